@@ -1,0 +1,58 @@
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{ready, Context, Poll};
+
+use bytes::{Buf as _, Bytes};
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::Semaphore;
+
+/// The reading half of a stream. Dropping it loses what was not read, and fails the writer with `BrokenPipe`.
+#[derive(Debug)]
+pub struct Reader {
+    messages: UnboundedReceiver<Bytes>,
+    /// What is left of the message that is being read.
+    message: Bytes,
+    room: Arc<Semaphore>,
+}
+
+impl Reader {
+    pub(crate) fn new(messages: UnboundedReceiver<Bytes>, room: Arc<Semaphore>) -> Self {
+        Self {
+            messages,
+            message: Bytes::new(),
+            room,
+        }
+    }
+}
+
+impl AsyncRead for Reader {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        if this.message.is_empty() {
+            match ready!(this.messages.poll_recv(cx)) {
+                Some(message) => this.message = message,
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+        let n = this.message.len().min(buf.remaining());
+        buf.put_slice(&this.message[..n]);
+        this.message.advance(n);
+        this.room.add_permits(n);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.room.close();
+    }
+}

@@ -1,0 +1,191 @@
+//! Cases for a whole call: root streams, and how each side learns how it went.
+
+use std::io;
+
+use futures::future::join_all;
+use futures::StreamExt as _;
+use inhost_dispatch::{Backend, CallError, Route};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_test::{assert_pending, assert_ready, task};
+
+use crate::support::{
+    call_error, limit, pattern, read_all, Host, Taken, FUNCTION, INSTANCE, PREFIX,
+};
+use crate::Make;
+
+/// The main path: context untouched, parameters from the invocation and from the stream, results back.
+pub async fn a_call_carries_context_parameters_and_results<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(64)));
+    let mut served = host.serve().await;
+    let (mut params, mut results) = host.invoke("the context", "first, ").await.expect("invoke");
+    assert_eq!(
+        (params.route(), results.route()),
+        (Route::Local, Route::Local)
+    );
+    params.write_all(b"then").await.expect("write");
+    params.shutdown().await.expect("shutdown");
+
+    let (context, mut outgoing, mut incoming) = served.next().await.expect("an invocation");
+    assert_eq!(context, "the context");
+    assert_eq!(
+        read_all(&mut incoming).await.expect("parameters"),
+        b"first, then"
+    );
+    outgoing.write_all(b"results").await.expect("write");
+    outgoing.shutdown().await.expect("shutdown");
+
+    assert_eq!(read_all(&mut results).await.expect("results"), b"results");
+    assert_eq!(read_all(&mut results).await.expect("the end again"), b"");
+    let calls = host.local.calls();
+    assert_eq!((calls.local, calls.remote), (1, 0));
+}
+
+/// Neither side has to finish before the other goes on.
+pub async fn parameters_and_results_stream_at_the_same_time<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(4)));
+    let ((mut params, mut results), (mut outgoing, mut incoming)) = host.call("").await;
+    for turn in 0..100_u8 {
+        params.write_all(&[turn; 3]).await.expect("write");
+        let mut bytes = [0; 3];
+        incoming.read_exact(&mut bytes).await.expect("read");
+        outgoing.write_all(&bytes).await.expect("write back");
+        results.read_exact(&mut bytes).await.expect("read back");
+        assert_eq!(bytes, [turn; 3]);
+    }
+}
+
+/// A callee that drops its results, as it does when it traps, is told apart from one that finished.
+pub async fn a_callee_that_ends_without_results_is_an_error_that_names_it<B: Backend>(
+    make: impl Make<B>,
+) {
+    let host = Host::new(make(limit(64)));
+    let ((_params, mut results), callee) = host.call("").await;
+    drop(callee);
+    for _ in 0..2 {
+        let error = read_all(&mut results).await.expect_err("the callee failed");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
+        assert!(matches!(call_error(&error), CallError::CalleeFailed { .. }));
+        let text = error.to_string();
+        for name in [PREFIX, INSTANCE, FUNCTION] {
+            assert!(text.contains(name), "`{name}` is missing in: {text}");
+        }
+    }
+}
+
+/// What it wrote before it failed is read first.
+pub async fn a_callee_that_fails_after_some_results_gives_them_first<B: Backend>(
+    make: impl Make<B>,
+) {
+    let host = Host::new(make(limit(64)));
+    let ((_params, mut results), (mut outgoing, incoming)) = host.call("").await;
+    outgoing.write_all(b"half of it").await.expect("write");
+    drop((outgoing, incoming));
+    let mut bytes = Vec::new();
+    let error = results
+        .read_to_end(&mut bytes)
+        .await
+        .expect_err("the callee failed");
+    assert_eq!(bytes, b"half of it");
+    assert!(matches!(call_error(&error), CallError::CalleeFailed { .. }));
+}
+
+/// A caller that waits for results does not go on waiting.
+pub async fn a_caller_that_waits_learns_at_once_that_the_callee_failed<B: Backend>(
+    make: impl Make<B>,
+) {
+    let host = Host::new(make(limit(64)));
+    let ((_params, mut results), callee) = host.call("").await;
+    let mut read = task::spawn(read_all(&mut results));
+    assert_pending!(read.poll());
+    drop(callee);
+    assert!(read.is_woken());
+    let error = assert_ready!(read.poll()).expect_err("the callee failed");
+    assert!(matches!(call_error(&error), CallError::CalleeFailed { .. }));
+}
+
+/// Parameters that are dropped end, as they do over NATS.
+pub async fn a_caller_that_ends_its_parameters_by_dropping_them_is_a_clean_end<B: Backend>(
+    make: impl Make<B>,
+) {
+    let host = Host::new(make(limit(64)));
+    let ((mut params, _results), (_outgoing, mut incoming)) = host.call("first, ").await;
+    params.write_all(b"then").await.expect("write");
+    drop(params);
+    assert_eq!(
+        read_all(&mut incoming).await.expect("parameters"),
+        b"first, then"
+    );
+}
+
+/// The side that is left learns that no one reads, and which call it was.
+pub async fn a_callee_whose_caller_is_gone_gets_a_broken_pipe<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(64)));
+    let (caller, (mut outgoing, mut incoming)) = host.call("").await;
+    let mut read = task::spawn(read_all(&mut incoming));
+    assert_pending!(read.poll());
+    drop(caller);
+    assert!(read.is_woken());
+    assert_eq!(assert_ready!(read.poll()).expect("parameters end"), b"");
+    drop(read);
+    let error = outgoing.write_all(b"results").await.expect_err("write");
+    assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    assert!(matches!(call_error(&error), CallError::ReaderGone { .. }));
+    assert!(error.to_string().contains(FUNCTION), "{error}");
+}
+
+/// Sends back what it gets, until it has no caller any more.
+async fn echo<B: Backend>((_, mut outgoing, mut incoming): Taken<B>) {
+    tokio::io::copy(&mut incoming, &mut outgoing)
+        .await
+        .expect("copy");
+    outgoing.shutdown().await.expect("shutdown");
+}
+
+/// Calls `echo` with `sent`: the first part with the invocation, the rest over the stream.
+async fn call_echo<B: Backend>(host: &Host<B>, sent: &[u8]) -> Vec<u8> {
+    let (first, rest) = sent.split_at(sent.len() / 2);
+    let (mut params, mut results) = host.invoke("", first.to_vec()).await.expect("invoke");
+    let write = async {
+        params.write_all(rest).await.expect("write");
+        params.shutdown().await.expect("shutdown");
+    };
+    let (received, ()) = tokio::join!(read_all(&mut results), write);
+    received.expect("results")
+}
+
+/// Nothing depends on a payload fitting a buffer.
+pub async fn payloads_larger_than_every_buffer_pass<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(1000)));
+    let served = host.serve().await;
+    let callee = tokio::spawn(served.for_each(echo));
+    let sent = pattern(1 << 20);
+    assert_eq!(call_echo(&host, &sent).await, sent);
+    callee.abort();
+}
+
+/// Nor with many callers at once, all of them waiting for room.
+pub async fn many_callers_with_payloads_larger_than_every_buffer_pass<B: Backend>(
+    make: impl Make<B>,
+) {
+    let host = Host::new(make(limit(100)));
+    let served = host.serve().await;
+    let callee = tokio::spawn(served.for_each_concurrent(None, echo));
+    let sent = pattern(16 << 10);
+    for received in join_all((0..64).map(|_| call_echo(&host, &sent))).await {
+        assert_eq!(received, sent);
+    }
+    assert_eq!(host.local.calls().local, 64);
+    callee.abort();
+}
+
+/// A read that is given up has taken no bytes.
+pub async fn a_cancelled_read_loses_nothing<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(64)));
+    let ((_params, mut results), (mut outgoing, _incoming)) = host.call("").await;
+    for _ in 0..2 {
+        assert_pending!(task::spawn(results.read(&mut [0; 8])).poll());
+    }
+    outgoing.write_all(b"onetwo").await.expect("write");
+    outgoing.shutdown().await.expect("shutdown");
+    assert_eq!(read_all(&mut results).await.expect("results"), b"onetwo");
+}

@@ -1,0 +1,110 @@
+//! The conformance suite that every backend runs.
+//!
+//! [`suite!`] makes one test of each case. A case is a function that is generic over [`Backend`]; those in
+//! [`stream`] drive a byte stream by itself, those in [`call`], [`paths`] and [`queue`] whole calls through a
+//! [`Dispatcher`](inhost_dispatch::Dispatcher).
+//!
+//! ```ignore
+//! inhost_conformance::suite!(|limit| MyBackend::new(limit));
+//! ```
+
+use std::num::NonZeroUsize;
+
+use inhost_dispatch::Backend;
+
+pub mod call;
+pub mod paths;
+pub mod queue;
+pub mod remote;
+pub mod stream;
+pub mod support;
+
+/// Makes a backend whose streams hold up to the given number of bytes.
+pub trait Make<B: Backend>: Fn(NonZeroUsize) -> B + Copy + Send + 'static {}
+
+impl<B: Backend, F: Fn(NonZeroUsize) -> B + Copy + Send + 'static> Make<B> for F {}
+
+/// Makes a test of each case of the suite. Takes a function from a limit in bytes to a backend.
+#[macro_export]
+macro_rules! suite {
+    ($make:expr) => {
+        $crate::cases! { $make, stream:
+            shutdown_ends_the_stream_after_its_bytes
+            dropping_the_writer_ends_the_stream_after_its_bytes
+            shutdown_does_not_wait_for_the_reader
+            writing_after_shutdown_is_a_broken_pipe
+            dropping_the_reader_breaks_the_pipe
+            a_waiting_writer_is_woken_when_the_reader_goes
+            a_waiting_writer_is_woken_when_there_is_room
+            a_waiting_reader_is_woken_by_bytes
+            a_waiting_reader_is_woken_by_shutdown
+            a_waiting_reader_is_woken_when_the_writer_goes
+            empty_io_returns_at_once
+            the_limit_counts_bytes_and_not_writes
+            a_limit_of_one_byte_passes_everything
+            bytes_are_there_without_flush
+            halves_live_in_tasks_of_their_own
+            a_cancelled_write_leaves_the_stream_whole
+            a_reader_and_a_writer_in_one_task_let_others_run
+            agrees_with_a_model
+        }
+        $crate::cases! { $make, call:
+            a_call_carries_context_parameters_and_results
+            parameters_and_results_stream_at_the_same_time
+            a_callee_that_ends_without_results_is_an_error_that_names_it
+            a_callee_that_fails_after_some_results_gives_them_first
+            a_caller_that_waits_learns_at_once_that_the_callee_failed
+            a_caller_that_ends_its_parameters_by_dropping_them_is_a_clean_end
+            a_callee_whose_caller_is_gone_gets_a_broken_pipe
+            payloads_larger_than_every_buffer_pass
+            many_callers_with_payloads_larger_than_every_buffer_pass
+            a_cancelled_read_loses_nothing
+        }
+        $crate::cases! { $make, paths:
+            a_path_works_whoever_asks_first
+            paths_work_in_both_directions_deep_and_by_the_hundred
+            a_nested_handle_leads_to_deeper_paths
+            what_was_written_waits_for_a_reader_that_asks_later
+            a_dropped_nested_result_is_a_clean_end
+            a_path_that_the_other_side_never_asks_for_ends_with_it
+            a_path_asked_for_after_the_other_side_is_gone_ends_at_once
+            a_path_cannot_be_taken_twice
+            an_empty_path_is_an_error
+        }
+        $crate::cases! { $make, queue:
+            a_function_that_no_one_serves_goes_to_the_remote
+            mode_off_uses_the_remote_only
+            a_full_queue_spills_over_to_the_remote
+            parameter_bytes_fill_a_queue_too
+            a_queued_call_whose_caller_has_gone_is_skipped
+            a_queued_call_moves_on_when_its_endpoint_goes
+            a_queued_call_with_nowhere_to_go_fails_at_once
+            the_newest_endpoint_gets_the_calls
+            local_and_remote_invocations_take_turns
+            two_scopes_do_not_reach_each_other
+            a_remote_that_cannot_serve_leaves_nothing_registered
+        }
+    };
+}
+
+/// Used by [`suite!`].
+#[doc(hidden)]
+#[macro_export]
+macro_rules! cases {
+    ($make:expr, $module:ident: $($case:ident)*) => {
+        mod $module {
+            // `$make` is written where the macro is used, and may name what is imported there.
+            #[allow(unused_imports)]
+            use super::*;
+
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    let make = $make;
+                    let case = $crate::$module::$case(make);
+                    $crate::support::within_a_minute(stringify!($case), case).await;
+                }
+            )*
+        }
+    };
+}

@@ -1,0 +1,202 @@
+//! Cases for `Index`: streams of their own for paths of a call.
+
+use std::io;
+
+use inhost_dispatch::{Backend, CallError};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_test::{assert_pending, assert_ready, task};
+use wrpc_transport::Index as _;
+
+use crate::support::{call_error, limit, read_all, Host, In, Out};
+use crate::Make;
+
+/// Writes at one end of a path and reads at the other.
+async fn pass<B: Backend>(mut writer: Out<B>, mut reader: In<B>, bytes: &[u8]) {
+    writer.write_all(bytes).await.expect("write");
+    writer.shutdown().await.expect("shutdown");
+    assert_eq!(read_all(&mut reader).await.expect("read"), bytes);
+}
+
+/// The writing side first, the reading side first, and the reader waiting before there is a writer.
+pub async fn a_path_works_whoever_asks_first<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(64)));
+    let ((params, results), (outgoing, incoming)) = host.call("").await;
+
+    let writer = params.index(&[0]).expect("writer");
+    pass(
+        writer,
+        incoming.index(&[0]).expect("reader"),
+        b"writer first",
+    )
+    .await;
+
+    let reader = results.index(&[1]).expect("reader");
+    pass(
+        outgoing.index(&[1]).expect("writer"),
+        reader,
+        b"reader first",
+    )
+    .await;
+
+    let mut reader = results.index(&[2]).expect("reader");
+    let mut byte = [0];
+    let mut read = task::spawn(reader.read(&mut byte));
+    assert_pending!(read.poll());
+    let mut writer = outgoing.index(&[2]).expect("writer");
+    writer.write_all(b"x").await.expect("write");
+    assert!(read.is_woken());
+    assert_eq!(assert_ready!(read.poll()).expect("read"), 1);
+}
+
+/// Hundreds of paths at once, opened in opposite orders by the two sides, in both directions.
+pub async fn paths_work_in_both_directions_deep_and_by_the_hundred<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(64)));
+    let ((params, results), (outgoing, incoming)) = host.call("").await;
+    let paths: Vec<Vec<usize>> = (0..300)
+        .map(|i| (0..=i % 40).map(|depth| i * depth + i).collect())
+        .collect();
+    let writers: Vec<_> = paths
+        .iter()
+        .map(|path| params.index(path).expect("writer"))
+        .collect();
+    let mut readers: Vec<_> = paths
+        .iter()
+        .rev()
+        .map(|path| incoming.index(path).expect("reader"))
+        .collect();
+    readers.reverse();
+    for (i, (writer, reader)) in writers.into_iter().zip(readers).enumerate() {
+        pass(writer, reader, &i.to_le_bytes()).await;
+    }
+    for (i, path) in paths.iter().enumerate() {
+        let reader = results.index(path).expect("reader");
+        pass(
+            outgoing.index(path).expect("writer"),
+            reader,
+            &i.to_le_bytes(),
+        )
+        .await;
+    }
+}
+
+/// A path below a nested handle is the same as the whole path below the root.
+pub async fn a_nested_handle_leads_to_deeper_paths<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(64)));
+    let ((params, _results), (_outgoing, incoming)) = host.call("").await;
+    let nested = params.index(&[3]).expect("nested");
+    let writer = nested.index(&[1, 4]).expect("deeper");
+    let reader = incoming
+        .index(&[3, 1])
+        .expect("nested")
+        .index(&[4])
+        .expect("deeper");
+    // The handles on the way may go.
+    drop((nested, params));
+    pass(writer, reader, b"deep").await;
+}
+
+/// A writer may be done before anyone asks for what it wrote.
+pub async fn what_was_written_waits_for_a_reader_that_asks_later<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(64)));
+    let ((params, results), (mut outgoing, incoming)) = host.call("").await;
+    let mut writer = outgoing.index(&[7]).expect("writer");
+    writer.write_all(b"early").await.expect("write");
+    drop(writer);
+    outgoing.shutdown().await.expect("shutdown");
+    drop((outgoing, incoming, params));
+    let mut reader = results.index(&[7]).expect("reader");
+    assert_eq!(read_all(&mut reader).await.expect("read"), b"early");
+}
+
+/// Only the root of the results tells a failed callee.
+pub async fn a_dropped_nested_result_is_a_clean_end<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(64)));
+    let ((_params, results), (outgoing, _incoming)) = host.call("").await;
+    let mut reader = results.index(&[0]).expect("reader");
+    let mut writer = outgoing.index(&[0]).expect("writer");
+    writer.write_all(b"all").await.expect("write");
+    drop(writer);
+    assert_eq!(read_all(&mut reader).await.expect("read"), b"all");
+}
+
+/// A reader and a writer of paths that the other side never opened are woken when that side goes.
+pub async fn a_path_that_the_other_side_never_asks_for_ends_with_it<B: Backend>(
+    make: impl Make<B>,
+) {
+    let host = Host::new(make(limit(4)));
+    let ((params, results), callee) = host.call("").await;
+    let mut reader = results.index(&[0]).expect("reader");
+    let mut writer = params.index(&[0]).expect("writer");
+    let mut read = task::spawn(read_all(&mut reader));
+    let mut write = task::spawn(writer.write_all(b"more than four"));
+    assert_pending!(read.poll());
+    assert_pending!(write.poll());
+    drop(callee);
+    assert!(read.is_woken());
+    assert!(write.is_woken());
+    assert_eq!(assert_ready!(read.poll()).expect("read"), b"");
+    let error = assert_ready!(write.poll()).expect_err("write");
+    assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+}
+
+/// The same when it went before.
+pub async fn a_path_asked_for_after_the_other_side_is_gone_ends_at_once<B: Backend>(
+    make: impl Make<B>,
+) {
+    let host = Host::new(make(limit(64)));
+    let ((params, results), callee) = host.call("").await;
+    drop(callee);
+    let mut reader = results.index(&[0]).expect("reader");
+    assert_eq!(read_all(&mut reader).await.expect("read"), b"");
+    let mut writer = params.index(&[0]).expect("writer");
+    let error = writer.write_all(b"lost").await.expect_err("write");
+    assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+}
+
+/// Each path has one stream each way. A second request is an error, not a stream that no one serves.
+pub async fn a_path_cannot_be_taken_twice<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(64)));
+    let ((params, results), (outgoing, incoming)) = host.call("").await;
+    let taken = |error: Option<anyhow::Error>| {
+        let error = error.expect("the path is taken");
+        assert!(
+            matches!(error.downcast_ref(), Some(CallError::PathTaken { .. })),
+            "{error:?}"
+        );
+        assert!(error.to_string().contains("[5]"), "{error}");
+    };
+    let _waiting = params.index(&[5]).expect("writer");
+    taken(params.index(&[5]).err());
+    let _taken = incoming.index(&[5]).expect("reader");
+    taken(params.index(&[5]).err());
+    taken(incoming.index(&[5]).err());
+    // The other direction has paths of its own.
+    let _reader = results.index(&[5]).expect("reader");
+    taken(results.index(&[5]).err());
+    let _writer = outgoing.index(&[5]).expect("writer");
+    taken(outgoing.index(&[5]).err());
+}
+
+/// The root is not a path of itself.
+pub async fn an_empty_path_is_an_error<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(64)));
+    let ((params, results), callee) = host.call("").await;
+    let errors = [
+        params.index(&[]).err(),
+        results.index(&[]).err(),
+        callee.0.index(&[]).err(),
+        callee.1.index(&[]).err(),
+    ];
+    for error in errors {
+        let error = error.expect("an empty path is refused");
+        assert!(
+            matches!(error.downcast_ref(), Some(CallError::EmptyPath { .. })),
+            "{error:?}"
+        );
+    }
+    drop(callee);
+    let error = read_all(&mut { results })
+        .await
+        .expect_err("the callee is gone");
+    assert!(matches!(call_error(&error), CallError::CalleeFailed { .. }));
+}

@@ -1,0 +1,107 @@
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+/// Which function a call is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) prefix: Arc<str>,
+    pub(crate) instance: Box<str>,
+    pub(crate) function: Box<str>,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            prefix,
+            instance,
+            function,
+        } = self;
+        if instance.is_empty() {
+            write!(f, "`{function}` of component `{prefix}`")
+        } else {
+            write!(f, "`{instance}.{function}` of component `{prefix}`")
+        }
+    }
+}
+
+/// How a local call can fail. It is the inner error of the [`io::Error`] that a stream of the call returns.
+///
+/// The component is named by its prefix: `lattice.component-id` in wasmCloud.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The callee took the call and ended without results. It may have run in part.
+    ///
+    /// The [`io::ErrorKind`] is `ConnectionAborted`.
+    #[error(
+        "{target} failed: it took the call and ended without finishing its results (a trap, a denied invocation, \
+         or the component was stopped); the log of this host has the cause"
+    )]
+    #[non_exhaustive]
+    CalleeFailed {
+        /// The function, its instance and its component.
+        target: String,
+    },
+    /// The callee stopped being served here before it took the call. It did not run, so the call can be repeated.
+    ///
+    /// The [`io::ErrorKind`] is `NotConnected`, as for a call to a function that no one serves.
+    #[error(
+        "{target} stopped being served on this host before it took the call; the function did not run, so the call \
+         can be repeated"
+    )]
+    #[non_exhaustive]
+    NotAccepted {
+        /// The function, its instance and its component.
+        target: String,
+    },
+    /// The other side of the call dropped the stream that this side writes to.
+    ///
+    /// The [`io::ErrorKind`] is `BrokenPipe`.
+    #[error(
+        "nobody reads what is written for {target} any more: the other side of the call is gone"
+    )]
+    #[non_exhaustive]
+    ReaderGone {
+        /// The function, its instance and its component.
+        target: String,
+    },
+    /// One side asked for the same path twice.
+    #[error(
+        "path {path:?} of a call to {target} was taken before; each path has one stream each way"
+    )]
+    #[non_exhaustive]
+    PathTaken {
+        /// The function, its instance and its component.
+        target: String,
+        /// The path, from the root of the call.
+        path: Box<[usize]>,
+    },
+    /// A stream was asked for an empty path, which is the stream itself.
+    #[error("an empty path was asked for in a call to {target}; ask for a nested one")]
+    #[non_exhaustive]
+    EmptyPath {
+        /// The function, its instance and its component.
+        target: String,
+    },
+}
+
+impl CallError {
+    pub(crate) fn callee_failed(target: &Target) -> io::Error {
+        let target = target.to_string();
+        io::Error::new(
+            io::ErrorKind::ConnectionAborted,
+            Self::CalleeFailed { target },
+        )
+    }
+
+    pub(crate) fn not_accepted(target: &Target) -> io::Error {
+        let target = target.to_string();
+        io::Error::new(io::ErrorKind::NotConnected, Self::NotAccepted { target })
+    }
+
+    pub(crate) fn reader_gone(target: &Target) -> io::Error {
+        let target = target.to_string();
+        io::Error::new(io::ErrorKind::BrokenPipe, Self::ReaderGone { target })
+    }
+}

@@ -1,0 +1,146 @@
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{ready, Context, Poll};
+
+use bytes::{Buf as _, Bytes};
+use tokio::io::{AsyncRead, ReadBuf};
+use wrpc_transport::Index;
+
+use crate::backend::Backend;
+use crate::call::{join, Call, ReaderHandle, Way};
+use crate::route::Route;
+
+/// The stream a side of a call reads from: results at the caller, parameters at the callee.
+///
+/// # End of stream
+///
+/// It ends when the other side shut its stream down or dropped it, after all bytes written before. The root of a
+/// local call's results ends only when the callee shut it down; otherwise reading it is an error, every time.
+/// Dropping this stream loses the bytes that were not read.
+///
+/// # Errors
+///
+/// On the root of a local call's results, in an [`io::Error`]:
+/// [`CallError::CalleeFailed`](crate::CallError::CalleeFailed) (kind `ConnectionAborted`) when the callee ended
+/// without finishing, and [`CallError::NotAccepted`](crate::CallError::NotAccepted) (kind `NotConnected`) when it
+/// went away before it took the call.
+///
+/// # Cancel safety
+///
+/// A read that is dropped before it is ready has taken no bytes.
+pub struct Incoming<B: Backend, R>(Inner<B, R>);
+
+enum Inner<B: Backend, R> {
+    Local(LocalIncoming<B>),
+    Remote(R),
+}
+
+/// The local half of [`Incoming`]: it knows nothing of the remote transport.
+pub(crate) struct LocalIncoming<B: Backend> {
+    /// What came with the invocation itself; read before the stream.
+    first: Bytes,
+    stream: B::Reader,
+    handle: ReaderHandle<B>,
+    path: Box<[usize]>,
+}
+
+impl<B: Backend, R> Incoming<B, R> {
+    pub(crate) fn local(local: LocalIncoming<B>) -> Self {
+        Self(Inner::Local(local))
+    }
+
+    pub(crate) fn remote(stream: R) -> Self {
+        Self(Inner::Remote(stream))
+    }
+
+    /// Which way this call goes: [`Route::Local`] or [`Route::Remote`].
+    pub fn route(&self) -> Route {
+        match self.0 {
+            Inner::Local(_) => Route::Local,
+            Inner::Remote(_) => Route::Remote,
+        }
+    }
+}
+
+impl<B: Backend, R: Index<R>> Index<Self> for Incoming<B, R> {
+    fn index(&self, path: &[usize]) -> anyhow::Result<Self> {
+        Ok(Self(match &self.0 {
+            Inner::Local(local) => {
+                let path = join(&local.handle.call.target, &local.path, path)?;
+                Inner::Local(LocalIncoming {
+                    first: Bytes::new(),
+                    stream: local.handle.index(&path)?,
+                    handle: local.handle.clone(),
+                    path,
+                })
+            }
+            Inner::Remote(stream) => Inner::Remote(stream.index(path)?),
+        }))
+    }
+}
+
+impl<B: Backend> LocalIncoming<B> {
+    pub(crate) fn root(call: Arc<Call<B>>, way: Way, first: Bytes, stream: B::Reader) -> Self {
+        Self {
+            first,
+            stream,
+            handle: ReaderHandle::new(call, way),
+            path: Box::default(),
+        }
+    }
+
+    /// What came with the invocation and has not been read.
+    pub(crate) fn into_first(self) -> Bytes {
+        self.first
+    }
+
+    fn is_result_root(&self) -> bool {
+        self.handle.way == Way::Results && self.path.is_empty()
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        if self.first.has_remaining() {
+            let n = self.first.remaining().min(buf.remaining());
+            buf.put_slice(&self.first[..n]);
+            self.first.advance(n);
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        if buf.filled().len() == before && self.is_result_root() {
+            return Poll::Ready(self.handle.call.outcome());
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<B: Backend, R: AsyncRead + Unpin> AsyncRead for Incoming<B, R> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().0 {
+            Inner::Local(local) => local.poll_read(cx, buf),
+            Inner::Remote(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl<B: Backend, R> fmt::Debug for Incoming<B, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Incoming");
+        debug.field("route", &self.route());
+        if let Inner::Local(local) = &self.0 {
+            debug
+                .field("target", &local.handle.call.target)
+                .field("path", &local.path);
+        }
+        debug.finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,53 @@
+//! Carries an invocation in memory when the callee is on this host, and over a remote transport otherwise.
+//!
+//! A [`Dispatcher`] stands where a wRPC transport stood: it implements [`wrpc_transport::Invoke`] and
+//! [`wrpc_transport::Serve`] over any remote transport that does. Serving a function subscribes it on the remote
+//! transport *and* registers an [`Endpoint`] in this host's registry. Invoking one decides on a [`Route`] first.
+//!
+//! How a local call flows, and the file each step is in:
+//!
+//! 1. `dispatcher`: [`Invoke::invoke`](wrpc_transport::Invoke::invoke) looks the function up and decides.
+//! 2. `call`: two byte streams are made by the [`Backend`], one for parameters and one for results.
+//! 3. `endpoint`: the invocation waits in the function's bounded queue, with its context untouched and its
+//!    parameters not copied.
+//! 4. `served`: the served stream merges local and remote invocations and hands them out in turn.
+//! 5. `outgoing`, `incoming`: both sides write and read. `paths` gives each path of
+//!    [`Index`](wrpc_transport::Index) a byte stream of its own.
+//!
+//! # Who sees the end of a stream, and when
+//!
+//! | event | what the other side sees |
+//! |---|---|
+//! | `shutdown` on a writer | the bytes written before it, then end of stream |
+//! | the callee's result root dropped without `shutdown` | the bytes, then an [`std::io::Error`] that holds [`CallError::CalleeFailed`] |
+//! | a queued call whose endpoint goes away | another endpoint takes it, or [`CallError::NotAccepted`], at once |
+//! | any other writer dropped without `shutdown` | the bytes, then end of stream |
+//! | a reader dropped | the writer gets `BrokenPipe`, at once if it was waiting |
+//!
+//! # What this crate must not know
+//!
+//! NATS, wasmtime, wasmCloud, and any one backend.
+
+mod backend;
+mod call;
+mod counters;
+mod dispatcher;
+mod endpoint;
+mod error;
+mod incoming;
+mod local;
+mod outgoing;
+mod paths;
+mod queue;
+mod route;
+mod served;
+
+pub use backend::Backend;
+pub use counters::Calls;
+pub use dispatcher::Dispatcher;
+pub use endpoint::{Endpoint, QueueLimits};
+pub use error::CallError;
+pub use incoming::Incoming;
+pub use local::{Local, Served};
+pub use outgoing::Outgoing;
+pub use route::{Mode, Route, UnknownMode};

@@ -1,0 +1,147 @@
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::io::AsyncWrite;
+use wrpc_transport::Index;
+
+use crate::backend::Backend;
+use crate::call::{join, Call, Way, WriterHandle};
+use crate::error::CallError;
+use crate::route::Route;
+
+/// The stream a side of a call writes to: parameters at the caller, results at the callee.
+///
+/// # End of stream
+///
+/// The reader sees end of stream after `shutdown`. Dropping a stream without `shutdown` ends it too, with one
+/// difference: when it is the root of the callee's results, a local caller gets
+/// [`CallError::CalleeFailed`]. Bytes that were written are read before either.
+///
+/// # Errors
+///
+/// [`CallError::ReaderGone`] in an [`io::Error`] of kind `BrokenPipe` when the other side dropped its stream.
+pub struct Outgoing<B: Backend, R>(Inner<B, R>);
+
+enum Inner<B: Backend, R> {
+    Local(LocalOutgoing<B>),
+    Remote(R),
+}
+
+/// The local half of [`Outgoing`]: it knows nothing of the remote transport.
+pub(crate) struct LocalOutgoing<B: Backend> {
+    stream: B::Writer,
+    handle: WriterHandle<B>,
+    path: Box<[usize]>,
+}
+
+impl<B: Backend, R> Outgoing<B, R> {
+    pub(crate) fn local(local: LocalOutgoing<B>) -> Self {
+        Self(Inner::Local(local))
+    }
+
+    pub(crate) fn remote(stream: R) -> Self {
+        Self(Inner::Remote(stream))
+    }
+
+    /// Which way this call goes: [`Route::Local`] or [`Route::Remote`].
+    pub fn route(&self) -> Route {
+        match self.0 {
+            Inner::Local(_) => Route::Local,
+            Inner::Remote(_) => Route::Remote,
+        }
+    }
+}
+
+impl<B: Backend, R: Index<R>> Index<Self> for Outgoing<B, R> {
+    fn index(&self, path: &[usize]) -> anyhow::Result<Self> {
+        Ok(Self(match &self.0 {
+            Inner::Local(local) => {
+                let path = join(&local.handle.call.target, &local.path, path)?;
+                Inner::Local(LocalOutgoing {
+                    stream: local.handle.index(&path)?,
+                    handle: local.handle.clone(),
+                    path,
+                })
+            }
+            Inner::Remote(stream) => Inner::Remote(stream.index(path)?),
+        }))
+    }
+}
+
+impl<B: Backend> LocalOutgoing<B> {
+    pub(crate) fn root(call: Arc<Call<B>>, way: Way, stream: B::Writer) -> Self {
+        Self {
+            stream,
+            handle: WriterHandle::new(call, way),
+            path: Box::default(),
+        }
+    }
+
+    fn is_result_root(&self) -> bool {
+        self.handle.way == Way::Results && self.path.is_empty()
+    }
+
+    /// Says which call it is about. The backend knows only that its other half is gone.
+    fn explain(&self, error: io::Error) -> io::Error {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            CallError::reader_gone(&self.handle.call.target)
+        } else {
+            error
+        }
+    }
+}
+
+impl<B: Backend, R: AsyncWrite + Unpin> AsyncWrite for Outgoing<B, R> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.get_mut().0 {
+            Inner::Local(local) => Pin::new(&mut local.stream)
+                .poll_write(cx, buf)
+                .map_err(|error| local.explain(error)),
+            Inner::Remote(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().0 {
+            Inner::Local(local) => Pin::new(&mut local.stream)
+                .poll_flush(cx)
+                .map_err(|error| local.explain(error)),
+            Inner::Remote(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().0 {
+            Inner::Local(local) => {
+                if local.is_result_root() {
+                    // Before the stream ends: who sees the end looks here next.
+                    local.handle.call.complete();
+                }
+                Pin::new(&mut local.stream)
+                    .poll_shutdown(cx)
+                    .map_err(|error| local.explain(error))
+            }
+            Inner::Remote(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+impl<B: Backend, R> fmt::Debug for Outgoing<B, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Outgoing");
+        debug.field("route", &self.route());
+        if let Inner::Local(local) = &self.0 {
+            debug
+                .field("target", &local.handle.call.target)
+                .field("path", &local.path);
+        }
+        debug.finish_non_exhaustive()
+    }
+}

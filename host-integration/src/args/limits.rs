@@ -1,0 +1,50 @@
+//! Flags that bound what components may use.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::values::milliseconds;
+
+const MIB: u64 = 1024 * 1024;
+
+#[derive(Args)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct LimitArgs {
+    /// Longest time that one invocation of a component may run, in milliseconds
+    #[arg(
+        long = "max-execution-time-ms",
+        value_name = "MILLISECONDS",
+        env = "WASMCLOUD_MAX_EXECUTION_TIME_MS",
+        default_value = "600000",
+        value_parser = milliseconds
+    )]
+    pub(crate) max_execution_time: Duration,
+
+    /// Largest linear memory of one component instance, in bytes; 256 MiB unless set
+    #[arg(
+        long = "max-linear-memory-bytes",
+        value_name = "BYTES",
+        env = "WASMCLOUD_MAX_LINEAR_MEMORY",
+        default_value_t = 256 * MIB
+    )]
+    pub(crate) max_linear_memory: u64,
+
+    /// Largest component binary that is loaded, in bytes; 50 MiB unless set
+    #[arg(
+        long = "max-component-size-bytes",
+        value_name = "BYTES",
+        env = "WASMCLOUD_MAX_COMPONENT_SIZE",
+        default_value_t = 50 * MIB
+    )]
+    pub(crate) max_component_size: u64,
+
+    /// Largest number of components that run at the same time
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "WASMCLOUD_MAX_COMPONENTS",
+        default_value_t = 10_000
+    )]
+    pub(crate) max_components: u32,
+}

@@ -1,0 +1,110 @@
+//! The flags that this host adds: how calls between components on this host are made.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+
+use clap::Args;
+use wrpc_transport_nats::local::{BackendKind, Config, Mode};
+
+use super::values::{at_least_one, socket_address, whole_bytes};
+
+#[derive(Args)]
+#[command(next_help_heading = "In-host invocation")]
+pub(crate) struct LocalArgs {
+    /// How to call a component that runs on this host: `prefer` (in memory, over NATS where that is not possible) or
+    /// `off` (always over NATS)
+    #[arg(
+        long = "local-dispatch",
+        value_name = "MODE",
+        env = "WASMCLOUD_LOCAL_DISPATCH",
+        default_value_t = Mode::Prefer
+    )]
+    pub(crate) mode: Mode,
+
+    /// What carries the bytes of a call in memory: `duplex` or `mpsc`
+    ///
+    /// A backend has to be compiled in, with the cargo feature of its name. Without this flag it is `duplex` where
+    /// that is compiled in, else `mpsc` where that is, else none: then every call goes over NATS.
+    #[arg(
+        long = "local-backend",
+        value_name = "BACKEND",
+        env = "WASMCLOUD_LOCAL_BACKEND",
+        value_parser = compiled_in_backend
+    )]
+    pub(crate) backend: Option<BackendKind>,
+
+    /// Bytes that one in-memory stream holds before its writer has to wait, at least 1
+    ///
+    /// A call has two streams, one for parameters and one for results, and one more for each nested stream.
+    #[arg(
+        long = "local-buffer-bytes",
+        value_name = "BYTES",
+        env = "WASMCLOUD_LOCAL_BUFFER_BYTES",
+        default_value = "65536",
+        value_parser = at_least_one
+    )]
+    pub(crate) buffer_bytes: NonZeroUsize,
+
+    /// Invocations that may wait at one function before further ones go over NATS, at least 1
+    #[arg(
+        long = "local-queue-invocations",
+        value_name = "COUNT",
+        env = "WASMCLOUD_LOCAL_QUEUE_INVOCATIONS",
+        default_value = "1024",
+        value_parser = at_least_one
+    )]
+    pub(crate) queue_invocations: NonZeroUsize,
+
+    /// Bytes of parameters that may wait at one function before further invocations go over NATS; 64 MiB unless set
+    #[arg(
+        long = "local-queue-bytes",
+        value_name = "BYTES",
+        env = "WASMCLOUD_LOCAL_QUEUE_BYTES",
+        default_value = "67108864",
+        value_parser = whole_bytes
+    )]
+    pub(crate) queue_bytes: usize,
+
+    /// IP address and port of a read-only listing of in-host invocation, JSON at `GET /` over HTTP; off without it
+    ///
+    /// It shows counters and the functions that this host serves, to anyone who can connect: choose a loopback
+    /// address, or one that only operators reach. With port 0 the system picks a port, which is logged.
+    #[arg(
+        long = "local-status",
+        value_name = "ADDR",
+        env = "WASMCLOUD_LOCAL_STATUS",
+        value_parser = socket_address
+    )]
+    pub(crate) status: Option<SocketAddr>,
+}
+
+impl LocalArgs {
+    /// The transport's configuration.
+    pub(crate) fn config(&self) -> Config {
+        Config {
+            mode: self.mode,
+            backend: self.backend,
+            buffer_bytes: self.buffer_bytes,
+            queue_invocations: self.queue_invocations,
+            queue_bytes: self.queue_bytes,
+        }
+    }
+}
+
+/// Parses the name of a backend and refuses one that this binary was built without.
+///
+/// Here rather than later, so that it is reported like any other bad value, before the host connects to anything.
+fn compiled_in_backend(name: &str) -> Result<BackendKind, String> {
+    let backend: BackendKind = name.parse().map_err(|error| format!("{error}"))?;
+    if backend.is_compiled_in() {
+        return Ok(backend);
+    }
+    let otherwise = match BackendKind::compiled_in() {
+        [] => "leave the flag out to send every call over NATS".to_string(),
+        [other, ..] => format!("choose `--local-backend {other}`"),
+    };
+    Err(format!(
+        "this binary was built without the `{backend}` backend; rebuild with `cargo build --features {}` or {otherwise}",
+        backend.feature()
+    ))
+}

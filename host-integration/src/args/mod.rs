@@ -1,0 +1,130 @@
+//! Flags and environment variables.
+//!
+//! Every flag, environment variable, default and relation of the wasmCloud v1.5.1 host is here under the same
+//! name; `tests/data/upstream-v1.5.1-flags.txt` lists them and `tests/flags.rs` compares. The flags that this host
+//! adds are in `local.rs`.
+
+use clap::Parser;
+
+mod host;
+mod limits;
+mod local;
+mod nats;
+mod services;
+mod telemetry;
+mod values;
+
+pub(crate) use host::HostArgs;
+pub(crate) use limits::LimitArgs;
+pub(crate) use local::LocalArgs;
+pub(crate) use nats::{ControlArgs, NatsArgs, RpcArgs};
+pub(crate) use services::{OciArgs, PolicyArgs};
+pub(crate) use telemetry::TelemetryArgs;
+
+// A flag wins over its environment variable. None of these types is `Debug`: they hold seeds and passwords.
+#[derive(Parser)]
+#[command(name = "wasmcloud", version, about, long_about = None)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) host: HostArgs,
+    #[command(flatten)]
+    pub(crate) local: LocalArgs,
+    #[command(flatten)]
+    pub(crate) nats: NatsArgs,
+    #[command(flatten)]
+    pub(crate) control: ControlArgs,
+    #[command(flatten)]
+    pub(crate) rpc: RpcArgs,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    #[command(flatten)]
+    pub(crate) oci: OciArgs,
+    #[command(flatten)]
+    pub(crate) telemetry: TelemetryArgs,
+
+    /// Print this help as Markdown and exit
+    #[arg(long, conflicts_with = "help", hide = true)]
+    pub(crate) help_markdown: bool,
+}
+
+#[cfg(test)]
+#[allow(dead_code)] // What a flag requires and excludes can only be seen from outside: tests/flags.rs.
+#[path = "../../tests/upstream_flags/mod.rs"]
+mod upstream_flags;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::{ArgAction, CommandFactory as _};
+
+    use super::upstream_flags::{all, Times};
+    use super::*;
+
+    /// What this host has beyond the stock host.
+    const OURS: [&str; 6] = [
+        "--local-dispatch",
+        "--local-backend",
+        "--local-buffer-bytes",
+        "--local-queue-invocations",
+        "--local-queue-bytes",
+        "--local-status",
+    ];
+
+    fn name(arg: &clap::Arg) -> String {
+        format!("--{}", arg.get_long().expect("every argument is a flag"))
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn there_are_upstreams_flags_and_ours_and_no_others() {
+        let here: BTreeSet<_> = Args::command().get_arguments().map(name).collect();
+        let expected: BTreeSet<_> = all()
+            .into_iter()
+            .map(|flag| flag.name)
+            .chain(OURS.map(str::to_string))
+            .collect();
+        assert_eq!(here, expected);
+    }
+
+    #[test]
+    fn each_of_upstreams_flags_is_declared_as_upstream_declares_it() {
+        let command = Args::command();
+        for flag in all() {
+            let arg = command
+                .get_arguments()
+                .find(|arg| name(arg) == flag.name)
+                .unwrap_or_else(|| panic!("{} is missing", flag.name));
+            let what = &flag.name;
+            assert_eq!(arg.get_short(), flag.short, "{what}");
+            let aliases = arg.get_all_aliases().unwrap_or_default();
+            let expected: Vec<_> = flag.alias.iter().map(|alias| &alias[2..]).collect();
+            assert_eq!(aliases, expected, "{what}");
+            assert_eq!(
+                arg.get_visible_aliases().unwrap_or_default(),
+                Vec::<&str>::new(),
+                "{what}"
+            );
+            let variable = arg.get_env().map(|name| name.to_str().expect("UTF-8"));
+            assert_eq!(variable, flag.variable.as_deref(), "{what}");
+            assert_eq!(arg.is_hide_set(), flag.hidden, "{what}");
+            let takes_value = arg.get_action().takes_values();
+            assert_eq!(takes_value, flag.value != "switch", "{what}");
+            if takes_value {
+                let defaults: Vec<_> = arg.get_default_values().iter().collect();
+                let expected: Vec<_> = flag.default.iter().collect();
+                assert_eq!(defaults, expected, "{what}");
+            }
+            let repeats = matches!(arg.get_action(), ArgAction::Append);
+            assert_eq!(repeats, flag.times != Times::Once, "{what}");
+            let delimiter = (flag.times == Times::Comma).then_some(',');
+            assert_eq!(arg.get_value_delimiter(), delimiter, "{what}");
+        }
+    }
+}

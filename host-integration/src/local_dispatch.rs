@@ -1,0 +1,48 @@
+//! Sets up in-host invocation and says so in the log.
+
+use anyhow::Context as _;
+use tracing::info;
+use wrpc_transport_nats::local::{self, BackendKind, Mode};
+
+use crate::args::LocalArgs;
+
+/// Configures the transport; to be called once, before the host makes its first client.
+///
+/// # Errors
+///
+/// When the transport refuses the configuration.
+pub(crate) fn install(args: &LocalArgs) -> anyhow::Result<()> {
+    local::install(args.config()).context("cannot set up in-host invocation")?;
+    let backend = args
+        .backend
+        .or_else(|| BackendKind::compiled_in().first().copied());
+    match (args.mode, backend) {
+        (Mode::Off, _) => info!(
+            mode = %args.mode,
+            "in-host invocation is off: every call goes over NATS"
+        ),
+        (mode, None) => info!(
+            %mode,
+            "no in-host backend is compiled in: every call goes over NATS \
+             (build with `--features duplex` or `--features mpsc`)"
+        ),
+        (mode, Some(backend)) => info!(
+            %mode,
+            %backend,
+            buffer_bytes = args.buffer_bytes,
+            queue_invocations = args.queue_invocations,
+            queue_bytes = args.queue_bytes,
+            "in-host invocation is on"
+        ),
+    }
+    Ok(())
+}
+
+/// What `--local-status` shows: the transport's status as JSON.
+///
+/// # Errors
+///
+/// When the status cannot be written as JSON.
+pub(crate) fn listing() -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&local::status())
+}

@@ -1,0 +1,50 @@
+//! The wasmCloud v1.5 host with in-host invocation: the host library as published, started with the flags and
+//! environment variables of the v1.5.1 host, and with calls between components on this host made in memory.
+
+mod args;
+mod certificates;
+mod host_config;
+mod labels;
+mod local_dispatch;
+mod nats_credentials;
+mod observability;
+mod status;
+mod stop;
+mod subject;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use wasmcloud_host::WasmbusHost;
+
+use crate::args::Args;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    if args.help_markdown {
+        clap_markdown::print_help_markdown::<Args>();
+        return Ok(());
+    }
+
+    certificates::require_any(&args.host.tls_ca_paths)?;
+    // What is logged last reaches its file or terminal when this is dropped.
+    let _flush = observability::start(&args)?;
+
+    let config = host_config::from_args(&args, std::env::vars_os()).await?;
+    // Before the host makes its first client.
+    local_dispatch::install(&args.local)?;
+    let _listing = match args.local.status {
+        Some(address) => Some(status::Listing::start(address, local_dispatch::listing).await?),
+        None => None,
+    };
+
+    let servers = host_config::nats_servers(&config);
+    // Boxed because this future is large. Until it is done, a signal ends the process at once.
+    let (host, shutdown) = Box::pin(WasmbusHost::new(config))
+        .await
+        .with_context(|| format!("the host did not start with the NATS server {servers}"))?;
+    let deadline = stop::requested(&host).await?;
+    // The host's own tasks end with the last handle to it.
+    drop(host);
+    stop::shut_down(shutdown, deadline).await
+}

@@ -1,0 +1,279 @@
+//! The listing behind `--local-status`: in-host invocation as JSON, over HTTP/1.1.
+//!
+//! `GET /` and `GET /status` answer with the listing, other methods there with 405, other paths with 404. One request
+//! a connection. Clients are bounded in number and in time, so that they cannot keep the host from its work.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{HeaderValue, ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tracing::{debug, error, info, warn};
+
+/// Connections served at the same time; further ones wait in the listen queue of the system.
+const MAX_CONNECTIONS: usize = 16;
+/// Time for a client to send the head of its request.
+const HEADER_TIME: Duration = Duration::from_secs(5);
+/// Time for a whole connection, so that a client which does not read cannot hold it for ever.
+const CONNECTION_TIME: Duration = Duration::from_secs(10);
+/// Pause after a failed accept: out of file descriptors, the next one would fail at once, too.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Makes the listing, anew for each request.
+type Snapshot = fn() -> serde_json::Result<Vec<u8>>;
+
+/// The running listing. Dropping it closes the listener and all connections.
+pub(crate) struct Listing {
+    _task: JoinSet<()>,
+}
+
+impl Listing {
+    /// Binds `address`, logs the address that was bound, and serves `snapshot` there.
+    ///
+    /// # Errors
+    ///
+    /// When `address` cannot be bound. The message names the flag.
+    pub(crate) async fn start(address: SocketAddr, snapshot: Snapshot) -> anyhow::Result<Self> {
+        let bound = TcpListener::bind(address).await;
+        let listener = bound.with_context(|| {
+            format!(
+                "cannot listen on `--local-status {address}`; choose another address, or leave the flag \
+                 (environment variable WASMCLOUD_LOCAL_STATUS) out"
+            )
+        })?;
+        let address = listener.local_addr().unwrap_or(address);
+        info!(%address, "in-host invocation is listed at http://{address}/");
+        Ok(Self::serve(listener, snapshot))
+    }
+
+    fn serve(listener: TcpListener, snapshot: Snapshot) -> Self {
+        let mut task = JoinSet::new();
+        task.spawn(accept(listener, snapshot));
+        Self { _task: task }
+    }
+}
+
+/// Accepts connections for ever. The connections end with this future: their tasks belong to it.
+async fn accept(listener: TcpListener, snapshot: Snapshot) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(connection(stream, snapshot));
+                }
+                Err(error) => {
+                    warn!(%error, "`--local-status`: cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            Some(ended) = connections.join_next() => {
+                if let Err(error) = ended {
+                    error!(%error, "`--local-status`: a connection's task failed");
+                }
+            }
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, snapshot: Snapshot) {
+    let serve = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIME)
+        .keep_alive(false)
+        .serve_connection(
+            TokioIo::new(stream),
+            hyper::service::service_fn(|request| respond(request, snapshot)),
+        );
+    match tokio::time::timeout(CONNECTION_TIME, serve).await {
+        Ok(Ok(())) => {}
+        // Whatever a client does wrong is not worth more than this.
+        Ok(Err(error)) => debug!(%error, "`--local-status`: a connection failed"),
+        Err(_) => debug!("`--local-status`: a connection took too long"),
+    }
+}
+
+fn respond<B>(
+    request: Request<B>,
+    snapshot: Snapshot,
+) -> impl Future<Output = Result<Response<Full<Bytes>>, Infallible>> {
+    let response = match (request.uri().path(), request.method()) {
+        ("/" | "/status", &Method::GET) => match snapshot() {
+            Ok(json) => json_response(json),
+            Err(error) => {
+                error!(%error, "`--local-status`: cannot write the listing as JSON");
+                text(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "the listing cannot be written; see the host's log\n",
+                )
+            }
+        },
+        ("/" | "/status", _) => {
+            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET works here\n");
+            response
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static("GET"));
+            response
+        }
+        _ => text(StatusCode::NOT_FOUND, "the listing is at / and /status\n"),
+    };
+    std::future::ready(Ok(response))
+}
+
+fn json_response(json: Vec<u8>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(json));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn text(status: StatusCode, message: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(message));
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    fn example() -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec(&serde_json::json!({"mode": "prefer", "endpoints": []}))
+    }
+
+    fn failing() -> serde_json::Result<Vec<u8>> {
+        serde_json::from_str::<u8>("not a number").map(|_| Vec::new())
+    }
+
+    async fn listing(snapshot: Snapshot) -> (Listing, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        let address = listener.local_addr().expect("address");
+        (Listing::serve(listener, snapshot), address)
+    }
+
+    /// Sends `request` and reads until the server closes the connection.
+    async fn exchange(address: SocketAddr, request: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.expect("connect");
+        stream.write_all(request.as_bytes()).await.expect("send");
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await.expect("receive");
+        response
+    }
+
+    async fn request(address: SocketAddr, method: &str, path: &str) -> String {
+        let request = format!("{method} {path} HTTP/1.1\r\nhost: test\r\n\r\n");
+        exchange(address, &request).await
+    }
+
+    #[tokio::test]
+    async fn get_answers_with_the_listing() {
+        let (_listing, address) = listing(example).await;
+        for path in ["/", "/status", "/?pretty"] {
+            let response = request(address, "GET", path).await;
+            let (head, body) = response.split_once("\r\n\r\n").expect("head and body");
+            assert!(head.starts_with("HTTP/1.1 200 "), "{path}: {head}");
+            assert!(
+                head.contains("content-type: application/json"),
+                "{path}: {head}"
+            );
+            assert_eq!(body.as_bytes(), example().expect("JSON"), "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn other_paths_and_methods_are_refused() {
+        let (_listing, address) = listing(example).await;
+        for (method, path) in [
+            ("GET", "/x"),
+            ("POST", "/x"),
+            ("GET", "/status/"),
+            ("GET", "//"),
+        ] {
+            let response = request(address, method, path).await;
+            assert!(
+                response.starts_with("HTTP/1.1 404 "),
+                "{method} {path}: {response}"
+            );
+        }
+        for method in ["POST", "HEAD", "DELETE", "PUT"] {
+            for path in ["/", "/status"] {
+                let response = request(address, method, path).await;
+                assert!(
+                    response.starts_with("HTTP/1.1 405 "),
+                    "{method} {path}: {response}"
+                );
+                assert!(
+                    response.contains("allow: GET"),
+                    "{method} {path}: {response}"
+                );
+            }
+        }
+        let response = exchange(address, "what is this\r\n\r\n").await;
+        assert!(response.starts_with("HTTP/1.1 400 "), "{response}");
+    }
+
+    #[tokio::test]
+    async fn a_listing_that_cannot_be_written_is_an_error_response() {
+        let (_listing, address) = listing(failing).await;
+        let response = request(address, "GET", "/").await;
+        assert!(response.starts_with("HTTP/1.1 500 "), "{response}");
+    }
+
+    #[tokio::test]
+    async fn silent_clients_do_not_keep_others_out_for_long() {
+        let (_listing, address) = listing(example).await;
+        let mut silent = Vec::new();
+        for _ in 0..MAX_CONNECTIONS {
+            silent.push(TcpStream::connect(address).await.expect("connect"));
+        }
+        // Served once the silent ones have used up their time.
+        let response = tokio::time::timeout(HEADER_TIME * 3, request(address, "GET", "/")).await;
+        assert!(response.expect("answered").starts_with("HTTP/1.1 200 "));
+    }
+
+    #[tokio::test]
+    async fn dropping_it_closes_listener_and_connections() {
+        let (listing, address) = listing(example).await;
+        let mut open = TcpStream::connect(address).await.expect("connect");
+        // Connections are accepted in order, so this one's answer says that the first is served, too.
+        request(address, "GET", "/").await;
+        drop(listing);
+        // End of stream, or an error: either way it is closed.
+        let mut rest = Vec::new();
+        let _ = open.read_to_end(&mut rest).await;
+        assert!(rest.is_empty());
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_in_use_is_an_error_that_names_the_flag() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        let address = taken.local_addr().expect("address");
+        let error = Listing::start(address, example)
+            .await
+            .err()
+            .expect("in use");
+        let error = format!("{error:#}");
+        assert!(
+            error.contains("--local-status") && error.contains(&address.to_string()),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,206 @@
+//! The demo components' functions, as Rust methods.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::wrpc::Peer;
+
+/// The interface of the callee.
+pub const ECHO: &str = "inhost:demo/echo@0.1.0";
+
+/// The interface of the caller.
+pub const DRIVER: &str = "inhost:demo/driver@0.1.0";
+
+/// The id under which [`Deployment::deploy_pair`](crate::Deployment::deploy_pair) starts the caller.
+pub const CALLER: &str = "caller";
+
+/// The id under which [`Deployment::deploy_pair`](crate::Deployment::deploy_pair) starts the callee.
+pub const CALLEE: &str = "callee";
+
+/// What the caller does with the callee.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workload {
+    /// Calls `ping`.
+    Ping,
+    /// Calls `echo-bytes`.
+    Echo,
+}
+
+impl Workload {
+    /// The number of the case in the WIT enum, as it is encoded.
+    fn number(self) -> u8 {
+        match self {
+            Self::Ping => 0,
+            Self::Echo => 1,
+        }
+    }
+}
+
+/// The caller component, called from outside: `inhost:demo/driver`. Each method makes the caller call the
+/// callee.
+///
+/// Each fails when the call of the caller itself fails, which is also how a call that traps inside it shows.
+#[derive(Clone, Debug)]
+pub struct Driver(Peer);
+
+impl Driver {
+    /// The driver at `peer`. Calls may take as long as the peer's deadline says.
+    #[must_use]
+    pub fn new(peer: Peer) -> Self {
+        Self(peer)
+    }
+
+    /// The same driver, with another limit for the duration of a call.
+    #[must_use]
+    pub fn with_deadline(self, deadline: Duration) -> Self {
+        Self(self.0.with_deadline(deadline))
+    }
+
+    /// The component that this calls.
+    #[must_use]
+    pub fn peer(&self) -> &Peer {
+        &self.0
+    }
+
+    /// Makes the caller do `calls` calls one after the other, with payloads of `size` bytes where the workload
+    /// has a payload. Returns the duration of each in nanoseconds, as the caller measured it.
+    ///
+    /// # Errors
+    ///
+    /// When a call fails or its answer is wrong.
+    pub async fn run(&self, workload: Workload, size: u32, calls: u32) -> anyhow::Result<Vec<u64>> {
+        let params = (workload.number(), size, calls);
+        let (durations,): (Result<Vec<u64>, String>,) = self.0.call(DRIVER, "run", params).await?;
+        durations.map_err(|reason| anyhow::anyhow!("the caller says: {reason}"))
+    }
+
+    /// Passes each kind of WIT value to the callee and back. Returns, for each call, the function and the case,
+    /// and a text that begins with `equal: ` if the same value came back, else with `DIFFERENT: `.
+    ///
+    /// # Errors
+    ///
+    /// When a call fails.
+    pub async fn shapes(&self) -> anyhow::Result<Vec<(String, String)>> {
+        let (shapes,): (Vec<(String, String)>,) = self.0.call(DRIVER, "shapes", ()).await?;
+        Ok(shapes)
+    }
+
+    /// The callee's `ping`: `n + 1`.
+    ///
+    /// # Errors
+    ///
+    /// When a call fails.
+    pub async fn ping(&self, n: u32) -> anyhow::Result<u32> {
+        let (n,): (u32,) = self.0.call(DRIVER, "ping", (n,)).await?;
+        Ok(n)
+    }
+
+    /// The callee's `echo-bytes`: the same bytes.
+    ///
+    /// # Errors
+    ///
+    /// When a call fails.
+    pub async fn echo_bytes(&self, bytes: Bytes) -> anyhow::Result<Bytes> {
+        let (bytes,): (Bytes,) = self.0.call(DRIVER, "echo-bytes", (bytes,)).await?;
+        Ok(bytes)
+    }
+
+    /// `ping` of the component that the link named `link` leads to. The inner error is the caller's own: there
+    /// is no such link.
+    ///
+    /// # Errors
+    ///
+    /// When a call fails.
+    pub async fn ping_via(&self, link: &str, n: u32) -> anyhow::Result<Result<u32, String>> {
+        let (n,): (Result<u32, String>,) = self
+            .0
+            .call(DRIVER, "ping-via", (link.to_owned(), n))
+            .await?;
+        Ok(n)
+    }
+
+    /// Makes the callee trap with `message`.
+    ///
+    /// # Errors
+    ///
+    /// Always, if the callee does as it should.
+    pub async fn call_trap(&self, message: &str) -> anyhow::Result<u32> {
+        let (n,): (u32,) = self
+            .0
+            .call(DRIVER, "call-trap", (message.to_owned(),))
+            .await?;
+        Ok(n)
+    }
+
+    /// Makes the callee wait for `milliseconds` before it answers.
+    ///
+    /// # Errors
+    ///
+    /// When a call fails.
+    pub async fn call_wait(&self, milliseconds: u32) -> anyhow::Result<u32> {
+        let (n,): (u32,) = self.0.call(DRIVER, "call-wait", (milliseconds,)).await?;
+        Ok(n)
+    }
+
+    /// Makes the callee count `id` at the [`Tally`](crate::Tally). Returns how often it has been counted.
+    ///
+    /// # Errors
+    ///
+    /// When a call fails.
+    pub async fn call_count(&self, id: u64) -> anyhow::Result<u64> {
+        let (count,): (u64,) = self.0.call(DRIVER, "call-count", (id,)).await?;
+        Ok(count)
+    }
+
+    /// Calls `inhost:demo/absent`, to be linked to a component that does not export it.
+    ///
+    /// # Errors
+    ///
+    /// Always, if the host does as it should.
+    pub async fn call_absent(&self) -> anyhow::Result<u32> {
+        let (n,): (u32,) = self.0.call(DRIVER, "call-absent", ()).await?;
+        Ok(n)
+    }
+
+    /// Calls `inhost:demo/unlinked`, for which there is to be no link.
+    ///
+    /// # Errors
+    ///
+    /// Always, if the host does as it should.
+    pub async fn call_unlinked(&self) -> anyhow::Result<u32> {
+        let (n,): (u32,) = self.0.call(DRIVER, "call-unlinked", ()).await?;
+        Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nats::NatsServer;
+
+    #[tokio::test]
+    async fn run_passes_its_parameters_and_reads_the_durations() {
+        let server = NatsServer::start().await.unwrap();
+        let nats = server.client().await.unwrap();
+        let peer = Peer::new(&nats, "lattice", CALLER).await.unwrap();
+        let _served = peer
+            .serve(
+                DRIVER,
+                "run",
+                |(workload, size, calls): (u8, u32, u32)| async move {
+                    (match workload {
+                        1 => Ok(vec![u64::from(size); calls as usize]),
+                        other => Err(format!("workload {other}")),
+                    },)
+                },
+            )
+            .await
+            .unwrap();
+        let driver = Driver::new(peer);
+        let durations = driver.run(Workload::Echo, 1 << 20, 3).await.unwrap();
+        assert_eq!(durations, [1 << 20; 3]);
+        let error = driver.run(Workload::Ping, 0, 3).await.unwrap_err();
+        assert!(error.to_string().contains("workload 0"));
+    }
+}

@@ -1,0 +1,103 @@
+//! The prebuilt guest components.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{ensure, Context as _};
+
+use crate::workspace::workspace_root;
+
+/// A prebuilt guest component, in `host-integration/guests`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Guest {
+    /// Exports `inhost:demo/echo`; its `count` calls `inhost:demo/tally`.
+    Callee,
+    /// Exports `inhost:demo/driver`, which calls `inhost:demo/echo`.
+    Caller,
+    /// Exports `inhost:demo/echo` and passes each call on to another one.
+    Middle,
+    /// Exports `wasi:http/incoming-handler`.
+    Http,
+}
+
+impl Guest {
+    /// All guests.
+    pub const ALL: [Self; 4] = [Self::Callee, Self::Caller, Self::Middle, Self::Http];
+
+    /// The guest's name, which is that of its folder and its file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Callee => "callee",
+            Self::Caller => "caller",
+            Self::Middle => "middle",
+            Self::Http => "http",
+        }
+    }
+
+    /// Where the component is.
+    #[must_use]
+    pub fn path(self) -> PathBuf {
+        workspace_root()
+            .join("host-integration")
+            .join("guests")
+            .join(self.name())
+            .join(format!("{}.wasm", self.name()))
+    }
+
+    /// The reference by which a host that allows file loading starts it.
+    ///
+    /// # Errors
+    ///
+    /// When the file is missing.
+    pub fn reference(self) -> anyhow::Result<String> {
+        reference(&self.path())
+    }
+
+    /// Copies the component to `folder` as `name` and returns the reference of the copy: the same code under
+    /// another reference, such as an update needs.
+    ///
+    /// # Errors
+    ///
+    /// When the file is missing or cannot be copied.
+    pub fn copy_to(self, folder: &Path, name: &str) -> anyhow::Result<String> {
+        let copy = folder.join(name);
+        std::fs::copy(self.path(), &copy).with_context(|| {
+            format!(
+                "cannot copy {} to {}",
+                self.path().display(),
+                copy.display()
+            )
+        })?;
+        reference(&copy)
+    }
+}
+
+/// The `file://` reference of the component at `path`.
+fn reference(path: &Path) -> anyhow::Result<String> {
+    ensure!(
+        path.is_file(),
+        "the component {} is missing: build it with `cargo xtask guests`",
+        path.display()
+    );
+    Ok(format!("file://{}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_component_says_how_to_build_it() {
+        let error = reference(Path::new("/missing.wasm"))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("/missing.wasm") && error.contains("cargo xtask guests"));
+    }
+
+    #[test]
+    fn each_guest_has_a_folder_of_its_own() {
+        let path = Guest::Callee.path();
+        assert!(path.ends_with("host-integration/guests/callee/callee.wasm"));
+        assert!(path.is_absolute());
+    }
+}

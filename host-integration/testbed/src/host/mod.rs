@@ -1,0 +1,170 @@
+//! A running host process.
+
+mod builder;
+mod options;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+pub use builder::HostBuilder;
+pub use options::{Backend, LocalDispatch, UnknownName};
+
+use crate::http::get_json;
+use crate::log::Log;
+use crate::process::Process;
+
+/// How long the host may take to end when it is asked to.
+const STOP_DEADLINE: Duration = Duration::from_secs(20);
+
+/// A running host process.
+///
+/// Dropping it kills the process. If that happens because a test panics, the host's last log lines are
+/// printed.
+#[derive(Debug)]
+pub struct Host {
+    process: Process,
+    id: String,
+    lattice: String,
+    status: Option<SocketAddr>,
+}
+
+impl Host {
+    /// Describes a host to start from the program `binary`.
+    #[must_use]
+    pub fn builder(binary: impl Into<std::path::PathBuf>) -> HostBuilder {
+        HostBuilder::new(binary.into())
+    }
+
+    /// The host's id in the lattice: its public key.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The lattice that the host belongs to.
+    #[must_use]
+    pub fn lattice(&self) -> &str {
+        &self.lattice
+    }
+
+    /// The id of the process.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The address at which the host lists what it serves and counts its calls, if it was started with one.
+    #[must_use]
+    pub fn status_address(&self) -> Option<SocketAddr> {
+        self.status
+    }
+
+    /// What the host says about itself: which functions it serves locally, and how many calls went which way
+    /// (`["calls"]`).
+    ///
+    /// # Errors
+    ///
+    /// When the host was started without a status address, or does not answer with JSON.
+    pub async fn status(&self) -> anyhow::Result<serde_json::Value> {
+        let address = self
+            .status
+            .context("this host was started without --local-status, so it has no status to read")?;
+        get_json(address, "/").await
+    }
+
+    /// What the host has written.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        self.process.log()
+    }
+
+    /// The lines that the host has written, oldest first.
+    #[must_use]
+    pub fn log_lines(&self) -> Vec<String> {
+        self.log().lines()
+    }
+
+    /// Waits until the host has written a line that contains `text`, and returns it.
+    ///
+    /// # Errors
+    ///
+    /// When there is none within `deadline`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn wait_for_log(&self, text: &str, deadline: Duration) -> anyhow::Result<String> {
+        self.log().wait_for(text, deadline).await
+    }
+
+    /// The memory of the process that is in RAM, in bytes; `None` where there is no `/proc`.
+    #[must_use]
+    pub fn resident_bytes(&self) -> Option<u64> {
+        let path = format!("/proc/{}/status", self.process.id());
+        resident_bytes(&std::fs::read_to_string(path).ok()?)
+    }
+
+    /// Waits until the process ends, and returns an error that says how it ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn ended(&mut self) -> anyhow::Error {
+        self.process.ended().await
+    }
+
+    /// Asks the host to stop (`SIGTERM`), waits for that, and returns its log.
+    ///
+    /// # Errors
+    ///
+    /// When the host has to be killed after 20 seconds, or ends with a failure.
+    pub async fn stop(mut self) -> anyhow::Result<Log> {
+        let status = self.process.terminate(STOP_DEADLINE).await?;
+        let log = self.log().clone();
+        anyhow::ensure!(
+            status.success(),
+            "the host ended with {status}. Its last lines:\n{}",
+            log.tail(30)
+        );
+        Ok(log)
+    }
+}
+
+impl Drop for Host {
+    #[expect(
+        clippy::print_stderr,
+        reason = "the test harness shows it with the failed test"
+    )]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!(
+                "--- the last lines of host {}:\n{}",
+                self.id,
+                self.log().tail(50)
+            );
+        }
+    }
+}
+
+/// The resident memory in the text of `/proc/PID/status`.
+fn resident_bytes(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resident_memory_is_read() {
+        let status = "Name:\twasmcloud\nVmPeak:\t  999 kB\nVmRSS:\t   2048 kB\nThreads:\t3\n";
+        assert_eq!(resident_bytes(status), Some(2 << 20));
+        assert_eq!(resident_bytes("Name:\tx\n"), None);
+    }
+}

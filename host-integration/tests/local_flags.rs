@@ -1,0 +1,339 @@
+//! The flags that this host adds, from outside. No NATS server is needed: what is tested happens before the host
+//! connects to one, or while it tries to.
+
+mod cli;
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+
+use cli::{run, wasmcloud};
+use tokio::net::TcpSocket;
+use wrpc_transport_nats::local::BackendKind;
+
+struct Flag {
+    name: &'static str,
+    variable: &'static str,
+    default: Option<&'static str>,
+    /// `None` where it depends on what is compiled in.
+    good: Option<&'static str>,
+    bad: &'static [&'static str],
+}
+
+const FLAGS: [Flag; 6] = [
+    Flag {
+        name: "--local-dispatch",
+        variable: "WASMCLOUD_LOCAL_DISPATCH",
+        default: Some("prefer"),
+        good: Some("off"),
+        bad: &["on", "", "prefer "],
+    },
+    Flag {
+        name: "--local-backend",
+        variable: "WASMCLOUD_LOCAL_BACKEND",
+        default: None,
+        good: None,
+        bad: &["tcp", "", "duplex,mpsc"],
+    },
+    Flag {
+        name: "--local-buffer-bytes",
+        variable: "WASMCLOUD_LOCAL_BUFFER_BYTES",
+        default: Some("65536"),
+        good: Some("1"),
+        bad: &["0", "-1", "64k", ""],
+    },
+    Flag {
+        name: "--local-queue-invocations",
+        variable: "WASMCLOUD_LOCAL_QUEUE_INVOCATIONS",
+        default: Some("1024"),
+        good: Some("1"),
+        bad: &["0", "-1", "many"],
+    },
+    Flag {
+        name: "--local-queue-bytes",
+        variable: "WASMCLOUD_LOCAL_QUEUE_BYTES",
+        default: Some("67108864"),
+        good: Some("0"),
+        bad: &["-1", "64MiB", "1.5"],
+    },
+    Flag {
+        name: "--local-status",
+        variable: "WASMCLOUD_LOCAL_STATUS",
+        default: None,
+        good: Some("127.0.0.1:0"),
+        bad: &["8085", "localhost:8085", "127.0.0.1"],
+    },
+];
+
+fn compiled_in() -> Option<BackendKind> {
+    BackendKind::compiled_in().first().copied()
+}
+
+#[test]
+fn help_shows_environment_variable_and_default() {
+    let (_, help, _) = run(wasmcloud().arg("--help"));
+    for flag in FLAGS {
+        let shown = format!("[env: {}=]", flag.variable);
+        assert!(help.contains(&format!("{} <", flag.name)), "{}", flag.name);
+        let (_, rest) = help.split_once(&shown).expect(&shown);
+        if let Some(default) = flag.default {
+            // It follows the variable, on the same line or on the next one.
+            let mut lines = rest.lines().take(2);
+            let default = format!("[default: {default}]");
+            assert!(
+                lines.any(|line| line.contains(&default)),
+                "{}: {rest}",
+                flag.name
+            );
+        }
+    }
+}
+
+#[test]
+fn good_values_are_accepted_from_flag_and_environment() {
+    let backend = compiled_in().map(|backend| backend.to_string());
+    for Flag {
+        name,
+        variable,
+        good,
+        ..
+    } in FLAGS
+    {
+        let Some(good) = good.or(backend.as_deref()) else {
+            continue;
+        };
+        let (code, _, stderr) = run(wasmcloud().arg("--help-markdown").args([name, good]));
+        assert_eq!(code, 0, "{name} {good}: {stderr}");
+        let (code, _, stderr) = run(wasmcloud().arg("--help-markdown").env(variable, good));
+        assert_eq!(code, 0, "{variable}={good}: {stderr}");
+    }
+}
+
+#[test]
+fn bad_values_exit_with_2_and_name_the_flag() {
+    for Flag {
+        name,
+        variable,
+        bad,
+        ..
+    } in FLAGS
+    {
+        for bad in bad {
+            for command in [
+                wasmcloud().arg(format!("{name}={bad}")),
+                wasmcloud().env(variable, bad),
+            ] {
+                let (code, _, stderr) = run(command);
+                assert_eq!(code, 2, "{name}={bad}: {stderr}");
+                assert!(stderr.contains(name), "{name}={bad}: {stderr}");
+            }
+        }
+    }
+}
+
+#[test]
+fn errors_say_what_was_expected() {
+    for (argument, expected) in [
+        ("--local-dispatch=on", "prefer"),
+        ("--local-dispatch=on", "off"),
+        ("--local-backend=tcp", "duplex"),
+        ("--local-backend=tcp", "mpsc"),
+        ("--local-buffer-bytes=0", "at least 1"),
+        ("--local-queue-invocations=0", "at least 1"),
+        ("--local-queue-bytes=64MiB", "whole number of bytes"),
+        ("--local-status=localhost:8085", "127.0.0.1:8085"),
+    ] {
+        let (code, _, stderr) = run(wasmcloud().arg(argument));
+        assert_eq!(code, 2, "{argument}: {stderr}");
+        assert!(stderr.contains(expected), "{argument}: {stderr}");
+    }
+}
+
+#[test]
+fn a_backend_that_is_not_compiled_in_is_refused_at_once() {
+    let closed = ClosedPort::reserve();
+    for backend in [BackendKind::Duplex, BackendKind::Mpsc] {
+        // With dispatch off as well: who names a backend expects it to be there.
+        for dispatch in ["prefer", "off"] {
+            let (code, _, stderr) = run(wasmcloud()
+                .arg(format!("--local-backend={backend}"))
+                .arg(format!("--local-dispatch={dispatch}"))
+                .arg(closed.as_nats_port()));
+            if backend.is_compiled_in() {
+                assert_eq!(code, 1, "only the connection fails: {stderr}");
+                continue;
+            }
+            assert_eq!(code, 2, "{stderr}");
+            for part in [
+                "--local-backend",
+                &format!("built without the `{backend}` backend"),
+                &format!("cargo build --features {backend}"),
+            ] {
+                assert!(stderr.contains(part), "`{part}` is not in: {stderr}");
+            }
+            if let Some(other) = compiled_in() {
+                assert!(
+                    stderr.contains(&format!("choose `--local-backend {other}`")),
+                    "{stderr}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_log_says_how_calls_are_made() {
+    let closed = ClosedPort::reserve();
+    let log = |arguments: &[&str]| {
+        let (code, _, stderr) = run(wasmcloud().arg(closed.as_nats_port()).args(arguments));
+        assert_eq!(code, 1, "there is no NATS server: {stderr}");
+        assert!(
+            stderr.contains(&format!("NATS server {}", closed.address())),
+            "{stderr}"
+        );
+        stderr
+    };
+    let off = log(&["--local-dispatch=off"]);
+    assert!(off.contains("in-host invocation is off"), "{off}");
+
+    let sizes = [
+        "--local-buffer-bytes=11",
+        "--local-queue-invocations=12",
+        "--local-queue-bytes=13",
+    ];
+    let prefer = log(&sizes);
+    match compiled_in() {
+        Some(backend) => {
+            let line = prefer
+                .lines()
+                .find(|line| line.contains("in-host invocation is on"));
+            let line = line.unwrap_or_else(|| panic!("no such line: {prefer}"));
+            for part in [
+                "mode=prefer",
+                &format!("backend={backend}"),
+                "buffer_bytes=11",
+                "queue_invocations=12",
+                "queue_bytes=13",
+            ] {
+                assert!(line.contains(part), "`{part}` is not in: {line}");
+            }
+        }
+        None => assert!(
+            prefer.contains("no in-host backend is compiled in"),
+            "{prefer}"
+        ),
+    }
+}
+
+#[test]
+fn a_status_address_in_use_stops_the_start() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = taken.local_addr().expect("address");
+    let (code, _, stderr) = run(wasmcloud().arg(format!("--local-status={address}")));
+    assert_eq!(code, 1, "{stderr}");
+    assert!(
+        stderr.contains(&format!("--local-status {address}")),
+        "{stderr}"
+    );
+    assert!(
+        !stderr.contains("failed to connect to NATS"),
+        "it came that far: {stderr}"
+    );
+}
+
+#[test]
+fn the_listing_is_served_at_the_logged_address() {
+    // Accepts connections and never says a word, so the host waits for it.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let port = silent.local_addr().expect("address").port();
+    let mut host = Host::start(
+        wasmcloud()
+            .arg(format!("--nats-port={port}"))
+            .arg("--local-status=127.0.0.1:0")
+            .arg("--enable-structured-logging"),
+    );
+    let address = host.listing_address();
+    assert_ne!(address.port(), 0);
+
+    let (head, body) = get(address, "/");
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert!(head.contains("content-type: application/json"), "{head}");
+    let status: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(status["mode"], "prefer");
+    assert_eq!(
+        status["backend"].as_str(),
+        compiled_in().map(|backend| backend.to_string()).as_deref()
+    );
+    for counter in ["local", "remote", "spilled", "fallback"] {
+        assert_eq!(status["calls"][counter], 0, "{status}");
+    }
+    assert_eq!(status["endpoints"], serde_json::json!([]));
+
+    let (head, _) = get(address, "/elsewhere");
+    assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
+}
+
+/// A port that refuses connections: bound, so that no one else gets it, and not listened on.
+struct ClosedPort(TcpSocket);
+
+impl ClosedPort {
+    fn reserve() -> Self {
+        let socket = TcpSocket::new_v4().expect("socket");
+        socket
+            .bind(SocketAddr::from(([127, 0, 0, 1], 0)))
+            .expect("bind");
+        Self(socket)
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.0.local_addr().expect("address")
+    }
+
+    fn as_nats_port(&self) -> String {
+        format!("--nats-port={}", self.address().port())
+    }
+}
+
+fn get(address: SocketAddr, path: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).expect("connect");
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\n\r\n").expect("send");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).expect("receive");
+    let (head, body) = response.split_once("\r\n\r\n").expect("head and body");
+    (head.to_string(), body.to_string())
+}
+
+/// A host process, killed when this is dropped.
+struct Host(Child);
+
+impl Host {
+    fn start(command: &mut Command) -> Self {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null());
+        Self(
+            command
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("the binary runs"),
+        )
+    }
+
+    /// Reads the JSON log up to the line that says where the listing is.
+    fn listing_address(&mut self) -> SocketAddr {
+        let log = BufReader::new(self.0.stderr.as_mut().expect("piped"));
+        for line in log.lines() {
+            let line = line.expect("log");
+            let event: serde_json::Value = serde_json::from_str(&line).expect(&line);
+            if let Some(address) = event["fields"]["address"].as_str() {
+                return address.parse().expect(&line);
+            }
+        }
+        panic!("the host ended without saying where its listing is");
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

@@ -1,0 +1,104 @@
+use std::sync::Arc;
+
+use async_nats::HeaderMap;
+use bytes::Bytes;
+use futures::Stream;
+use inhost_dispatch::{Dispatcher, Incoming, Outgoing};
+use inhost_registry::Scope;
+use wrpc_transport::{Invoke, Serve};
+
+use crate::backend::AnyBackend;
+use crate::local::{self, Local};
+use crate::remote::LazyClient;
+
+/// The caller's stream of parameters.
+pub type ParamWriter = Outgoing<AnyBackend, upstream::ParamWriter>;
+
+/// The callee's stream of results.
+pub type SubjectWriter = Outgoing<AnyBackend, upstream::SubjectWriter>;
+
+/// The stream that a side of a call reads from: results at the caller, parameters at the callee.
+pub type Reader = Incoming<AnyBackend, upstream::Reader>;
+
+/// A wRPC client for one prefix (`lattice.component-id` in wasmCloud).
+///
+/// It serves and invokes functions in memory where it can and over NATS where it must. A clone shares everything.
+#[derive(Clone, Debug)]
+pub struct Client(Dispatcher<LazyClient, Option<HeaderMap>, AnyBackend>);
+
+impl Client {
+    /// A client over `nats`, with what [`local::install`] has configured for this process, or the default.
+    ///
+    /// `queue_group` is the NATS queue group in which functions are served.
+    ///
+    /// # Errors
+    ///
+    /// None. It is fallible and asynchronous because upstream's is; it does no I/O and does not wait.
+    pub async fn new(
+        nats: impl Into<Arc<async_nats::Client>>,
+        prefix: impl Into<Arc<str>>,
+        queue_group: Option<Arc<str>>,
+    ) -> anyhow::Result<Self> {
+        Ok(Self::with_local(
+            nats,
+            prefix,
+            queue_group,
+            &local::installed(),
+        ))
+    }
+
+    /// As [`Client::new`], with what its local calls share given instead of taken from the process.
+    pub fn with_local(
+        nats: impl Into<Arc<async_nats::Client>>,
+        prefix: impl Into<Arc<str>>,
+        queue_group: Option<Arc<str>>,
+        local: &Local,
+    ) -> Self {
+        let (nats, prefix) = (nats.into(), prefix.into());
+        Self(Dispatcher::new(
+            LazyClient::new(Arc::clone(&nats), Arc::clone(&prefix), queue_group),
+            Scope::new(nats),
+            prefix,
+            local.shared(),
+        ))
+    }
+}
+
+impl Invoke for Client {
+    type Context = Option<HeaderMap>;
+    type Outgoing = ParamWriter;
+    type Incoming = Reader;
+
+    async fn invoke<P>(
+        &self,
+        cx: Self::Context,
+        instance: &str,
+        func: &str,
+        params: Bytes,
+        paths: impl AsRef<[P]> + Send,
+    ) -> anyhow::Result<(Self::Outgoing, Self::Incoming)>
+    where
+        P: AsRef<[Option<usize>]> + Send + Sync,
+    {
+        self.0.invoke(cx, instance, func, params, paths).await
+    }
+}
+
+impl Serve for Client {
+    type Context = Option<HeaderMap>;
+    type Outgoing = SubjectWriter;
+    type Incoming = Reader;
+
+    async fn serve(
+        &self,
+        instance: &str,
+        func: &str,
+        paths: impl Into<Arc<[Box<[Option<usize>]>]>> + Send,
+    ) -> anyhow::Result<
+        impl Stream<Item = anyhow::Result<(Self::Context, Self::Outgoing, Self::Incoming)>>
+            + Send
+            + 'static,
+    > {
+        self.0.serve(instance, func, paths).await
+    }
+}

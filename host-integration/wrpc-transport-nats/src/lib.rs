@@ -1,0 +1,29 @@
+//! Drop-in for the crate of this name: a call is carried in memory when the callee is on this host, and over NATS
+//! otherwise.
+//!
+//! It stands in for `wrpc-transport-nats` 0.27 through `[patch.crates-io]`, has the same public API, and adds one
+//! module, [`local`], for who wants to configure it or to see what it does. The wire format is upstream's, because
+//! upstream does it: the remote path is `wrpc-transport-nats` 0.28.1.
+//!
+//! - Serving a function subscribes it on NATS as before, and registers it as a local endpoint.
+//! - Invoking a function asks the registry first. Only functions served over a clone of the *same*
+//!   `Arc<async_nats::Client>` are reached in memory: two connections are two scopes, even to one server.
+//! - [`Client::new`] does no I/O. NATS is touched when a remote call or a subscription needs it.
+//!
+//! What differs from upstream: [`SubjectWriter`] cannot be cloned.
+
+#![allow(clippy::module_name_repetitions)]
+
+#[cfg(not(all(feature = "duplex", feature = "mpsc")))]
+mod absent;
+mod backend;
+mod client;
+pub mod local;
+mod remote;
+
+pub use backend::AnyBackend;
+pub use client::{Client, ParamWriter, Reader, SubjectWriter};
+pub use upstream::{
+    index_path, invocation_subject, param_subject, result_subject, subscribe_path,
+    ByteSubscription, IndexedParamWriter, Message, RootParamWriter, Subscriber, PROTOCOL,
+};

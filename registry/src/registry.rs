@@ -1,0 +1,227 @@
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use papaya::{HashMap, Operation};
+
+use crate::key::{Key, KeyRef};
+use crate::registration::Registration;
+use crate::scope::{Scope, ScopeId};
+
+/// Which function of which component is served on this host, right now.
+///
+/// Clones share one table. See the [crate documentation](crate) for what it promises.
+pub struct Registry<T> {
+    table: Arc<Table<T>>,
+}
+
+/// The registrations of one function, oldest first. There is more than one only while a component is replaced.
+///
+/// Only weak references: the map frees what it replaced some time later, and must not keep an endpoint, and with
+/// it the calls that wait there, alive until then. The [`Registration`] holds the strong one.
+type Registrations<T> = Arc<[(u64, Weak<T>)]>;
+
+pub(crate) struct Table<T> {
+    functions: HashMap<Key, Registrations<T>>,
+    generations: AtomicU64,
+}
+
+impl<T> Registry<T> {
+    /// An empty registry.
+    pub fn new() -> Self {
+        Self {
+            table: Arc::new(Table {
+                functions: HashMap::new(),
+                generations: AtomicU64::new(0),
+            }),
+        }
+    }
+
+    /// Registers `value` as what serves `function` of `instance` under `prefix`, until the guard is dropped.
+    ///
+    /// `prefix` is the wRPC prefix (`lattice.component-id` in wasmCloud), `instance` the WIT instance with its
+    /// version, as it stands in an invocation. An earlier registration of the same function stays, hidden by
+    /// this one.
+    pub fn register(
+        &self,
+        scope: Scope,
+        prefix: &str,
+        instance: &str,
+        function: &str,
+        value: Arc<T>,
+    ) -> Registration<T> {
+        let key = Key {
+            scope: scope.id(),
+            prefix: prefix.into(),
+            instance: instance.into(),
+            function: function.into(),
+        };
+        let generation = self.table.generations.fetch_add(1, Ordering::Relaxed);
+        self.table
+            .insert(key.clone(), generation, Arc::downgrade(&value));
+        Registration {
+            table: Arc::clone(&self.table),
+            key,
+            generation,
+            value,
+            _scope: scope,
+        }
+    }
+
+    /// What serves `function` within `scope`: the newest registration there is.
+    ///
+    /// Neither allocates nor takes a lock.
+    pub fn lookup(
+        &self,
+        scope: &Scope,
+        prefix: &str,
+        instance: &str,
+        function: &str,
+    ) -> Option<Arc<T>> {
+        let key = KeyRef {
+            scope: scope.id(),
+            prefix,
+            instance,
+            function,
+        };
+        let functions = self.table.functions.pin();
+        loop {
+            let (_, newest) = functions.get(&key)?.last()?;
+            if let Some(value) = newest.upgrade() {
+                return Some(value);
+            }
+            // It was dropped after the map was read. A registration leaves the map before it lets go of its
+            // value, so another look finds what is there now, and this ends.
+        }
+    }
+
+    /// What is registered, sorted by prefix, instance, function and age. A function that is registered twice is
+    /// listed twice; the newest comes last.
+    ///
+    /// Registrations that come or go meanwhile may or may not be listed.
+    pub fn snapshot(&self) -> Vec<Listed<T>> {
+        let functions = self.table.functions.pin();
+        let mut listed: Vec<_> = functions
+            .iter()
+            .flat_map(|(key, registrations)| {
+                registrations.iter().filter_map(|(generation, value)| {
+                    Some(Listed {
+                        scope: key.scope,
+                        prefix: key.prefix.clone(),
+                        instance: key.instance.clone(),
+                        function: key.function.clone(),
+                        generation: *generation,
+                        value: value.upgrade()?,
+                    })
+                })
+            })
+            .collect();
+        listed.sort_by(|a, b| a.order().cmp(&b.order()));
+        listed
+    }
+
+    /// How many functions are registered. A function that is registered twice counts once.
+    pub fn len(&self) -> usize {
+        self.table.functions.pin().len()
+    }
+
+    /// Whether no function is registered.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<T> Table<T> {
+    fn insert(&self, key: Key, generation: u64, value: Weak<T>) {
+        self.functions.pin().update_or_insert_with(
+            key,
+            |registrations| {
+                let mut registrations = registrations.to_vec();
+                // Two threads may arrive here in the other order than they took their numbers.
+                let at = registrations.partition_point(|(other, _)| *other < generation);
+                registrations.insert(at, (generation, value.clone()));
+                registrations.into()
+            },
+            || Arc::new([(generation, value.clone())]),
+        );
+    }
+
+    pub(crate) fn remove(&self, key: &Key, generation: u64) {
+        self.functions.pin().compute(key.clone(), |entry| {
+            let Some((_, registrations)) = entry else {
+                return Operation::Abort(());
+            };
+            let rest: Registrations<T> = registrations
+                .iter()
+                .filter(|(other, _)| *other != generation)
+                .cloned()
+                .collect();
+            if rest.is_empty() {
+                Operation::Remove
+            } else {
+                Operation::Insert(rest)
+            }
+        });
+    }
+}
+
+/// One registration, as [`Registry::snapshot`] lists it.
+#[non_exhaustive]
+pub struct Listed<T> {
+    scope: ScopeId,
+    /// The wRPC prefix, `lattice.component-id` in wasmCloud.
+    pub prefix: Box<str>,
+    /// The WIT instance with its version.
+    pub instance: Box<str>,
+    /// The function.
+    pub function: Box<str>,
+    /// Of two registrations, the newer one has the higher number.
+    pub generation: u64,
+    /// What serves the function.
+    pub value: Arc<T>,
+}
+
+impl<T> Listed<T> {
+    fn order(&self) -> (&str, &str, &str, ScopeId, u64) {
+        (
+            &self.prefix,
+            &self.instance,
+            &self.function,
+            self.scope,
+            self.generation,
+        )
+    }
+}
+
+impl<T> Clone for Registry<T> {
+    fn clone(&self) -> Self {
+        Self {
+            table: Arc::clone(&self.table),
+        }
+    }
+}
+
+impl<T> Default for Registry<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> fmt::Debug for Registry<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry")
+            .field("functions", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for Listed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listed")
+            .field("prefix", &self.prefix)
+            .field("instance", &self.instance)
+            .field("function", &self.function)
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,172 @@
+//! Running other programs, and saying what is being run.
+
+use std::ffi::OsStr;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{bail, Context as _};
+use inhost_testbed::workspace_root;
+
+/// The Cargo that runs this program, in the workspace's folder.
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(workspace_root()).args(arguments);
+    command
+}
+
+/// `command` as one would type it.
+pub(crate) fn text(command: &Command) -> String {
+    let program = std::path::Path::new(command.get_program());
+    let mut words = vec![program.file_stem().unwrap_or(OsStr::new("?"))];
+    words.extend(command.get_args());
+    let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+    words.join(" ")
+}
+
+/// Runs `command`, which writes to the terminal. `hint` says what to do when it fails.
+pub(crate) fn run(command: &mut Command, hint: &str) -> anyhow::Result<()> {
+    let status = command
+        .status()
+        .with_context(|| format!("cannot run `{}`", text(command)))?;
+    if !status.success() {
+        bail!("`{}` failed ({status}). {hint}", text(command));
+    }
+    Ok(())
+}
+
+/// Steps that are all carried out, whatever becomes of the ones before, and a summary at the end.
+#[derive(Debug, Default)]
+pub(crate) struct Steps {
+    done: Vec<Step>,
+}
+
+#[derive(Debug)]
+struct Step {
+    title: String,
+    took: Duration,
+    outcome: Outcome,
+}
+
+#[derive(Debug)]
+enum Outcome {
+    Passed,
+    Failed,
+    Skipped(String),
+}
+
+impl Steps {
+    /// Carries out one step and shows its error, if it has one.
+    pub(crate) fn step(&mut self, title: &str, work: impl FnOnce() -> anyhow::Result<()>) {
+        println!("\n=== {title}");
+        let start = Instant::now();
+        let outcome = match work() {
+            Ok(()) => Outcome::Passed,
+            Err(err) => {
+                eprintln!("error: {err:#}");
+                Outcome::Failed
+            }
+        };
+        let took = start.elapsed();
+        println!("=== {}: {}", seconds(took), describe(&outcome));
+        self.done.push(Step {
+            title: title.to_owned(),
+            took,
+            outcome,
+        });
+    }
+
+    /// Runs a command as one step. The command is the title.
+    pub(crate) fn command(&mut self, mut command: Command, hint: &str) {
+        self.step(&text(&command), || run(&mut command, hint));
+    }
+
+    /// Notes a step that is not carried out, and why.
+    pub(crate) fn skip(&mut self, title: &str, reason: &str) {
+        println!("\n=== {title}: skipped, {reason}");
+        self.done.push(Step {
+            title: title.to_owned(),
+            took: Duration::ZERO,
+            outcome: Outcome::Skipped(reason.to_owned()),
+        });
+    }
+
+    /// Shows the summary. An error when a step failed.
+    pub(crate) fn finish(self) -> anyhow::Result<()> {
+        println!("\n{}", self.summary());
+        let failed = self.done.iter();
+        let failed = failed.filter(|step| matches!(step.outcome, Outcome::Failed));
+        match failed.count() {
+            0 => Ok(()),
+            1 => bail!("1 of {} steps failed: see above", self.done.len()),
+            n => bail!("{n} of {} steps failed: see above", self.done.len()),
+        }
+    }
+
+    fn summary(&self) -> String {
+        let lines = self.done.iter().map(|step| {
+            format!(
+                "{:>8}  {:<7}  {}",
+                seconds(step.took),
+                describe(&step.outcome),
+                step.title
+            )
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}
+
+fn describe(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Passed => "passed".to_owned(),
+        Outcome::Failed => "FAILED".to_owned(),
+        Outcome::Skipped(reason) => format!("skipped ({reason})"),
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_command_is_named_with_what_to_do() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "exit 3"]);
+        let error = run(&mut command, "Look there.").unwrap_err().to_string();
+        assert!(error.contains("`sh -c exit 3` failed"), "{error}");
+        assert!(error.ends_with("Look there."), "{error}");
+    }
+
+    #[test]
+    fn a_failed_step_does_not_stop_the_others_but_fails_the_whole() {
+        let mut steps = Steps::default();
+        let mut carried_out = false;
+        steps.step("first", || bail!("no"));
+        steps.step("second", || {
+            carried_out = true;
+            Ok(())
+        });
+        steps.skip("third", "not at hand");
+        assert!(carried_out);
+        let summary = steps.summary();
+        assert!(summary.contains("FAILED   first"), "{summary}");
+        assert!(summary.contains("passed   second"), "{summary}");
+        assert!(
+            summary.contains("skipped (not at hand)  third"),
+            "{summary}"
+        );
+        let error = steps.finish().unwrap_err().to_string();
+        assert_eq!(error, "1 of 3 steps failed: see above");
+    }
+
+    #[test]
+    fn skipped_steps_are_no_failure() {
+        let mut steps = Steps::default();
+        steps.skip("one", "why not");
+        steps.finish().unwrap();
+    }
+}

@@ -1,0 +1,64 @@
+//! `cargo xtask demo`: what in-host invocation changes, as a table.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use clap::Args;
+
+use crate::host::HostArguments;
+use crate::measure::{cases, check_routes, measure, Case, Row};
+use crate::report;
+use crate::stage::{until_asked_to_end, Stage};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    host: HostArguments,
+
+    /// Write the figures to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+
+    /// Calls of each row of the table, at least; by default as many as give steady figures in about a minute
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    calls: Option<u32>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let cases = cases(arguments.calls, 1);
+    compare_routes(&arguments.host, &cases, arguments.json.as_deref())
+}
+
+/// Starts the hosts, measures `cases` on each route, and shows the figures.
+///
+/// An error when a call failed or went another way than it should.
+pub(crate) fn compare_routes(
+    host: &HostArguments,
+    cases: &[Case],
+    json: Option<&Path>,
+) -> anyhow::Result<()> {
+    if let Some(path) = json {
+        report::check_writable(path)?;
+    }
+    let binary = host.binary()?;
+    let rows = until_asked_to_end(async {
+        let mut stages = Stage::start_all(&binary).await?;
+        let rows = measure(&mut stages, cases).await?;
+        Stage::stop_all(stages).await?;
+        Ok(rows)
+    })?;
+    let Some(rows) = rows else {
+        bail!("interrupted: the hosts and the nats-server have been stopped");
+    };
+    show(&rows, json)?;
+    check_routes(&rows)
+}
+
+fn show(rows: &[Row], json: Option<&Path>) -> anyhow::Result<()> {
+    println!("\n{}\n{}", report::table(rows), report::LEGEND);
+    if let Some(path) = json {
+        report::write_json(path, rows)?;
+        eprintln!("The figures are in {}", path.display());
+    }
+    Ok(())
+}

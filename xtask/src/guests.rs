@@ -1,0 +1,99 @@
+//! `cargo xtask guests`: builds the components that the demo, the tests and the benchmarks deploy.
+//!
+//! They are committed beside their sources, so that who only wants to run them needs no compiler for
+//! WebAssembly. A record of digests shows whether they still fit their sources: [`check`].
+
+mod digest;
+mod toolchain;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{ensure, Context as _};
+use wit_component::ComponentEncoder;
+
+use digest::{RECORD, TARGET};
+
+/// The members of the guests' workspace. Each is a package `inhost-…` in the folder of its name.
+const GUESTS: [&str; 4] = ["callee", "caller", "http", "middle"];
+
+/// Builds all guests, puts each component beside its sources and notes what they were built from.
+///
+/// # Errors
+///
+/// When the compiler has no way to build for WebAssembly (the error says how to get one), when a guest does not
+/// compile, or when a file cannot be written.
+pub(crate) fn build() -> anyhow::Result<()> {
+    let guests = folder();
+    toolchain::compile(&guests, &guests.join(TARGET))?;
+    for guest in GUESTS {
+        let core = module(&guests, guest);
+        let component = encode(&core)
+            .with_context(|| format!("cannot turn {} into a component", core.display()))?;
+        write(&guests.join(prebuilt(guest)), &component)?;
+        println!("{}: {} bytes", prebuilt(guest), component.len());
+    }
+    let record = digest::record(&guests, &all_prebuilt())?;
+    write(&guests.join(RECORD), record.as_bytes())
+}
+
+/// Compares the prebuilt components and their sources with what was noted when they were built.
+///
+/// # Errors
+///
+/// When they differ: says in what, and what to run.
+pub(crate) fn check() -> anyhow::Result<()> {
+    check_in(&folder())
+}
+
+fn check_in(guests: &Path) -> anyhow::Result<()> {
+    let differences = digest::differences(guests, &all_prebuilt())?;
+    ensure!(
+        differences.is_empty(),
+        "the prebuilt components in {} are stale: {}. Run `cargo xtask guests` and commit what it changes",
+        guests.display(),
+        differences.join("; "),
+    );
+    Ok(())
+}
+
+/// The component of a core module that `wit-bindgen` has put the description of its interfaces into.
+fn encode(core: &Path) -> anyhow::Result<Vec<u8>> {
+    let module = fs::read(core).context("cannot read it")?;
+    ComponentEncoder::default()
+        .module(&module)?
+        .validate(true)
+        .encode()
+}
+
+/// The folder of the guests' workspace.
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .with_file_name("host-integration")
+        .join("guests")
+}
+
+/// Where Cargo puts the core module of a guest.
+fn module(guests: &Path, guest: &str) -> PathBuf {
+    guests
+        .join(TARGET)
+        .join(toolchain::WASM)
+        .join("release")
+        .join(format!("inhost_{guest}.wasm"))
+}
+
+/// Where the component of a guest is, relative to the guests' workspace.
+fn prebuilt(guest: &str) -> String {
+    format!("{guest}/{guest}.wasm")
+}
+
+fn all_prebuilt() -> Vec<String> {
+    GUESTS.map(prebuilt).to_vec()
+}
+
+fn write(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! The host that is started: one that is built here, or a given one.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use anyhow::{ensure, Context as _};
+use clap::Args;
+use serde_json::Value;
+
+use crate::command::{cargo, text};
+
+#[derive(Debug, Args)]
+pub(crate) struct HostArguments {
+    /// Start this host, which has to have both backends, instead of building one
+    #[arg(long = "host", value_name = "FILE")]
+    binary: Option<PathBuf>,
+}
+
+impl HostArguments {
+    /// Where the host is. Builds it unless one is given.
+    pub(crate) fn binary(&self) -> anyhow::Result<PathBuf> {
+        match &self.binary {
+            // Relative to where the user is, not to where it is started.
+            Some(binary) => std::path::absolute(binary)
+                .with_context(|| format!("{} is not the path of a host", binary.display())),
+            None => build_release(),
+        }
+    }
+}
+
+/// Builds the release host with all backends and returns where it is. Cargo's progress goes to the terminal.
+fn build_release() -> anyhow::Result<PathBuf> {
+    let mut command = cargo(&[
+        "build",
+        "--release",
+        "--package",
+        "wasmcloud",
+        "--all-features",
+        "--message-format",
+        "json-render-diagnostics",
+    ]);
+    eprintln!("Building the host. From nothing this takes some minutes.");
+    // Cargo says on standard output, as JSON, what it has built.
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot run `{}`", text(&command)))?;
+    ensure!(
+        output.status.success(),
+        "`{}` failed ({}). The compiler's messages above say why.",
+        text(&command),
+        output.status
+    );
+    executable(&String::from_utf8_lossy(&output.stdout), "wasmcloud")
+        .context("cargo built the host but did not say where it put it")
+}
+
+/// The executable `name` in Cargo's messages, one JSON object a line.
+fn executable(messages: &str, name: &str) -> Option<PathBuf> {
+    let messages = messages.lines();
+    let messages = messages.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    messages
+        .filter(|message| message["target"]["name"] == name)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_executable_is_found_among_cargo_s_messages() {
+        let messages = concat!(
+            r#"{"reason":"compiler-artifact","target":{"name":"other"},"executable":"/t/other"}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"wasmcloud"},"executable":null}"#,
+            "\nnot JSON\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"wasmcloud"},"executable":"/t/wasmcloud"}"#,
+        );
+        let found = executable(messages, "wasmcloud");
+        assert_eq!(found, Some(PathBuf::from("/t/wasmcloud")));
+        assert_eq!(executable("", "wasmcloud"), None);
+    }
+}

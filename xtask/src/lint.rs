@@ -1,0 +1,43 @@
+//! `cargo xtask lint`: format, lints, documentation, dependencies, and the rules of `tidy`.
+
+use std::process::Stdio;
+
+use crate::command::{cargo, Steps};
+use crate::test::FEATURE_SETS;
+use crate::{guests, tidy};
+
+pub(crate) fn run() -> anyhow::Result<()> {
+    let mut steps = Steps::default();
+    steps.command(
+        cargo(&["fmt", "--all", "--check"]),
+        "Run `cargo fmt --all`.",
+    );
+    for features in FEATURE_SETS {
+        let mut command = cargo(&["clippy", "--workspace", "--all-targets"]);
+        command.args(features).args(["--", "-D", "warnings"]);
+        steps.command(command, "The messages above say what to change.");
+    }
+    let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--all-features"]);
+    doc.env("RUSTDOCFLAGS", "-D warnings");
+    steps.command(doc, "The messages above say what to change.");
+    if has_cargo_deny() {
+        steps.command(
+            cargo(&["deny", "check"]),
+            "Change the dependency, or say in deny.toml why it stays.",
+        );
+    } else {
+        steps.skip(
+            "cargo deny check",
+            "cargo-deny is not installed: `cargo install --locked cargo-deny`",
+        );
+    }
+    steps.step("guests --check", guests::check);
+    steps.step("tidy", tidy::run);
+    steps.finish()
+}
+
+fn has_cargo_deny() -> bool {
+    let mut command = cargo(&["deny", "--version"]);
+    let command = command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}

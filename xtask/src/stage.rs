@@ -1,0 +1,213 @@
+//! The hosts that are measured: one for each route, on one nats-server.
+
+use std::fmt;
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{bail, Context as _};
+use inhost_testbed::{Backend, Deployment, Host, LocalDispatch, NatsServer, Search};
+use serde::Serialize;
+use serde_json::Value;
+
+/// Which way the calls of a host go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Route {
+    /// Over NATS, as those of a stock host do.
+    Nats,
+    /// In memory, over tokio's DuplexStream.
+    Duplex,
+    /// In memory, over tokio's mpsc channel.
+    Mpsc,
+}
+
+impl Route {
+    pub(crate) const ALL: [Self; 3] = [Self::Nats, Self::Duplex, Self::Mpsc];
+
+    /// Whether calls stay in the host.
+    pub(crate) fn is_local(self) -> bool {
+        self != Self::Nats
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Nats => "nats",
+            Self::Duplex => "duplex",
+            Self::Mpsc => "mpsc",
+        })
+    }
+}
+
+/// How many outgoing calls of a host's components went which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// In memory.
+    pub(crate) local: u64,
+    /// Over NATS, for whatever reason.
+    pub(crate) remote: u64,
+}
+
+impl Counts {
+    /// Reads them from the host's status.
+    pub(crate) fn read(status: &Value) -> anyhow::Result<Self> {
+        let calls = &status["calls"];
+        let number = |name: &str| {
+            calls[name]
+                .as_u64()
+                .with_context(|| format!("the host's status has no number calls.{name}: {status}"))
+        };
+        Ok(Self {
+            local: number("local")?,
+            remote: number("remote")? + number("spilled")? + number("fallback")?,
+        })
+    }
+
+    /// What came on top of `before`.
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self {
+            local: self.local.saturating_sub(before.local),
+            remote: self.remote.saturating_sub(before.remote),
+        }
+    }
+}
+
+/// A host with caller and callee on it, whose calls go one way.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) route: Route,
+    pub(crate) deployment: Deployment,
+}
+
+impl Stage {
+    /// Starts a host for each route, in a lattice of its own.
+    pub(crate) async fn start_all(binary: &Path) -> anyhow::Result<Vec<Self>> {
+        let nats = Arc::new(start_nats().await?);
+        let mut stages = Vec::new();
+        for route in Route::ALL {
+            eprintln!("Starting a host whose calls go over {route}");
+            let host = Host::builder(binary).lattice(format!("demo-{route}"));
+            let host = match route {
+                Route::Nats => host.local_dispatch(LocalDispatch::Off),
+                Route::Duplex => host.backend(Backend::Duplex),
+                Route::Mpsc => host.backend(Backend::Mpsc),
+            };
+            let deployment = Deployment::start_on(Arc::clone(&nats), host).await?;
+            deployment.deploy_pair().await?;
+            stages.push(Self { route, deployment });
+        }
+        Ok(stages)
+    }
+
+    pub(crate) async fn counts(&self) -> anyhow::Result<Counts> {
+        Counts::read(&self.deployment.host().status().await?)
+    }
+
+    /// Waits for `work`, or until the host ends, which is an error.
+    pub(crate) async fn while_running<T>(
+        &mut self,
+        work: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        let Some(host) = self.deployment.hosts_mut().first_mut() else {
+            bail!("there is no host");
+        };
+        tokio::select! {
+            result = work => result,
+            ended = host.ended() => Err(ended),
+        }
+    }
+
+    /// Stops all hosts and the nats-server.
+    pub(crate) async fn stop_all(stages: Vec<Self>) -> anyhow::Result<()> {
+        for stage in stages {
+            stage.deployment.stop().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Finds or fetches a nats-server, says where it came from, and starts it.
+pub(crate) async fn start_nats() -> anyhow::Result<NatsServer> {
+    let found = tokio::task::spawn_blocking(|| Search::from_env().find()).await??;
+    let binary = found.binary.display();
+    eprintln!("Starting a nats-server ({binary}, {})", found.origin);
+    NatsServer::start_binary(&found.binary).await
+}
+
+/// Runs `work` until it is done or someone asks for the end: Ctrl-C, or `SIGTERM`.
+///
+/// Returns `None` in the second case. What `work` had started is stopped by then.
+pub(crate) fn until_asked_to_end<T>(
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<Option<T>> {
+    use tokio::signal::unix::{signal, SignalKind};
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the tokio runtime")?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            result = work => result.map(Some),
+            _ = terminate.recv() => Ok(None),
+            _ = interrupt.recv() => Ok(None),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn spilled_and_fallback_calls_count_as_remote() {
+        let status = json!({
+            "mode": "prefer",
+            "calls": { "local": 7, "remote": 1, "spilled": 2, "fallback": 3 },
+        });
+        let counts = Counts::read(&status).unwrap();
+        assert_eq!(
+            counts,
+            Counts {
+                local: 7,
+                remote: 6
+            }
+        );
+    }
+
+    #[test]
+    fn a_status_without_counters_is_an_error() {
+        let error = Counts::read(&json!({ "calls": { "local": 1 } }));
+        assert!(error.unwrap_err().to_string().contains("calls.remote"));
+    }
+
+    #[test]
+    fn counts_are_compared() {
+        let before = Counts {
+            local: 5,
+            remote: 2,
+        };
+        let after = Counts {
+            local: 9,
+            remote: 2,
+        };
+        assert_eq!(
+            after.since(before),
+            Counts {
+                local: 4,
+                remote: 0
+            }
+        );
+    }
+
+    #[test]
+    fn work_that_ends_gives_its_result() {
+        assert_eq!(until_asked_to_end(async { Ok(1) }).unwrap(), Some(1));
+        assert!(until_asked_to_end::<()>(async { bail!("no") }).is_err());
+    }
+}

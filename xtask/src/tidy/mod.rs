@@ -1,0 +1,40 @@
+//! `cargo xtask tidy`: the rules that ARCHITECTURE.md sets and no other tool checks.
+
+mod dependencies;
+mod files;
+mod lock;
+
+use anyhow::{ensure, Context as _};
+use inhost_testbed::workspace_root;
+
+use crate::command::cargo;
+
+/// Checks all rules and lists each breach.
+pub(crate) fn run() -> anyhow::Result<()> {
+    let root = workspace_root();
+    let mut breaches = dependencies::breaches(&metadata()?)?;
+    let lock = std::fs::read_to_string(root.join("Cargo.lock"))
+        .context("cannot read Cargo.lock, which belongs to the repository")?;
+    breaches.extend(lock::breaches(&lock));
+    breaches.extend(files::breaches(root)?);
+    ensure!(
+        breaches.is_empty(),
+        "the workspace is not tidy:\n  - {}",
+        breaches.join("\n  - ")
+    );
+    println!("The workspace is tidy.");
+    Ok(())
+}
+
+/// What Cargo knows about the workspace's packages.
+fn metadata() -> anyhow::Result<serde_json::Value> {
+    let output = cargo(&["metadata", "--format-version", "1", "--no-deps"])
+        .output()
+        .context("cannot run `cargo metadata`")?;
+    ensure!(
+        output.status.success(),
+        "`cargo metadata` failed: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    serde_json::from_slice(&output.stdout).context("cannot read what `cargo metadata` says")
+}

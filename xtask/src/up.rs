@@ -1,0 +1,92 @@
+//! `cargo xtask up`: a host with the demo components, left running.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use clap::Args;
+use inhost_testbed::{target_dir, Backend, Deployment, Host, LocalDispatch, CALLEE, CALLER};
+
+use crate::host::HostArguments;
+use crate::stage::{start_nats, until_asked_to_end};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    host: HostArguments,
+
+    /// What carries calls in memory: duplex or mpsc
+    #[arg(long, value_name = "BACKEND")]
+    backend: Option<Backend>,
+
+    /// Which way calls go: prefer (in memory) or off (over NATS)
+    #[arg(long, value_name = "MODE", default_value_t = LocalDispatch::Prefer)]
+    local_dispatch: LocalDispatch,
+
+    /// The lattice that the host joins
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    lattice: String,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let binary = arguments.host.binary()?;
+    let folder = target_dir().join("up");
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot create {}", folder.display()))?;
+    let log = folder.join("host.log");
+    let ended = until_asked_to_end(serve(arguments, &binary, &log))?;
+    debug_assert!(ended.is_none(), "serving ends with an error or not at all");
+    eprintln!("\nThe host and the nats-server have been stopped.");
+    Ok(())
+}
+
+/// Starts everything and waits until the host ends by itself, which is an error.
+async fn serve(arguments: &Arguments, binary: &Path, log: &Path) -> anyhow::Result<()> {
+    let nats = start_nats().await?;
+    let mut host = Host::builder(binary)
+        .lattice(&arguments.lattice)
+        .local_dispatch(arguments.local_dispatch)
+        .log_file(log);
+    if let Some(backend) = arguments.backend {
+        host = host.backend(backend);
+    }
+    let mut deployment = Deployment::start_on(nats.into(), host).await?;
+    deployment.deploy_pair().await?;
+    println!("{}", how_to_reach(&deployment, log));
+    match deployment.hosts_mut().first_mut() {
+        Some(host) => Err(host.ended().await),
+        None => Ok(()),
+    }
+}
+
+fn how_to_reach(deployment: &Deployment, log: &Path) -> String {
+    let host = deployment.host();
+    let status = match host.status_address() {
+        Some(address) => format!("http://{address}/"),
+        None => "(none)".to_owned(),
+    };
+    format!(
+        "
+The host is running, with the components {CALLER} and {CALLEE}, which are linked.
+
+  NATS      {nats}
+  lattice   {lattice}
+  host      {id}
+  status    {status}
+  log       {log}
+
+In another terminal:
+
+  export WASMCLOUD_CTL_PORT={port} WASMCLOUD_LATTICE={lattice}
+  wash get inventory {id}
+  wash get links
+  curl {status}
+  tail -f {log}
+
+Ctrl-C stops the host and the nats-server.",
+        nats = deployment.nats().url(),
+        port = deployment.nats().port(),
+        lattice = deployment.lattice(),
+        id = host.id(),
+        log = log.display(),
+    )
+}
