@@ -1,4 +1,4 @@
-//! Byte streams of an in-host invocation over tokio's [`DuplexStream`](tokio::io::DuplexStream).
+//! Byte streams of an in-host invocation over tokio's [`DuplexStream`].
 //!
 //! A duplex stream goes both ways and ends when a whole end of it is dropped. A call needs streams that go one way
 //! and end one by one, so each stream here is a duplex stream of its own, of which one direction is used. The other

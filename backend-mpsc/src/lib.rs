@@ -1,4 +1,4 @@
-//! Byte streams of an in-host invocation over tokio's [`mpsc`](tokio::sync::mpsc) channel of
+//! Byte streams of an in-host invocation over tokio's [`mpsc`] channel of
 //! [`Bytes`](bytes::Bytes).
 //!
 //! The channel itself counts messages, and what has to be bounded is bytes. So the channel has no bound of its own,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::backend::Backend;
 use crate::error::{CallError, Target};
-use crate::paths::Paths;
+use crate::paths::{Paths, Side, Taken};
 
 const QUEUED: u8 = 0;
 const TAKEN: u8 = 1;
@@ -94,87 +94,60 @@ impl<B: Backend> Direction<B> {
             readers: AtomicUsize::new(0),
         }
     }
-}
 
-/// A writing handle of one direction of a call. The nested streams learn when the last one is dropped.
-pub(crate) struct WriterHandle<B: Backend> {
-    pub(crate) call: Arc<Call<B>>,
-    pub(crate) way: Way,
-}
-
-impl<B: Backend> WriterHandle<B> {
-    pub(crate) fn new(call: Arc<Call<B>>, way: Way) -> Self {
-        // As for the count of an `Arc`: a new handle comes from a place that holds one, or from the beginning.
-        call.direction(way).writers.fetch_add(1, Ordering::Relaxed);
-        Self { call, way }
-    }
-
-    pub(crate) fn index(&self, path: &[usize]) -> anyhow::Result<B::Writer> {
-        let Call {
-            ref target,
-            ref backend,
-            ..
-        } = *self.call;
-        self.call
-            .direction(self.way)
-            .paths
-            .writer(path, backend)
-            .map_err(|_| path_taken(target, path))
-    }
-}
-
-impl<B: Backend> Clone for WriterHandle<B> {
-    fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.call), self.way)
-    }
-}
-
-impl<B: Backend> Drop for WriterHandle<B> {
-    fn drop(&mut self) {
-        let direction = self.call.direction(self.way);
-        if direction.writers.fetch_sub(1, Ordering::AcqRel) == 1 {
-            direction.paths.writers_gone();
+    fn handles(&self, side: Side) -> &AtomicUsize {
+        match side {
+            Side::Writing => &self.writers,
+            Side::Reading => &self.readers,
         }
     }
 }
 
-/// A reading handle of one direction of a call. The nested streams learn when the last one is dropped.
-pub(crate) struct ReaderHandle<B: Backend> {
+/// A handle that a side of a call holds on one of its streams. When a side drops its last handle on a direction, the
+/// nested streams of that direction learn that it is gone.
+pub(crate) struct Handle<B: Backend> {
     pub(crate) call: Arc<Call<B>>,
     pub(crate) way: Way,
+    side: Side,
 }
 
-impl<B: Backend> ReaderHandle<B> {
-    pub(crate) fn new(call: Arc<Call<B>>, way: Way) -> Self {
-        call.direction(way).readers.fetch_add(1, Ordering::Relaxed);
-        Self { call, way }
+impl<B: Backend> Handle<B> {
+    pub(crate) fn new(call: Arc<Call<B>>, way: Way, side: Side) -> Self {
+        // As for the count of an `Arc`: a new handle comes from a place that holds one, or from the beginning.
+        call.direction(way)
+            .handles(side)
+            .fetch_add(1, Ordering::Relaxed);
+        Self { call, way, side }
     }
 
-    pub(crate) fn index(&self, path: &[usize]) -> anyhow::Result<B::Reader> {
-        let Call {
-            ref target,
-            ref backend,
-            ..
-        } = *self.call;
-        self.call
-            .direction(self.way)
-            .paths
-            .reader(path, backend)
-            .map_err(|_| path_taken(target, path))
+    /// The half of the nested stream at `path` that writes.
+    pub(crate) fn writer(&self, path: &[usize]) -> anyhow::Result<B::Writer> {
+        let paths = &self.call.direction(self.way).paths;
+        paths
+            .writer(path, &self.call.backend)
+            .map_err(|Taken| path_taken(&self.call.target, path))
+    }
+
+    /// The half of the nested stream at `path` that reads.
+    pub(crate) fn reader(&self, path: &[usize]) -> anyhow::Result<B::Reader> {
+        let paths = &self.call.direction(self.way).paths;
+        paths
+            .reader(path, &self.call.backend)
+            .map_err(|Taken| path_taken(&self.call.target, path))
     }
 }
 
-impl<B: Backend> Clone for ReaderHandle<B> {
+impl<B: Backend> Clone for Handle<B> {
     fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.call), self.way)
+        Self::new(Arc::clone(&self.call), self.way, self.side)
     }
 }
 
-impl<B: Backend> Drop for ReaderHandle<B> {
+impl<B: Backend> Drop for Handle<B> {
     fn drop(&mut self) {
         let direction = self.call.direction(self.way);
-        if direction.readers.fetch_sub(1, Ordering::AcqRel) == 1 {
-            direction.paths.readers_gone();
+        if direction.handles(self.side).fetch_sub(1, Ordering::AcqRel) == 1 {
+            direction.paths.gone(self.side);
         }
     }
 }

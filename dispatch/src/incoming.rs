@@ -9,7 +9,8 @@ use tokio::io::{AsyncRead, ReadBuf};
 use wrpc_transport::Index;
 
 use crate::backend::Backend;
-use crate::call::{join, Call, ReaderHandle, Way};
+use crate::call::{join, Call, Handle, Way};
+use crate::paths::Side;
 use crate::route::Route;
 
 /// The stream a side of a call reads from: results at the caller, parameters at the callee.
@@ -42,7 +43,7 @@ pub(crate) struct LocalIncoming<B: Backend> {
     /// What came with the invocation itself; read before the stream.
     first: Bytes,
     stream: B::Reader,
-    handle: ReaderHandle<B>,
+    handle: Handle<B>,
     path: Box<[usize]>,
 }
 
@@ -71,7 +72,7 @@ impl<B: Backend, R: Index<R>> Index<Self> for Incoming<B, R> {
                 let path = join(&local.handle.call.target, &local.path, path)?;
                 Inner::Local(LocalIncoming {
                     first: Bytes::new(),
-                    stream: local.handle.index(&path)?,
+                    stream: local.handle.reader(&path)?,
                     handle: local.handle.clone(),
                     path,
                 })
@@ -86,7 +87,7 @@ impl<B: Backend> LocalIncoming<B> {
         Self {
             first,
             stream,
-            handle: ReaderHandle::new(call, way),
+            handle: Handle::new(call, way, Side::Reading),
             path: Box::default(),
         }
     }

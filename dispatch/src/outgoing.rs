@@ -8,8 +8,9 @@ use tokio::io::AsyncWrite;
 use wrpc_transport::Index;
 
 use crate::backend::Backend;
-use crate::call::{join, Call, Way, WriterHandle};
+use crate::call::{join, Call, Handle, Way};
 use crate::error::CallError;
+use crate::paths::Side;
 use crate::route::Route;
 
 /// The stream a side of a call writes to: parameters at the caller, results at the callee.
@@ -33,7 +34,7 @@ enum Inner<B: Backend, R> {
 /// The local half of [`Outgoing`]: it knows nothing of the remote transport.
 pub(crate) struct LocalOutgoing<B: Backend> {
     stream: B::Writer,
-    handle: WriterHandle<B>,
+    handle: Handle<B>,
     path: Box<[usize]>,
 }
 
@@ -61,7 +62,7 @@ impl<B: Backend, R: Index<R>> Index<Self> for Outgoing<B, R> {
             Inner::Local(local) => {
                 let path = join(&local.handle.call.target, &local.path, path)?;
                 Inner::Local(LocalOutgoing {
-                    stream: local.handle.index(&path)?,
+                    stream: local.handle.writer(&path)?,
                     handle: local.handle.clone(),
                     path,
                 })
@@ -75,7 +76,7 @@ impl<B: Backend> LocalOutgoing<B> {
     pub(crate) fn root(call: Arc<Call<B>>, way: Way, stream: B::Writer) -> Self {
         Self {
             stream,
-            handle: WriterHandle::new(call, way),
+            handle: Handle::new(call, way, Side::Writing),
             path: Box::default(),
         }
     }

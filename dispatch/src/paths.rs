@@ -18,6 +18,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::backend::Backend;
 
+/// A side of one direction of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Writing,
+    Reading,
+}
+
 /// A path that was taken before by the same side.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Taken;
@@ -101,21 +108,21 @@ impl<B: Backend> Paths<B> {
         }
     }
 
-    /// No one will ask for a writer any more: readers without one see end of stream.
-    pub(crate) fn writers_gone(&self) {
+    /// No one will ask on behalf of `side` any more: readers without a writer see end of stream, writers without a
+    /// reader `BrokenPipe`.
+    pub(crate) fn gone(&self, side: Side) {
         let mut table = self.lock();
-        table.writers_gone = true;
-        let orphans = table.take(|slot| matches!(slot, Slot::Writer(_)));
+        let orphans: Vec<_> = match side {
+            Side::Writing => {
+                table.writers_gone = true;
+                table.take(|slot| matches!(slot, Slot::Writer(_)))
+            }
+            Side::Reading => {
+                table.readers_gone = true;
+                table.take(|slot| matches!(slot, Slot::Reader(_)))
+            }
+        };
         // Dropping a half wakes the other one: not under the lock.
-        drop(table);
-        drop(orphans);
-    }
-
-    /// No one will ask for a reader any more: writers without one see `BrokenPipe`.
-    pub(crate) fn readers_gone(&self) {
-        let mut table = self.lock();
-        table.readers_gone = true;
-        let orphans = table.take(|slot| matches!(slot, Slot::Reader(_)));
         drop(table);
         drop(orphans);
     }

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::command::{cargo, run as run_command};
 use crate::demo::compare_routes;
 use crate::host::HostArguments;
-use crate::measure::cases;
+use crate::measure::{cases, DEFAULT_CALLS};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let times = if arguments.quick { 1 } else { 5 };
     compare_routes(
         &arguments.host,
-        &cases(None, times),
+        &cases(times * DEFAULT_CALLS),
         arguments.json.as_deref(),
     )
 }

@@ -60,15 +60,19 @@ impl Steps {
     pub(crate) fn step(&mut self, title: &str, work: impl FnOnce() -> anyhow::Result<()>) {
         println!("\n=== {title}");
         let start = Instant::now();
-        let outcome = match work() {
-            Ok(()) => Outcome::Passed,
+        let result = work();
+        let took = start.elapsed();
+        let outcome = match result {
+            Ok(()) => {
+                println!("=== passed after {}", seconds(took));
+                Outcome::Passed
+            }
             Err(err) => {
                 eprintln!("error: {err:#}");
+                println!("=== FAILED after {}", seconds(took));
                 Outcome::Failed
             }
         };
-        let took = start.elapsed();
-        println!("=== {}: {}", seconds(took), describe(&outcome));
         self.done.push(Step {
             title: title.to_owned(),
             took,
@@ -105,22 +109,15 @@ impl Steps {
 
     fn summary(&self) -> String {
         let lines = self.done.iter().map(|step| {
-            format!(
-                "{:>8}  {:<7}  {}",
-                seconds(step.took),
-                describe(&step.outcome),
-                step.title
-            )
+            let took = seconds(step.took);
+            let Step { title, outcome, .. } = step;
+            match outcome {
+                Outcome::Passed => format!("{took:>8}  passed   {title}"),
+                Outcome::Failed => format!("{took:>8}  FAILED   {title}"),
+                Outcome::Skipped(reason) => format!("{:>8}  skipped  {title}: {reason}", ""),
+            }
         });
         lines.collect::<Vec<_>>().join("\n")
-    }
-}
-
-fn describe(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Passed => "passed".to_owned(),
-        Outcome::Failed => "FAILED".to_owned(),
-        Outcome::Skipped(reason) => format!("skipped ({reason})"),
     }
 }
 
@@ -155,10 +152,7 @@ mod tests {
         let summary = steps.summary();
         assert!(summary.contains("FAILED   first"), "{summary}");
         assert!(summary.contains("passed   second"), "{summary}");
-        assert!(
-            summary.contains("skipped (not at hand)  third"),
-            "{summary}"
-        );
+        assert!(summary.contains("skipped  third: not at hand"), "{summary}");
         let error = steps.finish().unwrap_err().to_string();
         assert_eq!(error, "1 of 3 steps failed: see above");
     }

@@ -6,9 +6,9 @@ use anyhow::bail;
 use clap::Args;
 
 use crate::host::HostArguments;
-use crate::measure::{cases, check_routes, measure, Case, Row};
+use crate::measure::{cases, check_routes, measure, Case, Row, DEFAULT_CALLS};
 use crate::report;
-use crate::stage::{until_asked_to_end, Stage};
+use crate::stage::{block_on, until_asked_to_end, Stage};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -19,13 +19,18 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
-    /// Calls of each row of the table, at least; by default as many as give steady figures in about a minute
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
-    calls: Option<u32>,
+    /// Calls of the first row, `ping` with one caller; the other rows have a number in proportion
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = DEFAULT_CALLS,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    calls: u32,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let cases = cases(arguments.calls, 1);
+    let cases = cases(arguments.calls);
     compare_routes(&arguments.host, &cases, arguments.json.as_deref())
 }
 
@@ -41,12 +46,12 @@ pub(crate) fn compare_routes(
         report::check_writable(path)?;
     }
     let binary = host.binary()?;
-    let rows = until_asked_to_end(async {
+    let rows = block_on(until_asked_to_end(async {
         let mut stages = Stage::start_all(&binary).await?;
         let rows = measure(&mut stages, cases).await?;
         Stage::stop_all(stages).await?;
         Ok(rows)
-    })?;
+    }))?;
     let Some(rows) = rows else {
         bail!("interrupted: the hosts and the nats-server have been stopped");
     };

@@ -17,7 +17,13 @@ pub(crate) fn run() -> anyhow::Result<()> {
         command.args(features).args(["--", "-D", "warnings"]);
         steps.command(command, "The messages above say what to change.");
     }
-    let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--all-features"]);
+    let mut doc = cargo(&[
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--all-features",
+        "--keep-going",
+    ]);
     doc.env("RUSTDOCFLAGS", "-D warnings");
     steps.command(doc, "The messages above say what to change.");
     if has_cargo_deny() {

@@ -31,7 +31,7 @@ pub(crate) fn table(rows: &[Row]) -> String {
             row.route.to_string(),
             duration(row.p50_us),
             duration(row.p99_us),
-            thousands(row.calls_per_s.round() as u64),
+            rate(row.calls_per_s),
             times_nats(rows, row),
             thousands(row.local),
             thousands(row.remote),
@@ -91,7 +91,15 @@ fn duration(microseconds: f64) -> String {
     match microseconds {
         us if us < 99.95 => format!("{us:.1} µs"),
         us if us < 9_999.5 => format!("{us:.0} µs"),
-        us => format!("{:.1} ms", us / 1e3),
+        us if us < 99_950.0 => format!("{:.1} ms", us / 1e3),
+        us => format!("{:.0} ms", us / 1e3),
+    }
+}
+
+fn rate(calls_per_s: f64) -> String {
+    match calls_per_s {
+        few if few < 99.95 => format!("{few:.1}"),
+        many => thousands(many.round() as u64),
     }
 }
 
@@ -167,6 +175,10 @@ echo 1 MiB        1  mpsc    30.5 µs  61.2 µs   32,000       -      20       0
         assert_eq!(duration(0.71), "0.7 µs");
         assert_eq!(duration(99.97), "100 µs");
         assert_eq!(duration(23_000.0), "23.0 ms");
+        assert_eq!(duration(1_626_100.0), "1626 ms");
+        assert_eq!(rate(0.61), "0.6");
+        assert_eq!(rate(99.96), "100");
+        assert_eq!(rate(32_000.4), "32,000");
         assert_eq!(thousands(0), "0");
         assert_eq!(thousands(999), "999");
         assert_eq!(thousands(1_234_567), "1,234,567");

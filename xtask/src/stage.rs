@@ -136,27 +136,30 @@ pub(crate) async fn start_nats() -> anyhow::Result<NatsServer> {
     NatsServer::start_binary(&found.binary).await
 }
 
-/// Runs `work` until it is done or someone asks for the end: Ctrl-C, or `SIGTERM`.
+/// Runs `work` on a new tokio runtime.
+pub(crate) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the tokio runtime")?
+        .block_on(work)
+}
+
+/// Waits for `work`, or until someone asks for the end: with Ctrl-C or `SIGTERM`.
 ///
-/// Returns `None` in the second case. What `work` had started is stopped by then.
-pub(crate) fn until_asked_to_end<T>(
+/// Returns `None` in the second case. What `work` has started and not given away is killed by then.
+pub(crate) async fn until_asked_to_end<T>(
     work: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<Option<T>> {
     use tokio::signal::unix::{signal, SignalKind};
 
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the tokio runtime")?;
-    runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::select! {
-            result = work => result.map(Some),
-            _ = terminate.recv() => Ok(None),
-            _ = interrupt.recv() => Ok(None),
-        }
-    })
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        result = work => result.map(Some),
+        _ = terminate.recv() => Ok(None),
+        _ = interrupt.recv() => Ok(None),
+    }
 }
 
 #[cfg(test)]
@@ -207,7 +210,8 @@ mod tests {
 
     #[test]
     fn work_that_ends_gives_its_result() {
-        assert_eq!(until_asked_to_end(async { Ok(1) }).unwrap(), Some(1));
-        assert!(until_asked_to_end::<()>(async { bail!("no") }).is_err());
+        let done = block_on(until_asked_to_end(async { Ok(1) }));
+        assert_eq!(done.unwrap(), Some(1));
+        assert!(block_on(until_asked_to_end::<()>(async { bail!("no") })).is_err());
     }
 }

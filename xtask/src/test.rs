@@ -8,6 +8,9 @@ use crate::command::{cargo, Steps};
 
 const HINT: &str = "The messages above say why.";
 
+/// The drop-in. With its version: the crate that it uses for the remote path has the same name.
+const DROP_IN: &str = "wrpc-transport-nats@0.27.9";
+
 /// The sets of backends that a host can be built with, as arguments for Cargo.
 pub(crate) const FEATURE_SETS: [&[&str]; 4] = [
     &["--no-default-features"],
@@ -51,10 +54,10 @@ fn commands() -> Vec<Command> {
         "--exclude",
         "wasmcloud",
         "--exclude",
-        "wrpc-transport-nats",
+        DROP_IN,
     ]));
     for features in FEATURE_SETS {
-        let mut command = cargo(&["test", "--package", "wrpc-transport-nats"]);
+        let mut command = cargo(&["test", "--package", DROP_IN]);
         command.args(features);
         commands.push(command);
     }
@@ -77,8 +80,8 @@ mod tests {
     fn each_set_of_backends_is_tested_and_each_build_is_checked() {
         let commands: Vec<_> = commands().iter().map(text).collect();
         for expected in [
-            "cargo test --package wrpc-transport-nats --no-default-features",
-            "cargo test --package wrpc-transport-nats --no-default-features --features duplex,mpsc",
+            "cargo test --package wrpc-transport-nats@0.27.9 --no-default-features",
+            "cargo test --package wrpc-transport-nats@0.27.9 --no-default-features --features duplex,mpsc",
             "cargo check",
             "cargo check --features duplex",
             "cargo check --features mpsc",

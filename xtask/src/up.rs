@@ -7,7 +7,7 @@ use clap::Args;
 use inhost_testbed::{target_dir, Backend, Deployment, Host, LocalDispatch, CALLEE, CALLER};
 
 use crate::host::HostArguments;
-use crate::stage::{start_nats, until_asked_to_end};
+use crate::stage::{block_on, start_nats, until_asked_to_end};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -33,14 +33,28 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot create {}", folder.display()))?;
     let log = folder.join("host.log");
-    let ended = until_asked_to_end(serve(arguments, &binary, &log))?;
-    debug_assert!(ended.is_none(), "serving ends with an error or not at all");
+    block_on(serve(arguments, &binary, &log))?;
     eprintln!("\nThe host and the nats-server have been stopped.");
     Ok(())
 }
 
-/// Starts everything and waits until the host ends by itself, which is an error.
+/// Starts everything, waits until someone asks for the end, and stops everything.
+///
+/// That the host ends by itself is an error.
 async fn serve(arguments: &Arguments, binary: &Path, log: &Path) -> anyhow::Result<()> {
+    let started = until_asked_to_end(start(arguments, binary, log)).await?;
+    let Some(mut deployment) = started else {
+        return Ok(());
+    };
+    println!("{}", how_to_reach(&deployment, arguments, log));
+    if let Some(host) = deployment.hosts_mut().first_mut() {
+        until_asked_to_end::<()>(async { Err(host.ended().await) }).await?;
+    }
+    // Who asks once more does not want to wait.
+    until_asked_to_end(deployment.stop()).await.map(drop)
+}
+
+async fn start(arguments: &Arguments, binary: &Path, log: &Path) -> anyhow::Result<Deployment> {
     let nats = start_nats().await?;
     let mut host = Host::builder(binary)
         .lattice(&arguments.lattice)
@@ -49,20 +63,21 @@ async fn serve(arguments: &Arguments, binary: &Path, log: &Path) -> anyhow::Resu
     if let Some(backend) = arguments.backend {
         host = host.backend(backend);
     }
-    let mut deployment = Deployment::start_on(nats.into(), host).await?;
+    let deployment = Deployment::start_on(nats.into(), host).await?;
     deployment.deploy_pair().await?;
-    println!("{}", how_to_reach(&deployment, log));
-    match deployment.hosts_mut().first_mut() {
-        Some(host) => Err(host.ended().await),
-        None => Ok(()),
-    }
+    Ok(deployment)
 }
 
-fn how_to_reach(deployment: &Deployment, log: &Path) -> String {
+fn how_to_reach(deployment: &Deployment, arguments: &Arguments, log: &Path) -> String {
     let host = deployment.host();
     let status = match host.status_address() {
         Some(address) => format!("http://{address}/"),
         None => "(none)".to_owned(),
+    };
+    let calls = match (arguments.local_dispatch, arguments.backend) {
+        (LocalDispatch::Off, _) => "over NATS".to_owned(),
+        (LocalDispatch::Prefer, None) => "in memory".to_owned(),
+        (LocalDispatch::Prefer, Some(backend)) => format!("in memory, over {backend}"),
     };
     format!(
         "
@@ -71,6 +86,7 @@ The host is running, with the components {CALLER} and {CALLEE}, which are linked
   NATS      {nats}
   lattice   {lattice}
   host      {id}
+  calls     {calls}
   status    {status}
   log       {log}
 

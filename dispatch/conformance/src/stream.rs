@@ -1,4 +1,4 @@
-//! Cases for a byte stream by itself: the contract of [`Backend::stream`](inhost_dispatch::Backend::stream).
+//! Cases for a byte stream by itself: the contract of [`Backend::stream`].
 
 use std::collections::VecDeque;
 use std::io;

@@ -7,7 +7,7 @@
 //! parent, which then stops its children in order.
 
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{bail, Context as _};
 use tokio::process::{Child, Command};
@@ -17,6 +17,9 @@ use crate::log::Log;
 
 /// How long the last lines of a process that has ended may take to arrive.
 const DRAIN: Duration = Duration::from_secs(2);
+
+/// How long a process that is killed may take to end.
+const KILL: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -131,6 +134,18 @@ impl Process {
     }
 }
 
+impl Drop for Process {
+    /// Kills the process and waits a moment for its end, so that it is gone when the files that it uses are
+    /// removed.
+    fn drop(&mut self) {
+        let end = Instant::now() + KILL;
+        let _ = self.child.start_kill();
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
 /// A shell that kills the group of process `id` when this process ends.
 fn watchdog(id: u32) -> anyhow::Result<Child> {
     shell("read -r _; kill -s KILL -- \"-$1\" 2>/dev/null", id)
@@ -185,6 +200,15 @@ mod tests {
         ready.await.unwrap();
         let error = process.terminate(Duration::from_millis(100)).await;
         assert!(error.unwrap_err().to_string().contains("was killed"));
+    }
+
+    #[tokio::test]
+    async fn a_dropped_process_is_gone() {
+        let process = script("trap '' TERM; sleep 1000");
+        let id = process.id();
+        drop(process);
+        let signalled = shell("kill -s 0 -- \"$1\" 2>/dev/null", id).status().await;
+        assert!(!signalled.unwrap().success());
     }
 
     #[tokio::test]

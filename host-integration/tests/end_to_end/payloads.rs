@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use inhost_testbed::Workload;
+use inhost_testbed::{Deployment, Guest, Workload, CALLEE, CALLER};
 
-use crate::routes::{assert_calls, nats, Route};
+use crate::routes::{assert_calls, calls, nats, Route};
 
 #[tokio::test]
 async fn payloads_up_to_16_mib_are_echoed_over_each_backend() {
@@ -30,7 +30,7 @@ async fn payloads_larger_than_every_buffer_never_hang_with_one_caller_or_64() {
     let nats = nats().await;
     for route in Route::LOCAL {
         let host = route.host().args(["--local-buffer-bytes", "100"]);
-        let deployment = inhost_testbed::Deployment::start_on(nats.clone(), host)
+        let deployment = Deployment::start_on(nats.clone(), host)
             .await
             .expect("the host starts");
         deployment.deploy_pair().await.expect("deployed and linked");
@@ -49,16 +49,29 @@ async fn a_queue_that_is_full_spills_over_and_no_call_is_lost() {
     let nats = nats().await;
     for route in Route::LOCAL {
         let host = route.host().args(["--local-queue-invocations", "1"]);
-        let deployment = inhost_testbed::Deployment::start_on(nats.clone(), host)
+        let deployment = Deployment::start_on(nats.clone(), host)
             .await
             .expect("the host starts");
-        deployment.deploy_pair().await.expect("deployed and linked");
-        let runs = (0..32).map(|_| deployment.driver_run(Workload::Ping, 0, 50));
-        for run in join_all(runs).await {
-            run.expect("every call is answered");
+        // One instance at a time: the first call runs, the second has been taken and waits for its turn, the third
+        // waits in the queue, and what comes then goes over NATS, to this same host.
+        deployment
+            .deploy(Guest::Callee, CALLEE, 1)
+            .await
+            .expect("deployed");
+        deployment
+            .deploy(Guest::Caller, CALLER, 10)
+            .await
+            .expect("deployed");
+        deployment
+            .link(CALLER, CALLEE, "echo")
+            .await
+            .expect("linked");
+        let driver = deployment.driver().await.expect("the caller");
+        for answer in join_all((0..6).map(|_| driver.call_wait(200))).await {
+            assert_eq!(answer.expect("every call is answered"), 200);
         }
-        let (local, remote) = crate::routes::calls(deployment.host()).await;
-        assert_eq!(local + remote, 32 * 50);
-        assert!(local > 0, "no call was local over {route:?}");
+        let (local, remote) = calls(deployment.host()).await;
+        assert_eq!(local + remote, 6);
+        assert!(local >= 3 && remote >= 1, "{local} local, {remote} remote");
     }
 }
