@@ -36,8 +36,11 @@ pub(crate) struct Case {
     concurrency: u32,
     /// In how many rounds.
     rounds: u32,
-    /// How many calls each caller makes in a round.
+    /// How many calls each caller makes in a round, over NATS.
     calls_per_run: u32,
+    /// How many times as many it makes in memory, so that rounds take about as long on each route. Starting the
+    /// callers would weigh on short rounds.
+    local_times: u32,
 }
 
 impl Case {
@@ -51,12 +54,21 @@ impl Case {
             concurrency,
             rounds,
             calls_per_run: per_caller.div_ceil(rounds),
+            local_times: if concurrency > 1 { 4 } else { 1 },
         }
     }
 
-    /// How many calls a row has.
+    /// How many calls a row over NATS has.
     fn calls(&self) -> u32 {
         self.calls_per_run * self.concurrency * self.rounds
+    }
+
+    /// How many calls each caller makes in a round.
+    fn calls_per_run(&self, route: Route) -> u32 {
+        match route {
+            Route::Nats => self.calls_per_run,
+            Route::Duplex | Route::Mpsc => self.calls_per_run * self.local_times,
+        }
     }
 
     fn describe(&self) -> String {
@@ -68,7 +80,14 @@ impl Case {
             1 => "1 caller".to_owned(),
             n => format!("{n} callers at once"),
         };
-        format!("{what}, {callers}, {} calls on each route", self.calls())
+        let calls = match self.local_times {
+            1 => format!("{} calls on each route", self.calls()),
+            n => format!(
+                "{} calls over NATS, {n} times as many in memory",
+                self.calls()
+            ),
+        };
+        format!("{what}, {callers}, {calls}")
     }
 }
 
@@ -240,7 +259,8 @@ pub(crate) async fn measure(stages: &mut [Stage], cases: &[Case]) -> anyhow::Res
 /// fails because its results end too early. A fault that is not of this kind fails each time. The routes in memory get
 /// no second chance.
 async fn round(stage: &mut Stage, case: &Case, samples: &mut Samples) -> anyhow::Result<()> {
-    let (before, (durations, wall)) = batch_without_loss(stage, case, case.calls_per_run).await?;
+    let (before, (durations, wall)) =
+        batch_without_loss(stage, case, case.calls_per_run(stage.route)).await?;
     let counts = stage.counts().await?.since(before);
     samples.durations.extend(durations);
     samples.wall += wall;

@@ -3,6 +3,9 @@
 wit_bindgen::generate!({
     path: "../wit",
     world: "middle",
+    // Nothing runs before the first call. With the check for it, each fresh instance would write to a page of its
+    // data, which then has to be copied.
+    disable_run_ctors_once_workaround: true,
 });
 
 use exports::inhost::demo::echo::Guest;
