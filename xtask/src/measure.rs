@@ -256,8 +256,8 @@ pub(crate) async fn measure(stages: &mut [Stage], cases: &[Case]) -> anyhow::Res
 ///
 /// Over NATS a round in which a call failed is repeated. The transport loses a message now and then when many calls
 /// are made at once: it may read an answer before it has noted who waits for it. Then the caller waits for minutes, or
-/// fails because its results end too early. A fault that is not of this kind fails each time. The routes in memory get
-/// no second chance.
+/// fails because its results end too early. A fault that is there each time still fails. The routes in memory get no
+/// second chance.
 async fn round(stage: &mut Stage, case: &Case, samples: &mut Samples) -> anyhow::Result<()> {
     let (before, (durations, wall)) =
         batch_without_loss(stage, case, case.calls_per_run(stage.route)).await?;

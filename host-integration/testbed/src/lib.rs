@@ -46,4 +46,4 @@ pub use log::Log;
 pub use nats::{Found, NatsServer, Origin, Search};
 pub use tally::{Tally, TALLY};
 pub use workspace::{target_dir, workspace_root};
-pub use wrpc::{NoAnswer, Peer, Served};
+pub use wrpc::{Peer, Served};

@@ -30,11 +30,6 @@ pub struct Peer {
     deadline: Duration,
 }
 
-/// A call was not answered in time. It may have run, and may still be running.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there was no answer within {0:?}")]
-pub struct NoAnswer(pub Duration);
-
 impl Peer {
     /// The component `component_id` of `lattice`, over a new connection to the server that `nats` is connected
     /// to. Calls may take 30 seconds.
@@ -137,7 +132,7 @@ impl Peer {
         });
         tokio::time::timeout(self.deadline, call)
             .await
-            .map_err(|_| anyhow::Error::new(NoAnswer(self.deadline)))
+            .map_err(|_| anyhow::anyhow!("there was no answer within {:?}", self.deadline))
             .and_then(|results| results)
             .with_context(|| format!("the call of {instance}.{func} of {} failed", self.prefix))
     }
