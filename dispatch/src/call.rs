@@ -7,8 +7,12 @@
 //!
 //! The caller reads this state when the result stream ends: only `complete` is a clean end.
 
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::sync::Arc;
+use std::error::Error;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::Notify;
 
 use crate::backend::Backend;
 use crate::error::{CallError, Target};
@@ -22,6 +26,14 @@ pub(crate) struct Call<B: Backend> {
     pub(crate) target: Arc<Target>,
     backend: B,
     state: AtomicU8,
+    /// Whether the caller has shut its parameters down.
+    params_finished: AtomicBool,
+    /// Whether the caller has asked for results.
+    results_wanted: AtomicBool,
+    /// Told when the caller drops its last stream.
+    caller_left: Notify,
+    /// Why the callee does not finish its results, if it said so.
+    cause: OnceLock<Arc<dyn Error + Send + Sync>>,
     params: Direction<B>,
     results: Direction<B>,
 }
@@ -48,6 +60,10 @@ impl<B: Backend> Call<B> {
             target,
             backend,
             state: AtomicU8::new(QUEUED),
+            params_finished: AtomicBool::new(false),
+            results_wanted: AtomicBool::new(false),
+            caller_left: Notify::new(),
+            cause: OnceLock::new(),
             params: Direction::new(),
             results: Direction::new(),
         })
@@ -67,15 +83,56 @@ impl<B: Backend> Call<B> {
     pub(crate) fn outcome(&self) -> std::io::Result<()> {
         match self.state.load(Ordering::Acquire) {
             COMPLETE => Ok(()),
-            TAKEN => Err(CallError::callee_failed(&self.target)),
+            TAKEN => Err(CallError::callee_failed(&self.target, self.cause.get())),
             _ => Err(CallError::not_accepted(&self.target)),
         }
     }
 
+    /// Why the results will not be finished. The first cause counts.
+    pub(crate) fn set_cause(&self, cause: Arc<dyn Error + Send + Sync>) {
+        let _ = self.cause.set(cause);
+    }
+
+    /// The caller has sent all its parameters.
+    pub(crate) fn params_finished(&self) {
+        self.params_finished.store(true, Ordering::Relaxed);
+    }
+
+    /// The caller asked for results.
+    pub(crate) fn results_wanted(&self) {
+        // Looked at first: it is called on each read.
+        if !self.results_wanted.load(Ordering::Relaxed) {
+            self.results_wanted.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Whether the caller dropped all its streams: no one waits for this call.
+    ///
+    /// A caller of a function without results sends the parameters and leaves. It counts on the function to run.
     pub(crate) fn caller_gone(&self) -> bool {
-        self.params.writers.load(Ordering::Acquire) == 0
-            && self.results.readers.load(Ordering::Acquire) == 0
+        self.caller_has_no_streams()
+            && !(self.params_finished.load(Ordering::Relaxed)
+                && !self.results_wanted.load(Ordering::Relaxed))
+    }
+
+    /// Ordered as a whole with the drop of a handle: when the two last streams are dropped at the same time, one of
+    /// the two sees that both are gone. That also makes the caller's earlier notes visible to who sees it.
+    fn caller_has_no_streams(&self) -> bool {
+        self.params.writers.load(Ordering::SeqCst) == 0
+            && self.results.readers.load(Ordering::SeqCst) == 0
+    }
+
+    /// Waits until [`Call::caller_gone`] is true before the results are complete. Never returns if that does not happen.
+    pub(crate) async fn until_caller_gone(&self) {
+        loop {
+            let mut left = pin!(self.caller_left.notified());
+            // From here on a notification is not missed.
+            left.as_mut().enable();
+            if self.caller_gone() && self.state.load(Ordering::Acquire) != COMPLETE {
+                return;
+            }
+            left.await;
+        }
     }
 
     fn direction(&self, way: Way) -> &Direction<B> {
@@ -146,8 +203,11 @@ impl<B: Backend> Clone for Handle<B> {
 impl<B: Backend> Drop for Handle<B> {
     fn drop(&mut self) {
         let direction = self.call.direction(self.way);
-        if direction.handles(self.side).fetch_sub(1, Ordering::AcqRel) == 1 {
+        if direction.handles(self.side).fetch_sub(1, Ordering::SeqCst) == 1 {
             direction.paths.gone(self.side);
+            if self.call.caller_has_no_streams() {
+                self.call.caller_left.notify_waiters();
+            }
         }
     }
 }

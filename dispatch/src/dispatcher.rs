@@ -8,6 +8,7 @@ use tracing::trace;
 use wrpc_transport::{Invoke, Serve};
 
 use crate::backend::Backend;
+use crate::caller;
 use crate::endpoint::{Reason, Rejected};
 use crate::incoming::Incoming;
 use crate::local::Local;
@@ -142,6 +143,7 @@ where
                 .map_ok(|(cx, outgoing, incoming)| {
                     (cx, Outgoing::remote(outgoing), Incoming::remote(incoming))
                 });
+        caller::know::<B, R::Outgoing>();
         let local = self.local.backend().map(|_| {
             LocalInvocations::new(
                 Arc::clone(&self.local),

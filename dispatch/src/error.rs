@@ -1,3 +1,4 @@
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -34,14 +35,15 @@ pub enum CallError {
     /// The callee took the call and ended without results. It may have run in part.
     ///
     /// The [`io::ErrorKind`] is `ConnectionAborted`.
-    #[error(
-        "{target} failed: it took the call and ended without finishing its results (a trap, a denied invocation, \
-         or the component was stopped); the log of this host has the cause"
-    )]
+    #[error("{target} failed: it took the call and ended without finishing its results{}", hint(.cause.is_some()))]
     #[non_exhaustive]
     CalleeFailed {
         /// The function, its instance and its component.
         target: String,
+        /// What the callee said about it; see [`Caller::failed`](crate::Caller::failed). It says nothing when it is
+        /// stopped or when its host refuses the invocation.
+        #[source]
+        cause: Option<Arc<dyn Error + Send + Sync>>,
     },
     /// The callee stopped being served here before it took the call. It did not run, so the call can be repeated.
     ///
@@ -87,11 +89,15 @@ pub enum CallError {
 }
 
 impl CallError {
-    pub(crate) fn callee_failed(target: &Target) -> io::Error {
+    pub(crate) fn callee_failed(
+        target: &Target,
+        cause: Option<&Arc<dyn Error + Send + Sync>>,
+    ) -> io::Error {
         let target = target.to_string();
+        let cause = cause.cloned();
         io::Error::new(
             io::ErrorKind::ConnectionAborted,
-            Self::CalleeFailed { target },
+            Self::CalleeFailed { target, cause },
         )
     }
 
@@ -103,5 +109,13 @@ impl CallError {
     pub(crate) fn reader_gone(target: &Target) -> io::Error {
         let target = target.to_string();
         io::Error::new(io::ErrorKind::BrokenPipe, Self::ReaderGone { target })
+    }
+}
+
+/// Where to look when the callee gave no cause.
+fn hint(has_cause: bool) -> &'static str {
+    match has_cause {
+        true => "",
+        false => " (it was denied, stopped, or cancelled); the log of this host has more",
     }
 }

@@ -70,6 +70,7 @@ impl<B: Backend, R: Index<R>> Index<Self> for Incoming<B, R> {
         Ok(Self(match &self.0 {
             Inner::Local(local) => {
                 let path = join(&local.handle.call.target, &local.path, path)?;
+                local.wanted();
                 Inner::Local(LocalIncoming {
                     first: Bytes::new(),
                     stream: local.handle.reader(&path)?,
@@ -101,10 +102,18 @@ impl<B: Backend> LocalIncoming<B> {
         self.handle.way == Way::Results && self.path.is_empty()
     }
 
+    /// Notes that the caller waits for results, if this is where it would.
+    fn wanted(&self) {
+        if self.handle.way == Way::Results {
+            self.handle.call.results_wanted();
+        }
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if buf.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
+        self.wanted();
         if self.first.has_remaining() {
             let n = self.first.remaining().min(buf.remaining());
             buf.put_slice(&self.first[..n]);

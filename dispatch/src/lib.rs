@@ -13,16 +13,21 @@
 //! 4. `served`: the served stream merges local and remote invocations and hands them out in turn.
 //! 5. `outgoing`, `incoming`: both sides write and read. `paths` gives each path of
 //!    [`Index`](wrpc_transport::Index) a byte stream of its own.
+//! 6. `caller`: the callee may say why it failed, and learn that no one waits for it any more.
 //!
 //! # Who sees the end of a stream, and when
 //!
 //! | event | what the other side sees |
 //! |---|---|
 //! | `shutdown` on a writer | the bytes written before it, then end of stream |
-//! | the callee's result root dropped without `shutdown` | the bytes, then an [`std::io::Error`] that holds [`CallError::CalleeFailed`] |
+//! | the callee's result root dropped without `shutdown` | the bytes, then an [`std::io::Error`] that holds [`CallError::CalleeFailed`], with the cause if the callee gave one ([`Caller::failed`]) |
 //! | a queued call whose endpoint goes away | another endpoint takes it, or [`CallError::NotAccepted`], at once |
 //! | any other writer dropped without `shutdown` | the bytes, then end of stream |
 //! | a reader dropped | the writer gets `BrokenPipe`, at once if it was waiting |
+//!
+//! A caller that drops its streams before the results are complete has gone: a queued call is skipped, and a running
+//! callee can learn of it ([`Caller::gone`]). The exception is a caller that shut its parameters down and never asked
+//! for results, as that of a function without results does: its call runs.
 //!
 //! # What this crate must not know
 //!
@@ -30,6 +35,7 @@
 
 mod backend;
 mod call;
+mod caller;
 mod counters;
 mod dispatcher;
 mod endpoint;
@@ -43,6 +49,7 @@ mod route;
 mod served;
 
 pub use backend::Backend;
+pub use caller::Caller;
 pub use counters::Calls;
 pub use dispatcher::Dispatcher;
 pub use endpoint::{Endpoint, QueueLimits};

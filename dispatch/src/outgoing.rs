@@ -47,6 +47,16 @@ impl<B: Backend, R> Outgoing<B, R> {
         Self(Inner::Remote(stream))
     }
 
+    /// The local call that this is a result stream of.
+    pub(crate) fn call(&self) -> Option<Arc<Call<B>>> {
+        match &self.0 {
+            Inner::Local(local) if local.handle.way == Way::Results => {
+                Some(Arc::clone(&local.handle.call))
+            }
+            _ => None,
+        }
+    }
+
     /// Which way this call goes: [`Route::Local`] or [`Route::Remote`].
     pub fn route(&self) -> Route {
         match self.0 {
@@ -81,8 +91,14 @@ impl<B: Backend> LocalOutgoing<B> {
         }
     }
 
-    fn is_result_root(&self) -> bool {
-        self.handle.way == Way::Results && self.path.is_empty()
+    /// Notes that a root is about to end. Before the stream does: who sees the end looks there next.
+    fn finishing(&self) {
+        if self.path.is_empty() {
+            match self.handle.way {
+                Way::Params => self.handle.call.params_finished(),
+                Way::Results => self.handle.call.complete(),
+            }
+        }
     }
 
     /// Says which call it is about. The backend knows only that its other half is gone.
@@ -121,10 +137,7 @@ impl<B: Backend, R: AsyncWrite + Unpin> AsyncWrite for Outgoing<B, R> {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().0 {
             Inner::Local(local) => {
-                if local.is_result_root() {
-                    // Before the stream ends: who sees the end looks here next.
-                    local.handle.call.complete();
-                }
+                local.finishing();
                 Pin::new(&mut local.stream)
                     .poll_shutdown(cx)
                     .map_err(|error| local.explain(error))

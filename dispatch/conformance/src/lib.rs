@@ -1,7 +1,7 @@
 //! The conformance suite that every backend runs.
 //!
 //! [`suite!`] makes one test of each case. A case is a function that is generic over [`Backend`]; those in
-//! [`stream`] drive a byte stream by itself, those in [`call`], [`paths`] and [`queue`] whole calls through a
+//! [`stream`] drive a byte stream by itself, those in [`call`], [`caller`], [`paths`] and [`queue`] whole calls through a
 //! [`Dispatcher`](inhost_dispatch::Dispatcher).
 //!
 //! ```ignore
@@ -13,6 +13,7 @@ use std::num::NonZeroUsize;
 use inhost_dispatch::Backend;
 
 pub mod call;
+pub mod caller;
 pub mod paths;
 pub mod queue;
 pub mod remote;
@@ -59,6 +60,16 @@ macro_rules! suite {
             payloads_larger_than_every_buffer_pass
             many_callers_with_payloads_larger_than_every_buffer_pass
             a_cancelled_read_loses_nothing
+        }
+        $crate::cases! { $make, caller:
+            a_callee_says_why_it_failed
+            a_cause_does_not_spoil_finished_results
+            a_callee_learns_that_its_caller_has_gone
+            a_caller_that_has_its_results_is_not_gone
+            a_call_whose_caller_wants_no_results_runs
+            a_caller_that_gave_up_waiting_is_gone
+            streams_dropped_at_once_are_not_missed
+            only_local_calls_have_callers
         }
         $crate::cases! { $make, paths:
             a_path_works_whoever_asks_first

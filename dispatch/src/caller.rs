@@ -1,0 +1,100 @@
+//! The caller of a local call, as its callee sees it.
+//!
+//! A callee has the stream that it writes its results to, and knows nothing of its type but that it is one. This finds
+//! out whether it belongs to a local call, and if so, who waits at the other end of it.
+
+use std::any::{Any, TypeId};
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::backend::Backend;
+use crate::call::Call;
+use crate::outgoing::Outgoing;
+
+/// The caller of a local call.
+///
+/// Over a remote transport there is no such thing: it has no way to tell a caller why its call failed, nor to learn
+/// that it has gone.
+#[derive(Clone)]
+pub struct Caller(Arc<dyn OtherSide>);
+
+impl Caller {
+    /// Who waits for what is written to `results`.
+    ///
+    /// `None` when it is not the stream of a local call, or one of a [`Dispatcher`](crate::Dispatcher) that has served
+    /// nothing yet.
+    pub fn of<W: Any>(results: &W) -> Option<Self> {
+        let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+        let (_, caller) = known.iter().find(|(ty, _)| *ty == TypeId::of::<W>())?;
+        caller(results)
+    }
+
+    /// Waits until no one waits for the call any more: the caller has dropped its streams before the results were
+    /// complete.
+    ///
+    /// A caller that has finished its parameters and has never asked for results does not count as gone: it wants the
+    /// function to run, and nothing else.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn gone(&self) {
+        self.0.gone().await;
+    }
+
+    /// Says why the results will not be finished. When the callee's result stream is dropped without `shutdown`, the
+    /// caller gets `cause` as the source of [`CallError::CalleeFailed`](crate::CallError::CalleeFailed).
+    ///
+    /// Only the first cause of a call counts.
+    pub fn failed(&self, cause: impl Into<Box<dyn Error + Send + Sync>>) {
+        self.0.failed(Arc::from(cause.into()));
+    }
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller").finish_non_exhaustive()
+    }
+}
+
+/// [`Call`], without the backend in its type.
+trait OtherSide: Send + Sync {
+    fn gone(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+    fn failed(&self, cause: Arc<dyn Error + Send + Sync>);
+}
+
+impl<B: Backend> OtherSide for Call<B> {
+    fn gone(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.until_caller_gone())
+    }
+
+    fn failed(&self, cause: Arc<dyn Error + Send + Sync>) {
+        self.set_cause(cause);
+    }
+}
+
+type CallerOf = fn(&dyn Any) -> Option<Caller>;
+
+/// The types of result streams that have callers. One for each type of dispatcher in the process, so a handful at most.
+static KNOWN: RwLock<Vec<(TypeId, CallerOf)>> = RwLock::new(Vec::new());
+
+/// Makes [`Caller::of`] know the streams of a type of dispatcher.
+pub(crate) fn know<B: Backend, R: Any>() {
+    let ty = TypeId::of::<Outgoing<B, R>>();
+    let is_known = |known: &[(TypeId, CallerOf)]| known.iter().any(|(known, _)| *known == ty);
+    if is_known(&KNOWN.read().unwrap_or_else(PoisonError::into_inner)) {
+        return;
+    }
+    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+    if !is_known(&known) {
+        known.push((ty, caller_of::<B, R>));
+    }
+}
+
+fn caller_of<B: Backend, R: Any>(results: &dyn Any) -> Option<Caller> {
+    let results = results.downcast_ref::<Outgoing<B, R>>()?;
+    results.call().map(|call| Caller(call))
+}
