@@ -8,7 +8,7 @@ use clap::Args;
 use crate::host::HostArguments;
 use crate::measure::{cases, check_routes, measure, Case, Row, DEFAULT_CALLS};
 use crate::report;
-use crate::stage::{block_on, until_asked_to_end, Stage};
+use crate::stage::{block_on, until_asked_to_end, Binaries, Stage};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -30,24 +30,30 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let binaries = || {
+        Ok(Binaries {
+            host: arguments.host.binary()?,
+            stock: None,
+        })
+    };
     let cases = cases(arguments.calls);
-    compare_routes(&arguments.host, &cases, arguments.json.as_deref())
+    compare_routes(binaries, &cases, arguments.json.as_deref())
 }
 
-/// Starts the hosts, measures `cases` on each route, and shows the figures.
+/// Starts the hosts, which `binaries` may have to build first, measures `cases` on each route, and shows the figures.
 ///
 /// An error when a call failed or went another way than it should.
 pub(crate) fn compare_routes(
-    host: &HostArguments,
+    binaries: impl FnOnce() -> anyhow::Result<Binaries>,
     cases: &[Case],
     json: Option<&Path>,
 ) -> anyhow::Result<()> {
     if let Some(path) = json {
         report::check_writable(path)?;
     }
-    let binary = host.binary()?;
+    let binaries = binaries()?;
     let rows = block_on(until_asked_to_end(async {
-        let mut stages = Stage::start_all(&binary).await?;
+        let mut stages = Stage::start_all(&binaries).await?;
         let rows = measure(&mut stages, cases).await?;
         Stage::stop_all(stages).await?;
         Ok(rows)
@@ -60,7 +66,7 @@ pub(crate) fn compare_routes(
 }
 
 fn show(rows: &[Row], json: Option<&Path>) -> anyhow::Result<()> {
-    println!("\n{}\n{}", report::table(rows), report::LEGEND);
+    println!("\n{}", report::text(rows));
     if let Some(path) = json {
         report::write_json(path, rows)?;
         eprintln!("The figures are in {}", path.display());

@@ -1,7 +1,7 @@
 //! The host that is started: one that is built here, or a given one.
 
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{ensure, Context as _};
 use clap::Args;
@@ -30,17 +30,25 @@ impl HostArguments {
 
 /// Builds the release host with all backends and returns where it is. Cargo's progress goes to the terminal.
 fn build_release() -> anyhow::Result<PathBuf> {
-    let mut command = cargo(&[
+    eprintln!("Building the host. From nothing this takes some minutes.");
+    let command = cargo(&[
         "build",
         "--release",
         "--package",
         "wasmcloud",
         "--all-features",
-        "--message-format",
-        "json-render-diagnostics",
     ]);
-    eprintln!("Building the host. From nothing this takes some minutes.");
+    build(command, "wasmcloud")
+}
+
+/// Runs `command`, a `cargo build`, and returns where the executable `name` is.
+///
+/// # Errors
+///
+/// When it does not build, or builds no such executable.
+pub(crate) fn build(mut command: Command, name: &str) -> anyhow::Result<PathBuf> {
     // Cargo says on standard output, as JSON, what it has built.
+    command.args(["--message-format", "json-render-diagnostics"]);
     let output = command
         .stderr(Stdio::inherit())
         .output()
@@ -51,8 +59,8 @@ fn build_release() -> anyhow::Result<PathBuf> {
         text(&command),
         output.status
     );
-    executable(&String::from_utf8_lossy(&output.stdout), "wasmcloud")
-        .context("cargo built the host but did not say where it put it")
+    executable(&String::from_utf8_lossy(&output.stdout), name)
+        .with_context(|| format!("cargo built {name} but did not say where it put it"))
 }
 
 /// The executable `name` in Cargo's messages, one JSON object a line.

@@ -2,9 +2,17 @@
 
 use std::process::Stdio;
 
+use inhost_testbed::target_dir;
+
 use crate::command::{cargo, Steps};
 use crate::test::FEATURE_SETS;
 use crate::{guests, tidy};
+
+/// The workspaces with lock files of their own, relative to the main one.
+const OTHER_WORKSPACES: [&str; 2] = [
+    "benches/stock/Cargo.toml",
+    "host-integration/guests/Cargo.toml",
+];
 
 pub(crate) fn run() -> anyhow::Result<()> {
     let mut steps = Steps::default();
@@ -12,11 +20,21 @@ pub(crate) fn run() -> anyhow::Result<()> {
         cargo(&["fmt", "--all", "--check"]),
         "Run `cargo fmt --all`.",
     );
+    for manifest in OTHER_WORKSPACES {
+        let mut command = cargo(&["fmt", "--all", "--check", "--manifest-path"]);
+        command.arg(manifest);
+        steps.command(command, "Run it without `--check`.");
+    }
     for features in FEATURE_SETS {
         let mut command = cargo(&["clippy", "--workspace", "--all-targets"]);
         command.args(features).args(["--", "-D", "warnings"]);
         steps.command(command, "The messages above say what to change.");
     }
+    // Into the same target directory: most of what it checks has been checked above.
+    let mut stock = cargo(&["clippy", "--manifest-path", "benches/stock/Cargo.toml"]);
+    stock.args(["--locked", "--workspace", "--all-targets", "--target-dir"]);
+    stock.arg(target_dir()).args(["--", "-D", "warnings"]);
+    steps.command(stock, "The messages above say what to change.");
     let mut doc = cargo(&[
         "doc",
         "--workspace",

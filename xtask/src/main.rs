@@ -1,4 +1,5 @@
-//! The workspace's tasks: `cargo xtask demo`, `up`, `test`, `bench`, `lint`, `tidy`, `guests`.
+//! The workspace's tasks: `cargo xtask demo`, `up`, `test`, `bench`, `lint`, `tidy`, `guests`,
+//! `vectors`, `fuzz`.
 //!
 //! Each task is a module. [`command`] runs other programs, [`host`] builds the host, [`stage`] starts it,
 //! [`measure`] measures it, [`report`] shows the figures.
@@ -12,15 +13,18 @@
 mod bench;
 mod command;
 mod demo;
+mod fuzz;
 mod guests;
 mod host;
 mod lint;
 mod measure;
 mod report;
 mod stage;
+mod stock;
 mod test;
 mod tidy;
 mod up;
+mod vectors;
 
 use std::process::ExitCode;
 
@@ -48,6 +52,10 @@ enum Task {
     Lint,
     /// Build the demo components again; they are part of the repository
     Guests(GuestsArguments),
+    /// Have the published crates make the wire vectors again; they are part of the repository
+    Vectors(vectors::Arguments),
+    /// Look for inputs that break the codec, for some minutes; needs a C++ compiler
+    Fuzz(fuzz::Arguments),
     /// Check the rules that ARCHITECTURE.md sets
     Tidy,
 }
@@ -68,6 +76,8 @@ fn main() -> ExitCode {
         Task::Lint => lint::run(),
         Task::Guests(GuestsArguments { check: true }) => guests::check(),
         Task::Guests(GuestsArguments { check: false }) => guests::build(),
+        Task::Vectors(arguments) => vectors::run(&arguments),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Tidy => tidy::run(),
     };
     match result {

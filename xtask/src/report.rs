@@ -1,4 +1,7 @@
-//! Showing what was measured: a table for people, JSON for programs.
+//! Showing what was measured: tables for people, JSON for programs.
+
+mod layout;
+mod units;
 
 use std::path::Path;
 
@@ -7,117 +10,137 @@ use serde_json::{json, Value};
 
 use crate::measure::Row;
 use crate::stage::Route;
+use layout::Header;
+use units::{duration, mebibytes, rate, size, thousands, times};
 
-const HEADER: [&str; 9] = [
-    "workload", "callers", "route", "median", "p99", "calls/s", "x NATS", "local", "remote",
-];
+/// What was measured, in tables, with what the columns mean.
+pub(crate) fn text(rows: &[Row]) -> String {
+    let mut text = format!("{}\n{LEGEND}\n", table(rows));
+    if has_stock(rows) {
+        text.push_str(STOCK_LEGEND);
+        text.push('\n');
+    }
+    if rows.iter().any(|row| row.memory.is_some()) {
+        text.push_str(&format!("\n{}\n{MEMORY_LEGEND}\n", memory_table(rows)));
+    }
+    text
+}
 
-/// How many columns, from the left, are aligned to the left.
-const LEFT: [bool; 9] = [true, false, true, false, false, false, false, false, false];
+/// What the columns of the first table mean.
+const LEGEND: &str = "\
+median, p99: of a call, measured in the caller. x NATS: calls/s relative to the row over NATS.
+local, remote: how many of the calls the host says it made in memory and over NATS.";
 
-/// The table: the routes of one workload below one another, and how many times the calls a second of NATS each
-/// makes.
-pub(crate) fn table(rows: &[Row]) -> String {
-    let mut cells = vec![HEADER.map(str::to_owned)];
-    for (number, row) in rows.iter().enumerate() {
-        let first = number == 0 || !same_case(&rows[number - 1], row);
+/// What they mean when there is a stock host.
+const STOCK_LEGEND: &str = "\
+stock: a host of published crates. x stock: its median divided by the row's.";
+
+/// What the columns of the table about memory mean.
+const MEMORY_LEGEND: &str = "\
+peak: the most memory that the host's process had in RAM during the calls. growth: how much of that
+came on top of what it had before. In payloads: of one call, in one direction.";
+
+/// The table: the routes of one workload below one another, how many times the calls a second of NATS each makes, and
+/// how many times as quick as on the stock host a call is, if there is one.
+fn table(rows: &[Row]) -> String {
+    let with_stock = has_stock(rows);
+    let mut titles = vec![
+        "workload", "callers", "route", "median", "p99", "calls/s", "x NATS", "x stock", "local",
+        "remote",
+    ];
+    titles.retain(|title| with_stock || *title != "x stock");
+    let header = Header {
+        titles,
+        left: &["workload", "route"],
+    };
+    let lines = rows.iter().enumerate().map(|(number, row)| {
+        let first = number == 0 || !rows[number - 1].is_like(row);
         let (workload, callers) = match first {
             true => (workload(row), row.concurrency.to_string()),
             false => Default::default(),
         };
-        cells.push([
+        let nats = find(rows, row, Route::Nats);
+        let mut line = vec![
             workload,
             callers,
             row.route.to_string(),
             duration(row.p50_us),
             duration(row.p99_us),
             rate(row.calls_per_s),
-            times_nats(rows, row),
-            thousands(row.local),
-            thousands(row.remote),
-        ]);
-    }
-    let width = |column: usize| cells.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<_> = (0..HEADER.len()).map(|c| width(c).unwrap_or(0)).collect();
-    let mut text = String::new();
-    for (number, row) in cells.iter().enumerate() {
-        if number > 1 && !row[0].is_empty() {
-            text.push('\n');
+            times(row.calls_per_s, nats.map(|nats| nats.calls_per_s)),
+        ];
+        if with_stock {
+            line.push(match find(rows, row, Route::Stock) {
+                Some(stock) => times(stock.p50_us, Some(row.p50_us)),
+                None => "-".to_owned(),
+            });
         }
-        let line = row.iter().enumerate().map(|(column, cell)| {
-            let width = widths[column];
-            match LEFT[column] {
-                true => format!("{cell:<width$}"),
-                false => format!("{cell:>width$}"),
-            }
+        line.extend(match row.counts {
+            Some(counts) => [thousands(counts.local), thousands(counts.remote)],
+            None => ["-".to_owned(), "-".to_owned()],
         });
-        text.push_str(line.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
-    }
-    text
+        line
+    });
+    layout::table(&header, &lines.collect::<Vec<_>>())
 }
 
-/// What the table's columns mean.
-pub(crate) const LEGEND: &str = "\
-median, p99: of a call, measured in the caller. x NATS: calls/s relative to the row over NATS.
-local, remote: how many of the calls the host says it made in memory and over NATS.";
-
-fn same_case(a: &Row, b: &Row) -> bool {
-    (a.workload, a.bytes, a.concurrency) == (b.workload, b.bytes, b.concurrency)
+/// The table of the rows that looked at the host's memory.
+fn memory_table(rows: &[Row]) -> String {
+    let header = Header {
+        titles: vec![
+            "memory",
+            "route",
+            "peak",
+            "in payloads",
+            "growth",
+            "in payloads",
+        ],
+        left: &["memory", "route"],
+    };
+    let rows: Vec<_> = rows.iter().filter(|row| row.memory.is_some()).collect();
+    let lines = rows.iter().enumerate().filter_map(|(number, row)| {
+        let memory = row.memory?;
+        let first = number == 0 || !rows[number - 1].is_like(row);
+        Some(vec![
+            if first { workload(row) } else { String::new() },
+            row.route.to_string(),
+            mebibytes(memory.peak),
+            format!("{:.1}", memory.peak_payloads),
+            mebibytes(memory.growth),
+            format!("{:.1}", memory.peak_growth_payloads),
+        ])
+    });
+    layout::table(&header, &lines.collect::<Vec<_>>())
 }
 
-fn times_nats(rows: &[Row], row: &Row) -> String {
-    let nats = rows
-        .iter()
-        .find(|other| other.route == Route::Nats && same_case(other, row));
-    match nats {
-        Some(nats) if nats.calls_per_s > 0.0 => {
-            format!("{:.1}", row.calls_per_s / nats.calls_per_s)
-        }
-        _ => "-".to_owned(),
-    }
+fn has_stock(rows: &[Row]) -> bool {
+    rows.iter().any(|row| row.route == Route::Stock)
+}
+
+/// The row of the same case as `row` on `route`.
+fn find<'a>(rows: &'a [Row], row: &Row, route: Route) -> Option<&'a Row> {
+    rows.iter()
+        .find(|other| other.route == route && other.is_like(row))
 }
 
 fn workload(row: &Row) -> String {
-    match row.bytes {
-        0 => row.workload.to_owned(),
-        bytes if bytes % (1 << 20) == 0 => format!("{} {} MiB", row.workload, bytes >> 20),
-        bytes if bytes % (1 << 10) == 0 => format!("{} {} KiB", row.workload, bytes >> 10),
-        bytes => format!("{} {bytes} B", row.workload),
+    match (row.bytes, row.strings) {
+        (0, 0) => row.workload.to_owned(),
+        (0, strings) => format!("{} {}", row.workload, thousands(strings.into())),
+        (bytes, _) => format!("{} {}", row.workload, size(bytes)),
     }
 }
 
-fn duration(microseconds: f64) -> String {
-    match microseconds {
-        us if us < 99.95 => format!("{us:.1} µs"),
-        us if us < 9_999.5 => format!("{us:.0} µs"),
-        us if us < 99_950.0 => format!("{:.1} ms", us / 1e3),
-        us => format!("{:.0} ms", us / 1e3),
-    }
-}
-
-fn rate(calls_per_s: f64) -> String {
-    match calls_per_s {
-        few if few < 99.95 => format!("{few:.1}"),
-        many => thousands(many.round() as u64),
-    }
-}
-
-fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position) % 3 == 0 {
-            grouped.push(',');
+/// The rows as JSON. Where there is a stock host, each says how many times as quick as there a call is.
+fn json(rows: &[Row]) -> Value {
+    let rows = rows.iter().map(|row| {
+        let mut object = json!(row);
+        if let Some(stock) = find(rows, row, Route::Stock).filter(|_| row.p50_us > 0.0) {
+            object["p50_times_stock"] = json!(stock.p50_us / row.p50_us);
         }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-/// The rows as JSON.
-pub(crate) fn json(rows: &[Row]) -> Value {
-    json!({ "rows": rows })
+        object
+    });
+    json!({ "rows": rows.collect::<Vec<_>>() })
 }
 
 /// Writes the rows as JSON to `path`.
@@ -140,6 +163,13 @@ pub(crate) fn check_writable(path: &Path) -> anyhow::Result<()> {
 mod tests {
     use super::*;
     use crate::measure::tests::row;
+    use crate::measure::Memory;
+
+    /// Each line of `text` fits.
+    fn assert_fits(text: &str) {
+        let longest = text.lines().map(|line| line.chars().count()).max();
+        assert!(longest <= Some(100), "{longest:?} columns:\n{text}");
+    }
 
     #[test]
     fn the_table_is_aligned_and_fits_100_columns() {
@@ -166,48 +196,112 @@ echo 1 MiB        1  mpsc    30.5 µs  61.2 µs   32,000       -      20       0
 ";
         let table = table(&rows);
         assert_eq!(table, expected, "\n{table}");
-        assert!(table.lines().all(|line| line.chars().count() <= 100));
-        assert!(LEGEND.lines().all(|line| line.chars().count() <= 100));
+        assert_fits(&text(&rows));
     }
 
     #[test]
-    fn units_are_readable() {
-        assert_eq!(duration(0.71), "0.7 µs");
-        assert_eq!(duration(99.97), "100 µs");
-        assert_eq!(duration(23_000.0), "23.0 ms");
-        assert_eq!(duration(1_626_100.0), "1626 ms");
-        assert_eq!(rate(0.61), "0.6");
-        assert_eq!(rate(99.96), "100");
-        assert_eq!(rate(32_000.4), "32,000");
-        assert_eq!(thousands(0), "0");
-        assert_eq!(thousands(999), "999");
-        assert_eq!(thousands(1_234_567), "1,234,567");
-        let sized = |bytes| {
-            workload(&Row {
-                bytes,
-                ..row(Route::Nats, 1)
-            })
+    fn rows_are_compared_with_the_stock_host_s() {
+        let strings = |route| Row {
+            workload: "strings",
+            strings: 1_000,
+            ..row(route, 5)
         };
-        assert_eq!(sized(65_536), "ping 64 KiB");
-        assert_eq!(sized(1_000), "ping 1000 B");
+        let stock = Row {
+            p50_us: 3_050.0,
+            p99_us: 4_000.0,
+            calls_per_s: 320.0,
+            ..strings(Route::Stock)
+        };
+        let rows = [stock, strings(Route::Nats), row(Route::Mpsc, 5)];
+        let expected = "\
+workload       callers  route   median      p99  calls/s  x NATS  x stock  local  remote
+strings 1,000        1  stock  3050 µs  4000 µs      320     0.0      1.0      -       -
+                        nats   30.5 µs  61.2 µs   32,000     1.0      100      0       5
+
+ping                 1  mpsc   30.5 µs  61.2 µs   32,000       -        -      5       0
+";
+        let table = table(&rows);
+        assert_eq!(table, expected, "\n{table}");
+        assert!(text(&rows).contains("a host of published crates"));
+        assert_fits(&text(&rows));
+        let ratios = json(&rows)["rows"].as_array().unwrap().clone();
+        let ratios = ratios.iter().map(|row| row["p50_times_stock"].as_f64());
+        assert_eq!(ratios.collect::<Vec<_>>(), [Some(1.0), Some(100.0), None]);
+    }
+
+    #[test]
+    fn memory_has_a_table_of_its_own() {
+        let large = |route, peak_mib: u64| Row {
+            workload: "echo",
+            bytes: 16 << 20,
+            memory: Some(Memory {
+                peak: peak_mib << 20,
+                growth: (peak_mib - 100) << 20,
+                peak_payloads: peak_mib as f64 / 16.0,
+                peak_growth_payloads: (peak_mib - 100) as f64 / 16.0,
+            }),
+            ..row(route, 5)
+        };
+        let rows = [
+            row(Route::Nats, 5),
+            large(Route::Stock, 1_124),
+            large(Route::Duplex, 180),
+        ];
+        let expected = "\
+memory       route         peak  in payloads      growth  in payloads
+echo 16 MiB  stock   1124.0 MiB         70.2  1024.0 MiB         64.0
+             duplex   180.0 MiB         11.2    80.0 MiB          5.0
+";
+        let table = memory_table(&rows);
+        assert_eq!(table, expected, "\n{table}");
+        assert!(text(&rows).contains(expected));
+        assert!(!text(&rows[..1]).contains(MEMORY_LEGEND));
+        assert_fits(&text(&rows));
     }
 
     #[test]
     fn the_json_has_one_object_a_row() {
-        assert_eq!(
-            json(&[row(Route::Duplex, 20)]),
-            json!({"rows": [{
-                "route": "duplex",
-                "workload": "ping",
-                "bytes": 0,
-                "concurrency": 1,
-                "calls": 20,
-                "p50_us": 30.5,
-                "p99_us": 61.25,
-                "calls_per_s": 32000.0,
-                "local": 20,
-                "remote": 0,
-            }]})
-        );
+        let memory = Memory {
+            peak: 96,
+            growth: 64,
+            peak_payloads: 1.5,
+            peak_growth_payloads: 1.0,
+        };
+        let rows = [
+            row(Route::Duplex, 20),
+            Row {
+                memory: Some(memory),
+                ..row(Route::Stock, 20)
+            },
+        ];
+        let mut expected = json!({
+            "route": "duplex",
+            "workload": "ping",
+            "bytes": 0,
+            "strings": 0,
+            "concurrency": 1,
+            "calls": 20,
+            "p50_us": 30.5,
+            "p99_us": 61.25,
+            "calls_per_s": 32000.0,
+            "local": 20,
+            "remote": 0,
+        });
+        assert_eq!(json(&rows[..1]), json!({ "rows": [expected] }));
+
+        let stock = json(&rows)["rows"][1].clone();
+        let fields = expected.as_object_mut().unwrap();
+        fields.retain(|name, _| !["local", "remote"].contains(&name.as_str()));
+        fields["route"] = json!("stock");
+        for (name, value) in [
+            ("peak_bytes", json!(96)),
+            ("peak_growth_bytes", json!(64)),
+            ("peak_payloads", json!(1.5)),
+            ("peak_growth_payloads", json!(1.0)),
+            ("p50_times_stock", json!(1.0)),
+        ] {
+            fields.insert(name.to_owned(), value);
+        }
+        assert_eq!(stock, expected);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{bail, Context as _};
@@ -14,7 +14,9 @@ use serde_json::Value;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Route {
-    /// Over NATS, as those of a stock host do.
+    /// Over NATS, on a stock host.
+    Stock,
+    /// Over NATS, as those of a stock host do, on this host.
     Nats,
     /// In memory, over tokio's DuplexStream.
     Duplex,
@@ -23,17 +25,21 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    pub(crate) const ALL: [Self; 3] = [Self::Nats, Self::Duplex, Self::Mpsc];
+    pub(crate) const ALL: [Self; 4] = [Self::Stock, Self::Nats, Self::Duplex, Self::Mpsc];
 
     /// Whether calls stay in the host.
     pub(crate) fn is_local(self) -> bool {
-        self != Self::Nats
+        match self {
+            Self::Stock | Self::Nats => false,
+            Self::Duplex | Self::Mpsc => true,
+        }
     }
 }
 
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Self::Stock => "stock",
             Self::Nats => "nats",
             Self::Duplex => "duplex",
             Self::Mpsc => "mpsc",
@@ -42,7 +48,7 @@ impl fmt::Display for Route {
 }
 
 /// How many outgoing calls of a host's components went which way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Counts {
     /// In memory.
     pub(crate) local: u64,
@@ -74,6 +80,22 @@ impl Counts {
     }
 }
 
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, more: Self) {
+        self.local += more.local;
+        self.remote += more.remote;
+    }
+}
+
+/// The programs that are started.
+#[derive(Clone, Debug)]
+pub(crate) struct Binaries {
+    /// Our host, with both backends.
+    pub(crate) host: PathBuf,
+    /// The stock host, if it has a part.
+    pub(crate) stock: Option<PathBuf>,
+}
+
 /// A host with caller and callee on it, whose calls go one way.
 #[derive(Debug)]
 pub(crate) struct Stage {
@@ -82,18 +104,23 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Starts a host for each route, in a lattice of its own.
-    pub(crate) async fn start_all(binary: &Path) -> anyhow::Result<Vec<Self>> {
+    /// Starts a host for each route that there is a program for, in a lattice of its own.
+    pub(crate) async fn start_all(binaries: &Binaries) -> anyhow::Result<Vec<Self>> {
         let nats = Arc::new(start_nats().await?);
         let mut stages = Vec::new();
         for route in Route::ALL {
-            eprintln!("Starting a host whose calls go over {route}");
-            let host = Host::builder(binary).lattice(format!("demo-{route}"));
+            let ours = Host::builder(&binaries.host);
             let host = match route {
-                Route::Nats => host.local_dispatch(LocalDispatch::Off),
-                Route::Duplex => host.backend(Backend::Duplex),
-                Route::Mpsc => host.backend(Backend::Mpsc),
+                Route::Stock => match &binaries.stock {
+                    Some(stock) => Host::stock(stock),
+                    None => continue,
+                },
+                Route::Nats => ours.local_dispatch(LocalDispatch::Off),
+                Route::Duplex => ours.backend(Backend::Duplex),
+                Route::Mpsc => ours.backend(Backend::Mpsc),
             };
+            eprintln!("Starting a host for the route {route}");
+            let host = host.lattice(format!("demo-{route}"));
             let deployment = Deployment::start_on(Arc::clone(&nats), host).await?;
             deployment.deploy_pair().await?;
             stages.push(Self { route, deployment });
@@ -101,8 +128,15 @@ impl Stage {
         Ok(stages)
     }
 
-    pub(crate) async fn counts(&self) -> anyhow::Result<Counts> {
-        Counts::read(&self.deployment.host().status().await?)
+    /// What the host has counted. `None` for a stock host, which does not count.
+    pub(crate) async fn counts(&self) -> anyhow::Result<Option<Counts>> {
+        match self.route {
+            Route::Stock => Ok(None),
+            Route::Nats | Route::Duplex | Route::Mpsc => {
+                let status = self.deployment.host().status().await?;
+                Counts::read(&status).map(Some)
+            }
+        }
     }
 
     /// Waits for `work`, or until the host ends, which is an error.

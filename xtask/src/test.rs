@@ -2,9 +2,10 @@
 
 use std::process::Command;
 
-use inhost_testbed::Search;
+use inhost_testbed::{Search, STOCK_HOST};
 
 use crate::command::{cargo, Steps};
+use crate::stock;
 
 const HINT: &str = "The messages above say why.";
 
@@ -41,10 +42,32 @@ pub(crate) fn run() -> anyhow::Result<()> {
     for command in commands() {
         steps.command(with_nats(command), HINT);
     }
+    // What the tests of the two below compare with: the host and the codec of published crates.
+    let mut stock_host = None;
+    steps.step("build the stock host", || {
+        stock_host = Some(stock::host(stock::Profile::Dev)?);
+        Ok(())
+    });
+    steps.command(vectors(), HINT);
+    let mut end_to_end = with_nats(end_to_end());
+    if let Some(stock_host) = stock_host {
+        end_to_end.env(STOCK_HOST, stock_host);
+    }
+    steps.command(end_to_end, HINT);
     steps.finish()
 }
 
-/// All commands, the quick ones first.
+/// Compares the committed wire vectors with what the published crates make.
+fn vectors() -> Command {
+    cargo(&["xtask", "vectors", "--check"])
+}
+
+/// End to end: this builds the host with all backends, and the tests start it.
+fn end_to_end() -> Command {
+    cargo(&["test", "--package", "wasmcloud", "--all-features"])
+}
+
+/// All commands that need no stock host, the quick ones first.
 fn commands() -> Vec<Command> {
     let mut commands = Vec::new();
     // The two packages with backends to choose from follow on their own.
@@ -66,8 +89,6 @@ fn commands() -> Vec<Command> {
         command.args(arguments);
         commands.push(command);
     }
-    // End to end: this builds the host with all backends, and the tests start it.
-    commands.push(cargo(&["test", "--package", "wasmcloud", "--all-features"]));
     commands
 }
 
@@ -78,7 +99,9 @@ mod tests {
 
     #[test]
     fn each_set_of_backends_is_tested_and_each_build_is_checked() {
-        let commands: Vec<_> = commands().iter().map(text).collect();
+        let mut commands = commands();
+        commands.extend([vectors(), end_to_end()]);
+        let commands: Vec<_> = commands.iter().map(text).collect();
         for expected in [
             "cargo test --package wrpc-transport-nats@0.27.9 --no-default-features",
             "cargo test --package wrpc-transport-nats@0.27.9 --no-default-features --features duplex,mpsc",
@@ -87,6 +110,7 @@ mod tests {
             "cargo check --features mpsc",
             "cargo check --no-default-features",
             "cargo check --all-features",
+            "cargo xtask vectors --check",
             "cargo test --package wasmcloud --all-features",
         ] {
             assert!(

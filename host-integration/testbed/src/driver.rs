@@ -25,6 +25,10 @@ pub enum Workload {
     Ping,
     /// Calls `echo-bytes`.
     Echo,
+    /// Calls `echo-strings` with strings of 10 to 30 bytes.
+    Strings,
+    /// Calls `echo-record` with a record of ten fields.
+    Record,
 }
 
 impl Workload {
@@ -33,6 +37,8 @@ impl Workload {
         match self {
             Self::Ping => 0,
             Self::Echo => 1,
+            Self::Strings => 2,
+            Self::Record => 3,
         }
     }
 }
@@ -63,8 +69,9 @@ impl Driver {
         &self.0
     }
 
-    /// Makes the caller do `calls` calls one after the other, with payloads of `size` bytes where the workload
-    /// has a payload. Returns the duration of each in nanoseconds, as the caller measured it.
+    /// Makes the caller do `calls` calls one after the other. `size` is the number of bytes of an
+    /// [`Echo`](Workload::Echo), and of strings of [`Strings`](Workload::Strings); the other workloads have no use
+    /// for it. Returns the duration of each call in nanoseconds, as the caller measured it.
     ///
     /// # Errors
     ///
@@ -151,6 +158,17 @@ impl Driver {
     pub async fn call_count(&self, id: u64) -> anyhow::Result<u64> {
         let (count,): (u64,) = self.0.call(DRIVER, "call-count", (id,)).await?;
         Ok(count)
+    }
+
+    /// Makes the caller call `note`, a function without results, with which the callee counts `id` at the
+    /// [`Tally`](crate::Tally). Returns when that lets the caller go on, which may be before the callee has run.
+    ///
+    /// # Errors
+    ///
+    /// When a call fails.
+    pub async fn call_note(&self, id: u64) -> anyhow::Result<()> {
+        let (_id,): (u64,) = self.0.call(DRIVER, "call-note", (id,)).await?;
+        Ok(())
     }
 
     /// Calls `inhost:demo/absent`, to be linked to a component that does not export it.

@@ -4,7 +4,10 @@
 //! calls an id of its own can tell afterwards that none was carried out twice.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::sync::watch;
 
 use crate::wrpc::{Peer, Served};
 
@@ -16,7 +19,7 @@ pub const TALLY: &str = "inhost:demo/tally@0.1.0";
 /// Serving ends when it is dropped.
 #[derive(Debug)]
 pub struct Tally {
-    counts: Arc<Mutex<HashMap<u64, u64>>>,
+    counts: watch::Receiver<HashMap<u64, u64>>,
     _served: Served,
 }
 
@@ -32,22 +35,45 @@ impl Tally {
         lattice: &str,
         component_id: &str,
     ) -> anyhow::Result<Self> {
-        let counts = Arc::<Mutex<HashMap<u64, u64>>>::default();
+        let (counted, counts) = watch::channel(HashMap::<u64, u64>::new());
         let peer = Peer::new(nats, lattice, component_id).await?;
-        let served = peer.serve(TALLY, "add", {
-            let counts = Arc::clone(&counts);
-            move |(id,): (u64,)| {
-                let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-                let count = counts.entry(id).or_default();
-                *count += 1;
-                std::future::ready((*count,))
-            }
+        let served = peer.serve(TALLY, "add", move |(id,): (u64,)| {
+            let mut count = 0;
+            counted.send_modify(|counts| {
+                let entry = counts.entry(id).or_default();
+                *entry += 1;
+                count = *entry;
+            });
+            std::future::ready((count,))
         });
         let served = served.await?;
         Ok(Self {
             counts,
             _served: served,
         })
+    }
+
+    /// Waits until calls have been counted `total` times in all, or more.
+    ///
+    /// # Errors
+    ///
+    /// When that takes longer than `deadline`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn wait_for_total(&self, total: u64, deadline: Duration) -> anyhow::Result<()> {
+        let mut counts = self.counts.clone();
+        let reached = async {
+            let reached = counts.wait_for(|counts| counts.values().sum::<u64>() >= total);
+            reached.await.map(drop)
+        };
+        let reached = tokio::time::timeout(deadline, reached).await;
+        let in_time = reached.with_context(|| {
+            let counted = self.total();
+            format!("{counted} of {total} calls were counted within {deadline:?}")
+        })?;
+        in_time.context("the tally is not served any more")
     }
 
     /// How often `id` was counted.
@@ -74,7 +100,7 @@ impl Tally {
     }
 
     fn with<T>(&self, read: impl FnOnce(&HashMap<u64, u64>) -> T) -> T {
-        read(&self.counts.lock().unwrap_or_else(PoisonError::into_inner))
+        read(&self.counts.borrow())
     }
 }
 
@@ -95,5 +121,9 @@ mod tests {
         }
         assert_eq!((tally.count(7), tally.count(8), tally.total()), (2, 0, 3));
         assert_eq!(tally.repeated(), [7]);
+        let deadline = Duration::from_millis(50);
+        tally.wait_for_total(3, deadline).await.unwrap();
+        let error = tally.wait_for_total(4, deadline).await.unwrap_err();
+        assert!(error.to_string().starts_with("3 of 4 calls"), "{error}");
     }
 }

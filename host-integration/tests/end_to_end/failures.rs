@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::time::Duration;
 
 use inhost_testbed::{Deployment, Link, CALLEE, CALLER};
 
@@ -42,6 +43,37 @@ async fn a_trap_reaches_the_caller_at_once() {
         }
         still_works(&deployment).await;
     }
+}
+
+// Needs the runtime of `host-integration/wrpc-runtime-wasmtime`: with the published one the reason stays with the callee.
+#[tokio::test]
+async fn the_caller_s_error_has_the_reason_of_a_trap() {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let deployment = route.start_pair_on(&nats).await;
+        let driver = deployment.driver().await.expect("the caller");
+        fails("a call that traps", driver.call_trap("on purpose")).await;
+        let log = deployment.host().log();
+        let caller_s_error = async {
+            while !entries(&log.lines()).any(|entry| {
+                entry.contains("`inhost:demo/echo@0.1.0.trap` of component")
+                    && entry.contains("unreachable")
+            }) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PROMPTLY, caller_s_error)
+            .await
+            .unwrap_or_else(|_| panic!("over {route:?} the caller does not learn the reason"));
+    }
+}
+
+/// The entries of a log: an error goes on in lines of its own, which do not begin with the time.
+fn entries(lines: &[String]) -> impl Iterator<Item = String> + '_ {
+    let begins = |line: &String| line.starts_with("20");
+    lines
+        .chunk_by(move |_, next| !begins(next))
+        .map(|entry| entry.join("\n"))
 }
 
 #[tokio::test]

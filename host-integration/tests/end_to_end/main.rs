@@ -5,10 +5,13 @@
 #![cfg(all(feature = "duplex", feature = "mpsc"))]
 #![allow(missing_docs)]
 
+mod cancellation;
 mod failures;
 mod http;
 mod lifecycle;
 mod links;
+mod mixed_lattice;
+mod one_way;
 mod payloads;
 mod routes;
 mod two_hosts;

@@ -10,7 +10,7 @@ async fn every_shape_of_value_is_answered_alike_over_each_route() {
         let deployment = route.start_pair_on(&nats).await;
         let driver = deployment.driver().await.expect("the caller");
         let shapes = driver.shapes().await.expect("all calls succeed");
-        assert!(shapes.len() >= 30, "only {} calls", shapes.len());
+        assert!(shapes.len() >= 70, "only {} calls", shapes.len());
         for (call, answer) in &shapes {
             assert!(
                 answer.starts_with("equal: "),
@@ -48,6 +48,13 @@ async fn a_chain_of_three_components_works_over_each_route() {
             .expect("linked");
         let driver = deployment.driver().await.expect("the caller");
         assert_eq!(driver.ping(41).await.expect("an answer"), 42);
-        assert_calls(route, deployment.host(), 2).await;
+        let shapes = driver.shapes().await.expect("all calls succeed");
+        for (call, answer) in &shapes {
+            assert!(
+                answer.starts_with("equal: "),
+                "{call} over {route:?}: {answer}"
+            );
+        }
+        assert_calls(route, deployment.host(), 2 * (1 + shapes.len() as u64)).await;
     }
 }

@@ -9,8 +9,11 @@ wit_bindgen::generate!({
     disable_run_ctors_once_workaround: true,
 });
 
-use exports::inhost::demo::echo::{Guest, Handling, Order, Shape, Status};
+use exports::inhost::demo::echo::{
+    Guest, Handling, Lists, Many, Order, Point, Results, Shape, Status,
+};
 use inhost::demo::tally;
+use inhost::demo::types::Address;
 use wasi::clocks::monotonic_clock;
 
 const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
@@ -81,6 +84,40 @@ impl Guest for Callee {
         n
     }
 
+    fn echo_tuple(
+        t: (u8, String, f64, Option<char>, Vec<u16>, Status),
+    ) -> (u8, String, f64, Option<char>, Vec<u16>, Status) {
+        t
+    }
+
+    fn echo_lists(l: Lists) -> Lists {
+        l
+    }
+
+    fn echo_options(o: Option<Option<Option<String>>>) -> Option<Option<Option<String>>> {
+        o
+    }
+
+    fn echo_results(r: Results) -> Results {
+        r
+    }
+
+    #[rustfmt::skip]
+    fn echo_many(
+        a: u8, b: String, c: i64, d: bool, e: f32, f: char, g: Vec<u8>, h: Option<u16>, i: Status, j: i8, k: u64,
+        l: f64, m: Handling, n: Point, o: i32, p: String, q: u16, r: i16,
+    ) -> Many {
+        Many { a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r }
+    }
+
+    fn make_orders(count: u32) -> Vec<Order> {
+        (0..count).map(order).collect()
+    }
+
+    fn note(id: u64) {
+        tally::add(id);
+    }
+
     fn trap(message: String) -> u32 {
         panic!("{message}")
     }
@@ -93,5 +130,25 @@ impl Guest for Callee {
 
     fn count(id: u64) -> u64 {
         tally::add(id)
+    }
+}
+
+/// An order of which every field depends on `number`. The caller makes the same one to compare.
+fn order(number: u32) -> Order {
+    Order {
+        id: u64::from(number),
+        customer: format!("customer {number}"),
+        paid: number % 2 == 0,
+        total: f64::from(number) / 8.0,
+        discount: (number % 100) as i16 - 50,
+        grade: char::from(b'a' + (number % 26) as u8),
+        ship_to: Address {
+            street: "Straße ".repeat(number as usize % 8),
+            number: number as u16,
+            handling: Handling::from_bits_truncate(number as u16),
+        },
+        note: (number % 3 == 0).then(|| number.to_string()),
+        status: [Status::Open, Status::Sent, Status::Returned][number as usize % 3],
+        items: (0..number % 8).collect(),
     }
 }

@@ -9,6 +9,7 @@ wit_bindgen::generate!({
 
 mod run;
 mod shapes;
+mod values;
 
 use exports::inhost::demo::driver::{Guest, Workload};
 use inhost::demo::{absent, echo, unlinked};
@@ -53,6 +54,11 @@ impl Guest for Caller {
 
     fn call_count(id: u64) -> u64 {
         echo::count(id)
+    }
+
+    fn call_note(id: u64) -> u64 {
+        echo::note(id);
+        id
     }
 
     fn call_absent() -> u32 {

@@ -2,7 +2,12 @@
 
 use crate::exports::inhost::demo::driver::Workload;
 use crate::inhost::demo::echo;
+use crate::inhost::demo::types::Order;
+use crate::values::order;
 use crate::wasi::clocks::monotonic_clock::now;
+
+/// The order that is sent as a record: every field has something in it.
+const ORDER: u32 = 45;
 
 /// Makes the calls and answers how long each took, in nanoseconds.
 ///
@@ -14,6 +19,8 @@ pub fn run(workload: Workload, size: u32, calls: u32) -> Result<Vec<u64>, String
         .map(|call| match workload {
             Workload::Ping => ping(call),
             Workload::Echo => echo_bytes(size, call),
+            Workload::Strings => echo_strings(size, call),
+            Workload::Record => echo_record(call),
         })
         .collect()
 }
@@ -46,6 +53,50 @@ fn echo_bytes(size: u32, call: u32) -> Result<u64, String> {
         ));
     }
     Ok(nanoseconds)
+}
+
+fn echo_strings(size: u32, call: u32) -> Result<u64, String> {
+    let sent = strings(size, call);
+    let (answer, nanoseconds) = timed(|| echo::echo_strings(&sent));
+    if answer.len() != sent.len() {
+        return Err(format!(
+            "call {call}: echo-strings of {size} strings answered {} strings",
+            answer.len()
+        ));
+    }
+    if let Some(at) = sent.iter().zip(&answer).position(|(sent, got)| sent != got) {
+        return Err(format!(
+            "call {call}: echo-strings of {size} strings answered another string at index {at}: {:?} instead of {:?}",
+            answer[at], sent[at]
+        ));
+    }
+    Ok(nanoseconds)
+}
+
+fn echo_record(call: u32) -> Result<u64, String> {
+    // The same order each time, so that each call takes as long, but for its number.
+    let sent = Order {
+        id: u64::from(call),
+        ..order(ORDER)
+    };
+    let (answer, nanoseconds) = timed(|| echo::echo_record(&sent));
+    if answer != sent {
+        return Err(format!(
+            "call {call}: echo-record answered {answer:?} instead of {sent:?}"
+        ));
+    }
+    Ok(nanoseconds)
+}
+
+/// Strings of 10 to 30 bytes, 20 on average, that differ as the bytes of [`pattern`] do.
+fn strings(size: u32, call: u32) -> Vec<String> {
+    (0..size)
+        .map(|index| {
+            let length = 10 + index.wrapping_mul(8).wrapping_add(call) % 21;
+            let letters = pattern(length, call.wrapping_add(index)).into_iter();
+            letters.map(|byte| char::from(b'a' + byte % 26)).collect()
+        })
+        .collect()
 }
 
 /// Bytes that differ from index to index, from size to size and from call to call, so that an answer that was

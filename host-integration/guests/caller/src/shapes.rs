@@ -3,10 +3,8 @@
 use std::fmt::Debug;
 
 use crate::inhost::demo::echo;
-use crate::inhost::demo::types::{Address, Handling, Order, Point, Shape, Size, Status};
-
-/// A text with characters of one to four bytes, a zero, and combining marks.
-const UNICODE: &str = "a\0é€漢字🦀👩‍🚀 e\u{301} \u{10ffff}";
+use crate::inhost::demo::types::{Handling, Lists, Many, Results, Shape, Status};
+use crate::values::{large_order, order, point, size, small_order, UNICODE};
 
 /// More than one read or write takes.
 const LARGE: usize = 100_000;
@@ -21,6 +19,10 @@ pub fn all() -> Vec<(String, String)> {
     scalars(&mut report);
     named_types(&mut report);
     nested(&mut report);
+    lists(&mut report);
+    options_and_results(&mut report);
+    many_parameters(&mut report);
+    large_answers(&mut report);
     report.0
 }
 
@@ -37,6 +39,9 @@ fn bytes_and_strings(report: &mut Report) {
         ("empty", String::new()),
         ("ascii", "hello".into()),
         ("unicode", UNICODE.into()),
+        // The length takes one byte, then two.
+        ("127 bytes", "x".repeat(127)),
+        ("128 bytes", "x".repeat(128)),
         ("large", "é".repeat(LARGE)),
     ] {
         report.compare("echo-string", case, &sent, echo::echo_string(&sent));
@@ -79,6 +84,14 @@ fn scalars(report: &mut Report) {
     ] {
         let (a, b, c, d, e, f, g, h, i, j, k, l) = sent;
         report.compare("echo-scalars", case, &sent, echo::echo_scalars(a, b, c, d, e, f, g, h, i, j, k, l));
+    }
+    for (case, sent) in [
+        ("zero", (0, String::new(), 0.0, None, vec![], Status::Open)),
+        ("largest", (u8::MAX, "x".repeat(128), f64::MAX, Some(char::MAX), vec![u16::MAX, 0, 127, 128], Status::Returned)),
+    ] {
+        let (a, b, c, d, e, f) = &sent;
+        let answer = echo::echo_tuple((*a, b, *c, *d, e, f));
+        report.compare("echo-tuple", case, &sent, answer);
     }
 }
 
@@ -135,49 +148,122 @@ fn nested(report: &mut Report) {
     }
 }
 
-fn size(width: f32, height: f32) -> Size {
-    Size { width, height }
-}
-
-fn point(x: i32, y: i32) -> Point {
-    Point { x, y }
-}
-
-fn small_order() -> Order {
-    Order {
-        id: 0,
-        customer: String::new(),
-        paid: false,
-        total: 0.0,
-        discount: 0,
-        grade: 'a',
-        ship_to: Address {
-            street: String::new(),
-            number: 0,
-            handling: Handling::empty(),
-        },
-        note: None,
-        status: Status::Open,
-        items: vec![],
+#[rustfmt::skip]
+fn lists(report: &mut Report) {
+    for (case, sent) in [
+        ("empty", Lists {
+            bools: vec![], s8s: vec![], u8s: vec![], s16s: vec![], u16s: vec![], s32s: vec![], u32s: vec![],
+            s64s: vec![], u64s: vec![], f32s: vec![], f64s: vec![], chars: vec![],
+        }),
+        ("edges", Lists {
+            bools: vec![true, false, true],
+            s8s: vec![i8::MIN, -1, 0, 63, 64, i8::MAX],
+            u8s: vec![0, 1, 127, 128, u8::MAX],
+            s16s: vec![i16::MIN, -65, -64, 63, 64, i16::MAX],
+            u16s: vec![0, 127, 128, 16_383, 16_384, u16::MAX],
+            s32s: vec![i32::MIN, -8_193, -8_192, 8_191, 8_192, i32::MAX],
+            u32s: vec![0, 127, 128, 16_383, 16_384, u32::MAX],
+            s64s: vec![i64::MIN, -1 << 34, (1 << 34) - 1, 1 << 34, i64::MAX],
+            u64s: vec![0, 127, 128, (1 << 35) - 1, 1 << 35, u64::MAX],
+            f32s: vec![f32::MIN, -0.0, f32::from_bits(1), f32::MAX, f32::INFINITY, f32::NEG_INFINITY],
+            f64s: vec![f64::MIN, -0.0, f64::from_bits(1), f64::MAX, f64::INFINITY, f64::NEG_INFINITY],
+            chars: vec!['\0', '\u{7f}', '\u{80}', '\u{d7ff}', '\u{e000}', '🦀', char::MAX],
+        }),
+        ("many", Lists {
+            bools: (0..1_000).map(|n| n % 3 == 0).collect(),
+            s8s: (i8::MIN..=i8::MAX).collect(),
+            u8s: (0..=u8::MAX).collect(),
+            s16s: (i16::MIN..=i16::MAX).step_by(97).collect(),
+            u16s: (0..=u16::MAX).step_by(97).collect(),
+            s32s: (0..32).map(|bit| -1 << bit).collect(),
+            u32s: (0..32).map(|bit| 1 << bit).collect(),
+            s64s: (0..64).map(|bit| -1 << bit).collect(),
+            u64s: (0..64).map(|bit| 1 << bit).collect(),
+            f32s: (0..1_000).map(|n| n as f32 / 7.0).collect(),
+            f64s: (0..1_000).map(|n| f64::from(n) / 7.0).collect(),
+            chars: ('\0'..=char::MAX).step_by(997).collect(),
+        }),
+    ] {
+        report.compare("echo-lists", case, &sent, echo::echo_lists(&sent));
     }
 }
 
-fn large_order() -> Order {
-    Order {
-        id: u64::MAX,
-        customer: UNICODE.into(),
-        paid: true,
-        total: -0.1,
-        discount: i16::MIN,
-        grade: char::MAX,
-        ship_to: Address {
-            street: "Main Street".into(),
-            number: u16::MAX,
-            handling: Handling::all(),
-        },
-        note: Some(UNICODE.into()),
-        status: Status::Returned,
-        items: vec![0, 1, 127, 128, u32::MAX],
+fn options_and_results(report: &mut Report) {
+    for (case, sent) in [
+        ("none", None),
+        ("some none", Some(None)),
+        ("some some none", Some(Some(None))),
+        ("some some some empty", Some(Some(Some(String::new())))),
+        ("some some some", Some(Some(Some(UNICODE.to_string())))),
+    ] {
+        let borrowed = sent.as_ref().map(|o| o.as_ref().map(|o| o.as_deref()));
+        report.compare("echo-options", case, &sent, echo::echo_options(borrowed));
+    }
+    for (case, both, only_ok, only_err, neither) in [
+        ("ok", Ok(u32::MAX), Ok(vec![]), Ok(()), Ok(())),
+        (
+            "ok with strings",
+            Ok(0),
+            Ok(vec![String::new(), UNICODE.into()]),
+            Ok(()),
+            Ok(()),
+        ),
+        (
+            "error",
+            Err(UNICODE.into()),
+            Err(()),
+            Err(Status::Returned),
+            Err(()),
+        ),
+        (
+            "mixed",
+            Err(String::new()),
+            Ok(vec!["x".repeat(128)]),
+            Err(Status::Open),
+            Ok(()),
+        ),
+    ] {
+        let sent = Results {
+            both,
+            only_ok,
+            only_err,
+            neither,
+        };
+        report.compare("echo-results", case, &sent, echo::echo_results(&sent));
+    }
+}
+
+#[rustfmt::skip]
+fn many_parameters(report: &mut Report) {
+    for (case, sent) in [
+        ("zero", Many {
+            a: 0, b: String::new(), c: 0, d: false, e: 0.0, f: '\0', g: vec![], h: None, i: Status::Open, j: 0, k: 0,
+            l: 0.0, m: Handling::empty(), n: point(0, 0), o: 0, p: String::new(), q: 0, r: 0,
+        }),
+        ("smallest", Many {
+            a: u8::MIN, b: "x".repeat(127), c: i64::MIN, d: true, e: f32::MIN, f: '\u{d7ff}', g: vec![0; 127],
+            h: Some(u16::MIN), i: Status::Packed, j: i8::MIN, k: u64::MIN, l: f64::MIN, m: Handling::FRAGILE,
+            n: point(i32::MIN, i32::MAX), o: i32::MIN, p: "x".repeat(128), q: u16::MIN, r: i16::MIN,
+        }),
+        ("largest", Many {
+            a: u8::MAX, b: UNICODE.into(), c: i64::MAX, d: true, e: f32::MAX, f: char::MAX,
+            g: (0..=u8::MAX).cycle().take(LARGE).collect(), h: Some(u16::MAX), i: Status::Returned, j: i8::MAX,
+            k: u64::MAX, l: f64::MAX, m: Handling::all(), n: point(i32::MAX, i32::MIN), o: i32::MAX,
+            p: "é".repeat(LARGE), q: u16::MAX, r: i16::MAX,
+        }),
+    ] {
+        let Many { a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r } = &sent;
+        let answer = echo::echo_many(
+            *a, b, *c, *d, *e, *f, g, *h, *i, *j, *k, *l, *m, *n, *o, p, *q, *r,
+        );
+        report.compare("echo-many", case, &sent, answer);
+    }
+}
+
+fn large_answers(report: &mut Report) {
+    for (case, count) in [("none", 0), ("one", 1), ("many", 1_000)] {
+        let expected = (0..count).map(order).collect::<Vec<_>>();
+        report.compare("make-orders", case, &expected, echo::make_orders(count));
     }
 }
 

@@ -10,7 +10,7 @@ wit_bindgen::generate!({
 
 use exports::inhost::demo::echo::Guest;
 use inhost::demo::echo as next;
-use inhost::demo::types::{Handling, Order, Shape, Status};
+use inhost::demo::types::{Handling, Lists, Many, Order, Point, Results, Shape, Status};
 
 struct Middle;
 
@@ -76,6 +76,42 @@ impl Guest for Middle {
 
     fn echo_nested(n: Vec<Vec<Option<Order>>>) -> Vec<Vec<Option<Order>>> {
         next::echo_nested(&n)
+    }
+
+    fn echo_tuple(
+        t: (u8, String, f64, Option<char>, Vec<u16>, Status),
+    ) -> (u8, String, f64, Option<char>, Vec<u16>, Status) {
+        let (a, b, c, d, e, f) = &t;
+        next::echo_tuple((*a, b, *c, *d, e, f))
+    }
+
+    fn echo_lists(l: Lists) -> Lists {
+        next::echo_lists(&l)
+    }
+
+    fn echo_options(o: Option<Option<Option<String>>>) -> Option<Option<Option<String>>> {
+        let borrowed = o.as_ref().map(|o| o.as_ref().map(|o| o.as_deref()));
+        next::echo_options(borrowed)
+    }
+
+    fn echo_results(r: Results) -> Results {
+        next::echo_results(&r)
+    }
+
+    #[rustfmt::skip]
+    fn echo_many(
+        a: u8, b: String, c: i64, d: bool, e: f32, f: char, g: Vec<u8>, h: Option<u16>, i: Status, j: i8, k: u64,
+        l: f64, m: Handling, n: Point, o: i32, p: String, q: u16, r: i16,
+    ) -> Many {
+        next::echo_many(a, &b, c, d, e, f, &g, h, i, j, k, l, m, n, o, &p, q, r)
+    }
+
+    fn make_orders(count: u32) -> Vec<Order> {
+        next::make_orders(count)
+    }
+
+    fn note(id: u64) {
+        next::note(id)
     }
 
     fn trap(message: String) -> u32 {

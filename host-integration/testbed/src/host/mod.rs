@@ -1,6 +1,7 @@
 //! A running host process.
 
 mod builder;
+mod memory;
 mod options;
 
 use std::net::SocketAddr;
@@ -35,6 +36,13 @@ impl Host {
     #[must_use]
     pub fn builder(binary: impl Into<std::path::PathBuf>) -> HostBuilder {
         HostBuilder::new(binary.into())
+    }
+
+    /// Describes a stock host to start from the program `binary`: one that has no `--local-…` options, and so no
+    /// status.
+    #[must_use]
+    pub fn stock(binary: impl Into<std::path::PathBuf>) -> HostBuilder {
+        Self::builder(binary).status(false)
     }
 
     /// The host's id in the lattice: its public key.
@@ -99,13 +107,6 @@ impl Host {
         self.log().wait_for(text, deadline).await
     }
 
-    /// The memory of the process that is in RAM, in bytes; `None` where there is no `/proc`.
-    #[must_use]
-    pub fn resident_bytes(&self) -> Option<u64> {
-        let path = format!("/proc/{}/status", self.process.id());
-        resident_bytes(&std::fs::read_to_string(path).ok()?)
-    }
-
     /// Waits until the process ends, and returns an error that says how it ended.
     ///
     /// # Cancel safety
@@ -145,26 +146,5 @@ impl Drop for Host {
                 self.log().tail(50)
             );
         }
-    }
-}
-
-/// The resident memory in the text of `/proc/PID/status`.
-fn resident_bytes(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn resident_memory_is_read() {
-        let status = "Name:\twasmcloud\nVmPeak:\t  999 kB\nVmRSS:\t   2048 kB\nThreads:\t3\n";
-        assert_eq!(resident_bytes(status), Some(2 << 20));
-        assert_eq!(resident_bytes("Name:\tx\n"), None);
     }
 }

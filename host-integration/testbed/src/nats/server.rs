@@ -150,6 +150,18 @@ impl NatsServer {
         Ok(subjects.filter(|s| s.starts_with(prefix)).collect())
     }
 
+    /// How many messages clients have sent to the server since its start.
+    ///
+    /// # Errors
+    ///
+    /// When the server's monitoring address does not answer.
+    pub async fn messages(&self) -> anyhow::Result<u64> {
+        let state = get_json(self.monitor, "/varz").await?;
+        state["in_msgs"]
+            .as_u64()
+            .context("the nats-server does not say how many messages it got")
+    }
+
     /// Ends the server in an orderly way.
     ///
     /// # Errors
@@ -213,6 +225,7 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(subscription.next().await.unwrap().payload, "hello");
+        assert!(server.messages().await.unwrap() >= 1);
 
         let context = async_nats::jetstream::new(client);
         context.query_account().await.expect("JetStream is on");

@@ -1,0 +1,12 @@
+//! Runs the target `decode`: under libFuzzer, or on the files that the command line names.
+
+#![allow(unexpected_cfgs, reason = "`cargo xtask fuzz` sets it")]
+#![cfg_attr(fuzzing, no_main)]
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| inhost_codec_fuzz::decode(data));
+
+#[cfg(not(fuzzing))]
+fn main() -> std::io::Result<()> {
+    inhost_codec_fuzz::replay(inhost_codec_fuzz::decode)
+}

@@ -1,0 +1,40 @@
+/// The guest memory that values are lifted from. `'m` is how long it stays as it is: no guest runs meanwhile.
+pub trait Source<'m> {
+    /// Why a string could not be read.
+    type Error;
+
+    /// The whole memory. It is asked for only when some of the values are in memory.
+    fn bytes(&self) -> &'m [u8];
+
+    /// The text of a string that the guest holds in an encoding other than UTF-8, and `None` if its strings are UTF-8.
+    ///
+    /// # Errors
+    ///
+    /// When `pointer` and `length` (in units of the encoding) are no such string.
+    fn transcoded(&mut self, pointer: u32, length: u32) -> Option<Result<String, Self::Error>>;
+}
+
+/// The guest memory that values are lowered to.
+pub trait Target {
+    /// Why memory could not be had.
+    type Error;
+
+    /// The whole memory as it is now: an allocation may have made it grow or move. It is asked for only when some of the
+    /// values are in memory.
+    fn bytes(&mut self) -> &mut [u8];
+
+    /// Asks the guest for `size` bytes, aligned to `align`, and returns their address.
+    ///
+    /// # Errors
+    ///
+    /// When the guest's allocator traps or there is none. What it answers may be anything: the caller checks it.
+    fn allocate(&mut self, align: u32, size: usize) -> Result<usize, Self::Error>;
+
+    /// Writes a string into a guest whose encoding is not UTF-8; returns its pointer and its length in units of that
+    /// encoding. `None` if its strings are UTF-8.
+    ///
+    /// # Errors
+    ///
+    /// As [`Target::allocate`].
+    fn transcode(&mut self, text: &str) -> Option<Result<(u32, u32), Self::Error>>;
+}

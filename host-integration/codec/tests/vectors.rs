@@ -1,0 +1,216 @@
+//! The wire vectors that the published crates made: our codec and the tests' own reference agree with them.
+
+mod guest;
+mod reference;
+
+use std::sync::Arc;
+
+use inhost_codec::{Checker, Destination, Lift, Lower, Plan, Progress, Type};
+use serde_json::Value as Json;
+
+use guest::{Encoding, Guest};
+use reference::Value;
+
+const VECTORS: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../wrpc-runtime-wasmtime/tests/data/wire-vectors.json"
+);
+
+/// One vector. The format is described in `benches/stock/vectors/src/main.rs`.
+struct Vector {
+    name: String,
+    ty: Type,
+    value: Value,
+    wire: Vec<u8>,
+}
+
+fn vectors() -> Vec<Vector> {
+    let text = std::fs::read_to_string(VECTORS).expect("the vectors are committed");
+    let json: Json = serde_json::from_str(&text).expect("JSON");
+    let vectors: Vec<_> = array(&json).iter().map(vector).collect();
+    assert!(vectors.len() > 100, "only {} vectors", vectors.len());
+    vectors
+}
+
+fn vector(json: &Json) -> Vector {
+    let hex = text(&json["wire"]);
+    let digits: Vec<_> = hex
+        .chars()
+        .map(|digit| digit.to_digit(16).expect("a digit"))
+        .collect();
+    Vector {
+        name: text(&json["name"]).to_owned(),
+        ty: ty(&json["type"]),
+        value: value(&json["type"], &json["value"]),
+        wire: digits
+            .chunks(2)
+            .map(|pair| (16 * pair[0] + pair[1]) as u8)
+            .collect(),
+    }
+}
+
+fn text(json: &Json) -> &str {
+    json.as_str()
+        .unwrap_or_else(|| panic!("not a string: {json}"))
+}
+
+fn array(json: &Json) -> &[Json] {
+    json.as_array()
+        .unwrap_or_else(|| panic!("not an array: {json}"))
+}
+
+/// A type as its kind and what it is made of.
+fn kind(json: &Json) -> (&str, &Json) {
+    match json {
+        Json::String(plain) => (plain, &Json::Null),
+        Json::Object(object) => object
+            .iter()
+            .next()
+            .map(|(kind, of)| (&**kind, of))
+            .expect("a kind"),
+        other => panic!("not a type: {other}"),
+    }
+}
+
+fn ty(json: &Json) -> Type {
+    let payload = |json: &Json| (!json.is_null()).then(|| ty(json));
+    let (kind, of) = kind(json);
+    match kind {
+        "bool" => Type::Bool,
+        "u8" => Type::U8,
+        "s8" => Type::S8,
+        "u16" => Type::U16,
+        "s16" => Type::S16,
+        "u32" => Type::U32,
+        "s32" => Type::S32,
+        "u64" => Type::U64,
+        "s64" => Type::S64,
+        "f32" => Type::F32,
+        "f64" => Type::F64,
+        "char" => Type::Char,
+        "string" => Type::String,
+        "list" => Type::list(ty(of)),
+        "tuple" => Type::Tuple(array(of).iter().map(ty).collect()),
+        "record" => Type::Tuple(array(of).iter().map(|field| ty(&field[1])).collect()),
+        "variant" => Type::Variant(array(of).iter().map(|case| payload(&case[1])).collect()),
+        "enum" => Type::Variant(vec![None; array(of).len()]),
+        "option" => Type::option(ty(of)),
+        "result" => Type::result(payload(&of["ok"]), payload(&of["err"])),
+        "flags" => Type::Flags(array(of).len()),
+        other => panic!("unknown type {other}"),
+    }
+}
+
+fn value(ty: &Json, json: &Json) -> Value {
+    let boxed = |ty: &Json, json: &Json| (!ty.is_null()).then(|| Box::new(value(ty, json)));
+    let (kind, of) = kind(ty);
+    match kind {
+        "bool" => Value::Bool(json.as_bool().expect("a bool")),
+        "u8" => Value::U8(number(json)),
+        "s8" => Value::S8(number(json)),
+        "u16" => Value::U16(number(json)),
+        "s16" => Value::S16(number(json)),
+        "u32" => Value::U32(number(json)),
+        "s32" => Value::S32(number(json)),
+        "u64" => Value::U64(number(json)),
+        "s64" => Value::S64(number(json)),
+        "f32" => Value::F32(u32::from_str_radix(text(&json["f32"]), 16).expect("bits")),
+        "f64" => Value::F64(u64::from_str_radix(text(&json["f64"]), 16).expect("bits")),
+        "char" => Value::Char(text(json).parse().expect("a character")),
+        "string" => Value::String(match &json["repeat"] {
+            Json::Null => text(json).to_owned(),
+            repeat => text(&repeat[0]).repeat(number(&repeat[1])),
+        }),
+        "list" => Value::List(array(json).iter().map(|json| value(of, json)).collect()),
+        "tuple" => {
+            let fields = array(of).iter().zip(array(json));
+            Value::Tuple(fields.map(|(ty, json)| value(ty, json)).collect())
+        }
+        "record" => {
+            let fields = array(of).iter().zip(array(json));
+            Value::Tuple(fields.map(|(field, json)| value(&field[1], json)).collect())
+        }
+        "variant" => {
+            let case = array(of).iter().position(|case| case[0] == json["case"]);
+            let case = case.expect("a case");
+            Value::Variant(case, boxed(&of[case][1], &json["value"]))
+        }
+        "enum" => {
+            let case = array(of).iter().position(|name| name == json);
+            Value::Variant(case.expect("a case"), None)
+        }
+        "option" => Value::Option(json.get("some").and_then(|json| boxed(of, json))),
+        "result" => Value::Result(match (json.get("ok"), json.get("err")) {
+            (Some(ok), None) => Ok(boxed(&of["ok"], ok)),
+            (None, Some(err)) => Err(boxed(&of["err"], err)),
+            _ => panic!("not a result: {json}"),
+        }),
+        "flags" => {
+            let set = array(json);
+            Value::Flags(array(of).iter().map(|name| set.contains(name)).collect())
+        }
+        other => panic!("unknown type {other}"),
+    }
+}
+
+/// A number, or its digits where JSON would not be exact.
+fn number<T: std::str::FromStr<Err: std::fmt::Debug>>(json: &Json) -> T {
+    let digits = json
+        .as_str()
+        .map_or_else(|| json.to_string(), str::to_owned);
+    digits.parse().expect("a number of its type")
+}
+
+#[test]
+fn the_reference_of_these_tests_makes_the_same_bytes() {
+    for Vector {
+        name,
+        ty,
+        value,
+        wire,
+    } in vectors()
+    {
+        assert!(reference::encode(&[ty], &[value]) == wire, "{name}");
+    }
+}
+
+#[test]
+fn the_checker_takes_each_vector_and_nothing_shorter() {
+    for Vector { name, ty, wire, .. } in vectors() {
+        let plan = Arc::new(Plan::new(&[ty]).expect("a plan"));
+        let length = wire.len();
+        let check = |message: &[u8]| Checker::new(Arc::clone(&plan)).advance(message);
+        assert_eq!(check(&wire), Ok(Progress::Complete { length }), "{name}");
+        let shorter = check(&wire[..length - 1]);
+        assert_eq!(
+            shorter,
+            Ok(Progress::Incomplete { needed: length }),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn each_vector_comes_back_from_a_guest() {
+    for Vector { name, ty, wire, .. } in vectors() {
+        let plan = Plan::new(&[ty]).expect("a plan");
+        for encoding in [Encoding::Utf8, Encoding::Utf16] {
+            for max_flat in [0, 16, usize::MAX] {
+                let mut guest = Guest::new(encoding);
+                let mut core = vec![0; plan.flat_count()];
+                let lower = Lower::new(&plan);
+                let lowered = lower.run(
+                    &wire,
+                    &mut guest,
+                    &mut core,
+                    max_flat,
+                    Destination::Allocate,
+                );
+                lowered.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+                let lifted = Lift::new(&plan).run(&mut guest.view(), &core, max_flat);
+                let lifted = lifted.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+                assert!(lifted == wire, "{name}: {encoding:?}, max_flat {max_flat}");
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! One invocation of an export, from an empty store to the last byte of the results.
+
+use std::fmt;
+use std::sync::Arc;
+
+use anyhow::{anyhow, Context as _};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::trace;
+use wasmtime::component::{Func, InstancePre};
+use wasmtime::{AsContextMut, Store};
+use wasmtime_wasi::WasiView;
+use wrpc_transport::Index;
+
+use crate::export::{Codec, Export};
+use crate::message::{receive, send};
+use crate::view::WrpcView;
+use crate::{general, plain};
+
+/// A component that is ready to be instantiated, with what makes a store for an instance of it.
+///
+/// Each [`call`](Instance::call) has a store and an instance of its own, so that nothing that a guest leaves behind
+/// reaches the next invocation. A clone is the same one.
+pub struct Instance<T: 'static> {
+    pre: InstancePre<T>,
+    store: Arc<dyn Fn() -> Store<T> + Send + Sync>,
+}
+
+impl<T> Instance<T>
+where
+    T: WasiView + WrpcView + 'static,
+{
+    /// An instance of `pre`, in stores that `store` makes.
+    ///
+    /// The store's own limits are in force: its epoch deadline, its resource limiter, and
+    /// [`WrpcView::timeout`] for what the guest calls. `store` is called once for each invocation, within its future.
+    pub fn new(pre: InstancePre<T>, store: impl Fn() -> Store<T> + Send + Sync + 'static) -> Self {
+        Self {
+            pre,
+            store: Arc::new(store),
+        }
+    }
+
+    /// Looks up the function `name` of the exported instance `instance`, or of the component itself when `instance` is
+    /// empty. What does not depend on a single invocation is done here.
+    ///
+    /// # Errors
+    ///
+    /// [`NotExported`](crate::NotExported) when the component has no such function.
+    pub fn export(&self, instance: &str, name: &str) -> Result<Export, crate::NotExported> {
+        Export::resolve(self.pre.component(), instance, name)
+    }
+
+    /// Runs one invocation of `export`: reads its parameters from `params`, calls it, writes its results to `results`
+    /// and shuts that stream down.
+    ///
+    /// `params` stays open until the end, so that a peer that is still sending does not fail. When the call fails,
+    /// `results` is not shut down: what its peer sees when it is dropped is up to the transport. Streams without
+    /// nested paths can be passed in a [`Root`](crate::Root).
+    ///
+    /// # Errors
+    ///
+    /// [`CallFailed`], which says in which step.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the call at its next await: the instance and its store are dropped, and with them all
+    /// that the guest has in flight. What the guest has done outside cannot be undone.
+    ///
+    /// # Panics
+    ///
+    /// When `export` is of another component, or the engine has no async support.
+    pub async fn call<I, O>(
+        &self,
+        export: &Export,
+        params: &mut I,
+        results: &mut O,
+    ) -> Result<(), CallFailed>
+    where
+        I: AsyncRead + Index<I> + Send + Sync + Unpin + 'static,
+        O: AsyncWrite + Index<O> + Send + Sync + Unpin + 'static,
+    {
+        let failed = |step| move |source| CallFailed::new(export, step, source);
+        if export.needs_shared_instance() {
+            return Err(failed(Step::Resolve)(anyhow!(
+                "it passes a resource that the component itself exports, and the instance that holds it ends with this \
+                 invocation; such functions need an instance for many invocations"
+            )));
+        }
+
+        let mut store = (self.store)();
+        let instance = self
+            .pre
+            .instantiate_async(&mut store)
+            .await
+            .map_err(failed(Step::Instantiate))?;
+        let func = instance
+            .get_func(&mut store, export.index())
+            .context("the instance does not have the function of its component")
+            .map_err(failed(Step::Resolve))?;
+        call(&mut store, func, export, params, results).await
+    }
+}
+
+/// Calls `func`, which is `export` of an instance in `store`: its types, guest resources and codec are known from
+/// `export`.
+///
+/// # Errors
+///
+/// [`CallFailed`], which says in which step.
+pub(crate) async fn call<C, I, O>(
+    mut store: C,
+    func: Func,
+    export: &Export,
+    params: &mut I,
+    results: &mut O,
+) -> Result<(), CallFailed>
+where
+    I: AsyncRead + Index<I> + Send + Sync + Unpin + 'static,
+    O: AsyncWrite + Index<O> + Send + Sync + Unpin + 'static,
+    C: AsContextMut,
+    C::Data: WasiView + WrpcView,
+{
+    let failed = |step| move |source| CallFailed::new(export, step, source);
+    match export.codec() {
+        Codec::Plain(signature) => {
+            // All of it before the guest is entered: an error in the middle of lowering would leave the instance
+            // unusable.
+            let message = receive(params, &signature.params)
+                .await
+                .map_err(|error| failed(Step::Parameters)(error.into()))?;
+            let (message, cleaned) = plain::call(&mut store, func, signature, message)
+                .await
+                .map_err(|(step, source)| failed(step)(source))?;
+            trace!(bytes = message.len(), "sending results");
+            send(results, &message)
+                .await
+                .map_err(|error| failed(Step::Results)(error.into()))?;
+            cleaned.map_err(failed(Step::PostReturn))
+        }
+        Codec::General {
+            params: types,
+            results: result_types,
+            guest_resources,
+        } => general::run(
+            &mut store,
+            params,
+            results,
+            types.iter(),
+            result_types.iter(),
+            func,
+            guest_resources,
+        )
+        .await
+        .map_err(|(step, source)| failed(step)(source)),
+    }
+}
+
+impl<T> Clone for Instance<T> {
+    fn clone(&self) -> Self {
+        Self {
+            pre: self.pre.clone(),
+            store: Arc::clone(&self.store),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Instance<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instance").finish_non_exhaustive()
+    }
+}
+
+/// An invocation that failed: of which function, in which step, and, as its source, why.
+#[derive(Debug, thiserror::Error)]
+#[error("`{function}` failed: {step}")]
+pub struct CallFailed {
+    function: Arc<str>,
+    step: Step,
+    source: anyhow::Error,
+}
+
+impl CallFailed {
+    pub(crate) fn new(export: &Export, step: Step, source: anyhow::Error) -> Self {
+        Self {
+            function: Arc::clone(export.name()),
+            step,
+            source,
+        }
+    }
+
+    /// In which step it failed.
+    pub fn step(&self) -> Step {
+        self.step
+    }
+}
+
+/// The steps of an invocation that can fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Step {
+    /// The component is instantiated.
+    Instantiate,
+    /// The function is looked up in the instance.
+    Resolve,
+    /// The parameters are received and decoded. The guest has not been entered.
+    Parameters,
+    /// The function runs. It may have run in part.
+    Call,
+    /// The results are encoded and sent. The function has run.
+    Results,
+    /// The guest cleans up after the call. The results have been sent.
+    PostReturn,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Instantiate => "the component could not be instantiated",
+            Self::Resolve => "the instance does not have the function",
+            Self::Parameters => "its parameters could not be received",
+            Self::Call => "the component trapped, or returned what no component may",
+            Self::Results => "its results could not be sent",
+            Self::PostReturn => "the component trapped when it cleaned up after the call",
+        })
+    }
+}

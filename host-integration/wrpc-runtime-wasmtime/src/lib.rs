@@ -1,0 +1,46 @@
+//! Drop-in for the crate of this name: it runs both ends of a call between components.
+//!
+//! It stands in for `wrpc-runtime-wasmtime` 0.25 through `[patch.crates-io]`, has the same public API, and adds what a
+//! user of the library wants besides: [`Instance::call`], which runs one invocation over any pair of byte streams.
+//!
+//! - A guest calls an import: [`link_item`], [`link_instance`] and [`link_function`] define it.
+//! - A peer calls an export: [`ServeExt`] serves it, and runs each invocation with [`Instance::call`].
+//!
+//! # Two ways for values
+//!
+//! Which one a function takes is decided when it is linked or resolved, and logged at the level debug.
+//!
+//! - **Plain**, for functions without resources: values move between guest memory and the wRPC encoding in one pass.
+//!   A `string` or a `list<u8>` is one copy.
+//! - **General**, for all others: values become wasmtime's [`Val`](wasmtime::component::Val), as upstream does it for
+//!   all. [`ValEncoder`], [`read_value`] and [`call`] are this way's, and public because they are in upstream.
+//!
+//! Both write the same bytes, which are upstream's.
+//!
+//! # What this crate must not know
+//!
+//! NATS, wasmCloud, any one backend.
+
+mod export;
+mod general;
+mod instance;
+mod invoke;
+mod link;
+mod message;
+mod name;
+mod plain;
+mod resources;
+mod root;
+mod serve;
+mod view;
+
+pub use export::{Export, NotExported};
+pub use general::{call, read_value, ValEncoder};
+pub use instance::{CallFailed, Instance, Step};
+pub use link::{link_function, link_instance, link_item};
+pub use resources::{
+    collect_component_resources, collect_instance_resources, collect_item_resources,
+};
+pub use root::Root;
+pub use serve::ServeExt;
+pub use view::{RemoteResource, SharedResourceTable, WrpcView};

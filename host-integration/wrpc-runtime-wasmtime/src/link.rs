@@ -1,0 +1,135 @@
+//! Imports of a component that are functions of peers.
+
+use std::sync::Arc;
+
+use anyhow::{bail, Context as _};
+use tracing::{debug, instrument};
+use wasmtime::component::{types, LinkerInstance, ResourceType};
+use wasmtime::Engine;
+use wasmtime_wasi::WasiView;
+use wrpc_transport::Invoke;
+
+use crate::invoke::Import;
+use crate::plain::Signature;
+use crate::view::{RemoteResource, WrpcView};
+use crate::{general, plain};
+
+/// Defines an import of a component as one that invokes a peer; see [`link_function`].
+///
+/// An instance is defined with all it has, a component with all it imports, a resource as a [`RemoteResource`]. Types
+/// need no definition. `instance` is the name of the instance that `name` is in, and empty for none.
+///
+/// # Errors
+///
+/// When `linker` has a definition of that name, or the item is a core function or a module.
+#[instrument(level = "trace", skip_all)]
+pub fn link_item<V>(
+    engine: &Engine,
+    linker: &mut LinkerInstance<'_, V>,
+    resources: impl Into<Arc<[ResourceType]>>,
+    ty: types::ComponentItem,
+    instance: impl Into<Arc<str>>,
+    name: impl Into<Arc<str>>,
+    cx: <V::Invoke as Invoke>::Context,
+) -> wasmtime::Result<()>
+where
+    V: WasiView + WrpcView,
+    <V::Invoke as Invoke>::Context: Clone + 'static,
+{
+    let (instance, name) = (instance.into(), name.into());
+    let resources = resources.into();
+    match ty {
+        types::ComponentItem::ComponentFunc(ty) => {
+            link_function(linker, resources, ty, instance, name, cx)
+        }
+        types::ComponentItem::ComponentInstance(ty) => {
+            let mut linker = linker
+                .instance(&name)
+                .with_context(|| format!("the linker cannot hold an instance `{name}`"))?;
+            link_instance(engine, &mut linker, resources, ty, name, cx)
+        }
+        types::ComponentItem::Component(ty) => {
+            for (name, ty) in ty.imports(engine) {
+                let resources = Arc::clone(&resources);
+                link_item(engine, linker, resources, ty, "", name, cx.clone())?;
+            }
+            Ok(())
+        }
+        types::ComponentItem::Resource(_) => {
+            debug!(%instance, %name, "linking a resource");
+            linker.resource(&name, ResourceType::host::<RemoteResource>(), |_, _| Ok(()))
+        }
+        types::ComponentItem::Type(_) => Ok(()),
+        types::ComponentItem::CoreFunc(_) => {
+            bail!("import `{name}` is a core function, which no peer can serve")
+        }
+        types::ComponentItem::Module(_) => {
+            bail!("import `{name}` is a core module, which no peer can serve")
+        }
+    }
+}
+
+/// Defines all that an imported instance has; see [`link_item`].
+///
+/// # Errors
+///
+/// As [`link_item`].
+#[instrument(level = "trace", skip_all)]
+pub fn link_instance<V>(
+    engine: &Engine,
+    linker: &mut LinkerInstance<'_, V>,
+    resources: impl Into<Arc<[ResourceType]>>,
+    ty: types::ComponentInstance,
+    name: impl Into<Arc<str>>,
+    cx: <V::Invoke as Invoke>::Context,
+) -> wasmtime::Result<()>
+where
+    V: WrpcView + WasiView,
+    <V::Invoke as Invoke>::Context: Clone + 'static,
+{
+    let instance = name.into();
+    let resources = resources.into();
+    for (name, ty) in ty.exports(engine) {
+        let (resources, instance) = (Arc::clone(&resources), Arc::clone(&instance));
+        link_item(engine, linker, resources, ty, instance, name, cx.clone())?;
+    }
+    Ok(())
+}
+
+/// Defines the import `name` of `instance`: a guest that calls it invokes the function of that name of a peer, with the
+/// store's [`client`](WrpcView::client). The guest traps when that fails, or takes longer than
+/// [`WrpcView::timeout`].
+///
+/// `resources` are the resource types that the guest exports. `cx` goes to the transport with every invocation.
+///
+/// # Errors
+///
+/// When `linker` has a definition of that name.
+#[instrument(level = "trace", skip_all)]
+pub fn link_function<V>(
+    linker: &mut LinkerInstance<'_, V>,
+    resources: impl Into<Arc<[ResourceType]>>,
+    ty: types::ComponentFunc,
+    instance: impl Into<Arc<str>>,
+    name: impl Into<Arc<str>>,
+    cx: <V::Invoke as Invoke>::Context,
+) -> wasmtime::Result<()>
+where
+    V: WrpcView + WasiView,
+    <V::Invoke as Invoke>::Context: Clone + 'static,
+{
+    let import = Import {
+        instance: instance.into(),
+        name: name.into(),
+    };
+    match Signature::of(&ty) {
+        Ok(signature) => {
+            debug!(function = %import, codec = "plain", "linking a function");
+            plain::link(linker, signature, import, cx)
+        }
+        Err(reason) => {
+            debug!(function = %import, codec = "general", %reason, "linking a function");
+            general::link(linker, resources.into(), ty, import, cx)
+        }
+    }
+}

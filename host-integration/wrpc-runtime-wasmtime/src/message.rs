@@ -1,0 +1,155 @@
+//! Plain messages on byte streams.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use inhost_codec::{Checker, DecodeError, Plan, Progress};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tracing::trace;
+
+/// Room for the messages of most calls.
+const FIRST_READ: usize = 512;
+
+/// How much room is made for what a length claims. Beyond it, room grows with what has arrived.
+const TRUSTED: usize = 256 << 10;
+
+/// Why a message could not be received.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReceiveError {
+    #[error("the peer ended the stream after {received} bytes, and at least {needed} are needed")]
+    Ended { received: usize, needed: usize },
+    #[error("the peer sent something else than the types of this function")]
+    Malformed(#[from] DecodeError),
+    #[error("the stream failed")]
+    Stream(#[from] io::Error),
+}
+
+/// Reads one message with the values of `plan`, and checks it. What follows on the stream stays there, or is dropped.
+///
+/// # Cancel safety
+///
+/// Dropping the future loses what was read.
+pub(crate) async fn receive(
+    stream: &mut (impl AsyncRead + Unpin),
+    plan: &Arc<Plan>,
+) -> Result<Bytes, ReceiveError> {
+    if plan.is_empty() {
+        return Ok(Bytes::new());
+    }
+    let mut checker = Checker::new(Arc::clone(plan));
+    let mut message = BytesMut::with_capacity(FIRST_READ);
+    let mut needed = 1;
+    loop {
+        let received = message.len();
+        if stream.read_buf(&mut message).await? == 0 {
+            return Err(ReceiveError::Ended { received, needed });
+        }
+        match checker.advance(&message)? {
+            Progress::Complete { length } => {
+                message.truncate(length);
+                return Ok(message.freeze());
+            }
+            Progress::Incomplete { needed: now } => {
+                needed = now;
+                if message.len() == message.capacity() {
+                    let missing = needed - message.len();
+                    message.reserve(missing.min(message.len().max(TRUSTED)));
+                }
+            }
+        }
+    }
+}
+
+/// Writes a message and ends the stream.
+///
+/// # Cancel safety
+///
+/// Dropping the future may leave a part of the message on the stream.
+pub(crate) async fn send(stream: &mut (impl AsyncWrite + Unpin), message: &[u8]) -> io::Result<()> {
+    stream.write_all(message).await?;
+    finish(stream).await
+}
+
+/// Ends a stream.
+pub(crate) async fn finish(stream: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+    stream.flush().await?;
+    if let Err(error) = stream.shutdown().await {
+        // All that was to be sent was: who is gone by now has it, or does not want it.
+        trace!(?error, "failed to shut a stream down");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use inhost_codec::Type;
+    use tokio_test::io::Builder;
+
+    fn plan(types: &[Type]) -> Arc<Plan> {
+        Arc::new(Plan::new(types).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_message_is_received_in_any_number_of_frames() {
+        let plan = plan(&[Type::U32, Type::list(Type::U8)]);
+        let mut message = vec![0x80, 1, 0x80, 0x08];
+        message.extend([7; 1024]);
+        for size in [1, 2, 3, 500, 2000] {
+            let mut stream = Builder::new();
+            for frame in message.chunks(size) {
+                stream.read(frame);
+            }
+            let received = receive(&mut stream.build(), &plan).await.unwrap();
+            assert_eq!(received, message);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_follows_a_message_is_not_part_of_it() {
+        let mut stream = Builder::new().read(&[5, 99, 99]).build();
+        let received = receive(&mut stream, &plan(&[Type::U8])).await.unwrap();
+        assert_eq!(received, [5][..]);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_when_there_are_no_values() {
+        // It would panic when it is read.
+        let received = receive(&mut Builder::new().build(), &plan(&[])).await;
+        assert_eq!(received.unwrap(), Bytes::new());
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_ends_early_is_an_error_that_says_so() {
+        let mut stream = Builder::new().read(&[3, b'a']).build();
+        let error = receive(&mut stream, &plan(&[Type::String])).await;
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "the peer ended the stream after 2 bytes, and at least 4 are needed"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_wrong_message_is_an_error_before_it_is_complete() {
+        let mut stream = Builder::new().read(&[2]).build();
+        let types = [Type::option(Type::U8), Type::U64];
+        let error = receive(&mut stream, &plan(&types)).await.unwrap_err();
+        assert!(matches!(error, ReceiveError::Malformed(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn room_is_made_for_what_arrives_and_not_for_what_is_claimed() {
+        // 4 GiB are claimed. Had they been reserved, this would fail or take its time.
+        let mut stream = Builder::new()
+            .read(&[0xff, 0xff, 0xff, 0xff, 0x0f])
+            .read(&[0; 1000])
+            .build();
+        let types = [Type::list(Type::U8)];
+        let error = receive(&mut stream, &plan(&types)).await.unwrap_err();
+        let ReceiveError::Ended { received, needed } = error else {
+            panic!("{error}");
+        };
+        assert_eq!((received, needed), (1005, 5 + u32::MAX as usize));
+    }
+}

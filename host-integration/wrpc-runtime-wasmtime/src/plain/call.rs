@@ -1,0 +1,47 @@
+//! A peer calls an export.
+
+use bytes::Bytes;
+use wasmtime::component::Func;
+use wasmtime::AsContextMut;
+
+use super::abi::{ExportParams, ExportResults};
+use super::Signature;
+use crate::instance::Step;
+
+/// Calls `func` with parameters in the wRPC encoding, which have been checked, and returns its results in it.
+///
+/// The guest's memory is not needed any more when this returns: post-return has run. How that went comes with the
+/// results, because they are good in any case.
+///
+/// # Errors
+///
+/// What failed, and in which step.
+///
+/// # Cancel safety
+///
+/// A dropped call leaves the instance in the middle of it: it cannot be called again.
+///
+/// # Panics
+///
+/// When `func` is not of `store`, or `store` is not of an engine with async support.
+pub(crate) async fn call<C>(
+    mut store: C,
+    func: Func,
+    signature: &Signature,
+    params: Bytes,
+) -> Result<(Bytes, wasmtime::Result<()>), (Step, anyhow::Error)>
+where
+    C: AsContextMut,
+    C::Data: Send,
+{
+    let func = func
+        .typed::<ExportParams, ExportResults>(&store)
+        .map_err(|error| (Step::Resolve, error))?;
+    let params = ExportParams::new(signature.params.clone(), params);
+    let ExportResults(results) = func
+        .call_async(&mut store, params)
+        .await
+        .map_err(|error| (Step::Call, error))?;
+    let cleaned = func.post_return_async(&mut store).await;
+    Ok((results, cleaned))
+}

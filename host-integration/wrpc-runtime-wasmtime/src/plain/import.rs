@@ -1,0 +1,124 @@
+//! A guest calls an import.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use inhost_codec::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
+use tracing::{Instrument as _, Span};
+use wasmtime::component::LinkerInstance;
+use wasmtime::StoreContextMut;
+use wrpc_transport::Invoke;
+
+use super::abi::{ImportParams, ImportResults};
+use super::Signature;
+use crate::invoke::Import;
+use crate::message::{finish, receive};
+use crate::view::WrpcView;
+
+/// Defines the function `import.name` in `linker`, so that a guest that calls it invokes it with the store's
+/// [`client`](WrpcView::client). `context` goes to the transport with every invocation.
+///
+/// # Errors
+///
+/// When `linker` has a definition of that name.
+pub(crate) fn link<V>(
+    linker: &mut LinkerInstance<'_, V>,
+    signature: Signature,
+    import: Import,
+    context: <V::Invoke as Invoke>::Context,
+) -> wasmtime::Result<()>
+where
+    V: WrpcView,
+    <V::Invoke as Invoke>::Context: Clone + 'static,
+{
+    let return_pointer = signature.results.flat_count() > MAX_FLAT_RESULTS;
+    let params = match signature.params.flat_count() {
+        // A pointer to them.
+        count if count > MAX_FLAT_PARAMS => 1,
+        count => count,
+    };
+    let core = (params + usize::from(return_pointer), return_pointer);
+    let results = signature.results.flat_count();
+    let function = Function {
+        signature,
+        import,
+        context,
+        span: Span::current(),
+    };
+    // The number of core values is a part of a Rust type, so there is one for each.
+    macro_rules! define {
+        ($($n:literal)*) => {
+            match core {
+                $(
+                    ($n, true) => define::<V, $n, 0, true>(linker, function),
+                    ($n, false) if results == 0 => define::<V, $n, 0, false>(linker, function),
+                    ($n, false) => define::<V, $n, 1, false>(linker, function),
+                )*
+                (n, _) => anyhow::bail!("{n} core parameters, which is more than there can be"),
+            }
+        };
+    }
+    define!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17)
+}
+
+struct Function<C> {
+    signature: Signature,
+    import: Import,
+    context: C,
+    span: Span,
+}
+
+fn define<V, const N: usize, const M: usize, const RETURN_POINTER: bool>(
+    linker: &mut LinkerInstance<'_, V>,
+    function: Function<<V::Invoke as Invoke>::Context>,
+) -> wasmtime::Result<()>
+where
+    V: WrpcView,
+    <V::Invoke as Invoke>::Context: Clone + 'static,
+{
+    let name = Arc::clone(&function.import.name);
+    let function = Arc::new(function);
+    linker.func_wrap_async(
+        &name,
+        move |store, params: ImportParams<N, RETURN_POINTER>| {
+            let function = Arc::clone(&function);
+            Box::new(async move {
+                let plan = Arc::clone(&function.signature.results);
+                let return_pointer = params.return_pointer;
+                let message = call(store, &function, params.message).await?;
+                Ok(ImportResults::<M, RETURN_POINTER> {
+                    plan,
+                    message,
+                    return_pointer,
+                })
+            })
+        },
+    )
+}
+
+/// Not generic over the number of core values: there is one of this, and not one for each number.
+fn call<'a, V>(
+    store: StoreContextMut<'a, V>,
+    function: &'a Function<<V::Invoke as Invoke>::Context>,
+    params: Bytes,
+) -> Pin<Box<dyn Future<Output = anyhow::Result<Bytes>> + Send + 'a>>
+where
+    V: WrpcView,
+    <V::Invoke as Invoke>::Context: Clone + 'static,
+{
+    let invoked = async move {
+        let context = function.context.clone();
+        let view = store.data();
+        let invocation = function
+            .import
+            .start(view.client(), view.timeout(), context, params)
+            .await?;
+        let (mut outgoing, mut incoming) = (invocation.outgoing, invocation.incoming);
+        let send = async { Ok(finish(&mut outgoing).await?) };
+        let receive = async { Ok(receive(&mut incoming, &function.signature.results).await?) };
+        invocation.rest.of(send, receive).await
+    };
+    Box::pin(invoked.instrument(function.span.clone()))
+}

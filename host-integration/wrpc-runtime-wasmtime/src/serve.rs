@@ -1,0 +1,186 @@
+//! Exports of a component, served to peers.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+
+use anyhow::{bail, Context as _};
+use futures::{Stream, TryStreamExt as _};
+use inhost_dispatch::Caller;
+use tokio::sync::Mutex;
+use tracing::{instrument, Instrument as _, Span};
+use wasmtime::component::{types, InstancePre, ResourceType};
+use wasmtime::{AsContextMut as _, Store};
+use wasmtime_wasi::WasiView;
+use wrpc_transport::Serve;
+
+use crate::export::{full_name, Export};
+use crate::instance::{self, CallFailed, Instance};
+use crate::name::rpc_func_name;
+use crate::view::WrpcView;
+
+/// An invocation that runs when it is polled.
+type Running = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send + 'static>>;
+
+/// Serves functions of components. Implemented for every transport.
+pub trait ServeExt: Serve {
+    /// Serves the function `name` of the exported instance `instance_name` (of the component itself when that is
+    /// empty), each invocation with a store of its own from `store` and an instance of its own of `instance_pre`.
+    ///
+    /// The returned stream has an item for each invocation: its context, and a future that runs it with
+    /// [`Instance::call`]. The function is served for as long as the stream lives. When an invocation fails, a caller
+    /// on this host gets its error; a remote one gets what the transport makes of a stream that is not shut down.
+    ///
+    /// Functions with resources that the component itself exports need [`serve_function_shared`](Self::serve_function_shared).
+    ///
+    /// # Errors
+    ///
+    /// When the component has no such function, and those of the transport.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future of an invocation ends the guest at its next await. It ends by itself, with an error, when
+    /// it has a caller on this host and that caller has gone.
+    #[instrument(level = "trace", skip(self, store, instance_pre, ty))]
+    fn serve_function<T>(
+        &self,
+        store: impl Fn() -> Store<T> + Send + 'static,
+        instance_pre: InstancePre<T>,
+        ty: types::ComponentFunc,
+        instance_name: &str,
+        name: &str,
+    ) -> impl Future<
+        Output = anyhow::Result<
+            impl Stream<Item = anyhow::Result<(Self::Context, Running)>> + Send + 'static,
+        >,
+    > + Send
+    where
+        T: WasiView + WrpcView + 'static,
+    {
+        let span = Span::current();
+        // The type is that of the component, which the export is looked up in.
+        drop(ty);
+        async move {
+            // Upstream asks for no `Sync` here, so neither can we.
+            let store = StdMutex::new(store);
+            let instance = Instance::new(instance_pre, move || {
+                store.lock().unwrap_or_else(PoisonError::into_inner)()
+            });
+            let export = instance.export(instance_name, name)?;
+            let invocations = self.serve(instance_name, rpc_func_name(name), []).await?;
+            Ok(invocations.map_ok(move |(cx, mut results, mut params)| {
+                let (instance, export) = (instance.clone(), export.clone());
+                let running = async move {
+                    let caller = Caller::of(&results);
+                    let call = instance.call(&export, &mut params, &mut results);
+                    run(&export, caller, call).await
+                };
+                (cx, Box::pin(running.instrument(span.clone())) as Running)
+            }))
+        }
+    }
+
+    /// As [`serve_function`](Self::serve_function), with one store and one instance for all invocations, which run one
+    /// after the other. It is for functions with the resources that the component itself exports: their handles live in
+    /// the store's [`shared_resources`](WrpcView::shared_resources).
+    ///
+    /// `guest_resources` are those resource types.
+    ///
+    /// # Errors
+    ///
+    /// When the instance has no such function, and those of the transport.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`serve_function`](Self::serve_function). wasmtime refuses to enter an instance in which an invocation has
+    /// ended early: those that follow fail.
+    #[instrument(level = "trace", skip(self, store, instance, guest_resources, ty))]
+    fn serve_function_shared<T>(
+        &self,
+        store: Arc<Mutex<Store<T>>>,
+        instance: wasmtime::component::Instance,
+        guest_resources: impl Into<Arc<[ResourceType]>>,
+        ty: types::ComponentFunc,
+        instance_name: &str,
+        name: &str,
+    ) -> impl Future<
+        Output = anyhow::Result<
+            impl Stream<Item = anyhow::Result<(Self::Context, Running)>> + Send + 'static,
+        >,
+    > + Send
+    where
+        T: WasiView + WrpcView + 'static,
+    {
+        let span = Span::current();
+        let guest_resources = guest_resources.into();
+        async move {
+            let (index, func) = {
+                let mut store = store.lock().await;
+                let parent = match instance_name {
+                    "" => None,
+                    instance_name => Some(
+                        instance
+                            .get_export(store.as_context_mut(), None, instance_name)
+                            .with_context(|| {
+                                format!("instance `{instance_name}` is not exported")
+                            })?,
+                    ),
+                };
+                let index = instance.get_export(store.as_context_mut(), parent.as_ref(), name);
+                index.and_then(|index| {
+                    let func = instance.get_func(store.as_context_mut(), index)?;
+                    Some((index, func))
+                })
+            }
+            .with_context(|| {
+                format!(
+                    "function `{}` is not exported",
+                    full_name(instance_name, name)
+                )
+            })?;
+            let export = Export::new(full_name(instance_name, name), index, &ty, guest_resources);
+            let invocations = self.serve(instance_name, rpc_func_name(name), []).await?;
+            Ok(invocations.map_ok(move |(cx, mut results, mut params)| {
+                let (store, export) = (Arc::clone(&store), export.clone());
+                let running = async move {
+                    let caller = Caller::of(&results);
+                    let call = async {
+                        let mut store = store.lock().await;
+                        instance::call(&mut *store, func, &export, &mut params, &mut results).await
+                    };
+                    run(&export, caller, call).await
+                };
+                (cx, Box::pin(running.instrument(span.clone())) as Running)
+            }))
+        }
+    }
+}
+
+impl<T: Serve> ServeExt for T {}
+
+/// Runs `call` for as long as its caller is there, and tells the caller when it fails.
+///
+/// The stream of the results must outlive this: once it is dropped, it is too late to say why.
+async fn run(
+    export: &Export,
+    caller: Option<Caller>,
+    call: impl Future<Output = Result<(), CallFailed>>,
+) -> anyhow::Result<()> {
+    let Some(caller) = caller else {
+        return Ok(call.await?);
+    };
+    let called = tokio::select! {
+        // A call that is done is done, whatever its caller does next.
+        biased;
+        called = call => called,
+        () = caller.gone() => bail!(
+            "`{}` was ended: its caller has gone, so there is no one to read its results",
+            export.name()
+        ),
+    };
+    called.map_err(|error| {
+        let error = Arc::new(error);
+        caller.failed(Arc::clone(&error));
+        error.into()
+    })
+}

@@ -1,0 +1,54 @@
+//! What the data of a store must offer, so that values can pass between a guest and wRPC.
+
+use core::time::Duration;
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use uuid::Uuid;
+use wasmtime::component::ResourceAny;
+use wrpc_transport::Invoke;
+
+/// The data of a store whose imports are invoked over wRPC, or whose exports are served over it.
+pub trait WrpcView: Send {
+    /// The transport over which imports are invoked.
+    type Invoke: Invoke;
+
+    /// The transport over which imports are invoked.
+    fn client(&self) -> &Self::Invoke;
+
+    /// The resources of this store's guests that were handed out to peers.
+    fn shared_resources(&mut self) -> &mut SharedResourceTable;
+
+    /// How long an invoked import may take, from the first byte sent to the last byte received. When it takes longer,
+    /// the import fails and the component traps.
+    ///
+    /// The default, `None`, sets no bound.
+    fn timeout(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// The resources of a guest that were handed out to peers, by the id that a peer knows them under.
+///
+/// Nothing tells the guest's side that a peer is done with a resource, so an entry lives as long as the table.
+#[derive(Debug, Default)]
+pub struct SharedResourceTable(HashMap<Uuid, ResourceAny>);
+
+impl SharedResourceTable {
+    /// Files `resource` under an id that was not in use, and returns the id.
+    pub(crate) fn insert(&mut self, resource: ResourceAny) -> Uuid {
+        let id = Uuid::now_v7();
+        self.0.insert(id, resource);
+        id
+    }
+
+    /// The resource that a peer knows as `id`.
+    pub(crate) fn get(&self, id: &Uuid) -> Option<ResourceAny> {
+        self.0.get(id).copied()
+    }
+}
+
+/// A resource of a peer: the handle that the peer gave it, of which only the peer knows the meaning.
+///
+/// A guest that imports a resource from a peer holds it as a host resource of this type.
+pub struct RemoteResource(pub Bytes);

@@ -1,0 +1,425 @@
+//! Functions of components, served to callers on the same host: how failures reach the caller, and when calls end.
+
+use std::error::Error as _;
+use std::future::pending;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt as _};
+use inhost_conformance::support::{call_error, Host};
+use inhost_dispatch::{Backend, CallError};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use wasmtime::component::types::{ComponentFunc, ComponentItem};
+use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::{Config, Engine, Store};
+use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiView};
+use wrpc_runtime_wasmtime::{ServeExt as _, SharedResourceTable, WrpcView};
+use wrpc_transport::Invoke;
+
+/// A backend for tests.
+#[derive(Clone)]
+struct Duplex;
+
+impl Backend for Duplex {
+    type Writer = DuplexStream;
+    type Reader = DuplexStream;
+
+    fn stream(&self) -> (DuplexStream, DuplexStream) {
+        tokio::io::duplex(1024)
+    }
+}
+
+/// These components call no peer.
+struct NoPeer;
+
+impl Invoke for NoPeer {
+    type Context = ();
+    type Outgoing = Nothing;
+    type Incoming = Nothing;
+
+    async fn invoke<P>(
+        &self,
+        (): (),
+        instance: &str,
+        func: &str,
+        _: bytes::Bytes,
+        _: impl AsRef<[P]> + Send,
+    ) -> anyhow::Result<(Nothing, Nothing)>
+    where
+        P: AsRef<[Option<usize>]> + Send + Sync,
+    {
+        anyhow::bail!("nobody serves {instance}.{func}")
+    }
+}
+
+type Nothing = wrpc_runtime_wasmtime::Root<DuplexStream>;
+
+/// The data of a store. It counts how many of it there are.
+struct Ctx {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    shared: SharedResourceTable,
+    alive: Arc<AtomicUsize>,
+}
+
+impl Ctx {
+    fn new(alive: &Arc<AtomicUsize>) -> Self {
+        alive.fetch_add(1, Ordering::SeqCst);
+        Self {
+            wasi: WasiCtxBuilder::new().build(),
+            table: ResourceTable::new(),
+            shared: SharedResourceTable::default(),
+            alive: Arc::clone(alive),
+        }
+    }
+}
+
+impl Drop for Ctx {
+    fn drop(&mut self) {
+        self.alive.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl WasiView for Ctx {
+    fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+
+    fn ctx(&mut self) -> &mut WasiCtx {
+        &mut self.wasi
+    }
+}
+
+impl WrpcView for Ctx {
+    type Invoke = NoPeer;
+
+    fn client(&self) -> &NoPeer {
+        &NoPeer
+    }
+
+    fn shared_resources(&mut self) -> &mut SharedResourceTable {
+        &mut self.shared
+    }
+}
+
+/// The instance and function that callers of [`Host`] call.
+const INSTANCE: &str = "inhost:test/callee@1.0.0";
+const FUNCTION: &str = "run";
+
+/// A component that exports `run`, whose core function is `body`. It imports `wait`, which never returns.
+fn component(signature: &str, core: &str, body: &str, rest: &str) -> String {
+    format!(
+        r#"(component
+          (import "wait" (func $wait))
+          (core func $wait (canon lower (func $wait)))
+          (core module $m
+            (import "" "wait" (func $wait))
+            (memory (export "memory") 1)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 64)
+            (func (export "run") {core} {body})
+            {rest})
+          (core instance $i (instantiate $m (with "" (instance (export "wait" (func $wait))))))
+          (func $run {signature})
+          (instance $callee (export "{FUNCTION}" (func $run)))
+          (export "{INSTANCE}" (instance $callee)))"#
+    )
+}
+
+const PING: &str = r#"(param "n" u32) (result u32) (canon lift (core func $i "run"))"#;
+const CORE_PING: &str = "(param i32) (result i32)";
+
+type Running = Pin<Box<dyn std::future::Future<Output = anyhow::Result<()>> + Send>>;
+
+/// A host that serves one component.
+struct Served {
+    host: Host<Duplex>,
+    invocations: Pin<Box<dyn Stream<Item = anyhow::Result<(String, Running)>> + Send>>,
+    /// How many stores there are.
+    stores: Arc<AtomicUsize>,
+    engine: Engine,
+}
+
+impl Served {
+    async fn new(component: &str) -> Self {
+        let mut config = Config::new();
+        config.async_support(true).epoch_interruption(true);
+        let engine = Engine::new(&config).expect("a valid configuration");
+        let component = Component::new(&engine, component).expect("a valid component");
+        let mut linker = Linker::<Ctx>::new(&engine);
+        linker
+            .root()
+            .func_wrap_async(
+                "wait",
+                |_, (): ()| Box::new(pending::<anyhow::Result<()>>()),
+            )
+            .expect("an empty linker");
+        let pre = linker.instantiate_pre(&component).expect("all is linked");
+        let host = Host::new(Duplex);
+        let stores = Arc::new(AtomicUsize::new(0));
+        let (counter, store_engine) = (Arc::clone(&stores), engine.clone());
+        let store = move || {
+            let mut store = Store::new(&store_engine, Ctx::new(&counter));
+            store.set_epoch_deadline(1);
+            store
+        };
+        let ty = exported(&pre);
+        let invocations = host
+            .client()
+            .serve_function(store, pre, ty, INSTANCE, FUNCTION)
+            .await
+            .expect("it can be served");
+        Self {
+            host,
+            invocations: Box::pin(invocations),
+            stores,
+            engine,
+        }
+    }
+
+    /// The next invocation, which runs when it is polled.
+    async fn next(&mut self) -> Running {
+        let (_, running) = self.invocations.next().await.expect("one").expect("taken");
+        running
+    }
+
+    /// Calls the function with `params`: what the callee's side returned, and what the caller got.
+    async fn call(
+        &mut self,
+        params: &'static [u8],
+    ) -> (anyhow::Result<()>, std::io::Result<Vec<u8>>) {
+        let (mut outgoing, mut incoming) = self.host.invoke("", params).await.expect("invoke");
+        outgoing.shutdown().await.expect("shutdown");
+        let running = self.next().await;
+        let mut results = Vec::new();
+        let read = async {
+            incoming.read_to_end(&mut results).await?;
+            Ok(results)
+        };
+        tokio::join!(running, read)
+    }
+
+    fn stores(&self) -> usize {
+        self.stores.load(Ordering::SeqCst)
+    }
+}
+
+/// Compiles a component, and links what it imports.
+fn prepare(text: &str) -> (Component, Linker<Ctx>) {
+    let mut config = Config::new();
+    config.async_support(true).epoch_interruption(true);
+    let engine = Engine::new(&config).expect("a valid configuration");
+    let component = Component::new(&engine, text).expect("a valid component");
+    let mut linker = Linker::<Ctx>::new(&engine);
+    linker
+        .root()
+        .func_wrap_async(
+            "wait",
+            |_, (): ()| Box::new(pending::<anyhow::Result<()>>()),
+        )
+        .expect("an empty linker");
+    (component, linker)
+}
+
+fn exported(pre: &InstancePre<Ctx>) -> ComponentFunc {
+    let component = pre.component();
+    let (_, instance) = component.export_index(None, INSTANCE).expect("exported");
+    match component.export_index(Some(&instance), FUNCTION) {
+        Some((ComponentItem::ComponentFunc(ty), _)) => ty,
+        _ => panic!("not exported"),
+    }
+}
+
+/// What the caller's error says, with all that led to it.
+fn chain(error: &std::io::Error) -> String {
+    let error = call_error(error);
+    assert!(matches!(error, CallError::CalleeFailed { .. }), "{error}");
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+#[tokio::test]
+async fn a_call_that_works_answers_and_leaves_nothing() {
+    let body = "local.get 0 i32.const 1 i32.add";
+    let mut served = Served::new(&component(PING, CORE_PING, body, "")).await;
+    let (called, results) = served.call(&[41]).await;
+    called.expect("the callee's side");
+    assert_eq!(results.expect("results"), [42]);
+    assert_eq!(served.stores(), 0);
+}
+
+#[tokio::test]
+async fn a_trap_reaches_the_caller_with_its_cause() {
+    let mut served = Served::new(&component(PING, CORE_PING, "unreachable", "")).await;
+    let (called, results) = served.call(&[1]).await;
+    let error = results.expect_err("the callee trapped");
+    let text = chain(&error);
+    for part in [
+        "default.callee",
+        INSTANCE,
+        FUNCTION,
+        "trapped",
+        "unreachable",
+    ] {
+        assert!(text.contains(part), "`{part}` is missing in: {text}");
+    }
+    let here = format!("{:#}", called.expect_err("here too"));
+    assert!(here.contains("unreachable"), "{here}");
+    assert_eq!(served.stores(), 0);
+}
+
+#[tokio::test]
+async fn a_failed_instantiation_reaches_the_caller() {
+    let start = "(func $start unreachable) (start $start)";
+    let mut served = Served::new(&component(PING, CORE_PING, "local.get 0", start)).await;
+    let (_, results) = served.call(&[1]).await;
+    let text = chain(&results.expect_err("it does not start"));
+    assert!(text.contains("could not be instantiated"), "{text}");
+    assert!(text.contains("unreachable"), "{text}");
+}
+
+#[tokio::test]
+async fn parameters_that_are_wrong_reach_the_caller_as_an_error() {
+    let mut served = Served::new(&component(PING, CORE_PING, "unreachable", "")).await;
+    // Too large for a u32.
+    let (_, results) = served.call(&[0xff, 0xff, 0xff, 0xff, 0xff]).await;
+    let text = chain(&results.expect_err("it cannot be decoded"));
+    assert!(
+        text.contains("its parameters could not be received"),
+        "{text}"
+    );
+    assert!(text.contains("does not fit its 32 bits"), "{text}");
+}
+
+#[tokio::test]
+async fn the_stores_epoch_deadline_stays_in_force() {
+    let body = "(loop $again (br $again)) unreachable";
+    let mut served = Served::new(&component(PING, CORE_PING, body, "")).await;
+    let engine = served.engine.clone();
+    let clock = std::thread::spawn(move || {
+        // The deadline is one tick after the store was made.
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        engine.increment_epoch();
+    });
+    let (_, results) = served.call(&[1]).await;
+    let text = chain(&results.expect_err("it never returns by itself"));
+    assert!(text.contains("interrupt"), "{text}");
+    clock.join().expect("the clock");
+}
+
+#[tokio::test]
+async fn a_callee_that_waits_ends_when_its_caller_goes() {
+    let body = "call $wait unreachable";
+    let mut served = Served::new(&component(PING, CORE_PING, body, "")).await;
+    let (outgoing, mut incoming) = served.host.invoke("", &[1][..]).await.expect("invoke");
+    let mut running = tokio_test::task::spawn(served.next().await);
+    tokio_test::assert_pending!(running.poll());
+    assert_eq!(served.stores(), 1, "it runs");
+    let mut read = tokio_test::task::spawn(incoming.read_u8());
+    tokio_test::assert_pending!(read.poll());
+    drop(read);
+    drop((outgoing, incoming));
+    assert!(running.is_woken());
+    let error = tokio_test::assert_ready!(running.poll()).expect_err("it was ended");
+    let text = error.to_string();
+    assert!(
+        text.contains(FUNCTION) && text.contains("caller has gone"),
+        "{text}"
+    );
+    drop(running);
+    assert_eq!(served.stores(), 0, "the instance is gone");
+}
+
+#[tokio::test]
+async fn a_call_that_wants_no_results_runs_without_its_caller() {
+    let signature = r#"(param "n" u32) (canon lift (core func $i "run"))"#;
+    let mut served = Served::new(&component(signature, "(param i32)", "call $wait", "")).await;
+    let (mut outgoing, incoming) = served.host.invoke("", &[1][..]).await.expect("invoke");
+    outgoing.shutdown().await.expect("shutdown");
+    drop((outgoing, incoming));
+    let mut running = tokio_test::task::spawn(served.next().await);
+    tokio_test::assert_pending!(running.poll());
+    assert_eq!(served.stores(), 1, "it runs");
+}
+
+#[tokio::test]
+async fn results_are_good_when_cleaning_up_fails() {
+    let signature = r#"(param "n" u32) (result u32)
+        (canon lift (core func $i "run") (post-return (func $i "post-return")))"#;
+    let rest = r#"(func (export "post-return") (param i32) unreachable)"#;
+    let mut served = Served::new(&component(signature, CORE_PING, "local.get 0", rest)).await;
+    let (called, results) = served.call(&[7]).await;
+    assert_eq!(results.expect("results"), [7]);
+    let error = format!("{:#}", called.expect_err("post-return trapped"));
+    assert!(error.contains("cleaned up"), "{error}");
+}
+
+#[tokio::test]
+async fn post_return_runs_when_results_cannot_be_sent() {
+    // An instance can be called again only after post-return, so a second call shows that it has run.
+    let text = component(PING, CORE_PING, "local.get 0", "");
+    let (component, linker) = prepare(&text);
+    let pre = linker.instantiate_pre(&component).expect("all is linked");
+    let ty = exported(&pre);
+    let stores = Arc::new(AtomicUsize::new(0));
+    let mut store = Store::new(component.engine(), Ctx::new(&stores));
+    store.set_epoch_deadline(1);
+    let instance = pre
+        .instantiate_async(&mut store)
+        .await
+        .expect("an instance");
+    let host = Host::new(Duplex);
+    let store = Arc::new(tokio::sync::Mutex::new(store));
+    let invocations = host
+        .client()
+        .serve_function_shared(store, instance, [], ty, INSTANCE, FUNCTION)
+        .await
+        .expect("it can be served");
+    let mut served = Served {
+        engine: component.engine().clone(),
+        host,
+        invocations: Box::pin(invocations),
+        stores,
+    };
+
+    let (outgoing, incoming) = served.host.invoke("", &[1][..]).await.expect("invoke");
+    drop(incoming);
+    let error = served
+        .next()
+        .await
+        .await
+        .expect_err("no one reads the results");
+    assert!(
+        format!("{error:#}").contains("results could not be sent"),
+        "{error:#}"
+    );
+    drop(outgoing);
+
+    let (called, results) = served.call(&[9]).await;
+    called.expect("the instance can be entered");
+    assert_eq!(results.expect("results"), [9]);
+}
+
+#[tokio::test]
+async fn a_function_that_is_not_exported_cannot_be_served() {
+    let (component, linker) = prepare(&component(PING, CORE_PING, "local.get 0", ""));
+    let pre = linker.instantiate_pre(&component).expect("all is linked");
+    let ty = exported(&pre);
+    let host = Host::new(Duplex);
+    let store = || panic!("no call, no store");
+    let served = host
+        .client()
+        .serve_function(store, pre, ty, INSTANCE, "walk")
+        .await;
+    let error = served.err().expect("there is no such function").to_string();
+    assert!(
+        error.contains("walk") && error.contains(INSTANCE),
+        "{error}"
+    );
+}
