@@ -10,8 +10,9 @@
 use std::error::Error;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use bytes::Bytes;
 use tokio::sync::Notify;
 
 use crate::backend::Backend;
@@ -32,6 +33,8 @@ pub(crate) struct Call<B: Backend> {
     results_wanted: AtomicBool,
     /// Told when the caller drops its last stream.
     caller_left: Notify,
+    /// What the results end with, handed over in one piece. Taken by the caller.
+    answer: Mutex<Bytes>,
     /// Why the callee does not finish its results, if it said so.
     cause: OnceLock<Arc<dyn Error + Send + Sync>>,
     params: Direction<B>,
@@ -63,6 +66,7 @@ impl<B: Backend> Call<B> {
             params_finished: AtomicBool::new(false),
             results_wanted: AtomicBool::new(false),
             caller_left: Notify::new(),
+            answer: Mutex::new(Bytes::new()),
             cause: OnceLock::new(),
             params: Direction::new(),
             results: Direction::new(),
@@ -93,6 +97,24 @@ impl<B: Backend> Call<B> {
         let _ = self.cause.set(cause);
     }
 
+    /// Leaves the rest of the results for the caller. It looks for them at the end of the result root.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::ReaderGone`] when the caller reads no results any more.
+    pub(crate) fn set_answer(&self, answer: Bytes) -> std::io::Result<()> {
+        if self.results.readers.load(Ordering::Acquire) == 0 {
+            return Err(CallError::reader_gone(&self.target));
+        }
+        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = answer;
+        Ok(())
+    }
+
+    /// What [`Call::set_answer`] has left; empty when that was nothing, or was taken before.
+    pub(crate) fn take_answer(&self) -> Bytes {
+        std::mem::take(&mut *self.answer.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The caller has sent all its parameters.
     pub(crate) fn params_finished(&self) {
         self.params_finished.store(true, Ordering::Relaxed);
@@ -110,9 +132,12 @@ impl<B: Backend> Call<B> {
     ///
     /// A caller of a function without results sends the parameters and leaves. It counts on the function to run.
     pub(crate) fn caller_gone(&self) -> bool {
-        self.caller_has_no_streams()
-            && !(self.params_finished.load(Ordering::Relaxed)
-                && !self.results_wanted.load(Ordering::Relaxed))
+        self.caller_has_no_streams() && !self.is_one_way()
+    }
+
+    /// Whether the caller has sent all it has, and asked for nothing.
+    fn is_one_way(&self) -> bool {
+        self.params_finished.load(Ordering::Relaxed) && !self.results_wanted.load(Ordering::Relaxed)
     }
 
     /// Ordered as a whole with the drop of a handle: when the two last streams are dropped at the same time, one of

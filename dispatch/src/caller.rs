@@ -3,15 +3,19 @@
 //! A callee has the stream that it writes its results to, and knows nothing of its type but that it is one. This finds
 //! out whether it belongs to a local call, and if so, who waits at the other end of it.
 
-use std::any::{Any, TypeId};
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+
+use bytes::Bytes;
 
 use crate::backend::Backend;
 use crate::call::Call;
+use crate::known::Known;
 use crate::outgoing::Outgoing;
 
 /// The caller of a local call.
@@ -27,9 +31,7 @@ impl Caller {
     /// `None` when it is not the stream of a local call, or one of a [`Dispatcher`](crate::Dispatcher) that has served
     /// nothing yet.
     pub fn of<W: Any>(results: &W) -> Option<Self> {
-        let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
-        let (_, caller) = known.iter().find(|(ty, _)| *ty == TypeId::of::<W>())?;
-        caller(results)
+        KNOWN.get::<W>()?(results)
     }
 
     /// Waits until no one waits for the call any more: the caller has dropped its streams before the results were
@@ -43,6 +45,17 @@ impl Caller {
     /// Dropping the future loses nothing.
     pub async fn gone(&self) {
         self.0.gone().await;
+    }
+
+    /// Hands over the results, or what is left of them, in one piece: nothing is copied, and no limit of a stream makes
+    /// the callee wait. The caller gets them after what was written to the result stream before, once that is shut down.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::ReaderGone`](crate::CallError::ReaderGone) in an [`io::Error`] of kind `BrokenPipe` when the caller
+    /// reads no results any more.
+    pub fn answer(&self, results: Bytes) -> io::Result<()> {
+        self.0.answer(results)
     }
 
     /// Says why the results will not be finished. When the callee's result stream is dropped without `shutdown`, the
@@ -63,6 +76,7 @@ impl fmt::Debug for Caller {
 /// [`Call`], without the backend in its type.
 trait OtherSide: Send + Sync {
     fn gone(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+    fn answer(&self, results: Bytes) -> io::Result<()>;
     fn failed(&self, cause: Arc<dyn Error + Send + Sync>);
 }
 
@@ -71,30 +85,22 @@ impl<B: Backend> OtherSide for Call<B> {
         Box::pin(self.until_caller_gone())
     }
 
+    fn answer(&self, results: Bytes) -> io::Result<()> {
+        self.set_answer(results)
+    }
+
     fn failed(&self, cause: Arc<dyn Error + Send + Sync>) {
         self.set_cause(cause);
     }
 }
 
-type CallerOf = fn(&dyn Any) -> Option<Caller>;
-
-/// The types of result streams that have callers. One for each type of dispatcher in the process, so a handful at most.
-static KNOWN: RwLock<Vec<(TypeId, CallerOf)>> = RwLock::new(Vec::new());
+/// The types of result streams that have callers.
+static KNOWN: Known<fn(&dyn Any) -> Option<Caller>> = Known::new();
 
 /// Makes [`Caller::of`] know the streams of a type of dispatcher.
 pub(crate) fn know<B: Backend, R: Any>() {
-    let ty = TypeId::of::<Outgoing<B, R>>();
-    let is_known = |known: &[(TypeId, CallerOf)]| known.iter().any(|(known, _)| *known == ty);
-    if is_known(&KNOWN.read().unwrap_or_else(PoisonError::into_inner)) {
-        return;
-    }
-    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
-    if !is_known(&known) {
-        known.push((ty, caller_of::<B, R>));
-    }
-}
-
-fn caller_of<B: Backend, R: Any>(results: &dyn Any) -> Option<Caller> {
-    let results = results.downcast_ref::<Outgoing<B, R>>()?;
-    results.call().map(|call| Caller(call))
+    KNOWN.add::<Outgoing<B, R>>(|results| {
+        let results = results.downcast_ref::<Outgoing<B, R>>()?;
+        Some(Caller(results.call()?))
+    });
 }

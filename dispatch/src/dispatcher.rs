@@ -13,6 +13,7 @@ use crate::endpoint::{Reason, Rejected};
 use crate::incoming::Incoming;
 use crate::local::Local;
 use crate::outgoing::Outgoing;
+use crate::pieces;
 use crate::route::Route;
 use crate::served::LocalInvocations;
 
@@ -80,6 +81,7 @@ where
             None => (cx, params, Route::Remote),
             Some((endpoint, backend)) => match endpoint.offer(backend, cx, params) {
                 Ok((outgoing, incoming)) => {
+                    pieces::know::<B, R::Incoming>();
                     local.counters.count(Route::Local);
                     trace!(prefix = &*self.prefix, instance, func, route = %Route::Local, "invoke");
                     return Ok((Outgoing::local(outgoing), Incoming::local(incoming)));
@@ -144,6 +146,7 @@ where
                     (cx, Outgoing::remote(outgoing), Incoming::remote(incoming))
                 });
         caller::know::<B, R::Outgoing>();
+        pieces::know::<B, R::Incoming>();
         let local = self.local.backend().map(|_| {
             LocalInvocations::new(
                 Arc::clone(&self.local),

@@ -11,6 +11,7 @@ use wrpc_transport::Index;
 use crate::backend::Backend;
 use crate::call::{join, Call, Handle, Way};
 use crate::paths::Side;
+use crate::pieces::Pieces;
 use crate::route::Route;
 
 /// The stream a side of a call reads from: results at the caller, parameters at the callee.
@@ -38,6 +39,9 @@ enum Inner<B: Backend, R> {
     Remote(R),
 }
 
+/// The largest piece of what was written to a stream.
+const PIECE: usize = 512;
+
 /// The local half of [`Incoming`]: it knows nothing of the remote transport.
 pub(crate) struct LocalIncoming<B: Backend> {
     /// What came with the invocation itself; read before the stream.
@@ -54,6 +58,14 @@ impl<B: Backend, R> Incoming<B, R> {
 
     pub(crate) fn remote(stream: R) -> Self {
         Self(Inner::Remote(stream))
+    }
+
+    /// The stream, if it is that of a local call.
+    pub(crate) fn as_local(&mut self) -> Option<&mut LocalIncoming<B>> {
+        match &mut self.0 {
+            Inner::Local(local) => Some(local),
+            Inner::Remote(_) => None,
+        }
     }
 
     /// Which way this call goes: [`Route::Local`] or [`Route::Remote`].
@@ -114,18 +126,47 @@ impl<B: Backend> LocalIncoming<B> {
             return Poll::Ready(Ok(()));
         }
         self.wanted();
-        if self.first.has_remaining() {
-            let n = self.first.remaining().min(buf.remaining());
-            buf.put_slice(&self.first[..n]);
-            self.first.advance(n);
-            return Poll::Ready(Ok(()));
+        if self.first.is_empty() {
+            let before = buf.filled().len();
+            ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+            if buf.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
+            self.first = self.at_end()?;
         }
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        if buf.filled().len() == before && self.is_result_root() {
-            return Poll::Ready(self.handle.call.outcome());
+        let n = self.first.len().min(buf.remaining());
+        buf.put_slice(&self.first[..n]);
+        self.first.advance(n);
+        if self.first.is_empty() {
+            // What is left of it would keep all of it in memory for as long as the call runs.
+            self.first = Bytes::new();
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// What comes after the last byte of the stream: nothing, except for what a callee handed over in one piece.
+    fn at_end(&self) -> io::Result<Bytes> {
+        if !self.is_result_root() {
+            return Ok(Bytes::new());
+        }
+        let call = &self.handle.call;
+        call.outcome().map(|()| call.take_answer())
+    }
+}
+
+impl<B: Backend> Pieces for LocalIncoming<B> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        self.wanted();
+        if !self.first.is_empty() {
+            return Poll::Ready(Ok(std::mem::take(&mut self.first)));
+        }
+        let mut buffer = [0; PIECE];
+        let mut buf = ReadBuf::new(&mut buffer);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
+        Poll::Ready(match buf.filled() {
+            [] => self.at_end(),
+            bytes => Ok(Bytes::copy_from_slice(bytes)),
+        })
     }
 }
 

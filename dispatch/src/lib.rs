@@ -13,7 +13,9 @@
 //! 4. `served`: the served stream merges local and remote invocations and hands them out in turn.
 //! 5. `outgoing`, `incoming`: both sides write and read. `paths` gives each path of
 //!    [`Index`](wrpc_transport::Index) a byte stream of its own.
-//! 6. `caller`: the callee may say why it failed, and learn that no one waits for it any more.
+//!    `pieces` passes on what came in one piece without a copy.
+//! 6. `caller`: the callee may hand its results over in one piece, say why it failed, and learn that no one
+//!    waits for it any more.
 //!
 //! # Who sees the end of a stream, and when
 //!
@@ -41,9 +43,11 @@ mod dispatcher;
 mod endpoint;
 mod error;
 mod incoming;
+mod known;
 mod local;
 mod outgoing;
 mod paths;
+mod pieces;
 mod queue;
 mod route;
 mod served;
@@ -57,4 +61,5 @@ pub use error::CallError;
 pub use incoming::Incoming;
 pub use local::{Local, Served};
 pub use outgoing::Outgoing;
+pub use pieces::next_piece;
 pub use route::{Mode, Route, UnknownMode};

@@ -3,12 +3,13 @@
 use std::error::Error as _;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::StreamExt as _;
-use inhost_dispatch::{Backend, CallError, Caller};
+use inhost_dispatch::{next_piece, Backend, CallError, Caller};
 use tokio::io::AsyncWriteExt as _;
 use tokio_test::{assert_pending, assert_ready, task};
 
-use crate::support::{call_error, limit, read_all, Host};
+use crate::support::{call_error, limit, pattern, read_all, Host};
 use crate::Make;
 
 /// The caller gets the callee's reason, as the source of an error that says which call it was.
@@ -40,6 +41,78 @@ pub async fn a_cause_does_not_spoil_finished_results<B: Backend>(make: impl Make
     caller.failed("cleaning up failed");
     drop(outgoing);
     assert_eq!(read_all(&mut results).await.expect("results"), b"results");
+}
+
+/// What is handed over in one piece comes after what was written, to a reader that reads as ever.
+pub async fn an_answer_is_read_after_what_was_written<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(64)));
+    let ((_params, mut results), (mut outgoing, _incoming)) = host.call("").await;
+    let callee = async {
+        outgoing.write_all(b"written, ").await.expect("write");
+        let caller = Caller::of(&outgoing).expect("a local call has a caller");
+        // Far beyond the limit of the stream, and nothing waits.
+        caller
+            .answer(pattern(10_000).into())
+            .expect("someone reads");
+        outgoing.shutdown().await.expect("shutdown");
+    };
+    let (results, ()) = tokio::join!(read_all(&mut results), callee);
+    let results = results.expect("results");
+    assert_eq!(results[..9], *b"written, ");
+    assert_eq!(results[9..], pattern(10_000));
+}
+
+/// Nothing is copied: what is read is the same memory.
+pub async fn one_piece_passes_as_it_is<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(64)));
+    let sent = Bytes::from(pattern(1000));
+    let ((_params, mut results), (mut outgoing, mut incoming)) = host.call(sent.clone()).await;
+    let piece = next_piece(&mut incoming).await.expect("a local stream");
+    assert_eq!(piece.expect("parameters").as_ptr(), sent.as_ptr());
+
+    let answer = Bytes::from(pattern(2000));
+    let caller = Caller::of(&outgoing).expect("a local call has a caller");
+    caller.answer(answer.clone()).expect("someone reads");
+    outgoing.shutdown().await.expect("shutdown");
+    let piece = next_piece(&mut results).await.expect("a local stream");
+    assert_eq!(piece.expect("results").as_ptr(), answer.as_ptr());
+    let end = next_piece(&mut results).await.expect("a local stream");
+    assert!(end.expect("the end").is_empty());
+}
+
+/// Pieces of what was written, and the end.
+pub async fn what_was_written_comes_in_pieces_too<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(64)));
+    let ((mut params, results), (outgoing, mut incoming)) = host.call("first").await;
+    params.write_all(b"second").await.expect("write");
+    params.shutdown().await.expect("shutdown");
+    for expected in ["first", "second", ""] {
+        let piece = next_piece(&mut incoming).await.expect("a local stream");
+        assert_eq!(piece.expect("parameters"), expected);
+    }
+    drop((outgoing, results));
+    assert!(next_piece(&mut tokio::io::empty()).await.is_none());
+}
+
+/// An answer counts when the callee has finished, and not before.
+pub async fn an_answer_of_a_callee_that_fails_is_no_result<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(64)));
+    let ((_params, mut results), (outgoing, incoming)) = host.call("").await;
+    let caller = Caller::of(&outgoing).expect("a local call has a caller");
+    caller.answer("results".into()).expect("someone reads");
+    drop((outgoing, incoming));
+    let error = read_all(&mut results).await.expect_err("it did not finish");
+    assert!(matches!(call_error(&error), CallError::CalleeFailed { .. }));
+}
+
+/// As a write to a stream that no one reads.
+pub async fn an_answer_to_no_one_is_a_broken_pipe<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(64)));
+    let ((_params, results), (outgoing, _incoming)) = host.call("").await;
+    let caller = Caller::of(&outgoing).expect("a local call has a caller");
+    drop(results);
+    let error = caller.answer("results".into()).expect_err("no one reads");
+    assert!(matches!(call_error(&error), CallError::ReaderGone { .. }));
 }
 
 /// Whichever stream the caller drops last, the callee is woken.

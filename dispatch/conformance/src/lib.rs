@@ -64,6 +64,11 @@ macro_rules! suite {
         $crate::cases! { $make, caller:
             a_callee_says_why_it_failed
             a_cause_does_not_spoil_finished_results
+            an_answer_is_read_after_what_was_written
+            one_piece_passes_as_it_is
+            what_was_written_comes_in_pieces_too
+            an_answer_of_a_callee_that_fails_is_no_result
+            an_answer_to_no_one_is_a_broken_pipe
             a_callee_learns_that_its_caller_has_gone
             a_caller_that_has_its_results_is_not_gone
             a_call_whose_caller_wants_no_results_runs

@@ -70,7 +70,7 @@ impl Checker {
     ///
     /// # Errors
     ///
-    /// [`DecodeError`] when the bytes are not what the plan says.
+    /// [`DecodeError`] when the bytes are not what the plan says. The checker is of no use after that.
     pub fn advance(&mut self, message: &[u8]) -> Result<Progress, DecodeError> {
         // What was known to be missing is still missing: there is nothing to look at.
         if message.len() < self.needed {

@@ -29,7 +29,7 @@ impl<'p> Lift<'p> {
         Self { plan, limit: None }
     }
 
-    /// Sets how many bytes the values may have in the encoding.
+    /// Sets about how many bytes the values may have in the encoding: the last number needs ten of them free.
     ///
     /// A guest can make lists whose elements all point to the same bytes, and so make a message that is any number of
     /// times larger than its memory. The default is four times the size of its memory, and at least 256 MiB.

@@ -132,7 +132,7 @@ where
                 .await
                 .map_err(|(step, source)| failed(step)(source))?;
             trace!(bytes = message.len(), "sending results");
-            send(results, &message)
+            send(results, message)
                 .await
                 .map_err(|error| failed(Step::Results)(error.into()))?;
             cleaned.map_err(failed(Step::PostReturn))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use inhost_codec::{Checker, DecodeError, Plan, Progress};
+use inhost_dispatch::{next_piece, Caller};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tracing::trace;
 
@@ -30,18 +31,31 @@ pub(crate) enum ReceiveError {
 /// # Cancel safety
 ///
 /// Dropping the future loses what was read.
-pub(crate) async fn receive(
-    stream: &mut (impl AsyncRead + Unpin),
+pub(crate) async fn receive<I: AsyncRead + Unpin + 'static>(
+    stream: &mut I,
     plan: &Arc<Plan>,
 ) -> Result<Bytes, ReceiveError> {
     if plan.is_empty() {
         return Ok(Bytes::new());
     }
     let mut checker = Checker::new(Arc::clone(plan));
-    let mut message = BytesMut::with_capacity(FIRST_READ);
     let mut needed = 1;
+    let mut message = match next_piece(stream).await.transpose()? {
+        // A local call: most often this is the whole message, and it is not copied.
+        Some(piece) if !piece.is_empty() => match checker.advance(&piece)? {
+            Progress::Complete { length } => return Ok(piece.slice(..length)),
+            Progress::Incomplete { needed: now } => {
+                needed = now;
+                piece.into()
+            }
+        },
+        _ => BytesMut::with_capacity(FIRST_READ),
+    };
     loop {
         let received = message.len();
+        if received == message.capacity() {
+            message.reserve((needed - received).min(received.max(TRUSTED)));
+        }
         if stream.read_buf(&mut message).await? == 0 {
             return Err(ReceiveError::Ended { received, needed });
         }
@@ -50,24 +64,24 @@ pub(crate) async fn receive(
                 message.truncate(length);
                 return Ok(message.freeze());
             }
-            Progress::Incomplete { needed: now } => {
-                needed = now;
-                if message.len() == message.capacity() {
-                    let missing = needed - message.len();
-                    message.reserve(missing.min(message.len().max(TRUSTED)));
-                }
-            }
+            Progress::Incomplete { needed: now } => needed = now,
         }
     }
 }
 
-/// Writes a message and ends the stream.
+/// Sends a message and ends the stream. A caller on the same host gets it as it is.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future may leave a part of the message on the stream.
-pub(crate) async fn send(stream: &mut (impl AsyncWrite + Unpin), message: &[u8]) -> io::Result<()> {
-    stream.write_all(message).await?;
+pub(crate) async fn send<O: AsyncWrite + Unpin + 'static>(
+    stream: &mut O,
+    message: Bytes,
+) -> io::Result<()> {
+    match Caller::of(stream) {
+        Some(caller) => caller.answer(message)?,
+        None => stream.write_all(&message).await?,
+    }
     finish(stream).await
 }
 

@@ -32,6 +32,17 @@ const RULES: &[(&str, Rule)] = &[
     ("inhost-backend-duplex", BACKEND),
     ("inhost-backend-mpsc", BACKEND),
     ("wrpc-transport-nats", Rule::Not(&["wasmcloud", "wasmtime"])),
+    ("inhost-codec", Rule::Only(&["bytes", "thiserror"])),
+    (
+        "wrpc-runtime-wasmtime",
+        Rule::Not(&[
+            "async-nats",
+            "inhost-backend",
+            "nats",
+            "wasmcloud",
+            "wrpc-transport-nats",
+        ]),
+    ),
     // It stands outside of the host: what it starts is the real thing.
     (
         "inhost-testbed",

@@ -16,6 +16,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let lock = std::fs::read_to_string(root.join("Cargo.lock"))
         .context("cannot read Cargo.lock, which belongs to the repository")?;
     breaches.extend(lock::breaches(&lock));
+    let stock = std::fs::read_to_string(root.join("benches/stock/Cargo.lock"))
+        .context("cannot read benches/stock/Cargo.lock, which belongs to the repository")?;
+    breaches.extend(lock::stock_breaches(&stock, &lock));
     breaches.extend(files::breaches(root)?);
     ensure!(
         breaches.is_empty(),
