@@ -8,11 +8,24 @@ use anyhow::{bail, Context as _};
 use inhost_testbed::workspace_root;
 
 /// The Cargo that runs this program, in the workspace's folder.
+///
+/// It does not see what Cargo has told this program of its own package. Build scripts look at such variables, and would
+/// build anew what was built by hand.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(workspace_root()).args(arguments);
+    for (name, _) in std::env::vars_os() {
+        if is_of_a_package(&name.to_string_lossy()) {
+            command.env_remove(name);
+        }
+    }
     command
+}
+
+/// Whether Cargo sets the variable for the package that it runs.
+fn is_of_a_package(variable: &str) -> bool {
+    variable.starts_with("CARGO_PKG_") || variable.starts_with("CARGO_MANIFEST_")
 }
 
 /// `command` as one would type it.
@@ -162,5 +175,19 @@ mod tests {
         let mut steps = Steps::default();
         steps.skip("one", "why not");
         steps.finish().unwrap();
+    }
+
+    #[test]
+    fn cargo_is_not_told_of_this_package() {
+        let command = cargo(&["version"]);
+        let removed: Vec<_> = command
+            .get_envs()
+            .filter(|(_, value)| value.is_none())
+            .map(|(name, _)| name.to_string_lossy().into_owned())
+            .collect();
+        for name in ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME"] {
+            assert!(removed.iter().any(|removed| removed == name), "{name}");
+        }
+        assert!(!is_of_a_package("CARGO_TARGET_DIR"));
     }
 }
