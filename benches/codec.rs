@@ -44,8 +44,12 @@ impl Target for Memory {
         Ok(pointer)
     }
 
-    fn transcode(&mut self, _: &str) -> Option<Result<(u32, u32), Self::Error>> {
-        None
+    fn is_utf8(&self) -> bool {
+        true
+    }
+
+    fn transcode(&mut self, _: &str) -> Result<(u32, u32), Self::Error> {
+        unreachable!("strings are UTF-8 here")
     }
 }
 

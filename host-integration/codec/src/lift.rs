@@ -371,6 +371,7 @@ impl<'m, S: Source<'m>> Lifter<'_, '_, 'm, S> {
 }
 
 /// A little-endian number of `size` bytes.
+#[inline]
 fn number(bytes: &[u8], size: u32) -> u64 {
     let mut number = [0; 8];
     let size = size as usize;
@@ -378,6 +379,7 @@ fn number(bytes: &[u8], size: u32) -> u64 {
     u64::from_le_bytes(number)
 }
 
+#[inline]
 fn fixed<const N: usize>(bytes: [u8; N], to: &mut [u8; MAX_LEB128]) -> usize {
     to[..N].copy_from_slice(&bytes);
     N

@@ -8,7 +8,7 @@ use crate::wire::{canonical_f32, canonical_f64, flag_bytes, flag_mask, Cursor};
 /// Writes the values of a message into a guest.
 ///
 /// The message must have been checked with a [`Checker`](crate::Checker) for the same plan. If it was not, the worst
-/// that happens is an error in the middle of a call.
+/// that happens is an error in the middle of a call, or a guest whose strings are not UTF-8.
 #[derive(Debug)]
 pub struct Lower<'p> {
     plan: &'p Plan,
@@ -237,9 +237,9 @@ impl<T: Target> Lowerer<'_, '_, '_, T> {
     fn string(&mut self) -> Result<(u32, u32), LowerError<T::Error>> {
         let length = self.message.length()?;
         let bytes = self.message.take(length as usize)?;
-        let text = std::str::from_utf8(bytes).map_err(|_| Fault::Text)?;
-        if let Some(written) = self.target.transcode(text) {
-            return written.map_err(LowerError::Target);
+        if !self.target.is_utf8() {
+            let text = std::str::from_utf8(bytes).map_err(|_| Fault::Text)?;
+            return self.target.transcode(text).map_err(LowerError::Target);
         }
         let pointer = self.allocate(1, bytes.len())?;
         self.region(pointer, bytes.len())?.copy_from_slice(bytes);
@@ -320,6 +320,7 @@ fn put<E>(core: &mut Core<'_>, value: u64) -> Result<(), LowerError<E>> {
 
 /// A scalar as a core value. Signed ones narrower than 64 bits are extended to 32 bits, as the canonical ABI has them,
 /// and the upper half is zero, as it has 32 bits where a variant needs 64.
+#[inline]
 fn scalar_value(scalar: Scalar, message: &mut Cursor<'_>) -> Result<u64, Fault> {
     Ok(match scalar {
         Scalar::Bool => message.bit()?.into(),
@@ -338,6 +339,7 @@ fn scalar_value(scalar: Scalar, message: &mut Cursor<'_>) -> Result<u64, Fault> 
 }
 
 /// The `word`-th 32 flags of `bytes`, without bits that stand for none.
+#[inline]
 fn flag_word(bytes: &[u8], count: u32, word: u32) -> u32 {
     let mut bits = [0; 4];
     let bytes = bytes.get(4 * word as usize..).unwrap_or_default();

@@ -30,11 +30,14 @@ pub trait Target {
     /// When the guest's allocator traps or there is none. What it answers may be anything: the caller checks it.
     fn allocate(&mut self, align: u32, size: usize) -> Result<usize, Self::Error>;
 
-    /// Writes a string into a guest whose encoding is not UTF-8; returns its pointer and its length in units of that
-    /// encoding. `None` if its strings are UTF-8.
+    /// Whether the guest's strings are UTF-8. If not, they are written with [`Target::transcode`].
+    fn is_utf8(&self) -> bool;
+
+    /// Writes a string into a guest whose strings are not UTF-8; returns its pointer and its length in units of that
+    /// encoding.
     ///
     /// # Errors
     ///
     /// As [`Target::allocate`].
-    fn transcode(&mut self, text: &str) -> Option<Result<(u32, u32), Self::Error>>;
+    fn transcode(&mut self, text: &str) -> Result<(u32, u32), Self::Error>;
 }

@@ -142,6 +142,7 @@ impl Plan {
     }
 
     /// How many core values the tuple takes when it is passed directly.
+    #[inline]
     pub fn flat_count(&self) -> usize {
         self.layout.flat as usize
     }
@@ -152,18 +153,22 @@ impl Plan {
         self.has_pointers || self.flat_count() > max_flat
     }
 
+    #[inline]
     pub(crate) fn root(&self) -> Fields {
         self.root
     }
 
+    #[inline]
     pub(crate) fn layout(&self) -> Layout {
         self.layout
     }
 
+    #[inline]
     pub(crate) fn node(&self, id: Id) -> &Node {
         &self.nodes[id as usize]
     }
 
+    #[inline]
     pub(crate) fn fields(&self, fields: Fields) -> &[Field] {
         &self.fields[fields.range()]
     }
@@ -174,6 +179,7 @@ impl Plan {
     }
 
     /// The payload of a case: `None` when there is no such case.
+    #[inline]
     pub(crate) fn case(&self, variant: Variant, discriminant: u32) -> Option<Option<Id>> {
         if discriminant >= variant.count {
             return None;

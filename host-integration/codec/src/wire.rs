@@ -8,6 +8,7 @@ use crate::error::Fault;
 pub(crate) const MAX_LEB128: usize = 10;
 
 /// The canonical NaN of the canonical ABI. All others become it on their way through a component boundary.
+#[inline]
 pub(crate) fn canonical_f32(bits: u32) -> u32 {
     match f32::from_bits(bits).is_nan() {
         true => 0x7fc0_0000,
@@ -16,6 +17,7 @@ pub(crate) fn canonical_f32(bits: u32) -> u32 {
 }
 
 /// See [`canonical_f32`].
+#[inline]
 pub(crate) fn canonical_f64(bits: u64) -> u64 {
     match f64::from_bits(bits).is_nan() {
         true => 0x7ff8_0000_0000_0000,
@@ -71,11 +73,13 @@ pub(crate) fn put_sleb128(out: &mut BytesMut, value: i64) {
 }
 
 /// How many bytes flags have in the encoding.
+#[inline]
 pub(crate) fn flag_bytes(count: u32) -> usize {
     count.div_ceil(8) as usize
 }
 
 /// The bits of the `word`-th 32 flags that stand for a flag.
+#[inline]
 pub(crate) fn flag_mask(count: u32, word: u32) -> u32 {
     match count - (32 * word).min(count) {
         0 => 0,
@@ -89,10 +93,12 @@ pub(crate) fn flag_mask(count: u32, word: u32) -> u32 {
 pub(crate) struct Cursor<'a>(&'a [u8]);
 
 impl<'a> Cursor<'a> {
+    #[inline]
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
+    #[inline]
     pub(crate) fn remaining(&self) -> usize {
         self.0.len()
     }

@@ -139,18 +139,18 @@ impl Target for Guest {
         address
     }
 
-    fn transcode(&mut self, text: &str) -> Option<Result<(u32, u32), Failure>> {
-        if self.encoding == Encoding::Utf8 {
-            return None;
-        }
+    fn is_utf8(&self) -> bool {
+        self.encoding == Encoding::Utf8
+    }
+
+    fn transcode(&mut self, text: &str) -> Result<(u32, u32), Failure> {
         let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        Some(self.allocate(2, units.len()).and_then(|address| {
-            let end = address.checked_add(units.len());
-            let place = end.and_then(|end| self.memory.get_mut(address..end));
-            place.ok_or(Failure::OutOfBounds)?.copy_from_slice(&units);
-            let pointer = u32::try_from(address).map_err(|_| Failure::OutOfBounds)?;
-            Ok((pointer, (units.len() / 2) as u32))
-        }))
+        let address = self.allocate(2, units.len())?;
+        let end = address.checked_add(units.len());
+        let place = end.and_then(|end| self.memory.get_mut(address..end));
+        place.ok_or(Failure::OutOfBounds)?.copy_from_slice(&units);
+        let pointer = u32::try_from(address).map_err(|_| Failure::OutOfBounds)?;
+        Ok((pointer, (units.len() / 2) as u32))
     }
 }
 

@@ -63,10 +63,11 @@ impl<T> Target for ToGuest<'_, '_, T> {
         Ok(self.0.realloc(0, 0, align, size)?)
     }
 
-    fn transcode(&mut self, text: &str) -> Option<Result<(u32, u32), WasmtimeError>> {
-        if let StringEncoding::Utf8 = self.0.options.string_encoding() {
-            return None;
-        }
-        Some(abi::lower_str(text, self.0).map_err(WasmtimeError))
+    fn is_utf8(&self) -> bool {
+        matches!(self.0.options.string_encoding(), StringEncoding::Utf8)
+    }
+
+    fn transcode(&mut self, text: &str) -> Result<(u32, u32), WasmtimeError> {
+        Ok(abi::lower_str(text, self.0)?)
     }
 }
