@@ -32,8 +32,10 @@ pub(crate) trait Pieces: Send {
         -> std::task::Poll<io::Result<Bytes>>;
 }
 
+type PiecesOf = fn(&mut dyn Any) -> Option<&mut dyn Pieces>;
+
 /// The types of streams that can be taken in pieces.
-static KNOWN: Known<fn(&mut dyn Any) -> Option<&mut dyn Pieces>> = Known::new();
+static KNOWN: Known<PiecesOf> = Known::new();
 
 /// Makes [`next_piece`] know the streams of a type of dispatcher.
 pub(crate) fn know<B: Backend, R: Any>() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::error::{DecodeError, Fault};
 use crate::plan::{Fields, Id, Kind, Plan, Scalar};
-use crate::wire::{flag_bytes, Cursor};
+use crate::wire::{flag_bytes, utf8, Cursor};
 
 /// wasmtime's bound on the bytes of a string.
 const MAX_STRING: u32 = (1 << 31) - 1;
@@ -121,9 +121,17 @@ impl Checker {
                     field
                 }
                 Frame::List { element, left } if *left > 0 => {
-                    if let Kind::Scalar(scalar) = plan.node(*element).kind {
-                        check_scalars(scalar, left, bytes)?;
-                        continue;
+                    // Most lists: without a frame for each element.
+                    match plan.node(*element).kind {
+                        Kind::Scalar(scalar) => {
+                            check_scalars(scalar, left, bytes)?;
+                            continue;
+                        }
+                        Kind::String => {
+                            each(left, bytes, string)?;
+                            continue;
+                        }
+                        _ => {}
                     }
                     *left -= 1;
                     *element
@@ -173,17 +181,7 @@ impl From<Fault> for Stop {
 fn value(plan: &Plan, ty: Id, bytes: &mut Cursor<'_>) -> Result<Option<Frame>, Stop> {
     match &plan.node(ty).kind {
         Kind::Scalar(scalar) => check_scalar(*scalar, bytes)?,
-        Kind::String => {
-            let before = bytes.remaining();
-            let length = bytes.length()?;
-            if length > MAX_STRING {
-                return Err(Fault::Length { length }.into());
-            }
-            let text = block(bytes, before, length as usize)?;
-            if std::str::from_utf8(text).is_err() {
-                return Err(Fault::Text.into());
-            }
-        }
+        Kind::String => string(bytes)?,
         Kind::List(element) => return list(plan, *element, bytes),
         Kind::Tuple(fields) => return Ok(Some(Frame::fields(*fields))),
         Kind::Variant(variant) => {
@@ -207,6 +205,17 @@ fn value(plan: &Plan, ty: Id, bytes: &mut Cursor<'_>) -> Result<Option<Frame>, S
     Ok(None)
 }
 
+#[inline]
+fn string(bytes: &mut Cursor<'_>) -> Result<(), Stop> {
+    let before = bytes.remaining();
+    let length = bytes.length()?;
+    if length > MAX_STRING {
+        return Err(Fault::Length { length }.into());
+    }
+    let text = block(bytes, before, length as usize)?;
+    utf8(text).map_err(|_| Fault::Text.into())
+}
+
 fn check_scalar(scalar: Scalar, bytes: &mut Cursor<'_>) -> Result<(), Fault> {
     match scalar {
         Scalar::Bool => bytes.bit().map(drop),
@@ -223,21 +232,23 @@ fn check_scalar(scalar: Scalar, bytes: &mut Cursor<'_>) -> Result<(), Fault> {
     }
 }
 
-/// Checks a run of scalars; `left` and `bytes` are left at the first one that is not complete.
-fn check_scalars(scalar: Scalar, left: &mut u32, bytes: &mut Cursor<'_>) -> Result<(), Fault> {
-    fn each<T>(
-        left: &mut u32,
-        bytes: &mut Cursor<'_>,
-        read: impl Fn(&mut Cursor<'_>) -> Result<T, Fault>,
-    ) -> Result<(), Fault> {
-        while *left > 0 {
-            let mut ahead = *bytes;
-            read(&mut ahead)?;
-            *bytes = ahead;
-            *left -= 1;
-        }
-        Ok(())
+/// Checks values one after the other; `left` and `bytes` are left at the first one that is not complete.
+#[inline]
+fn each<T, E>(
+    left: &mut u32,
+    bytes: &mut Cursor<'_>,
+    check: impl Fn(&mut Cursor<'_>) -> Result<T, E>,
+) -> Result<(), E> {
+    while *left > 0 {
+        let mut ahead = *bytes;
+        check(&mut ahead)?;
+        *bytes = ahead;
+        *left -= 1;
     }
+    Ok(())
+}
+
+fn check_scalars(scalar: Scalar, left: &mut u32, bytes: &mut Cursor<'_>) -> Result<(), Fault> {
     // One loop for each: what is read is decided once.
     match scalar {
         Scalar::U16 => each(left, bytes, |bytes| bytes.uleb128(16)),

@@ -7,7 +7,7 @@ use crate::memory::Source;
 use crate::plan::{Id, Kind, Layout, Plan, Scalar, Variant};
 use crate::wire::{
     canonical_f32, canonical_f64, flag_bytes, flag_mask, put_sleb128, put_uleb128, sleb128,
-    uleb128, MAX_LEB128,
+    uleb128, utf8, MAX_LEB128,
 };
 
 /// What one call may encode at least, whatever the size of the guest's memory.
@@ -244,14 +244,17 @@ impl<'m, S: Source<'m>> Lifter<'_, '_, 'm, S> {
             flat: 2,
         };
         let bytes = self.region(pointer, length, layout)?;
-        std::str::from_utf8(bytes).map_err(LiftError::Text)?;
+        utf8(bytes).map_err(LiftError::Text)?;
         self.block(bytes)
     }
 
     /// Writes bytes with their number before them.
     fn block(&mut self, bytes: &[u8]) -> Result<(), LiftError<S::Error>> {
         self.reserve(MAX_LEB128.saturating_add(bytes.len()))?;
-        put_uleb128(&mut self.out, bytes.len() as u64);
+        match u8::try_from(bytes.len()) {
+            Ok(length @ 0..0x80) => self.out.put_u8(length),
+            _ => put_uleb128(&mut self.out, bytes.len() as u64),
+        }
         self.out.put_slice(bytes);
         Ok(())
     }
@@ -268,6 +271,13 @@ impl<'m, S: Source<'m>> Lifter<'_, '_, 'm, S> {
         put_uleb128(&mut self.out, length.into());
         match node.kind {
             Kind::Scalar(scalar) => self.scalars(scalar, bytes),
+            Kind::String => {
+                for both in bytes.chunks_exact(8) {
+                    let both = number(both, 8);
+                    self.string(both as u32, (both >> 32) as u32)?;
+                }
+                Ok(())
+            }
             _ => {
                 for value in bytes.chunks_exact(node.layout.size as usize) {
                     self.memory(element, value)?;

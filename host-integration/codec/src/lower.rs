@@ -260,11 +260,19 @@ impl<T: Target> Lowerer<'_, '_, '_, T> {
             .checked_mul(length as usize)
             .ok_or(Fault::Length { length })?;
         let pointer = self.allocate(align, total)?;
-        if let Kind::Scalar(scalar) = node.kind {
-            self.scalars(scalar, length, pointer, total)?;
-        } else {
-            for at in 0..length as usize {
-                self.memory(element, pointer + at * size)?;
+        match node.kind {
+            Kind::Scalar(scalar) => self.scalars(scalar, length, pointer, total)?,
+            Kind::String => {
+                for at in 0..length as usize {
+                    let (text, length) = self.string()?;
+                    let both = u64::from(text) | u64::from(length) << 32;
+                    self.put(pointer + at * size, both, 8)?;
+                }
+            }
+            _ => {
+                for at in 0..length as usize {
+                    self.memory(element, pointer + at * size)?;
+                }
             }
         }
         Ok((pointer as u32, length))

@@ -1,5 +1,7 @@
 //! Numbers, chars and flags in the wRPC encoding.
 
+use std::str::Utf8Error;
+
 use bytes::{BufMut as _, BytesMut};
 
 use crate::error::Fault;
@@ -85,6 +87,17 @@ pub(crate) fn flag_mask(count: u32, word: u32) -> u32 {
         0 => 0,
         valid @ 1..=31 => u32::MAX >> (32 - valid),
         _ => u32::MAX,
+    }
+}
+
+/// Whether bytes are UTF-8, and where not.
+///
+/// Most text is ASCII, and for short text that is found out faster than the general answer.
+#[inline]
+pub(crate) fn utf8(bytes: &[u8]) -> Result<(), Utf8Error> {
+    match bytes.is_ascii() {
+        true => Ok(()),
+        false => std::str::from_utf8(bytes).map(drop),
     }
 }
 
@@ -293,6 +306,20 @@ mod tests {
         assert_eq!(char(&[0x80]), Err(Fault::Text));
         assert_eq!(char(&[0xc0, 0x80]), Err(Fault::Text), "overlong");
         assert_eq!(char(&[0xed, 0xa0, 0x80]), Err(Fault::Text), "surrogate");
+    }
+
+    #[test]
+    fn text_is_utf8_or_not_whatever_its_length() {
+        for length in 0..80 {
+            let mut text = vec![b'a'; length];
+            assert_eq!(utf8(&text), Ok(()));
+            text.extend("é".bytes());
+            assert_eq!(utf8(&text), Ok(()));
+            text.pop();
+            assert!(utf8(&text).is_err());
+            text.push(b'a');
+            assert!(utf8(&text).is_err());
+        }
     }
 
     #[test]
