@@ -131,10 +131,12 @@ const CORE_PING: &str = "(param i32) (result i32)";
 
 type Running = Pin<Box<dyn std::future::Future<Output = anyhow::Result<()>> + Send>>;
 
+type Invocation = anyhow::Result<(String, Running)>;
+
 /// A host that serves one component.
 struct Served {
     host: Host<Duplex>,
-    invocations: Pin<Box<dyn Stream<Item = anyhow::Result<(String, Running)>> + Send>>,
+    invocations: Pin<Box<dyn Stream<Item = Invocation> + Send>>,
     /// How many stores there are.
     stores: Arc<AtomicUsize>,
     engine: Engine,
