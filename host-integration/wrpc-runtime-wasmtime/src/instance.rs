@@ -50,8 +50,9 @@ where
         Export::resolve(self.pre.component(), instance, name)
     }
 
-    /// Runs one invocation of `export`: reads its parameters from `params`, calls it, writes its results to `results`
-    /// and shuts that stream down.
+    /// Runs one invocation of `export`: makes a store, instantiates the component in it, finds the function, reads its
+    /// parameters from `params`, calls it, writes its results to `results` and shuts that stream down. The function's
+    /// types, the guest's resources and the way that values take are known from `export`.
     ///
     /// `params` stays open until the end, so that a peer that is still sending does not fail. When the call fails,
     /// `results` is not shut down: what its peer sees when it is dropped is up to the transport. Streams without
@@ -68,7 +69,7 @@ where
     ///
     /// # Panics
     ///
-    /// When `export` is of another component, or the engine has no async support.
+    /// When the engine has no async support.
     pub async fn call<I, O>(
         &self,
         export: &Export,
