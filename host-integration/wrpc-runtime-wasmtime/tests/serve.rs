@@ -351,6 +351,20 @@ async fn a_call_that_wants_no_results_runs_without_its_caller() {
 }
 
 #[tokio::test]
+async fn a_call_that_wants_no_results_succeeds_without_its_caller() {
+    let signature = r#"(param "n" u32) (canon lift (core func $i "run"))"#;
+    let mut served = Served::new(&component(signature, "(param i32)", "", "")).await;
+    let (mut outgoing, incoming) = served.host.invoke("", &[1][..]).await.expect("invoke");
+    outgoing.shutdown().await.expect("shutdown");
+    drop((outgoing, incoming));
+    served
+        .next()
+        .await
+        .await
+        .expect("it ran, and no one waits for results");
+}
+
+#[tokio::test]
 async fn results_are_good_when_cleaning_up_fails() {
     let signature = r#"(param "n" u32) (result u32)
         (canon lift (core func $i "run") (post-return (func $i "post-return")))"#;
