@@ -129,13 +129,14 @@ where
             let message = receive(params, &signature.params)
                 .await
                 .map_err(|error| failed(Step::Parameters)(error.into()))?;
-            let (message, cleaned) = plain::call(&mut store, func, signature, message)
+            let message = plain::call(&mut store, func, signature, message)
                 .await
                 .map_err(|(step, source)| failed(step)(source))?;
             trace!(bytes = message.len(), "sending results");
-            send(results, message)
-                .await
-                .map_err(|error| failed(Step::Results)(error.into()))?;
+            // They are not in the guest's memory any more, so the peer need not wait for the guest to clean up.
+            let sent = send(results, message).await;
+            let cleaned = func.post_return_async(&mut store).await;
+            sent.map_err(|error| failed(Step::Results)(error.into()))?;
             cleaned.map_err(failed(Step::PostReturn))
         }
         Codec::General {

@@ -10,8 +10,7 @@ use crate::instance::Step;
 
 /// Calls `func` with parameters in the wRPC encoding, which have been checked, and returns its results in it.
 ///
-/// The guest's memory is not needed any more when this returns: post-return has run. How that went comes with the
-/// results, because they are good in any case.
+/// The guest's memory is not needed any more when this returns. The guest waits for its post-return.
 ///
 /// # Errors
 ///
@@ -29,7 +28,7 @@ pub(crate) async fn call<C>(
     func: Func,
     signature: &Signature,
     params: Bytes,
-) -> Result<(Bytes, wasmtime::Result<()>), (Step, anyhow::Error)>
+) -> Result<Bytes, (Step, anyhow::Error)>
 where
     C: AsContextMut,
     C::Data: Send,
@@ -42,6 +41,5 @@ where
         .call_async(&mut store, params)
         .await
         .map_err(|error| (Step::Call, error))?;
-    let cleaned = func.post_return_async(&mut store).await;
-    Ok((results, cleaned))
+    Ok(results)
 }
