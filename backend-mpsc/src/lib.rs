@@ -12,6 +12,7 @@ use std::sync::Arc;
 use inhost_dispatch::Backend;
 use tokio::sync::{mpsc, Semaphore};
 
+mod budget;
 mod reader;
 mod writer;
 

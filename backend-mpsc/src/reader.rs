@@ -8,6 +8,8 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::Semaphore;
 
+use crate::budget::poll_budget;
+
 /// The reading half of a stream. Dropping it loses what was not read, and fails the writer with `BrokenPipe`.
 #[derive(Debug)]
 pub struct Reader {
@@ -42,6 +44,8 @@ impl AsyncRead for Reader {
                 Some(message) => this.message = message,
                 None => return Poll::Ready(Ok(())),
             }
+        } else {
+            ready!(poll_budget(cx));
         }
         let n = this.message.len().min(buf.remaining());
         buf.put_slice(&this.message[..n]);

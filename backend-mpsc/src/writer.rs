@@ -10,6 +10,8 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::Semaphore;
 use tokio_util::sync::PollSemaphore;
 
+use crate::budget::poll_budget;
+
 /// The writing half of a stream. The reader sees end of stream after `shutdown`, and when this is dropped.
 pub struct Writer {
     /// `None` after `shutdown`.
@@ -47,6 +49,7 @@ impl Writer {
             }
             1
         } else {
+            ready!(poll_budget(cx));
             0
         };
         // There is one writer, so the room that is seen here can grow but not shrink before it is taken.

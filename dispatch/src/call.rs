@@ -1,27 +1,32 @@
 //! What the two sides of one local call share.
 //!
 //! ```text
-//!             endpoint takes it            callee shuts its result root down
-//!   queued ----------------------> taken -----------------------------------> complete
+//!           endpoint takes it           callee lets it in             callee starts            results are shut down
+//!   queued ------------------> taken ---------------------> admitted ---------------> running ----------------------> complete
 //! ```
 //!
-//! The caller reads this state when the result stream ends: only `complete` is a clean end.
+//! The caller reads this state when the result stream ends. Only `complete` is a clean end. A call that was `queued`, or
+//! `admitted` and not started, has not run. Of one that was `taken`, nothing of the kind is known: a callee need not say
+//! more, and one that refuses a call says nothing either.
 
 use std::error::Error;
-use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::Notify;
 
 use crate::backend::Backend;
 use crate::error::{CallError, Target};
 use crate::paths::{Paths, Side, Taken};
+use crate::sync::{AtomicBool, AtomicU8, AtomicUsize, Mutex, Notify, Ordering};
+
+#[cfg(all(test, inhost_loom))]
+mod loom;
 
 const QUEUED: u8 = 0;
 const TAKEN: u8 = 1;
-const COMPLETE: u8 = 2;
+const ADMITTED: u8 = 2;
+const RUNNING: u8 = 3;
+const COMPLETE: u8 = 4;
 
 pub(crate) struct Call<B: Backend> {
     pub(crate) target: Arc<Target>,
@@ -31,7 +36,10 @@ pub(crate) struct Call<B: Backend> {
     params_finished: AtomicBool,
     /// Whether the caller has asked for results.
     results_wanted: AtomicBool,
-    /// Told when the caller drops its last stream.
+    /// How many handles the caller holds, both ways. A count of its own: of two handles that are dropped at the same
+    /// time, exactly one is the last.
+    callers_handles: AtomicUsize,
+    /// Told when the caller drops its last handle.
     caller_left: Notify,
     /// What the results end with, handed over in one piece. Taken by the caller.
     answer: Mutex<Bytes>,
@@ -59,12 +67,14 @@ pub(crate) enum Way {
 
 impl<B: Backend> Call<B> {
     pub(crate) fn new(target: Arc<Target>, backend: B) -> Arc<Self> {
+        target.counters.begin();
         Arc::new(Self {
             target,
             backend,
             state: AtomicU8::new(QUEUED),
             params_finished: AtomicBool::new(false),
             results_wanted: AtomicBool::new(false),
+            callers_handles: AtomicUsize::new(0),
             caller_left: Notify::new(),
             answer: Mutex::new(Bytes::new()),
             cause: OnceLock::new(),
@@ -75,20 +85,35 @@ impl<B: Backend> Call<B> {
 
     /// The callee's side took the call out of its queue.
     pub(crate) fn taken(&self) {
-        self.state.store(TAKEN, Ordering::Release);
+        self.reach(TAKEN);
+    }
+
+    /// The callee has checked the call and will run it when its turn comes.
+    pub(crate) fn admitted(&self) {
+        self.reach(ADMITTED);
+    }
+
+    /// The callee runs: from here on, the call cannot be made again without running twice.
+    pub(crate) fn started(&self) {
+        self.reach(RUNNING);
     }
 
     /// The callee finished its results: what follows on the result root is a clean end of stream.
     pub(crate) fn complete(&self) {
-        self.state.store(COMPLETE, Ordering::Release);
+        self.reach(COMPLETE);
+    }
+
+    /// Goes on to `state`, and never back: what a callee says too late must not turn a call that ran into one that did not.
+    fn reach(&self, state: u8) {
+        self.state.fetch_max(state, Ordering::AcqRel);
     }
 
     /// Why the result root ended: `Ok` when the callee finished.
     pub(crate) fn outcome(&self) -> std::io::Result<()> {
         match self.state.load(Ordering::Acquire) {
             COMPLETE => Ok(()),
-            TAKEN => Err(CallError::callee_failed(&self.target, self.cause.get())),
-            _ => Err(CallError::not_accepted(&self.target)),
+            QUEUED | ADMITTED => Err(CallError::not_accepted(&self.target)),
+            _ => Err(CallError::callee_failed(&self.target, self.cause.get())),
         }
     }
 
@@ -140,19 +165,16 @@ impl<B: Backend> Call<B> {
         self.params_finished.load(Ordering::Relaxed) && !self.results_wanted.load(Ordering::Relaxed)
     }
 
-    /// Ordered as a whole with the drop of a handle: when the two last streams are dropped at the same time, one of
-    /// the two sees that both are gone. That also makes the caller's earlier notes visible to who sees it.
+    /// Who sees that the caller has none left also sees what the caller noted before.
     fn caller_has_no_streams(&self) -> bool {
-        self.params.writers.load(Ordering::SeqCst) == 0
-            && self.results.readers.load(Ordering::SeqCst) == 0
+        self.callers_handles.load(Ordering::Acquire) == 0
     }
 
     /// Waits until [`Call::caller_gone`] is true before the results are complete. Never returns if that does not happen.
     pub(crate) async fn until_caller_gone(&self) {
         loop {
-            let mut left = pin!(self.caller_left.notified());
-            // From here on a notification is not missed.
-            left.as_mut().enable();
+            // From here on a notification is not missed, though no one waits for it yet.
+            let left = self.caller_left.notified();
             if self.caller_gone() && self.state.load(Ordering::Acquire) != COMPLETE {
                 return;
             }
@@ -165,6 +187,12 @@ impl<B: Backend> Call<B> {
             Way::Params => &self.params,
             Way::Results => &self.results,
         }
+    }
+}
+
+impl<B: Backend> Drop for Call<B> {
+    fn drop(&mut self) {
+        self.target.counters.end();
     }
 }
 
@@ -199,7 +227,18 @@ impl<B: Backend> Handle<B> {
         call.direction(way)
             .handles(side)
             .fetch_add(1, Ordering::Relaxed);
-        Self { call, way, side }
+        let handle = Self { call, way, side };
+        if handle.is_the_callers() {
+            handle.call.callers_handles.fetch_add(1, Ordering::Relaxed);
+        }
+        handle
+    }
+
+    fn is_the_callers(&self) -> bool {
+        matches!(
+            (self.way, self.side),
+            (Way::Params, Side::Writing) | (Way::Results, Side::Reading)
+        )
     }
 
     /// The half of the nested stream at `path` that writes.
@@ -228,11 +267,11 @@ impl<B: Backend> Clone for Handle<B> {
 impl<B: Backend> Drop for Handle<B> {
     fn drop(&mut self) {
         let direction = self.call.direction(self.way);
-        if direction.handles(self.side).fetch_sub(1, Ordering::SeqCst) == 1 {
+        if direction.handles(self.side).fetch_sub(1, Ordering::AcqRel) == 1 {
             direction.paths.gone(self.side);
-            if self.call.caller_has_no_streams() {
-                self.call.caller_left.notify_waiters();
-            }
+        }
+        if self.is_the_callers() && self.call.callers_handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.call.caller_left.notify_waiters();
         }
     }
 }

@@ -34,6 +34,20 @@ impl Caller {
         KNOWN.get::<W>()?(results)
     }
 
+    /// Says that the callee has checked the call and will run it when its turn comes.
+    ///
+    /// When the streams of the call are dropped after this and before [`Caller::started`], the function has not run, and
+    /// the caller is told so: [`CallError::NotAccepted`](crate::CallError::NotAccepted).
+    pub fn admitted(&self) {
+        self.0.admitted();
+    }
+
+    /// Says that the function starts to run. From here on, its failure is
+    /// [`CallError::CalleeFailed`](crate::CallError::CalleeFailed).
+    pub fn started(&self) {
+        self.0.started();
+    }
+
     /// Waits until no one waits for the call any more: the caller has dropped its streams before the results were
     /// complete.
     ///
@@ -75,12 +89,22 @@ impl fmt::Debug for Caller {
 
 /// [`Call`], without the backend in its type.
 trait OtherSide: Send + Sync {
+    fn admitted(&self);
+    fn started(&self);
     fn gone(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
     fn answer(&self, results: Bytes) -> io::Result<()>;
     fn failed(&self, cause: Arc<dyn Error + Send + Sync>);
 }
 
 impl<B: Backend> OtherSide for Call<B> {
+    fn admitted(&self) {
+        Self::admitted(self);
+    }
+
+    fn started(&self) {
+        Self::started(self);
+    }
+
     fn gone(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(self.until_caller_gone())
     }

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::route::Route;
 
@@ -14,6 +14,8 @@ pub struct Calls {
     pub spilled: u64,
     /// Calls over the remote transport because the local endpoint closed before it took them.
     pub fallback: u64,
+    /// Calls that failed at once: not served here, and the mode is [`Mode::Require`](crate::Mode::Require).
+    pub refused: u64,
 }
 
 #[derive(Debug, Default)]
@@ -22,6 +24,9 @@ pub(crate) struct Counters {
     remote: AtomicU64,
     spilled: AtomicU64,
     fallback: AtomicU64,
+    refused: AtomicU64,
+    /// Local calls of which a stream is left.
+    in_flight: AtomicUsize,
 }
 
 impl Counters {
@@ -31,6 +36,7 @@ impl Counters {
             Route::Remote => &self.remote,
             Route::Spilled => &self.spilled,
             Route::Fallback => &self.fallback,
+            Route::Refused => &self.refused,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -41,6 +47,19 @@ impl Counters {
             remote: self.remote.load(Ordering::Relaxed),
             spilled: self.spilled.load(Ordering::Relaxed),
             fallback: self.fallback.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
         }
+    }
+
+    pub(crate) fn begin(&self) {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn end(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
     }
 }

@@ -9,13 +9,14 @@ use wrpc_transport::{Invoke, Serve};
 
 use crate::backend::Backend;
 use crate::caller;
-use crate::endpoint::{Reason, Rejected};
-use crate::incoming::Incoming;
+use crate::endpoint::Reason;
+use crate::error::CallError;
+use crate::incoming::{Incoming, LocalIncoming};
 use crate::local::Local;
-use crate::outgoing::Outgoing;
+use crate::outgoing::{LocalOutgoing, Outgoing};
 use crate::pieces;
-use crate::route::Route;
-use crate::served::LocalInvocations;
+use crate::route::{Mode, Route};
+use crate::served::{LocalInvocations, UntilSuperseded};
 
 /// A wRPC transport that carries calls in memory when the callee is on this host, and over `R` otherwise.
 ///
@@ -25,10 +26,11 @@ pub struct Dispatcher<R, C, B: Backend> {
     remote: R,
     scope: Scope,
     prefix: Arc<str>,
+    mode: Mode,
     local: Arc<Local<C, B>>,
 }
 
-impl<R, C, B: Backend> Dispatcher<R, C, B> {
+impl<R, C: Send + Sync + 'static, B: Backend> Dispatcher<R, C, B> {
     /// A dispatcher for `prefix` over `remote`.
     ///
     /// `scope` is the identity of the connection under `remote`: only functions served within the same scope can
@@ -37,9 +39,63 @@ impl<R, C, B: Backend> Dispatcher<R, C, B> {
         Self {
             remote,
             scope,
+            mode: local.modes().of(&prefix),
             prefix,
             local,
         }
+    }
+}
+
+/// What a call that does not stay here takes along, and which way it is to go.
+type Elsewhere<C> = (C, Bytes, Route);
+
+impl<R, C, B> Dispatcher<R, C, B>
+where
+    C: Send + Sync + 'static,
+    B: Backend,
+{
+    /// Queues the call at an endpoint on this host, if that is where it is to go.
+    async fn invoke_local(
+        &self,
+        mut cx: C,
+        instance: &str,
+        func: &str,
+        mut params: Bytes,
+    ) -> Result<(LocalOutgoing<B>, LocalIncoming<B>), Elsewhere<C>> {
+        let local = &self.local;
+        let (prefix, mode) = (&*self.prefix, self.mode);
+        let mut elsewhere = match mode {
+            Mode::Off => return Err((cx, params, Route::Remote)),
+            Mode::Prefer => Route::Remote,
+            Mode::Require => Route::Refused,
+        };
+        let Some(backend) = local.backend() else {
+            return Err((cx, params, elsewhere));
+        };
+        let lookup = || local.lookup(&self.scope, prefix, instance, func);
+        while let Some(endpoint) = local.replacing.find(prefix, lookup).await {
+            let offered = match mode {
+                Mode::Require => endpoint.offer_until_taken(backend, cx, params).await,
+                _ => endpoint.offer(backend, cx, params),
+            };
+            let rejected = match offered {
+                Ok(streams) => return Ok(streams),
+                Err(rejected) => rejected,
+            };
+            (cx, params) = (rejected.context, rejected.params);
+            match (rejected.reason, mode) {
+                (Reason::QueueFull, _) => return Err((cx, params, Route::Spilled)),
+                // It has left the registry, so another look finds another endpoint, or none.
+                (Reason::Closed, Mode::Prefer) => elsewhere = Route::Fallback,
+                (Reason::Closed, _) => {}
+            }
+        }
+        Err((cx, params, elsewhere))
+    }
+
+    fn count(&self, route: Route, instance: &str, func: &str) {
+        self.local.counters.count(route);
+        trace!(prefix = &*self.prefix, instance, func, %route, "invoke");
     }
 }
 
@@ -58,13 +114,17 @@ where
     /// A local call is queued when this returns; it has not necessarily been taken by the callee. `paths` are
     /// passed to the remote transport only: a local call opens each path when a side asks for it.
     ///
+    /// This waits in two cases: the mode is [`Mode::Require`] and the queue of the endpoint is full, and the callee is
+    /// being replaced ([`Replacement`](crate::Replacement)) and has no endpoint at the moment.
+    ///
     /// # Errors
     ///
-    /// Those of the remote transport. A local call does not fail here: its streams say how it went.
+    /// Those of the remote transport, and [`CallError::NotServedHere`] in an [`io::Error`](std::io::Error) when the mode
+    /// is [`Mode::Require`]. Apart from that a local call does not fail here: its streams say how it went.
     ///
     /// # Cancel safety
     ///
-    /// A local call never waits here. For a remote one, see the remote transport.
+    /// When the future of a local call is dropped, the function does not run. For a remote one, see the remote transport.
     async fn invoke<P>(
         &self,
         cx: Self::Context,
@@ -76,32 +136,19 @@ where
     where
         P: AsRef<[Option<usize>]> + Send + Sync,
     {
-        let local = &self.local;
-        let (cx, params, route) = match local.lookup(&self.scope, &self.prefix, instance, func) {
-            None => (cx, params, Route::Remote),
-            Some((endpoint, backend)) => match endpoint.offer(backend, cx, params) {
-                Ok((outgoing, incoming)) => {
-                    pieces::know::<B, R::Incoming>();
-                    local.counters.count(Route::Local);
-                    trace!(prefix = &*self.prefix, instance, func, route = %Route::Local, "invoke");
-                    return Ok((Outgoing::local(outgoing), Incoming::local(incoming)));
-                }
-                // Nothing ran, so the call may still go the other way.
-                Err(Rejected {
-                    context,
-                    params,
-                    reason,
-                }) => {
-                    let route = match reason {
-                        Reason::QueueFull => Route::Spilled,
-                        Reason::Closed => Route::Fallback,
-                    };
-                    (context, params, route)
-                }
-            },
+        let (cx, params, route) = match self.invoke_local(cx, instance, func, params).await {
+            Ok((outgoing, incoming)) => {
+                pieces::know::<B, R::Incoming>();
+                self.count(Route::Local, instance, func);
+                return Ok((Outgoing::local(outgoing), Incoming::local(incoming)));
+            }
+            // Nothing ran, so the call may still go the other way.
+            Err((cx, params, route)) => (cx, params, route),
         };
-        local.counters.count(route);
-        trace!(prefix = &*self.prefix, instance, func, %route, "invoke");
+        self.count(route, instance, func);
+        if route == Route::Refused {
+            return Err(CallError::not_served_here(&self.prefix, instance, func).into());
+        }
         let (outgoing, incoming) = self
             .remote
             .invoke(cx, instance, func, params, paths)
@@ -147,15 +194,17 @@ where
                 });
         caller::know::<B, R::Outgoing>();
         pieces::know::<B, R::Incoming>();
-        let local = self.local.backend().map(|_| {
-            LocalInvocations::new(
+        let local = match (self.local.backend(), self.mode) {
+            (None, _) | (_, Mode::Off) => None,
+            (Some(_), _) => Some(LocalInvocations::new(
                 Arc::clone(&self.local),
                 self.scope.clone(),
                 Arc::clone(&self.prefix),
                 instance,
                 func,
-            )
-        });
+            )),
+        };
+        let endpoint = local.as_ref().map(LocalInvocations::endpoint);
         let local = stream::iter(local).flatten().map(|invocation| {
             Ok((
                 invocation.context,
@@ -164,7 +213,8 @@ where
             ))
         });
         // Polls the two in turn, so that neither can starve the other.
-        Ok(stream::select(local, remote))
+        let both = stream::select(local, remote);
+        Ok(UntilSuperseded::new(both, endpoint))
     }
 }
 
@@ -174,6 +224,7 @@ impl<R: Clone, C, B: Backend> Clone for Dispatcher<R, C, B> {
             remote: self.remote.clone(),
             scope: self.scope.clone(),
             prefix: Arc::clone(&self.prefix),
+            mode: self.mode,
             local: Arc::clone(&self.local),
         }
     }
@@ -183,6 +234,7 @@ impl<R, C, B: Backend> fmt::Debug for Dispatcher<R, C, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dispatcher")
             .field("prefix", &self.prefix)
+            .field("mode", &self.mode)
             .field("scope", &self.scope)
             .finish_non_exhaustive()
     }

@@ -1,11 +1,17 @@
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::Waker;
 
 use bytes::Bytes;
+use futures::task::AtomicWaker;
+use tokio::sync::Notify;
 
 use crate::backend::Backend;
 use crate::call::{Call, Way};
+use crate::counters::Counters;
 use crate::error::Target;
 use crate::incoming::LocalIncoming;
 use crate::outgoing::LocalOutgoing;
@@ -36,6 +42,14 @@ impl Default for QueueLimits {
 pub struct Endpoint<C, B: Backend> {
     target: Arc<Target>,
     queue: Queue<Invocation<C, B>>,
+    /// Told when an invocation leaves the queue, and when the queue closes.
+    room: Notify,
+    /// That of its registration.
+    generation: OnceLock<u64>,
+    /// Whether a newer endpoint of the function has taken over for good.
+    superseded: AtomicBool,
+    /// The task that serves this.
+    serving: AtomicWaker,
 }
 
 /// The callee's side of a local call, as it waits in the queue.
@@ -67,14 +81,20 @@ impl<C, B: Backend> Endpoint<C, B> {
         instance: &str,
         function: &str,
         limits: QueueLimits,
+        counters: Arc<Counters>,
     ) -> Self {
         Self {
             target: Arc::new(Target {
                 prefix,
                 instance: instance.into(),
                 function: function.into(),
+                counters,
             }),
             queue: Queue::new(limits.invocations, limits.bytes),
+            room: Notify::new(),
+            generation: OnceLock::new(),
+            superseded: AtomicBool::new(false),
+            serving: AtomicWaker::new(),
         }
     }
 
@@ -85,6 +105,44 @@ impl<C, B: Backend> Endpoint<C, B> {
 
     pub(crate) fn queue(&self) -> &Queue<Invocation<C, B>> {
         &self.queue
+    }
+
+    /// Told when it is worth to offer an invocation again that was refused because the queue was full.
+    pub(crate) fn room(&self) -> &Notify {
+        &self.room
+    }
+
+    /// Refuses further invocations and returns those that wait.
+    pub(crate) fn close(&self) -> impl Iterator<Item = Invocation<C, B>> {
+        let left = self.queue.close();
+        self.room.notify_waiters();
+        left
+    }
+
+    pub(crate) fn set_generation(&self, generation: u64) {
+        let _ = self.generation.set(generation);
+    }
+
+    /// Of two endpoints, the one that was registered later has the higher one. The highest there is for one that is being
+    /// registered right now.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.get().copied().unwrap_or(u64::MAX)
+    }
+
+    /// A newer endpoint has taken over for good: what serves this one is to end.
+    pub(crate) fn supersede(&self) {
+        self.superseded.store(true, Ordering::Release);
+        self.serving.wake();
+    }
+
+    pub(crate) fn is_superseded(&self) -> bool {
+        self.superseded.load(Ordering::Acquire)
+    }
+
+    /// As [`Endpoint::is_superseded`]; if not, has the task woken when that changes.
+    pub(crate) fn poll_superseded(&self, waker: &Waker) -> bool {
+        self.serving.register(waker);
+        self.is_superseded()
     }
 
     /// Queues an invocation and returns the caller's side of the call. `params` are handed over, not copied.
@@ -117,6 +175,31 @@ impl<C, B: Backend> Endpoint<C, B> {
             Ok(()) => Ok((outgoing, incoming)),
             Err(Refused::Full(invocation)) => Err(invocation.reject(Reason::QueueFull)),
             Err(Refused::Closed(invocation)) => Err(invocation.reject(Reason::Closed)),
+        }
+    }
+
+    /// As [`Endpoint::offer`], and waits for as long as the queue is full.
+    ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped, nothing was queued.
+    pub(crate) async fn offer_until_taken(
+        &self,
+        backend: &B,
+        mut context: C,
+        mut params: Bytes,
+    ) -> Result<(LocalOutgoing<B>, LocalIncoming<B>), Rejected<C>> {
+        loop {
+            let mut room = pin!(self.room.notified());
+            // From here on it is not missed when an invocation leaves.
+            room.as_mut().enable();
+            match self.offer(backend, context, params) {
+                Err(full) if full.reason == Reason::QueueFull => {
+                    (context, params) = (full.context, full.params);
+                }
+                offered => return offered,
+            }
+            room.await;
         }
     }
 

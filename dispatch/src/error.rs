@@ -3,12 +3,16 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use crate::counters::Counters;
+
 /// Which function a call is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) prefix: Arc<str>,
     pub(crate) instance: Box<str>,
     pub(crate) function: Box<str>,
+    /// Where its calls in flight are counted.
+    pub(crate) counters: Arc<Counters>,
 }
 
 impl fmt::Display for Target {
@@ -17,12 +21,16 @@ impl fmt::Display for Target {
             prefix,
             instance,
             function,
+            ..
         } = self;
-        if instance.is_empty() {
-            write!(f, "`{function}` of component `{prefix}`")
-        } else {
-            write!(f, "`{instance}.{function}` of component `{prefix}`")
-        }
+        f.write_str(&name(prefix, instance, function))
+    }
+}
+
+fn name(prefix: &str, instance: &str, function: &str) -> String {
+    match instance {
+        "" => format!("`{function}` of component `{prefix}`"),
+        instance => format!("`{instance}.{function}` of component `{prefix}`"),
     }
 }
 
@@ -45,15 +53,27 @@ pub enum CallError {
         #[source]
         cause: Option<Arc<dyn Error + Send + Sync>>,
     },
-    /// The callee stopped being served here before it took the call. It did not run, so the call can be repeated.
+    /// The callee stopped being served here before it ran the call. It did not run, so the call can be repeated.
     ///
     /// The [`io::ErrorKind`] is `NotConnected`, as for a call to a function that no one serves.
     #[error(
-        "{target} stopped being served on this host before it took the call; the function did not run, so the call \
+        "{target} stopped being served on this host before it ran the call; the function did not run, so the call \
          can be repeated"
     )]
     #[non_exhaustive]
     NotAccepted {
+        /// The function, its instance and its component.
+        target: String,
+    },
+    /// The callee is not served on this host, and the mode of calls to it is [`Mode::Require`](crate::Mode::Require).
+    ///
+    /// The [`io::ErrorKind`] is `NotConnected`, as for a call to a function that no one serves.
+    #[error(
+        "{target} is not served on this host, and calls to it must stay here (local dispatch is `require`): start the \
+         component on this host, or use the mode `prefer` for it"
+    )]
+    #[non_exhaustive]
+    NotServedHere {
         /// The function, its instance and its component.
         target: String,
     },
@@ -104,6 +124,31 @@ impl CallError {
     pub(crate) fn not_accepted(target: &Target) -> io::Error {
         let target = target.to_string();
         io::Error::new(io::ErrorKind::NotConnected, Self::NotAccepted { target })
+    }
+
+    pub(crate) fn not_served_here(prefix: &str, instance: &str, function: &str) -> io::Error {
+        let target = name(prefix, instance, function);
+        io::Error::new(io::ErrorKind::NotConnected, Self::NotServedHere { target })
+    }
+
+    /// The error of a local call that is in `error` or in what it stems from.
+    ///
+    /// Errors pass through [`io::Error`], whose inner error is not one of its sources; this looks there too.
+    pub fn find<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            let inner = error
+                .downcast_ref::<io::Error>()
+                .and_then(|error| error.get_ref());
+            let found = error
+                .downcast_ref()
+                .or_else(|| inner.and_then(|inner| inner.downcast_ref()));
+            if found.is_some() {
+                return found;
+            }
+            next = error.source();
+        }
+        None
     }
 
     pub(crate) fn reader_gone(target: &Target) -> io::Error {

@@ -1,11 +1,13 @@
 use std::fmt;
+use std::future::Future as _;
 use std::io;
-use std::pin::Pin;
+use std::pin::{pin, Pin};
 use std::sync::Arc;
 use std::task::{ready, Context, Poll};
 
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::task::consume_budget;
 use wrpc_transport::Index;
 
 use crate::backend::Backend;
@@ -126,7 +128,10 @@ impl<B: Backend> LocalIncoming<B> {
             return Poll::Ready(Ok(()));
         }
         self.wanted();
-        if self.first.is_empty() {
+        if !self.first.is_empty() {
+            // The stream takes of the task's budget by itself. What is here already would keep others from running.
+            ready!(pin!(consume_budget()).poll(cx));
+        } else {
             let before = buf.filled().len();
             ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
             if buf.filled().len() > before {

@@ -23,7 +23,7 @@
 //! |---|---|
 //! | `shutdown` on a writer | the bytes written before it, then end of stream |
 //! | the callee's result root dropped without `shutdown` | the bytes, then an [`std::io::Error`] that holds [`CallError::CalleeFailed`], with the cause if the callee gave one ([`Caller::failed`]) |
-//! | a queued call whose endpoint goes away | another endpoint takes it, or [`CallError::NotAccepted`], at once |
+//! | an endpoint goes away before a call has started | another endpoint takes it, or [`CallError::NotAccepted`], at once |
 //! | any other writer dropped without `shutdown` | the bytes, then end of stream |
 //! | a reader dropped | the writer gets `BrokenPipe`, at once if it was waiting |
 //!
@@ -45,12 +45,15 @@ mod error;
 mod incoming;
 mod known;
 mod local;
+mod modes;
 mod outgoing;
 mod paths;
 mod pieces;
 mod queue;
+mod replacing;
 mod route;
 mod served;
+mod sync;
 
 pub use backend::Backend;
 pub use caller::Caller;
@@ -60,6 +63,8 @@ pub use endpoint::{Endpoint, QueueLimits};
 pub use error::CallError;
 pub use incoming::Incoming;
 pub use local::{Local, Served};
+pub use modes::Modes;
 pub use outgoing::Outgoing;
 pub use pieces::next_piece;
+pub use replacing::Replacement;
 pub use route::{Mode, Route, UnknownMode};

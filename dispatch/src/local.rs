@@ -6,29 +6,31 @@ use inhost_registry::{Registry, Scope};
 use crate::backend::Backend;
 use crate::counters::{Calls, Counters};
 use crate::endpoint::{Endpoint, QueueLimits};
-use crate::route::Mode;
+use crate::modes::Modes;
+use crate::replacing::{Replacement, Replacing};
 
-/// What all dispatchers of a host share: the registry, the backend, the mode, the limits and the counters.
+/// What all dispatchers of a host share: the registry, the backend, the modes, the limits and the counters.
 ///
 /// Two hosts in one process can share one, too: their scopes keep them apart.
 pub struct Local<C, B: Backend> {
     pub(crate) registry: Registry<Endpoint<C, B>>,
-    pub(crate) counters: Counters,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) replacing: Arc<Replacing>,
     backend: Option<B>,
+    modes: Modes,
     limits: QueueLimits,
 }
 
 impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
-    /// Carries calls over `backend` when `mode` allows it. Without a backend all calls go over the remote
-    /// transport, as with [`Mode::Off`].
-    pub fn new(backend: Option<B>, mode: Mode, limits: QueueLimits) -> Self {
+    /// Carries calls over `backend` when `modes` allow it. Without a backend all calls go over the remote transport,
+    /// as with [`Mode::Off`](crate::Mode::Off); with [`Mode::Require`](crate::Mode::Require) they fail.
+    pub fn new(backend: Option<B>, modes: impl Into<Modes>, limits: QueueLimits) -> Self {
         Self {
             registry: Registry::new(),
-            counters: Counters::default(),
-            backend: match mode {
-                Mode::Prefer => backend,
-                Mode::Off => None,
-            },
+            counters: Arc::default(),
+            replacing: Arc::default(),
+            backend,
+            modes: modes.into(),
             limits,
         }
     }
@@ -38,11 +40,23 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
         self.counters.read()
     }
 
+    /// How many local calls have a stream that has not been dropped, on either side.
+    pub fn in_flight(&self) -> usize {
+        self.counters.in_flight()
+    }
+
+    /// Says that the component under `prefix` is being replaced by a new version of itself, until the guard is dropped.
+    /// What that means is with [`Replacement`].
+    pub fn replace(&self, prefix: &str) -> Replacement {
+        self.replacing.begin(prefix)
+    }
+
     /// The functions that are served on this host, sorted by prefix, instance and function.
     pub fn served(&self) -> Vec<Served> {
         self.registry
             .snapshot()
             .into_iter()
+            .filter(|listed| !listed.value.is_superseded())
             .map(|listed| Served {
                 queued: listed.value.queued(),
                 prefix: listed.prefix,
@@ -52,9 +66,12 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
             .collect()
     }
 
-    /// The backend, unless calls may not be carried in memory.
     pub(crate) fn backend(&self) -> Option<&B> {
         self.backend.as_ref()
+    }
+
+    pub(crate) fn modes(&self) -> &Modes {
+        &self.modes
     }
 
     pub(crate) fn limits(&self) -> QueueLimits {
@@ -67,10 +84,12 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
         prefix: &str,
         instance: &str,
         function: &str,
-    ) -> Option<(Arc<Endpoint<C, B>>, &B)> {
-        let backend = self.backend()?;
-        let endpoint = self.registry.lookup(scope, prefix, instance, function)?;
-        Some((endpoint, backend))
+    ) -> Option<Arc<Endpoint<C, B>>> {
+        self.registry
+            .lookup(scope, prefix, instance, function)
+            .filter(|endpoint| {
+                !endpoint.is_superseded() && !self.replacing.holds(prefix, endpoint.generation())
+            })
     }
 }
 

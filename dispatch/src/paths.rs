@@ -14,9 +14,13 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use crate::backend::Backend;
+use crate::sync::{Mutex, MutexGuard};
+
+#[cfg(all(test, inhost_loom))]
+mod loom;
 
 /// A side of one direction of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

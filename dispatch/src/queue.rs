@@ -5,8 +5,13 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::task::{Context, Poll, Waker};
+
+use crate::sync::{Mutex, MutexGuard};
+
+#[cfg(all(test, inhost_loom))]
+mod loom;
 
 pub(crate) struct Queue<T> {
     state: Mutex<State<T>>,
@@ -110,7 +115,7 @@ impl<T> Queue<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(inhost_loom)))]
 mod tests {
     use super::*;
     use tokio_test::{assert_pending, assert_ready_eq, task};

@@ -8,6 +8,9 @@ pub enum Mode {
     /// In memory when the callee is on this host, else over the remote transport.
     #[default]
     Prefer,
+    /// In memory, and nowhere else: a call to a function that is not served on this host fails at once, and one that
+    /// finds the queue full waits.
+    Require,
     /// Always over the remote transport: the behaviour of a stock host.
     Off,
 }
@@ -16,6 +19,7 @@ impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Prefer => "prefer",
+            Self::Require => "require",
             Self::Off => "off",
         })
     }
@@ -23,7 +27,10 @@ impl fmt::Display for Mode {
 
 /// A text that names no [`Mode`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no dispatch mode: use `prefer` (in memory when the callee is on this host) or `off` (never)")]
+#[error(
+    "`{0}` is no dispatch mode: use `prefer` (in memory when the callee is on this host), `require` (in memory or not at \
+     all) or `off` (never in memory)"
+)]
 pub struct UnknownMode(String);
 
 impl FromStr for Mode {
@@ -32,6 +39,7 @@ impl FromStr for Mode {
     fn from_str(s: &str) -> Result<Self, Self::Err> {
         match s {
             "prefer" => Ok(Self::Prefer),
+            "require" => Ok(Self::Require),
             "off" => Ok(Self::Off),
             _ => Err(UnknownMode(s.into())),
         }
@@ -50,6 +58,8 @@ pub enum Route {
     Spilled,
     /// Over the remote transport, because the local endpoint closed before it took the call.
     Fallback,
+    /// Nowhere: the function is not served on this host, and the mode is [`Mode::Require`].
+    Refused,
 }
 
 impl fmt::Display for Route {
@@ -59,6 +69,7 @@ impl fmt::Display for Route {
             Self::Remote => "remote",
             Self::Spilled => "spilled",
             Self::Fallback => "fallback",
+            Self::Refused => "refused",
         })
     }
 }
@@ -69,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_mode_is_read_as_it_is_written() {
-        for mode in [Mode::Prefer, Mode::Off] {
+        for mode in [Mode::Prefer, Mode::Require, Mode::Off] {
             assert_eq!(mode.to_string().parse(), Ok(mode));
         }
     }

@@ -24,6 +24,11 @@ impl<T> Registration<T> {
         &self.value
     }
 
+    /// What was registered for the same function before this and is still there, oldest first.
+    pub fn older(&self) -> Vec<Arc<T>> {
+        self.table.older(&self.key, self.generation)
+    }
+
     /// The number of this registration: a later one of the same registry has a higher one.
     pub fn generation(&self) -> u64 {
         self.generation

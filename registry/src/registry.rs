@@ -146,6 +146,15 @@ impl<T> Table<T> {
         );
     }
 
+    pub(crate) fn older(&self, key: &Key, generation: u64) -> Vec<Arc<T>> {
+        let functions = self.functions.pin();
+        let registrations = functions.get(key).into_iter().flat_map(|found| &**found);
+        registrations
+            .filter(|(other, _)| *other < generation)
+            .filter_map(|(_, value)| value.upgrade())
+            .collect()
+    }
+
     pub(crate) fn remove(&self, key: &Key, generation: u64) {
         self.functions.pin().compute(key.clone(), |entry| {
             let Some((_, registrations)) = entry else {

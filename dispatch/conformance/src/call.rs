@@ -1,12 +1,15 @@
 //! Cases for a whole call: root streams, and how each side learns how it went.
 
+use std::future::pending;
 use std::io;
+use std::panic::resume_unwind;
 
 use futures::future::join_all;
 use futures::StreamExt as _;
 use inhost_dispatch::{Backend, CallError, Route};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_test::{assert_pending, assert_ready, task};
+use wrpc_transport::Index as _;
 
 use crate::support::{
     call_error, limit, pattern, read_all, Host, Taken, FUNCTION, INSTANCE, PREFIX,
@@ -103,6 +106,58 @@ pub async fn a_caller_that_waits_learns_at_once_that_the_callee_failed<B: Backen
     assert!(matches!(call_error(&error), CallError::CalleeFailed { .. }));
 }
 
+/// However it ends: it panics, it is aborted, or it returns and drops what it has.
+pub async fn a_callee_whose_task_ends_in_any_way_has_failed<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(64)));
+    for way in ["panic", "abort", "return"] {
+        let ((_params, mut results), (mut outgoing, incoming)) = host.call("").await;
+        let callee = tokio::spawn(async move {
+            let _incoming = incoming;
+            outgoing.write_all(b"half of it").await.expect("write");
+            match way {
+                // Not with `panic!`: that prints.
+                "panic" => resume_unwind(Box::new(())),
+                "abort" => pending().await,
+                _ => {}
+            }
+        });
+        let mut half = [0; 10];
+        results.read_exact(&mut half).await.expect("read");
+        assert_eq!(&half, b"half of it");
+        if way == "abort" {
+            callee.abort();
+        }
+        let error = read_all(&mut results).await.expect_err("the callee failed");
+        assert!(matches!(call_error(&error), CallError::CalleeFailed { .. }));
+        assert_eq!(callee.await.is_ok(), way == "return");
+    }
+}
+
+/// A callee that has shut its results down has finished, whatever becomes of it and of its other streams.
+pub async fn a_callee_that_goes_after_shutdown_has_finished<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(64)));
+    let ((_params, mut results), (mut outgoing, incoming)) = host.call("").await;
+    let nested = outgoing.index(&[0]).expect("nested");
+    outgoing.write_all(b"all").await.expect("write");
+    outgoing.shutdown().await.expect("shutdown");
+    drop((outgoing, incoming, nested));
+    assert_eq!(read_all(&mut results).await.expect("results"), b"all");
+}
+
+/// Shutting down something else does not make results of nothing.
+pub async fn a_callee_that_shuts_down_a_nested_result_only_has_failed<B: Backend>(
+    make: impl Make<B>,
+) {
+    let host = Host::new(make(limit(64)));
+    let ((mut params, mut results), (outgoing, incoming)) = host.call("").await;
+    let mut nested = outgoing.index(&[0]).expect("nested");
+    nested.shutdown().await.expect("shutdown");
+    params.shutdown().await.expect("shutdown");
+    drop((outgoing, incoming, nested));
+    let error = read_all(&mut results).await.expect_err("the callee failed");
+    assert!(matches!(call_error(&error), CallError::CalleeFailed { .. }));
+}
+
 /// Parameters that are dropped end, as they do over NATS.
 pub async fn a_caller_that_ends_its_parameters_by_dropping_them_is_a_clean_end<B: Backend>(
     make: impl Make<B>,
@@ -131,6 +186,94 @@ pub async fn a_callee_whose_caller_is_gone_gets_a_broken_pipe<B: Backend>(make: 
     assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     assert!(matches!(call_error(&error), CallError::ReaderGone { .. }));
     assert!(error.to_string().contains(FUNCTION), "{error}");
+}
+
+/// The other way round: what a caller writes, when its callee has gone.
+pub async fn a_caller_whose_callee_is_gone_gets_a_broken_pipe<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(64)));
+    let ((mut params, _results), callee) = host.call("").await;
+    params.write_all(b"read by no one").await.expect("write");
+    drop(callee);
+    let error = params.write_all(b"lost").await.expect_err("write");
+    assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    assert!(matches!(call_error(&error), CallError::ReaderGone { .. }));
+    for name in [PREFIX, INSTANCE, FUNCTION] {
+        assert!(error.to_string().contains(name), "{error}");
+    }
+}
+
+/// On the roots, in both directions: a side that waits for room does not go on waiting for one that is gone.
+pub async fn a_side_that_waits_for_room_learns_that_the_other_is_gone<B: Backend>(
+    make: impl Make<B>,
+) {
+    let host = Host::new(make(limit(4)));
+    for caller_leaves in [true, false] {
+        let ((params, results), (outgoing, incoming)) = host.call("").await;
+        let (mut writer, leaving) = match caller_leaves {
+            true => (outgoing, (params, results, incoming)),
+            false => (params, (outgoing, results, incoming)),
+        };
+        let mut write = task::spawn(writer.write_all(b"more than four"));
+        assert_pending!(write.poll());
+        drop(leaving);
+        assert!(write.is_woken());
+        let error = assert_ready!(write.poll()).expect_err("no one reads");
+        assert!(matches!(call_error(&error), CallError::ReaderGone { .. }));
+    }
+}
+
+/// Whatever state the call is in, reading and writing nothing is ready, takes nothing and fails at nothing.
+pub async fn empty_io_on_a_call_returns_at_once<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(4)));
+    let ((mut params, mut results), (mut outgoing, mut incoming)) = host.call("first").await;
+    let nested = (
+        params.index(&[0]).expect("writer"),
+        results.index(&[0]).expect("reader"),
+    );
+    let (mut nested_params, mut nested_results) = nested;
+    params.write_all(b"full").await.expect("write");
+    for out in [&mut params, &mut outgoing, &mut nested_params] {
+        assert_eq!(
+            assert_ready!(task::spawn(out.write(b"")).poll()).expect("write"),
+            0
+        );
+    }
+    for incoming in [&mut results, &mut incoming, &mut nested_results] {
+        assert_eq!(
+            assert_ready!(task::spawn(incoming.read(&mut [])).poll()).expect("read"),
+            0
+        );
+    }
+    params.shutdown().await.expect("shutdown");
+    assert_eq!(
+        read_all(&mut incoming).await.expect("parameters"),
+        b"firstfull"
+    );
+    drop((outgoing, incoming));
+    // The callee has failed, and no one reads.
+    assert_eq!(
+        assert_ready!(task::spawn(results.read(&mut [])).poll()).expect("read"),
+        0
+    );
+    assert_eq!(
+        assert_ready!(task::spawn(nested_params.write(b"")).poll()).expect("write"),
+        0
+    );
+    assert!(results.read(&mut [0]).await.is_err());
+}
+
+/// Each stream of a call has the backend's limit for itself. What came with the invocation does not count.
+pub async fn each_stream_of_a_call_has_a_limit_of_its_own<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(10)));
+    let ((params, _results), (outgoing, incoming)) = host.call(pattern(100)).await;
+    let nested = params.index(&[0]).expect("writer");
+    let never_asked_for = outgoing.index(&[0]).expect("writer");
+    for mut out in [params, outgoing, nested, never_asked_for] {
+        let written = assert_ready!(task::spawn(out.write(&[0; 100])).poll()).expect("write");
+        assert_eq!(written, 10);
+        assert_pending!(task::spawn(out.write(b"x")).poll());
+    }
+    drop(incoming);
 }
 
 /// Sends back what it gets, until it has no caller any more.

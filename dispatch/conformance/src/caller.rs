@@ -6,8 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use inhost_dispatch::{next_piece, Backend, CallError, Caller};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_test::{assert_pending, assert_ready, task};
+use wrpc_transport::Index as _;
 
 use crate::support::{call_error, limit, pattern, read_all, Host};
 use crate::Make;
@@ -41,6 +42,25 @@ pub async fn a_cause_does_not_spoil_finished_results<B: Backend>(make: impl Make
     caller.failed("cleaning up failed");
     drop(outgoing);
     assert_eq!(read_all(&mut results).await.expect("results"), b"results");
+}
+
+/// A call that ran does not become one that did not, and one that finished stays finished.
+pub async fn what_a_callee_says_too_late_changes_nothing<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(64)));
+    let ((_params, mut results), (outgoing, incoming)) = host.call("").await;
+    let caller = Caller::of(&outgoing).expect("a local call has a caller");
+    caller.started();
+    caller.admitted();
+    drop((outgoing, incoming));
+    let error = read_all(&mut results).await.expect_err("the callee failed");
+    assert!(matches!(call_error(&error), CallError::CalleeFailed { .. }));
+
+    let ((_params, mut results), (mut outgoing, _incoming)) = host.call("").await;
+    let caller = Caller::of(&outgoing).expect("a local call has a caller");
+    outgoing.shutdown().await.expect("shutdown");
+    caller.admitted();
+    caller.started();
+    assert_eq!(read_all(&mut results).await.expect("results"), b"");
 }
 
 /// What is handed over in one piece comes after what was written, to a reader that reads as ever.
@@ -101,8 +121,11 @@ pub async fn an_answer_of_a_callee_that_fails_is_no_result<B: Backend>(make: imp
     let caller = Caller::of(&outgoing).expect("a local call has a caller");
     caller.answer("results".into()).expect("someone reads");
     drop((outgoing, incoming));
-    let error = read_all(&mut results).await.expect_err("it did not finish");
+    let mut bytes = Vec::new();
+    let error = results.read_to_end(&mut bytes).await;
+    let error = error.expect_err("it did not finish");
     assert!(matches!(call_error(&error), CallError::CalleeFailed { .. }));
+    assert_eq!(bytes, b"");
 }
 
 /// As a write to a stream that no one reads.
@@ -171,15 +194,19 @@ pub async fn a_call_whose_caller_wants_no_results_runs<B: Backend>(make: impl Ma
 
 /// A caller that waited for results and then left has gone, though its parameters were complete.
 pub async fn a_caller_that_gave_up_waiting_is_gone<B: Backend>(make: impl Make<B>) {
-    let host = Host::new(make(limit(64)));
-    let ((mut params, mut results), (outgoing, _incoming)) = host.call("").await;
-    let caller = Caller::of(&outgoing).expect("a local call has a caller");
-    params.shutdown().await.expect("shutdown");
-    let mut read = task::spawn(read_all(&mut results));
-    assert_pending!(read.poll());
-    drop(read);
-    drop((params, results));
-    assert_ready!(task::spawn(caller.gone()).poll());
+    for way in ["read", "piece", "path"] {
+        let host = Host::new(make(limit(64)));
+        let ((mut params, mut results), (outgoing, _incoming)) = host.call("").await;
+        let caller = Caller::of(&outgoing).expect("a local call has a caller");
+        params.shutdown().await.expect("shutdown");
+        match way {
+            "read" => assert!(task::spawn(read_all(&mut results)).poll().is_pending()),
+            "piece" => assert!(task::spawn(next_piece(&mut results)).poll().is_pending()),
+            _ => drop(results.index(&[0]).expect("reader")),
+        }
+        drop((params, results));
+        assert!(task::spawn(caller.gone()).poll().is_ready(), "{way}");
+    }
 }
 
 /// Two threads that drop the two last streams at once: one of them tells the callee.

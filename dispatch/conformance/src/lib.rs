@@ -1,8 +1,8 @@
 //! The conformance suite that every backend runs.
 //!
 //! [`suite!`] makes one test of each case. A case is a function that is generic over [`Backend`]; those in
-//! [`stream`] drive a byte stream by itself, those in [`call`], [`caller`], [`paths`] and [`queue`] whole calls through a
-//! [`Dispatcher`](inhost_dispatch::Dispatcher).
+//! [`stream`] drive a byte stream by itself, the others whole calls through a
+//! [`Dispatcher`](inhost_dispatch::Dispatcher). [`model`] does so at random.
 //!
 //! ```ignore
 //! inhost_conformance::suite!(|limit| MyBackend::new(limit));
@@ -14,11 +14,17 @@ use inhost_dispatch::Backend;
 
 pub mod call;
 pub mod caller;
+pub mod cancel;
+pub mod leave;
+pub mod model;
+pub mod modes;
 pub mod paths;
 pub mod queue;
 pub mod remote;
+pub mod replacing;
 pub mod stream;
 pub mod support;
+pub mod tasks;
 
 /// Makes a backend whose streams hold up to the given number of bytes.
 pub trait Make<B: Backend>: Fn(NonZeroUsize) -> B + Copy + Send + 'static {}
@@ -34,6 +40,8 @@ macro_rules! suite {
             dropping_the_writer_ends_the_stream_after_its_bytes
             shutdown_does_not_wait_for_the_reader
             writing_after_shutdown_is_a_broken_pipe
+            shutdown_twice_is_no_error
+            shutdown_without_a_reader_is_no_error
             dropping_the_reader_breaks_the_pipe
             a_waiting_writer_is_woken_when_the_reader_goes
             a_waiting_writer_is_woken_when_there_is_room
@@ -55,8 +63,15 @@ macro_rules! suite {
             a_callee_that_ends_without_results_is_an_error_that_names_it
             a_callee_that_fails_after_some_results_gives_them_first
             a_caller_that_waits_learns_at_once_that_the_callee_failed
+            a_callee_whose_task_ends_in_any_way_has_failed
+            a_callee_that_goes_after_shutdown_has_finished
+            a_callee_that_shuts_down_a_nested_result_only_has_failed
             a_caller_that_ends_its_parameters_by_dropping_them_is_a_clean_end
             a_callee_whose_caller_is_gone_gets_a_broken_pipe
+            a_caller_whose_callee_is_gone_gets_a_broken_pipe
+            a_side_that_waits_for_room_learns_that_the_other_is_gone
+            empty_io_on_a_call_returns_at_once
+            each_stream_of_a_call_has_a_limit_of_its_own
             payloads_larger_than_every_buffer_pass
             many_callers_with_payloads_larger_than_every_buffer_pass
             a_cancelled_read_loses_nothing
@@ -64,6 +79,7 @@ macro_rules! suite {
         $crate::cases! { $make, caller:
             a_callee_says_why_it_failed
             a_cause_does_not_spoil_finished_results
+            what_a_callee_says_too_late_changes_nothing
             an_answer_is_read_after_what_was_written
             one_piece_passes_as_it_is
             what_was_written_comes_in_pieces_too
@@ -82,10 +98,38 @@ macro_rules! suite {
             a_nested_handle_leads_to_deeper_paths
             what_was_written_waits_for_a_reader_that_asks_later
             a_dropped_nested_result_is_a_clean_end
+            a_dropped_nested_writer_ends_the_wait_of_its_reader
+            a_dropped_nested_reader_breaks_the_pipe_of_its_writer
+            a_writer_waits_at_the_limit_until_the_other_side_asks
+            a_failed_callee_ends_its_nested_results_cleanly
+            a_nested_handle_keeps_its_side_there
             a_path_that_the_other_side_never_asks_for_ends_with_it
             a_path_asked_for_after_the_other_side_is_gone_ends_at_once
             a_path_cannot_be_taken_twice
             an_empty_path_is_an_error
+        }
+        $crate::cases! { $make, tasks:
+            a_writer_that_never_waits_lets_others_run
+            a_reader_that_never_waits_lets_others_run
+            reading_what_came_with_the_call_lets_others_run
+            a_half_that_moves_to_another_task_is_woken_there
+            each_half_is_woken_by_the_other_side_of_its_stream_only
+            all_streams_of_a_call_live_in_tasks_of_their_own
+        }
+        $crate::cases! { $make, cancel:
+            io_that_is_given_up_each_time_loses_nothing
+            a_write_all_given_up_at_any_poll_has_written_a_part
+            a_read_exact_given_up_at_any_poll_has_taken_a_part
+            waiting_for_a_call_can_be_given_up
+            an_invocation_that_is_never_polled_calls_no_one
+            waiting_for_pieces_and_for_the_caller_can_be_given_up
+        }
+        $crate::cases! { $make, leave:
+            a_caller_dropped_at_any_await_leaves_no_callee_waiting
+            a_callee_dropped_at_any_await_leaves_no_caller_waiting
+        }
+        $crate::cases! { $make, model:
+            a_call_agrees_with_a_model
         }
         $crate::cases! { $make, queue:
             a_function_that_no_one_serves_goes_to_the_remote
@@ -99,6 +143,21 @@ macro_rules! suite {
             local_and_remote_invocations_take_turns
             two_scopes_do_not_reach_each_other
             a_remote_that_cannot_serve_leaves_nothing_registered
+        }
+        $crate::cases! { $make, modes:
+            require_fails_at_once_when_the_callee_is_not_here
+            require_waits_when_the_queue_is_full
+            a_caller_that_stops_waiting_for_room_takes_none
+            a_caller_that_waits_for_room_learns_that_the_callee_is_gone
+            a_target_has_a_mode_of_its_own
+            a_call_that_was_let_in_and_not_started_did_not_run
+            calls_in_flight_are_counted
+        }
+        $crate::cases! { $make, replacing:
+            a_new_version_ends_the_old_one_when_it_is_polled
+            calls_wait_for_the_next_version_when_the_new_one_goes
+            calls_do_not_wait_when_the_replacement_is_over
+            calls_to_what_is_not_there_do_not_wait
         }
     };
 }

@@ -119,6 +119,94 @@ pub async fn a_dropped_nested_result_is_a_clean_end<B: Backend>(make: impl Make<
     assert_eq!(read_all(&mut reader).await.expect("read"), b"all");
 }
 
+/// In both directions, and for a reader that waits.
+pub async fn a_dropped_nested_writer_ends_the_wait_of_its_reader<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(64)));
+    let ((params, results), (outgoing, incoming)) = host.call("").await;
+    let directions = [(&params, &incoming), (&outgoing, &results)];
+    for (writers, readers) in directions {
+        let mut writer = writers.index(&[0]).expect("writer");
+        let mut reader = readers.index(&[0]).expect("reader");
+        let mut read = task::spawn(read_all(&mut reader));
+        assert_pending!(read.poll());
+        writer.write_all(b"some").await.expect("write");
+        assert!(read.is_woken());
+        assert_pending!(read.poll());
+        drop(writer);
+        assert!(read.is_woken());
+        assert_eq!(assert_ready!(read.poll()).expect("a clean end"), b"some");
+    }
+}
+
+/// In both directions, and for a writer that waits. The rest of the call goes on.
+pub async fn a_dropped_nested_reader_breaks_the_pipe_of_its_writer<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(4)));
+    let ((params, results), (outgoing, incoming)) = host.call("").await;
+    let directions = [(&params, &incoming), (&outgoing, &results)];
+    for (writers, readers) in directions {
+        let mut writer = writers.index(&[0]).expect("writer");
+        let reader = readers.index(&[0]).expect("reader");
+        let mut write = task::spawn(writer.write_all(b"more than four"));
+        assert_pending!(write.poll());
+        drop(reader);
+        assert!(write.is_woken());
+        let error = assert_ready!(write.poll()).expect_err("no one reads");
+        assert!(matches!(call_error(&error), CallError::ReaderGone { .. }));
+        let writer = writers.index(&[1]).expect("writer");
+        pass(writer, readers.index(&[1]).expect("reader"), b"ok").await;
+    }
+}
+
+/// A path that the other side asks for later holds as much as its limit, and its writer waits until then.
+pub async fn a_writer_waits_at_the_limit_until_the_other_side_asks<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(4)));
+    let ((params, _results), (_outgoing, incoming)) = host.call("").await;
+    let mut writer = params.index(&[0]).expect("writer");
+    let mut write = task::spawn(async move {
+        writer.write_all(b"more than four").await.expect("write");
+    });
+    assert_pending!(write.poll());
+    let mut reader = incoming.index(&[0]).expect("reader");
+    let mut read = task::spawn(read_all(&mut reader));
+    assert_pending!(read.poll());
+    let received = tokio::join!(read, write).0;
+    assert_eq!(received.expect("a clean end"), b"more than four");
+}
+
+/// A callee that fails ends its nested results cleanly: only the root tells.
+pub async fn a_failed_callee_ends_its_nested_results_cleanly<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(64)));
+    let ((_params, mut results), (outgoing, incoming)) = host.call("").await;
+    let mut asked = results.index(&[0]).expect("reader");
+    let mut writer = outgoing.index(&[0]).expect("writer");
+    let never_asked = outgoing.index(&[1]).expect("writer");
+    let mut never_opened = results.index(&[2]).expect("reader");
+    writer.write_all(b"nested").await.expect("write");
+    drop((outgoing, incoming, writer, never_asked));
+    let error = read_all(&mut results).await.expect_err("the callee failed");
+    assert!(matches!(call_error(&error), CallError::CalleeFailed { .. }));
+    assert_eq!(read_all(&mut asked).await.expect("a clean end"), b"nested");
+    assert_eq!(read_all(&mut never_opened).await.expect("a clean end"), b"");
+}
+
+/// As long as a side holds any stream of a direction, it can ask for more; its paths do not end with its root.
+pub async fn a_nested_handle_keeps_its_side_there<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(64)));
+    let ((params, results), (_outgoing, incoming)) = host.call("").await;
+    let mut waiting = incoming.index(&[1]).expect("reader");
+    let nested = params.index(&[0]).expect("writer");
+    drop(params);
+    let mut read = task::spawn(read_all(&mut waiting));
+    assert_pending!(read.poll());
+    let deeper = nested.index(&[7]).expect("writer");
+    drop(nested);
+    assert_pending!(read.poll());
+    drop(deeper);
+    assert!(read.is_woken(), "that was the last");
+    assert_eq!(assert_ready!(read.poll()).expect("a clean end"), b"");
+    drop(results);
+}
+
 /// A reader and a writer of paths that the other side never opened are woken when that side goes.
 pub async fn a_path_that_the_other_side_never_asks_for_ends_with_it<B: Backend>(
     make: impl Make<B>,

@@ -11,7 +11,7 @@ use proptest::test_runner::{Config, TestRunner};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_test::{assert_pending, assert_ready, task};
 
-use crate::support::{limit, pattern};
+use crate::support::{limit, off_task, pattern};
 use crate::Make;
 
 /// `shutdown`: the reader gets the bytes written before, then end of stream, every time it asks.
@@ -48,6 +48,28 @@ pub async fn writing_after_shutdown_is_a_broken_pipe<B: Backend>(make: impl Make
     writer.shutdown().await.expect("shutdown");
     let error = writer.write(b"more").await.expect_err("write");
     assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+}
+
+/// `shutdown` again, and the drop after it, change nothing.
+pub async fn shutdown_twice_is_no_error<B: Backend>(make: impl Make<B>) {
+    let (mut writer, mut reader) = make(limit(64)).stream();
+    writer.write_all(b"bytes").await.expect("write");
+    writer.shutdown().await.expect("shutdown");
+    writer.shutdown().await.expect("shutdown again");
+    writer.flush().await.expect("flush");
+    drop(writer);
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes).await.expect("read");
+    assert_eq!(bytes, b"bytes");
+}
+
+/// A writer that has nothing to say any more does not learn that no one listens.
+pub async fn shutdown_without_a_reader_is_no_error<B: Backend>(make: impl Make<B>) {
+    let (mut writer, reader) = make(limit(4)).stream();
+    writer.write_all(b"full").await.expect("write");
+    drop(reader);
+    writer.flush().await.expect("flush");
+    writer.shutdown().await.expect("shutdown");
 }
 
 /// A writer whose reader is gone fails on its next write, whatever is left unread.
@@ -279,17 +301,13 @@ pub async fn agrees_with_a_model<B: Backend>(make: impl Make<B>) {
         failure_persistence: None,
         ..Config::with_cases(512)
     };
-    // Off the task: within one, tokio's budget makes a stream that is ready look as if it had to wait.
     let run = move || {
         TestRunner::new(config).run(&sequences, |(room, steps)| {
             run_model(&make(limit(room)), room, &steps);
             Ok(())
         })
     };
-    if let Err(failure) = tokio::task::spawn_blocking(run)
-        .await
-        .expect("the model runs")
-    {
+    if let Err(failure) = off_task(run).await {
         panic!("{failure}");
     }
 }

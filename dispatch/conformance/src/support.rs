@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
 use std::pin::{pin, Pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use inhost_dispatch::{
-    Backend, CallError, Dispatcher, Incoming, Local, Mode, Outgoing, QueueLimits,
+    Backend, CallError, Dispatcher, Incoming, Local, Mode, Modes, Outgoing, QueueLimits,
 };
 use inhost_registry::Scope;
 use tokio::io::AsyncReadExt as _;
@@ -43,6 +44,18 @@ pub async fn within_a_minute(name: &str, case: impl Future<Output = ()>) {
         .unwrap_or_else(|_| panic!("{name} hangs"));
 }
 
+/// Runs `case` outside of a task. Within one, tokio's budget makes a stream that is ready look as if it had to wait, now
+/// and then.
+///
+/// # Panics
+///
+/// When `case` does.
+pub async fn off_task<T: Send + 'static>(case: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(case)
+        .await
+        .unwrap_or_else(|error| resume_unwind(error.into_panic()))
+}
+
 /// A number of bytes.
 ///
 /// # Panics
@@ -73,9 +86,9 @@ impl<B: Backend> Host<B> {
     }
 
     /// A host with a mode and limits of its own.
-    pub fn with(backend: B, mode: Mode, limits: QueueLimits) -> Self {
+    pub fn with(backend: B, modes: impl Into<Modes>, limits: QueueLimits) -> Self {
         Self {
-            local: Arc::new(Local::new(Some(backend), mode, limits)),
+            local: Arc::new(Local::new(Some(backend), modes, limits)),
             remote: Remote::default(),
             scope: Scope::new(Arc::new(())),
         }

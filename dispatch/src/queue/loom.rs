@@ -1,0 +1,107 @@
+use std::future::poll_fn;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::task::Context;
+
+use ::loom::future::block_on;
+use ::loom::{model, thread};
+use futures::task::noop_waker_ref;
+
+use super::*;
+
+fn queue() -> Arc<Queue<u32>> {
+    Arc::new(Queue::new(NonZeroUsize::MAX, usize::MAX))
+}
+
+/// Waits for an item. loom finds a wake-up that is lost: then no thread can go on.
+fn pop(queue: &Queue<u32>) -> u32 {
+    block_on(poll_fn(|cx| queue.poll_pop(cx)))
+}
+
+/// Looks once, as a reader does that is dropped after it.
+fn look(queue: &Queue<u32>) -> Option<u32> {
+    match queue.poll_pop(&mut Context::from_waker(noop_waker_ref())) {
+        Poll::Ready(item) => Some(item),
+        Poll::Pending => None,
+    }
+}
+
+#[test]
+fn a_reader_gets_what_is_pushed_meanwhile_in_order() {
+    model(|| {
+        let queue = queue();
+        let pusher = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || {
+                assert_eq!(queue.push(1, 1), Ok(()));
+                assert_eq!(queue.push(2, 1), Ok(()));
+            }
+        });
+        assert_eq!((pop(&queue), pop(&queue)), (1, 2));
+        pusher.join().expect("the pusher");
+    });
+}
+
+#[test]
+fn a_reader_gets_what_two_push_at_once() {
+    model(|| {
+        let queue = queue();
+        let pushers = [1, 2].map(|item| {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || assert_eq!(queue.push(item, 1), Ok(())))
+        });
+        let (one, other) = (pop(&queue), pop(&queue));
+        assert_eq!(one + other, 3);
+        for pusher in pushers {
+            pusher.join().expect("a pusher");
+        }
+    });
+}
+
+#[test]
+fn a_reader_that_takes_over_from_one_that_was_dropped_is_woken() {
+    model(|| {
+        let queue = queue();
+        let pusher = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || assert_eq!(queue.push(1, 1), Ok(()))
+        });
+        let item = look(&queue).unwrap_or_else(|| pop(&queue));
+        assert_eq!(item, 1);
+        pusher.join().expect("the pusher");
+    });
+}
+
+#[test]
+fn an_item_is_popped_refused_or_handed_back_and_nothing_else() {
+    model(|| {
+        let queue = queue();
+        let pusher = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || {
+                let refused = [1, 2].map(|item| queue.push(item, 1).is_err());
+                assert!(refused[1] || !refused[0], "once closed, it stays closed");
+                refused.iter().filter(|refused| **refused).count()
+            }
+        });
+        let popped = look(&queue).into_iter().count();
+        let left = queue.close().count();
+        let refused = pusher.join().expect("the pusher");
+        assert_eq!(popped + left + refused, 2);
+        assert_eq!(queue.len(), 0);
+    });
+}
+
+#[test]
+fn a_limit_holds_when_two_push_at_once() {
+    model(|| {
+        let queue = Arc::new(Queue::new(NonZeroUsize::MIN, usize::MAX));
+        let other = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.push(1, 1).is_ok()
+        });
+        let one = queue.push(2, 1).is_ok();
+        let other = other.join().expect("the other pusher");
+        assert!(one != other, "one of the two has room");
+    });
+}
