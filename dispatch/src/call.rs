@@ -18,6 +18,7 @@ use crate::backend::Backend;
 use crate::error::{CallError, Target};
 use crate::paths::{Paths, Side, Taken};
 use crate::sync::{AtomicBool, AtomicU8, AtomicUsize, Mutex, Notify, Ordering};
+use crate::types;
 
 #[cfg(all(test, inhost_loom))]
 mod loom;
@@ -43,6 +44,8 @@ pub(crate) struct Call<B: Backend> {
     caller_left: Notify,
     /// What the results end with, handed over in one piece. Taken by the caller.
     answer: Mutex<Bytes>,
+    /// The types that the caller takes the function to have, if it said so.
+    caller_types: Option<Arc<str>>,
     /// Why the callee does not finish its results, if it said so.
     cause: OnceLock<Arc<dyn Error + Send + Sync>>,
     params: Direction<B>,
@@ -77,10 +80,16 @@ impl<B: Backend> Call<B> {
             callers_handles: AtomicUsize::new(0),
             caller_left: Notify::new(),
             answer: Mutex::new(Bytes::new()),
+            caller_types: types::of_caller(),
             cause: OnceLock::new(),
             params: Direction::new(),
             results: Direction::new(),
         })
+    }
+
+    /// The types that the caller takes the function to have, if it said so.
+    pub(crate) fn caller_types(&self) -> Option<&Arc<str>> {
+        self.caller_types.as_ref()
     }
 
     /// The callee's side took the call out of its queue.

@@ -34,6 +34,11 @@ impl Caller {
         KNOWN.get::<W>()?(results)
     }
 
+    /// The types that the caller takes the function to have, if it said so; see [`with_types`](crate::with_types).
+    pub fn types(&self) -> Option<Arc<str>> {
+        self.0.types()
+    }
+
     /// Says that the callee has checked the call and will run it when its turn comes.
     ///
     /// When the streams of the call are dropped after this and before [`Caller::started`], the function has not run, and
@@ -89,6 +94,7 @@ impl fmt::Debug for Caller {
 
 /// [`Call`], without the backend in its type.
 trait OtherSide: Send + Sync {
+    fn types(&self) -> Option<Arc<str>>;
     fn admitted(&self);
     fn started(&self);
     fn gone(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
@@ -97,6 +103,10 @@ trait OtherSide: Send + Sync {
 }
 
 impl<B: Backend> OtherSide for Call<B> {
+    fn types(&self) -> Option<Arc<str>> {
+        self.caller_types().cloned()
+    }
+
     fn admitted(&self) {
         Self::admitted(self);
     }

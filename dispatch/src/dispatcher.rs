@@ -212,8 +212,9 @@ where
                 Incoming::local(invocation.incoming),
             ))
         });
-        // Polls the two in turn, so that neither can starve the other.
-        let both = stream::select(local, remote);
+        // Polls the two in turn, so that neither can starve the other. The remote one is dropped first: a call that finds
+        // no endpoint here must not go to the remote subscription of this very stream.
+        let both = stream::select(remote, local);
         Ok(UntilSuperseded::new(both, endpoint))
     }
 }

@@ -54,6 +54,7 @@ mod replacing;
 mod route;
 mod served;
 mod sync;
+mod types;
 
 pub use backend::Backend;
 pub use caller::Caller;
@@ -68,3 +69,4 @@ pub use outgoing::Outgoing;
 pub use pieces::next_piece;
 pub use replacing::Replacement;
 pub use route::{Mode, Route, UnknownMode};
+pub use types::with_types;

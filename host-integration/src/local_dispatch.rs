@@ -1,10 +1,12 @@
 //! Sets up in-host invocation and says so in the log.
 
 use anyhow::Context as _;
-use tracing::info;
+use tracing::{info, warn};
+use wasmcloud_host::WasmbusHostConfig;
 use wrpc_transport_nats::local::{self, BackendKind, Mode};
 
 use crate::args::LocalArgs;
+use crate::updates::{Control, Updates};
 
 /// Configures the transport; to be called once, before the host makes its first client.
 ///
@@ -36,6 +38,25 @@ pub(crate) fn install(args: &LocalArgs) -> anyhow::Result<()> {
         ),
     }
     Ok(())
+}
+
+/// Makes updates of components take effect, for as long as the answer lives; see [`updates`](crate::updates).
+///
+/// A host that cannot have this is started all the same: it then does what a stock host does.
+pub(crate) async fn watch_updates(
+    args: &LocalArgs,
+    config: &mut WasmbusHostConfig,
+) -> Option<Updates> {
+    let local = local::installed();
+    if args.mode == Mode::Off || local.config().backend.is_none() {
+        return None;
+    }
+    let watch = Updates::watch(Control::of(config), local).await;
+    watch
+        .inspect_err(|error| {
+            warn!("the update of a component to a new version will not take effect, as on a stock host: {error:#}");
+        })
+        .ok()
 }
 
 /// What `--local-status` shows: the transport's status as JSON.

@@ -11,6 +11,7 @@ mod observability;
 mod status;
 mod stop;
 mod subject;
+mod updates;
 
 use anyhow::Context as _;
 use clap::Parser as _;
@@ -30,7 +31,7 @@ async fn main() -> anyhow::Result<()> {
     // What is logged last reaches its file or terminal when this is dropped.
     let _flush = observability::start(&args)?;
 
-    let config = host_config::from_args(&args, std::env::vars_os()).await?;
+    let mut config = host_config::from_args(&args, std::env::vars_os()).await?;
     // Before the host makes its first client.
     local_dispatch::install(&args.local)?;
     let _listing = match args.local.status {
@@ -39,6 +40,7 @@ async fn main() -> anyhow::Result<()> {
     };
 
     let servers = host_config::nats_servers(&config);
+    let _updates = local_dispatch::watch_updates(&args.local, &mut config).await;
     // Boxed because this future is large. Until it is done, a signal ends the process at once.
     let (host, shutdown) = Box::pin(WasmbusHost::new(config))
         .await

@@ -20,13 +20,20 @@ struct Flag {
     bad: &'static [&'static str],
 }
 
-const FLAGS: [Flag; 6] = [
+const FLAGS: [Flag; 7] = [
     Flag {
         name: "--local-dispatch",
         variable: "WASMCLOUD_LOCAL_DISPATCH",
         default: Some("prefer"),
-        good: Some("off"),
+        good: Some("require"),
         bad: &["on", "", "prefer "],
+    },
+    Flag {
+        name: "--local-dispatch-target",
+        variable: "WASMCLOUD_LOCAL_DISPATCH_TARGETS",
+        default: None,
+        good: Some("payments=require"),
+        bad: &["", "payments", "=off", "payments=on", "a.b=off", "a=off,b"],
     },
     Flag {
         name: "--local-backend",
@@ -90,6 +97,22 @@ fn help_shows_environment_variable_and_default() {
 }
 
 #[test]
+fn the_list_of_this_test_is_complete() {
+    let (_, help, _) = run(wasmcloud().arg("--help"));
+    let shown = help
+        .split_whitespace()
+        .filter(|word| word.starts_with("--local-"));
+    let mut shown: Vec<_> = shown
+        .filter(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
+        .collect();
+    shown.sort_unstable();
+    shown.dedup();
+    let mut listed = FLAGS.map(|flag| flag.name);
+    listed.sort_unstable();
+    assert_eq!(shown, listed);
+}
+
+#[test]
 fn good_values_are_accepted_from_flag_and_environment() {
     let backend = compiled_in().map(|backend| backend.to_string());
     for Flag {
@@ -110,7 +133,7 @@ fn good_values_are_accepted_from_flag_and_environment() {
 }
 
 #[test]
-fn bad_values_exit_with_2_and_name_the_flag() {
+fn bad_values_exit_with_2_and_name_the_flag_and_the_value() {
     for Flag {
         name,
         variable,
@@ -125,7 +148,9 @@ fn bad_values_exit_with_2_and_name_the_flag() {
             ] {
                 let (code, _, stderr) = run(command);
                 assert_eq!(code, 2, "{name}={bad}: {stderr}");
+                // An empty value is said in words of clap's.
                 assert!(stderr.contains(name), "{name}={bad}: {stderr}");
+                assert!(stderr.contains(bad), "{name}={bad}: {stderr}");
             }
         }
     }

@@ -15,7 +15,7 @@ use wit_component::ComponentEncoder;
 use digest::{RECORD, TARGET};
 
 /// The members of the guests' workspace. Each is a package `inhost-…` in the folder of its name.
-const GUESTS: [&str; 4] = ["callee", "caller", "http", "middle"];
+const GUESTS: [&str; 5] = ["callee", "callee-v2", "caller", "http", "middle"];
 
 /// Builds all guests, puts each component beside its sources and notes what they were built from.
 ///
@@ -79,7 +79,7 @@ fn module(guests: &Path, guest: &str) -> PathBuf {
         .join(TARGET)
         .join(toolchain::WASM)
         .join("release")
-        .join(format!("inhost_{guest}.wasm"))
+        .join(format!("inhost_{}.wasm", guest.replace('-', "_")))
 }
 
 /// Where the component of a guest is, relative to the guests' workspace.

@@ -69,6 +69,8 @@ fn executable(messages: &str, name: &str) -> Option<PathBuf> {
     let messages = messages.filter_map(|line| serde_json::from_str::<Value>(line).ok());
     messages
         .filter(|message| message["target"]["name"] == name)
+        // When tests are built, the executable with the program's own unit tests has its name too.
+        .filter(|message| message["profile"]["test"] != true)
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
 
@@ -88,5 +90,16 @@ mod tests {
         let found = executable(messages, "wasmcloud");
         assert_eq!(found, Some(PathBuf::from("/t/wasmcloud")));
         assert_eq!(executable("", "wasmcloud"), None);
+    }
+
+    #[test]
+    fn unit_tests_are_not_taken_for_the_program() {
+        let messages = concat!(
+            r#"{"target":{"name":"wasmcloud"},"profile":{"test":true},"executable":"/t/wasmcloud-1"}"#,
+            "\n",
+            r#"{"target":{"name":"wasmcloud"},"profile":{"test":false},"executable":"/t/wasmcloud"}"#,
+        );
+        let found = executable(messages, "wasmcloud");
+        assert_eq!(found, Some(PathBuf::from("/t/wasmcloud")));
     }
 }

@@ -1,5 +1,5 @@
-//! The workspace's tasks: `cargo xtask demo`, `up`, `test`, `bench`, `lint`, `tidy`, `guests`,
-//! `vectors`, `fuzz`.
+//! The workspace's tasks: `cargo xtask demo`, `up`, `test`, `bench`, `soak`, `lint`, `tidy`,
+//! `guests`, `vectors`, `fuzz`.
 //!
 //! Each task is a module. [`command`] runs other programs, [`host`] builds the host, [`stage`] starts it,
 //! [`measure`] measures it, [`report`] shows the figures.
@@ -19,6 +19,7 @@ mod host;
 mod lint;
 mod measure;
 mod report;
+mod soak;
 mod stage;
 mod stock;
 mod test;
@@ -48,6 +49,8 @@ enum Task {
     Test,
     /// Run the benchmarks of the parts, then those of the host
     Bench(bench::Arguments),
+    /// Make many calls of many kinds on one host and check that none is lost and nothing is left
+    Soak(soak::Arguments),
     /// Check format, lints, documentation, dependencies and the rules of `tidy`
     Lint,
     /// Build the demo components again; they are part of the repository
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Task::Up(arguments) => up::run(&arguments),
         Task::Test => test::run(),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Soak(arguments) => soak::run(&arguments),
         Task::Lint => lint::run(),
         Task::Guests(GuestsArguments { check: true }) => guests::check(),
         Task::Guests(GuestsArguments { check: false }) => guests::build(),

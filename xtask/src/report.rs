@@ -1,7 +1,7 @@
 //! Showing what was measured: tables for people, JSON for programs.
 
 mod layout;
-mod units;
+pub(crate) mod units;
 
 use std::path::Path;
 
@@ -145,7 +145,12 @@ fn json(rows: &[Row]) -> Value {
 
 /// Writes the rows as JSON to `path`.
 pub(crate) fn write_json(path: &Path, rows: &[Row]) -> anyhow::Result<()> {
-    let text = format!("{:#}\n", json(rows));
+    write_json_value(path, &json(rows))
+}
+
+/// Writes `value` as JSON to `path`.
+pub(crate) fn write_json_value(path: &Path, value: &Value) -> anyhow::Result<()> {
+    let text = format!("{value:#}\n");
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 

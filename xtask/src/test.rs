@@ -1,15 +1,16 @@
 //! `cargo xtask test`: everything is built and tested, the host end to end.
 
+use std::path::Path;
 use std::process::Command;
 
-use inhost_testbed::{Search, STOCK_HOST};
+use inhost_testbed::{target_dir, Backend, Search, STOCK_HOST};
 
-use crate::command::{cargo, Steps};
-use crate::stock;
+use crate::command::{cargo, run as run_command, Steps};
+use crate::{host, stock};
 
 const HINT: &str = "The messages above say why.";
 
-/// The drop-in. With its version: the crate that it uses for the remote path has the same name.
+/// The drop-in. With its version: the crate that its tests compare it with has the same name.
 const DROP_IN: &str = "wrpc-transport-nats@0.27.9";
 
 /// The sets of backends that a host can be built with, as arguments for Cargo.
@@ -42,6 +43,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     for command in commands() {
         steps.command(with_nats(command), HINT);
     }
+    steps.command(interleavings(), HINT);
     // What the tests of the two below compare with: the host and the codec of published crates.
     let mut stock_host = None;
     steps.step("build the stock host", || {
@@ -49,12 +51,32 @@ pub(crate) fn run() -> anyhow::Result<()> {
         Ok(())
     });
     steps.command(vectors(), HINT);
-    let mut end_to_end = with_nats(end_to_end());
+    let mut end_to_end = with_nats(end_to_end_tests());
     if let Some(stock_host) = stock_host {
         end_to_end.env(STOCK_HOST, stock_host);
     }
     steps.command(end_to_end, HINT);
+    for backend in [Backend::Duplex, Backend::Mpsc] {
+        steps.step(&format!("soak over {backend}"), || {
+            // The host that the tests above have just been built with: Cargo only says where it is.
+            let mut build = end_to_end_tests();
+            build.arg("--no-run");
+            let host = host::build(build, "wasmcloud")?;
+            run_command(&mut with_nats(soak(&host, backend)), HINT)
+        });
+    }
     steps.finish()
+}
+
+/// Hand-written synchronisation, in all orders in which threads can get to it. The flag swaps the primitives under it for
+/// those of loom, so this has a target folder of its own.
+fn interleavings() -> Command {
+    let mut command = cargo(&["test", "--package", "inhost-dispatch", "--lib"]);
+    command.arg("--target-dir").arg(target_dir().join("loom"));
+    command.arg("loom");
+    command.env("RUSTFLAGS", "--cfg inhost_loom");
+    command.env("LOOM_MAX_PREEMPTIONS", "3");
+    command
 }
 
 /// Compares the committed wire vectors with what the published crates make.
@@ -63,8 +85,15 @@ fn vectors() -> Command {
 }
 
 /// End to end: this builds the host with all backends, and the tests start it.
-fn end_to_end() -> Command {
+fn end_to_end_tests() -> Command {
     cargo(&["test", "--package", "wasmcloud", "--all-features"])
+}
+
+/// Many calls on this host.
+fn soak(host: &Path, backend: Backend) -> Command {
+    let mut command = cargo(&["xtask", "soak", "--backend", &backend.to_string(), "--host"]);
+    command.arg(host);
+    command
 }
 
 /// All commands that need no stock host, the quick ones first.
@@ -100,7 +129,7 @@ mod tests {
     #[test]
     fn each_set_of_backends_is_tested_and_each_build_is_checked() {
         let mut commands = commands();
-        commands.extend([vectors(), end_to_end()]);
+        commands.extend([vectors(), end_to_end_tests()]);
         let commands: Vec<_> = commands.iter().map(text).collect();
         for expected in [
             "cargo test --package wrpc-transport-nats@0.27.9 --no-default-features",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
-use inhost_dispatch::{next_piece, Backend, CallError, Caller};
+use inhost_dispatch::{next_piece, with_types, Backend, CallError, Caller};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_test::{assert_pending, assert_ready, task};
 use wrpc_transport::Index as _;
@@ -237,4 +237,19 @@ pub async fn only_local_calls_have_callers<B: Backend>(make: impl Make<B>) {
     let ((params, _results), (_outgoing, _incoming)) = host.call("").await;
     assert!(Caller::of(&params).is_none(), "that is the caller itself");
     assert!(Caller::of(&tokio::io::sink()).is_none());
+}
+
+/// The types that the caller has go along with a call that it makes with them, and with no other.
+pub async fn a_callee_learns_the_types_that_its_caller_has<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(64)));
+    let mut served = host.serve().await;
+    let typed = with_types("func() -> (u32)".into(), host.invoke("typed", ""));
+    let _typed = typed.await.expect("invoke");
+    let _untyped = host.invoke("untyped", "").await.expect("invoke");
+    for (context, types) in [("typed", Some("func() -> (u32)")), ("untyped", None)] {
+        let (taken, outgoing, _incoming) = served.next().await.expect("an invocation");
+        assert_eq!(taken, context);
+        let caller = Caller::of(&outgoing).expect("a local call has a caller");
+        assert_eq!(caller.types().as_deref(), types);
+    }
 }

@@ -91,6 +91,7 @@ macro_rules! suite {
             a_caller_that_gave_up_waiting_is_gone
             streams_dropped_at_once_are_not_missed
             only_local_calls_have_callers
+            a_callee_learns_the_types_that_its_caller_has
         }
         $crate::cases! { $make, paths:
             a_path_works_whoever_asks_first

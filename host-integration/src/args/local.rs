@@ -11,8 +11,8 @@ use super::values::{at_least_one, socket_address, whole_bytes};
 #[derive(Args)]
 #[command(next_help_heading = "In-host invocation")]
 pub(crate) struct LocalArgs {
-    /// How to call a component that runs on this host: `prefer` (in memory, over NATS where that is not possible) or
-    /// `off` (always over NATS)
+    /// How to call a component: `prefer` (in memory when it runs on this host, else over NATS), `require` (in memory; an
+    /// error when it does not run on this host) or `off` (always over NATS)
     #[arg(
         long = "local-dispatch",
         value_name = "MODE",
@@ -20,6 +20,18 @@ pub(crate) struct LocalArgs {
         default_value_t = Mode::Prefer
     )]
     pub(crate) mode: Mode,
+
+    /// How to call one component, given by its ID, whatever `--local-dispatch` says; may be given more than once
+    ///
+    /// In the environment variable, several are separated by commas: `ID=MODE,ID=MODE`.
+    #[arg(
+        long = "local-dispatch-target",
+        value_name = "ID=MODE",
+        env = "WASMCLOUD_LOCAL_DISPATCH_TARGETS",
+        value_delimiter = ',',
+        value_parser = target_mode
+    )]
+    pub(crate) targets: Vec<(String, Mode)>,
 
     /// What carries the bytes of a call in memory: `duplex` or `mpsc`
     ///
@@ -83,12 +95,29 @@ impl LocalArgs {
     pub(crate) fn config(&self) -> Config {
         Config {
             mode: self.mode,
+            targets: self.targets.iter().cloned().collect(),
             backend: self.backend,
             buffer_bytes: self.buffer_bytes,
             queue_invocations: self.queue_invocations,
             queue_bytes: self.queue_bytes,
         }
     }
+}
+
+/// Parses the ID of a component and the mode of calls to it.
+fn target_mode(text: &str) -> Result<(String, Mode), String> {
+    let (id, mode) = text
+        .split_once('=')
+        .ok_or("it has the form ID=MODE, as in `payments=require`")?;
+    // What cannot be a part of a NATS subject.
+    let invalid = |c: char| c.is_whitespace() || matches!(c, '.' | '*' | '>');
+    if id.is_empty() || id.contains(invalid) {
+        return Err(format!(
+            "`{id}` is no component ID: it is empty, or has a space, `.`, `*` or `>` in it"
+        ));
+    }
+    let mode = mode.parse().map_err(|error| format!("{error}"))?;
+    Ok((id.into(), mode))
 }
 
 /// Parses the name of a backend and refuses one that this binary was built without.

@@ -1,5 +1,6 @@
 //! A nats-server, hosts on it, and components on them.
 
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ use crate::wrpc::Peer;
 /// How many instances of a component may run at once when nothing else is said: more than any test or
 /// measurement has simultaneous calls.
 pub const DEFAULT_COUNT: u32 = 100;
+
+/// The id under which [`Deployment::deploy_http`] starts the HTTP guest.
+pub const HTTP: &str = "http";
 
 /// How long the server may take to know of a component's functions after the host has started it.
 const SERVED_DEADLINE: Duration = Duration::from_secs(10);
@@ -36,6 +40,9 @@ pub struct Deployment {
 }
 
 impl Deployment {
+    /// The arguments with which a host has a built-in HTTP server.
+    pub const HTTP_SERVER: [&str; 2] = ["--feature", "builtin-http-server"];
+
     /// Starts a nats-server and a host.
     ///
     /// # Errors
@@ -209,6 +216,43 @@ impl Deployment {
         self.deploy(Guest::Callee, CALLEE, DEFAULT_COUNT).await?;
         self.deploy(Guest::Caller, CALLER, DEFAULT_COUNT).await?;
         self.link(CALLER, CALLEE, "echo").await
+    }
+
+    /// Starts the HTTP guest as [`HTTP`] on a host that was started with [`Deployment::HTTP_SERVER`], behind the host's
+    /// built-in HTTP server, and returns the server's address. It is to be linked to an `echo`.
+    ///
+    /// A request reaches the component without a message over NATS.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be started, or when the server does not listen.
+    pub async fn deploy_http(&self, host: &Host) -> anyhow::Result<SocketAddr> {
+        // The server takes its address from a configuration, so it has to be known before.
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let config = format!("http-{}", address.port());
+        let server = format!("http-server-{}", address.port());
+        self.control
+            .scale(host.id(), &Guest::Http.reference()?, HTTP, DEFAULT_COUNT)
+            .await?;
+        let entries = [("address", address.to_string())];
+        let entries = entries.each_ref().map(|(name, value)| (*name, &**value));
+        self.control.config_put(&config, &entries).await?;
+        self.control
+            .provider_start(host.id(), "wasmcloud+builtin://http-server", &server, &[])
+            .await?;
+        let link = Link::new(&server, HTTP, "wasi:http", "incoming-handler");
+        self.control
+            .link_put(&link.with_source_config(&[&config]))
+            .await?;
+        let listens = async {
+            while tokio::net::TcpStream::connect(address).await.is_err() {
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        tokio::time::timeout(SERVED_DEADLINE, listens)
+            .await
+            .with_context(|| format!("the HTTP server does not listen on {address}"))?;
+        Ok(address)
     }
 
     /// Links `source` to `target` for `interface` of the package `inhost:demo`, such as `echo` or `tally`.

@@ -43,6 +43,30 @@ impl Workload {
     }
 }
 
+/// What [`Driver::soak`] did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SoakReport {
+    /// Calls of `ping`.
+    pub pings: u32,
+    /// Calls of `echo-bytes`.
+    pub echoes: u32,
+    /// Calls of `echo-strings`.
+    pub strings: u32,
+    /// Calls of `echo-record`.
+    pub records: u32,
+    /// The bytes that were sent by `echo-bytes` and `echo-strings`.
+    pub bytes: u64,
+    /// How long the longest call took, as the caller measured it.
+    pub longest: Duration,
+    /// How many answers were not what they should have been.
+    pub wrong: u32,
+    /// The first of them, in words.
+    pub first_wrong: Option<String>,
+}
+
+/// A [`SoakReport`] as it is encoded.
+type EncodedSoakReport = (u32, u32, u32, u32, u64, u64, u32, Option<String>);
+
 /// The caller component, called from outside: `inhost:demo/driver`. Each method makes the caller call the
 /// callee.
 ///
@@ -160,6 +184,37 @@ impl Driver {
         Ok(count)
     }
 
+    /// Makes the caller do `calls` calls one after the other. Which they are and what they send, from nothing to
+    /// 1 MiB, follows from `seed`. Returns what was done, wrong answers included.
+    ///
+    /// # Errors
+    ///
+    /// When a call fails.
+    pub async fn soak(&self, seed: u64, calls: u32) -> anyhow::Result<SoakReport> {
+        let (report,): (EncodedSoakReport,) = self.0.call(DRIVER, "soak", (seed, calls)).await?;
+        let (pings, echoes, strings, records, bytes, longest, wrong, first_wrong) = report;
+        Ok(SoakReport {
+            pings,
+            echoes,
+            strings,
+            records,
+            bytes,
+            longest: Duration::from_nanos(longest),
+            wrong,
+            first_wrong,
+        })
+    }
+
+    /// The version of the callee: 1, or 2 for [`Guest::CalleeV2`](crate::Guest::CalleeV2).
+    ///
+    /// # Errors
+    ///
+    /// When a call fails.
+    pub async fn call_version(&self) -> anyhow::Result<u32> {
+        let (version,): (u32,) = self.0.call(DRIVER, "call-version", ()).await?;
+        Ok(version)
+    }
+
     /// Makes the caller call `note`, a function without results, with which the callee counts `id` at the
     /// [`Tally`](crate::Tally). Returns when that lets the caller go on, which may be before the callee has run.
     ///
@@ -220,5 +275,30 @@ mod tests {
         assert_eq!(durations, [1 << 20; 3]);
         let error = driver.run(Workload::Ping, 0, 3).await.unwrap_err();
         assert!(error.to_string().contains("workload 0"));
+    }
+
+    #[tokio::test]
+    async fn soak_reads_what_the_caller_did() {
+        let server = NatsServer::start().await.unwrap();
+        let nats = server.client().await.unwrap();
+        let peer = Peer::new(&nats, "lattice", CALLER).await.unwrap();
+        let _served = peer
+            .serve(DRIVER, "soak", |(seed, calls): (u64, u32)| async move {
+                let wrong = Some(format!("seed {seed}"));
+                ((calls, 2_u32, 3_u32, 4_u32, 5_u64, 6_u64, 7_u32, wrong),)
+            })
+            .await
+            .unwrap();
+        let expected = SoakReport {
+            pings: 1,
+            echoes: 2,
+            strings: 3,
+            records: 4,
+            bytes: 5,
+            longest: Duration::from_nanos(6),
+            wrong: 7,
+            first_wrong: Some("seed 99".to_owned()),
+        };
+        assert_eq!(Driver::new(peer).soak(99, 1).await.unwrap(), expected);
     }
 }

@@ -11,6 +11,8 @@ use crate::workspace::workspace_root;
 pub enum Guest {
     /// Exports `inhost:demo/echo`; its `count` calls `inhost:demo/tally`.
     Callee,
+    /// The callee again, as an update of it: its `version` answers 2 instead of 1.
+    CalleeV2,
     /// Exports `inhost:demo/driver`, which calls `inhost:demo/echo`.
     Caller,
     /// Exports `inhost:demo/echo` and passes each call on to another one.
@@ -21,13 +23,20 @@ pub enum Guest {
 
 impl Guest {
     /// All guests.
-    pub const ALL: [Self; 4] = [Self::Callee, Self::Caller, Self::Middle, Self::Http];
+    pub const ALL: [Self; 5] = [
+        Self::Callee,
+        Self::CalleeV2,
+        Self::Caller,
+        Self::Middle,
+        Self::Http,
+    ];
 
     /// The guest's name, which is that of its folder and its file.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Callee => "callee",
+            Self::CalleeV2 => "callee-v2",
             Self::Caller => "caller",
             Self::Middle => "middle",
             Self::Http => "http",

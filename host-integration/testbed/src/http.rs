@@ -19,9 +19,22 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// When the server cannot be reached, does not answer within 10 seconds, or answers with another status than
 /// 200.
 pub async fn get_text(address: SocketAddr, path: &str) -> anyhow::Result<String> {
-    tokio::time::timeout(DEADLINE, get(address, path))
+    get_text_within(DEADLINE, address, path).await
+}
+
+/// As [`get_text`], with another limit for the duration.
+///
+/// # Errors
+///
+/// As for [`get_text`].
+pub async fn get_text_within(
+    deadline: Duration,
+    address: SocketAddr,
+    path: &str,
+) -> anyhow::Result<String> {
+    tokio::time::timeout(deadline, get(address, path))
         .await
-        .map_err(|_| anyhow::anyhow!("no answer within {DEADLINE:?}"))
+        .map_err(|_| anyhow::anyhow!("no answer within {deadline:?}"))
         .and_then(|answer| answer)
         .with_context(|| format!("GET http://{address}{path} failed"))
 }

@@ -22,6 +22,8 @@
 //! Everything that is started is stopped when its value is dropped, and also when the process that started it
 //! is killed.
 
+#[cfg(feature = "collector")]
+mod collector;
 mod control;
 mod deployment;
 mod driver;
@@ -30,6 +32,7 @@ mod host;
 mod http;
 mod log;
 mod nats;
+mod policy;
 mod process;
 mod stock;
 mod tally;
@@ -37,15 +40,18 @@ mod thread;
 mod workspace;
 mod wrpc;
 
+#[cfg(feature = "collector")]
+pub use collector::{Attributes, Collector, Received, Series, Span};
 pub use control::{Component, Control, Inventory, Link, Provider};
-pub use deployment::{Deployment, DEFAULT_COUNT};
-pub use driver::{Driver, Workload, CALLEE, CALLER, DRIVER, ECHO};
+pub use deployment::{Deployment, DEFAULT_COUNT, HTTP};
+pub use driver::{Driver, SoakReport, Workload, CALLEE, CALLER, DRIVER, ECHO};
 pub use guests::Guest;
 pub use host::{Backend, Host, HostBuilder, LocalDispatch, UnknownName};
-pub use http::{get_json, get_text};
+pub use http::{get_json, get_text, get_text_within};
 pub use log::Log;
 pub use nats::{Found, NatsServer, Origin, Search};
+pub use policy::{Decision, PolicyService};
 pub use stock::{stock_host, STOCK_HOST};
-pub use tally::{Tally, TALLY};
+pub use tally::{HeldTally, Tally, TALLY};
 pub use workspace::{target_dir, workspace_root};
 pub use wrpc::{Peer, Served};

@@ -11,6 +11,10 @@ use tokio::sync::watch;
 
 use crate::wrpc::{Peer, Served};
 
+mod held;
+
+pub use held::HeldTally;
+
 /// The interface that [`Tally`] serves.
 pub const TALLY: &str = "inhost:demo/tally@0.1.0";
 

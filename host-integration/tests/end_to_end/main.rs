@@ -5,14 +5,29 @@
 #![cfg(all(feature = "duplex", feature = "mpsc"))]
 #![allow(missing_docs)]
 
+mod bad_input;
+mod callers_that_leave;
 mod cancellation;
+mod errors;
+mod events;
 mod failures;
+mod headers;
 mod http;
+mod instances;
 mod lifecycle;
+mod lifecycle_under_load;
 mod links;
+mod load;
+mod mismatch;
 mod mixed_lattice;
+mod modes;
+mod nats_faults;
 mod one_way;
 mod payloads;
+mod policy;
 mod routes;
+mod several_hosts;
+mod telemetry;
 mod two_hosts;
+mod update;
 mod values;

@@ -6,8 +6,11 @@ use tracing::debug;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex, ResourceType, Type};
 
+use crate::general::{each_resource, paths, Path};
+use crate::imports::Imports;
 use crate::plain::Signature;
-use crate::resources::collect_component_resources;
+use crate::resources::collect;
+use crate::types::types;
 
 /// A function that a component exports; see [`Instance::export`](crate::Instance::export). A clone is the same one.
 #[derive(Clone, Debug)]
@@ -16,6 +19,7 @@ pub struct Export(Arc<Resolved>);
 #[derive(Debug)]
 struct Resolved {
     name: Arc<str>,
+    types: Arc<str>,
     index: ComponentExportIndex,
     codec: Codec,
     /// Whether a resource of the component itself is in the signature.
@@ -31,8 +35,17 @@ pub(crate) enum Codec {
     General {
         params: Box<[Type]>,
         results: Box<[Type]>,
-        guest_resources: Arc<[ResourceType]>,
+        resources: Resources,
     },
+}
+
+/// What is known of the resources of a component.
+#[derive(Debug, Default)]
+pub(crate) struct Resources {
+    /// Those that it defines.
+    pub(crate) guest: Arc<[ResourceType]>,
+    /// Those that it imports.
+    pub(crate) imports: Imports,
 }
 
 /// A component does not export the function that was asked for.
@@ -66,23 +79,38 @@ impl Export {
         let full = full_name(instance, name);
         match component.export_index(parent.as_ref(), name) {
             Some((ComponentItem::ComponentFunc(ty), index)) => {
-                let mut guest_resources = Vec::new();
-                collect_component_resources(
-                    component.engine(),
-                    &component.component_type(),
-                    &mut guest_resources,
-                );
-                Ok(Self::new(full, index, &ty, guest_resources.into()))
+                let (engine, component) = (component.engine(), component.component_type());
+                let imports = Imports::of(engine, &component);
+                let mut guest = Vec::new();
+                collect(engine, &component, &mut guest);
+                // An exported interface that uses an imported resource has it among its own.
+                guest.retain(|ty| !imports.contain(*ty));
+                let guest = guest.into();
+                Ok(Self::with(full, index, &ty, Resources { guest, imports }))
             }
             _ => Err(NotExported::new(format!("function `{full}`"))),
         }
     }
 
+    /// A function of an instance whose component is not known.
     pub(crate) fn new(
         name: String,
         index: ComponentExportIndex,
         ty: &ComponentFunc,
         guest_resources: Arc<[ResourceType]>,
+    ) -> Self {
+        let resources = Resources {
+            guest: guest_resources,
+            imports: Imports::default(),
+        };
+        Self::with(name, index, ty, resources)
+    }
+
+    fn with(
+        name: String,
+        index: ComponentExportIndex,
+        ty: &ComponentFunc,
+        resources: Resources,
     ) -> Self {
         let codec = match Signature::of(ty) {
             Ok(signature) => {
@@ -94,7 +122,7 @@ impl Export {
                 Codec::General {
                     params: ty.params().collect(),
                     results: ty.results().collect(),
-                    guest_resources,
+                    resources,
                 }
             }
         };
@@ -103,14 +131,15 @@ impl Export {
             Codec::General {
                 params,
                 results,
-                guest_resources,
+                resources,
             } => params
                 .iter()
                 .chain(results)
-                .any(|ty| mentions(ty, guest_resources)),
+                .any(|ty| mentions(ty, &resources.guest)),
         };
         Self(Arc::new(Resolved {
             name: name.into(),
+            types: types(ty),
             index,
             codec,
             needs_shared_instance,
@@ -122,11 +151,12 @@ impl Export {
     pub(crate) fn general(name: String, index: ComponentExportIndex, ty: &ComponentFunc) -> Self {
         Self(Arc::new(Resolved {
             name: name.into(),
+            types: types(ty),
             index,
             codec: Codec::General {
                 params: ty.params().collect(),
                 results: ty.results().collect(),
-                guest_resources: Arc::new([]),
+                resources: Resources::default(),
             },
             needs_shared_instance: false,
         }))
@@ -137,12 +167,27 @@ impl Export {
         &self.0.name
     }
 
+    /// Its types, as [`types`] has them.
+    pub(crate) fn types(&self) -> &Arc<str> {
+        &self.0.types
+    }
+
     pub(crate) fn index(&self) -> ComponentExportIndex {
         self.0.index
     }
 
     pub(crate) fn codec(&self) -> &Codec {
         &self.0.codec
+    }
+
+    /// The paths of the streams in the parameters.
+    pub(crate) fn paths(&self) -> Arc<[Path]> {
+        match self.codec() {
+            Codec::Plain(_) => Arc::new([]),
+            Codec::General {
+                params, resources, ..
+            } => paths(params.iter(), |ty| resources.imports.is_input_stream(ty)).into(),
+        }
     }
 
     /// Whether a resource of the component itself is in the signature: its handles are of use only in the instance that
@@ -154,17 +199,9 @@ impl Export {
 
 /// Whether one of `resources` is in `ty`.
 fn mentions(ty: &Type, resources: &[ResourceType]) -> bool {
-    let in_option = |ty: Option<Type>| ty.is_some_and(|ty| mentions(&ty, resources));
-    match ty {
-        Type::Own(resource) | Type::Borrow(resource) => resources.contains(resource),
-        Type::List(list) => mentions(&list.ty(), resources),
-        Type::Record(record) => record.fields().any(|field| mentions(&field.ty, resources)),
-        Type::Tuple(tuple) => tuple.types().any(|ty| mentions(&ty, resources)),
-        Type::Variant(variant) => variant.cases().any(|case| in_option(case.ty)),
-        Type::Option(option) => mentions(&option.ty(), resources),
-        Type::Result(result) => in_option(result.ok()) || in_option(result.err()),
-        _ => false,
-    }
+    let mut mentioned = false;
+    each_resource(ty, &mut |ty| mentioned |= resources.contains(&ty));
+    mentioned
 }
 
 /// How a function is named for people.

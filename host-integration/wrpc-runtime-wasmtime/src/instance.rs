@@ -142,7 +142,7 @@ where
         Codec::General {
             params: types,
             results: result_types,
-            guest_resources,
+            resources,
         } => general::run(
             &mut store,
             params,
@@ -150,7 +150,7 @@ where
             types.iter(),
             result_types.iter(),
             func,
-            guest_resources,
+            resources,
         )
         .await
         .map_err(|(step, source)| failed(step)(source)),

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use anyhow::{bail, Context as _};
 use bytes::Bytes;
+use inhost_dispatch::with_types;
 use tokio::time::{timeout, Instant};
 use tokio::try_join;
 use wrpc_transport::{Invoke, InvokeExt as _};
 
+use crate::general::Path;
 use crate::name::rpc_func_name;
 
 /// A function that a guest imports and a peer serves.
@@ -19,6 +21,8 @@ pub(crate) struct Import {
     pub(crate) instance: Arc<str>,
     /// As the component has it, the kind of a resource's function included.
     pub(crate) name: Arc<str>,
+    /// As [`types`](crate::types::types) has them.
+    pub(crate) types: Arc<str>,
 }
 
 /// An invocation that the transport has accepted.
@@ -48,16 +52,35 @@ impl Import {
         context: C::Context,
         params: Bytes,
     ) -> anyhow::Result<Invocation<'a, C>> {
-        // As upstream: nothing subscribes to the streams of results ahead of time.
-        let paths: &[[Option<usize>; 0]] = &[];
+        self.start_with(client, limit, context, params, &[]).await
+    }
+
+    /// As [`start`](Self::start), with the paths of the streams in the results.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub(crate) async fn start_with<'a, C: Invoke>(
+        &'a self,
+        client: &C,
+        limit: Option<Duration>,
+        context: C::Context,
+        params: Bytes,
+        paths: &[Path],
+    ) -> anyhow::Result<Invocation<'a, C>> {
         let (instance, name) = (&*self.instance, rpc_func_name(&self.name));
         let start = Instant::now();
+        let types = Arc::clone(&self.types);
         let (outgoing, incoming) = match limit {
             Some(limit) => {
                 let client = client.timeout(limit);
-                client.invoke(context, instance, name, params, paths).await
+                let invoke = client.invoke(context, instance, name, params, paths);
+                with_types(types, invoke).await
             }
-            None => client.invoke(context, instance, name, params, paths).await,
+            None => {
+                let invoke = client.invoke(context, instance, name, params, paths);
+                with_types(types, invoke).await
+            }
         }
         .with_context(|| format!("failed to invoke `{self}`"))?;
         let limit = limit.map(|limit| (limit, limit.saturating_sub(start.elapsed())));
@@ -99,9 +122,22 @@ impl Rest<'_> {
             )?;
             Ok(received)
         };
+        self.within(both).await
+    }
+
+    /// Runs `rest`.
+    ///
+    /// # Errors
+    ///
+    /// Its own, and when the time is over.
+    pub(crate) async fn within<T>(
+        &self,
+        rest: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        let import = self.import;
         match self.limit {
-            None => both.await,
-            Some((limit, left)) => match timeout(left, both).await {
+            None => rest.await,
+            Some((limit, left)) => match timeout(left, rest).await {
                 Ok(result) => result,
                 Err(_) => bail!("`{import}` timed out: it did not answer within {limit:?}"),
             },

@@ -23,6 +23,7 @@
 
 mod export;
 mod general;
+mod imports;
 mod instance;
 mod invoke;
 mod link;
@@ -32,6 +33,7 @@ mod plain;
 mod resources;
 mod root;
 mod serve;
+mod types;
 mod view;
 
 pub use export::{Export, NotExported};

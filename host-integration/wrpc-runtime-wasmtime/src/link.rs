@@ -4,30 +4,36 @@ use std::sync::Arc;
 
 use anyhow::{bail, Context as _};
 use tracing::{debug, instrument};
-use wasmtime::component::{types, LinkerInstance, ResourceType};
+use wasmtime::component::{types as items, LinkerInstance, ResourceType};
 use wasmtime::Engine;
 use wasmtime_wasi::WasiView;
 use wrpc_transport::Invoke;
 
 use crate::invoke::Import;
 use crate::plain::Signature;
+use crate::types::types;
 use crate::view::{RemoteResource, WrpcView};
-use crate::{general, plain};
+use crate::{general, imports, plain};
 
 /// Defines an import of a component as one that invokes a peer; see [`link_function`].
 ///
 /// An instance is defined with all it has, a component with all it imports, a resource as a [`RemoteResource`]. Types
 /// need no definition. `instance` is the name of the instance that `name` is in, and empty for none.
 ///
+/// A resource that the import uses, and that another import defines, stays what it is there. To tell the two apart,
+/// [`collect_component_resources`](crate::collect_component_resources) must have seen the component before, on this
+/// thread. Otherwise each resource is taken for one that the import defines.
+///
 /// # Errors
 ///
-/// When `linker` has a definition of that name, or the item is a core function or a module.
+/// When `linker` has a definition of that name, when the item is a core function or a module, and those of
+/// [`link_function`].
 #[instrument(level = "trace", skip_all)]
 pub fn link_item<V>(
     engine: &Engine,
     linker: &mut LinkerInstance<'_, V>,
     resources: impl Into<Arc<[ResourceType]>>,
-    ty: types::ComponentItem,
+    ty: items::ComponentItem,
     instance: impl Into<Arc<str>>,
     name: impl Into<Arc<str>>,
     cx: <V::Invoke as Invoke>::Context,
@@ -39,31 +45,37 @@ where
     let (instance, name) = (instance.into(), name.into());
     let resources = resources.into();
     match ty {
-        types::ComponentItem::ComponentFunc(ty) => {
+        items::ComponentItem::ComponentFunc(ty) => {
             link_function(linker, resources, ty, instance, name, cx)
         }
-        types::ComponentItem::ComponentInstance(ty) => {
+        items::ComponentItem::ComponentInstance(ty) => {
             let mut linker = linker
                 .instance(&name)
                 .with_context(|| format!("the linker cannot hold an instance `{name}`"))?;
             link_instance(engine, &mut linker, resources, ty, name, cx)
         }
-        types::ComponentItem::Component(ty) => {
-            for (name, ty) in ty.imports(engine) {
+        items::ComponentItem::Component(ty) => {
+            let outer = imports::linking(engine, &ty);
+            let linked = ty.imports(engine).try_for_each(|(name, ty)| {
                 let resources = Arc::clone(&resources);
-                link_item(engine, linker, resources, ty, "", name, cx.clone())?;
-            }
-            Ok(())
+                link_item(engine, linker, resources, ty, "", name, cx.clone())
+            });
+            imports::resume(outer);
+            linked
         }
-        types::ComponentItem::Resource(_) => {
+        items::ComponentItem::Resource(ty) => {
+            if !imports::defines(ty, &instance, &name) {
+                debug!(%instance, %name, "a resource of another import");
+                return Ok(());
+            }
             debug!(%instance, %name, "linking a resource");
             linker.resource(&name, ResourceType::host::<RemoteResource>(), |_, _| Ok(()))
         }
-        types::ComponentItem::Type(_) => Ok(()),
-        types::ComponentItem::CoreFunc(_) => {
+        items::ComponentItem::Type(_) => Ok(()),
+        items::ComponentItem::CoreFunc(_) => {
             bail!("import `{name}` is a core function, which no peer can serve")
         }
-        types::ComponentItem::Module(_) => {
+        items::ComponentItem::Module(_) => {
             bail!("import `{name}` is a core module, which no peer can serve")
         }
     }
@@ -79,7 +91,7 @@ pub fn link_instance<V>(
     engine: &Engine,
     linker: &mut LinkerInstance<'_, V>,
     resources: impl Into<Arc<[ResourceType]>>,
-    ty: types::ComponentInstance,
+    ty: items::ComponentInstance,
     name: impl Into<Arc<str>>,
     cx: <V::Invoke as Invoke>::Context,
 ) -> wasmtime::Result<()>
@@ -100,16 +112,20 @@ where
 /// store's [`client`](WrpcView::client). The guest traps when that fails, or takes longer than
 /// [`WrpcView::timeout`].
 ///
+/// The import returns when the results are there. Streams among the results and the parameters may still flow then: what
+/// sends the parameters ends with the streams of the results.
+///
 /// `resources` are the resource types that the guest exports. `cx` goes to the transport with every invocation.
 ///
 /// # Errors
 ///
-/// When `linker` has a definition of that name.
+/// When `linker` has a definition of that name, or each call would pass a resource of the host that cannot be passed,
+/// such as an output stream.
 #[instrument(level = "trace", skip_all)]
 pub fn link_function<V>(
     linker: &mut LinkerInstance<'_, V>,
     resources: impl Into<Arc<[ResourceType]>>,
-    ty: types::ComponentFunc,
+    ty: items::ComponentFunc,
     instance: impl Into<Arc<str>>,
     name: impl Into<Arc<str>>,
     cx: <V::Invoke as Invoke>::Context,
@@ -121,6 +137,7 @@ where
     let import = Import {
         instance: instance.into(),
         name: name.into(),
+        types: types(&ty),
     };
     match Signature::of(&ty) {
         Ok(signature) => {

@@ -4,6 +4,8 @@ use tracing::instrument;
 use wasmtime::component::types;
 use wasmtime::Engine;
 
+use crate::imports;
+
 /// Adds the resource types in `ty` to `resources`, those of nested instances and components included.
 #[instrument(level = "trace", skip_all)]
 pub fn collect_item_resources(
@@ -16,7 +18,7 @@ pub fn collect_item_resources(
         types::ComponentItem::ComponentInstance(ty) => {
             collect_instance_resources(engine, &ty, resources);
         }
-        types::ComponentItem::Component(ty) => collect_component_resources(engine, &ty, resources),
+        types::ComponentItem::Component(ty) => collect(engine, &ty, resources),
         types::ComponentItem::ComponentFunc(_)
         | types::ComponentItem::CoreFunc(_)
         | types::ComponentItem::Module(_)
@@ -40,8 +42,22 @@ pub fn collect_instance_resources(
 ///
 /// The types are those of the component as `ty` describes it. They are equal to the types of its functions only if
 /// these come from the same description.
+///
+/// Call it before imports of the component are linked, on the same thread. [`link_item`](crate::link_item) is not told of
+/// the component, and this function keeps which of its imports defines which resource until it is called again. That is
+/// needed for imports that use resources of other imports, such as `wasi:io/streams.input-stream`.
 #[instrument(level = "trace", skip_all)]
 pub fn collect_component_resources(
+    engine: &Engine,
+    ty: &types::Component,
+    resources: &mut impl Extend<types::ResourceType>,
+) {
+    imports::linking(engine, ty);
+    collect(engine, ty, resources);
+}
+
+/// As [`collect_component_resources`], for a component that is not about to be linked.
+pub(crate) fn collect(
     engine: &Engine,
     ty: &types::Component,
     resources: &mut impl Extend<types::ResourceType>,

@@ -1,21 +1,23 @@
 //! Exports of a component, served to peers.
 
+use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
-use anyhow::{bail, Context as _};
-use futures::{Stream, TryStreamExt as _};
+use anyhow::{anyhow, Context as _};
+use futures::{FutureExt as _, Stream, TryStreamExt as _};
 use inhost_dispatch::Caller;
 use tokio::sync::Mutex;
 use tracing::{instrument, Instrument as _, Span};
 use wasmtime::component::{types, InstancePre, ResourceType};
 use wasmtime::{AsContextMut as _, Store};
-use wasmtime_wasi::WasiView;
+use wasmtime_wasi::{InputStream, WasiView};
 use wrpc_transport::Serve;
 
 use crate::export::{full_name, Export};
-use crate::instance::{self, CallFailed, Instance};
+use crate::general::paths;
+use crate::instance::{self, CallFailed, Instance, Step};
 use crate::name::rpc_func_name;
 use crate::view::WrpcView;
 
@@ -67,11 +69,13 @@ pub trait ServeExt: Serve {
                 store.lock().unwrap_or_else(PoisonError::into_inner)()
             });
             let export = instance.export(instance_name, name)?;
-            let invocations = self.serve(instance_name, rpc_func_name(name), []).await?;
+            let invocations = self
+                .serve(instance_name, rpc_func_name(name), export.paths())
+                .await?;
             Ok(invocations.map_ok(move |(cx, mut results, mut params)| {
                 let (instance, export) = (instance.clone(), export.clone());
+                let caller = admit(&results);
                 let running = async move {
-                    let caller = Caller::of(&results);
                     let call = instance.call(&export, &mut params, &mut results);
                     run(&export, caller, call).await
                 };
@@ -114,7 +118,7 @@ pub trait ServeExt: Serve {
         let span = Span::current();
         let guest_resources = guest_resources.into();
         async move {
-            let (index, func) = {
+            let (index, func, paths) = {
                 let mut store = store.lock().await;
                 let parent = match instance_name {
                     "" => None,
@@ -129,7 +133,9 @@ pub trait ServeExt: Serve {
                 let index = instance.get_export(store.as_context_mut(), parent.as_ref(), name);
                 index.and_then(|index| {
                     let func = instance.get_func(store.as_context_mut(), index)?;
-                    Some((index, func))
+                    let params = func.params(store.as_context_mut());
+                    let stream = ResourceType::host::<InputStream>();
+                    Some((index, func, paths(params.iter(), |ty| ty == stream)))
                 })
             }
             .with_context(|| {
@@ -139,11 +145,13 @@ pub trait ServeExt: Serve {
                 )
             })?;
             let export = Export::new(full_name(instance_name, name), index, &ty, guest_resources);
-            let invocations = self.serve(instance_name, rpc_func_name(name), []).await?;
+            let invocations = self
+                .serve(instance_name, rpc_func_name(name), paths)
+                .await?;
             Ok(invocations.map_ok(move |(cx, mut results, mut params)| {
                 let (store, export) = (Arc::clone(&store), export.clone());
+                let caller = admit(&results);
                 let running = async move {
-                    let caller = Caller::of(&results);
                     let call = async {
                         let mut store = store.lock().await;
                         instance::call(&mut *store, func, &export, &mut params, &mut results).await
@@ -158,6 +166,16 @@ pub trait ServeExt: Serve {
 
 impl<T: Serve> ServeExt for T {}
 
+/// The caller of an invocation that has come out of the stream of a served function: whatever lies below has let it in.
+///
+/// When it is dropped before it is run, because the component is stopped while the invocation waits for its turn, the
+/// caller learns that it did not run.
+fn admit<W: Any>(results: &W) -> Option<Caller> {
+    let caller = Caller::of(results)?;
+    caller.admitted();
+    Some(caller)
+}
+
 /// Runs `call` for as long as its caller is there, and tells the caller when it fails.
 ///
 /// The stream of the results must outlive this: once it is dropped, it is too late to say why.
@@ -169,18 +187,42 @@ async fn run(
     let Some(caller) = caller else {
         return Ok(call.await?);
     };
+    let gone = || {
+        anyhow!(
+            "`{}` was ended: its caller has gone, so there is no one to read its results",
+            export.name()
+        )
+    };
+    // It may have gone while the invocation waited for its turn. Then the function does not run at all.
+    if caller.gone().now_or_never().is_some() {
+        return Err(gone());
+    }
+    caller.started();
+    let call = async {
+        match caller.types() {
+            Some(theirs) if theirs != *export.types() => Err(mismatch(export, &theirs)),
+            _ => call.await,
+        }
+    };
     let called = tokio::select! {
         // A call that is done is done, whatever its caller does next.
         biased;
         called = call => called,
-        () = caller.gone() => bail!(
-            "`{}` was ended: its caller has gone, so there is no one to read its results",
-            export.name()
-        ),
+        () = caller.gone() => return Err(gone()),
     };
     called.map_err(|error| {
         let error = Arc::new(error);
         caller.failed(Arc::clone(&error));
         error.into()
     })
+}
+
+/// A caller that was made for another version of the interface: its values would be read as others.
+fn mismatch(export: &Export, theirs: &str) -> CallFailed {
+    let cause = anyhow!(
+        "the types of the function differ: the caller has it as `{theirs}`, and the component exports it as `{}`. Build \
+         both against the same WIT",
+        export.types()
+    );
+    CallFailed::new(export, Step::Parameters, cause)
 }

@@ -365,6 +365,25 @@ async fn a_call_that_wants_no_results_succeeds_without_its_caller() {
 }
 
 #[tokio::test]
+async fn a_caller_with_other_types_learns_both_and_the_function_does_not_run() {
+    let text = component(PING, CORE_PING, "unreachable", "");
+    let mut served = Served::new(&text).await;
+    let theirs = "func(string) -> (u32)";
+    let invoke = served.host.invoke("", &[1, b'a'][..]);
+    let invoked = inhost_dispatch::with_types(theirs.into(), invoke).await;
+    let (_params, mut results) = invoked.expect("invoke");
+    served.next().await.await.expect_err("the types differ");
+    let mut bytes = Vec::new();
+    let read = results.read_to_end(&mut bytes).await;
+    let error = read.expect_err("the types differ");
+    let error = chain(&error);
+    for part in [FUNCTION, "types", theirs, "func(u32) -> (u32)"] {
+        assert!(error.contains(part), "`{part}` is not in: {error}");
+    }
+    assert!(!error.contains("unreachable"), "it ran: {error}");
+}
+
+#[tokio::test]
 async fn results_are_good_when_cleaning_up_fails() {
     let signature = r#"(param "n" u32) (result u32)
         (canon lift (core func $i "run") (post-return (func $i "post-return")))"#;

@@ -9,22 +9,23 @@ use wrpc_transport::{Invoke, Serve};
 
 use crate::backend::AnyBackend;
 use crate::local::{self, Local};
-use crate::remote::LazyClient;
+use crate::nats;
+use crate::remote::Remote;
 
 /// The caller's stream of parameters.
-pub type ParamWriter = Outgoing<AnyBackend, upstream::ParamWriter>;
+pub type ParamWriter = Outgoing<AnyBackend, nats::ParamWriter>;
 
 /// The callee's stream of results.
-pub type SubjectWriter = Outgoing<AnyBackend, upstream::SubjectWriter>;
+pub type SubjectWriter = Outgoing<AnyBackend, nats::SubjectWriter>;
 
 /// The stream that a side of a call reads from: results at the caller, parameters at the callee.
-pub type Reader = Incoming<AnyBackend, upstream::Reader>;
+pub type Reader = Incoming<AnyBackend, nats::Reader>;
 
 /// A wRPC client for one prefix (`lattice.component-id` in wasmCloud).
 ///
 /// It serves and invokes functions in memory where it can and over NATS where it must. A clone shares everything.
 #[derive(Clone, Debug)]
-pub struct Client(Dispatcher<LazyClient, Option<HeaderMap>, AnyBackend>);
+pub struct Client(Dispatcher<Remote, Option<HeaderMap>, AnyBackend>);
 
 impl Client {
     /// A client over `nats`, with what [`local::install`] has configured for this process, or the default.
@@ -56,7 +57,7 @@ impl Client {
     ) -> Self {
         let (nats, prefix) = (nats.into(), prefix.into());
         Self(Dispatcher::new(
-            LazyClient::new(Arc::clone(&nats), Arc::clone(&prefix), queue_group),
+            Remote::new(Arc::clone(&nats), Arc::clone(&prefix), queue_group),
             Scope::new(nats),
             prefix,
             local.shared(),

@@ -3,16 +3,17 @@
 //! A host program calls [`install`] once, before it starts a host. A program that does not gets
 //! [`Config::default`]: calls stay in memory where they can.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
 use async_nats::HeaderMap;
-use inhost_dispatch::{self as dispatch, QueueLimits};
+use inhost_dispatch::{self as dispatch, Modes, QueueLimits};
 use serde::Serialize;
 
-pub use inhost_dispatch::{Mode, UnknownMode};
+pub use inhost_dispatch::{Mode, Replacement, UnknownMode};
 
 use crate::backend::AnyBackend;
 
@@ -79,6 +80,9 @@ impl FromStr for BackendKind {
 pub struct Config {
     /// Whether they are. The default is [`Mode::Prefer`].
     pub mode: Mode,
+    /// The modes of calls to single components, by component ID (what follows the last dot of a wRPC prefix). The
+    /// default is none: [`Config::mode`] holds for all.
+    pub targets: BTreeMap<String, Mode>,
     /// What the streams are made of. `None`, the default, is the first one of [`BackendKind::compiled_in`]; in a
     /// build without any, all calls go over NATS.
     pub backend: Option<BackendKind>,
@@ -96,6 +100,7 @@ impl Default for Config {
         let queue = QueueLimits::default();
         Self {
             mode: Mode::default(),
+            targets: BTreeMap::new(),
             backend: None,
             buffer_bytes: const { NonZeroUsize::new(64 * 1024).unwrap() },
             queue_invocations: queue.invocations,
@@ -166,7 +171,11 @@ impl Local {
             invocations: config.queue_invocations,
             bytes: config.queue_bytes,
         };
-        let shared = Arc::new(Shared::new(backend, config.mode, queue));
+        let targets = config.targets.iter();
+        let modes = targets.fold(Modes::new(config.mode), |modes, (target, mode)| {
+            modes.with(target.as_str(), *mode)
+        });
+        let shared = Arc::new(Shared::new(backend, modes, queue));
         Ok(Self { config, shared })
     }
 
@@ -180,12 +189,20 @@ impl Local {
         let calls = self.shared.calls();
         Status {
             mode: self.config.mode.to_string(),
+            targets: self
+                .config
+                .targets
+                .iter()
+                .map(|(target, mode)| (target.clone(), mode.to_string()))
+                .collect(),
             backend: self.config.backend.map(|backend| backend.to_string()),
+            in_flight: self.shared.in_flight(),
             calls: Calls {
                 local: calls.local,
                 remote: calls.remote,
                 spilled: calls.spilled,
                 fallback: calls.fallback,
+                refused: calls.refused,
             },
             endpoints: self
                 .shared
@@ -199,6 +216,12 @@ impl Local {
                 })
                 .collect(),
         }
+    }
+
+    /// Says that the component `id` of `lattice` is being replaced by a new version of itself, until the guard is
+    /// dropped; see [`Replacement`].
+    pub fn replace(&self, lattice: &str, id: &str) -> Replacement {
+        self.shared.replace(&format!("{lattice}.{id}"))
     }
 
     pub(crate) fn shared(&self) -> Arc<Shared> {
@@ -241,12 +264,16 @@ pub fn installed() -> Local {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Status {
-    /// `prefer` or `off`.
+    /// `prefer`, `require` or `off`.
     pub mode: String,
+    /// The modes of calls to single components, by component ID.
+    pub targets: BTreeMap<String, String>,
     /// `duplex` or `mpsc`; nothing in a build without backends.
     pub backend: Option<String>,
     /// How many calls went which way since the process started.
     pub calls: Calls,
+    /// How many local calls have a stream that has not been dropped, on either side.
+    pub in_flight: usize,
     /// The functions that can be called in memory, sorted.
     pub endpoints: Vec<Endpoint>,
 }
@@ -263,6 +290,8 @@ pub struct Calls {
     pub spilled: u64,
     /// Over NATS, because the local callee went away before it took the call.
     pub fallback: u64,
+    /// Nowhere: the callee is not here, and the mode is `require`.
+    pub refused: u64,
 }
 
 /// A function that is served on this host.

@@ -1,26 +1,34 @@
 use std::fmt;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
-use async_nats::HeaderMap;
+use anyhow::Context as _;
+use async_nats::{HeaderMap, Message, Subject, Subscriber};
 use bytes::Bytes;
-use futures::Stream;
-use tokio::sync::OnceCell;
+use futures::stream::{Stream, StreamExt as _};
+use futures::FutureExt as _;
 use wrpc_transport::{Invoke, Serve};
 
-/// Upstream's client, made when it is used for the first time.
+use crate::nats::subject::{invocation_subject, result_subject};
+use crate::nats::{
+    publish, server, Call, Inbox, ParamWriter, Paths, Reader, SubjectWriter, Target,
+};
+
+/// wRPC over NATS, for one prefix. See [`crate::nats`] for the protocol.
 ///
-/// Making one subscribes an inbox and spawns a task. A call that stays on this host needs neither.
+/// Making one does no I/O. The connection's inbox is opened by the first use, and kept.
 #[derive(Clone)]
-pub(crate) struct LazyClient(Arc<Inner>);
+pub(crate) struct Remote(Arc<Inner>);
 
 struct Inner {
     nats: Arc<async_nats::Client>,
     prefix: Arc<str>,
     queue_group: Option<Arc<str>>,
-    client: OnceCell<upstream::Client>,
+    inbox: Mutex<Option<Arc<Inbox>>>,
 }
 
-impl LazyClient {
+impl Remote {
     pub(crate) fn new(
         nats: Arc<async_nats::Client>,
         prefix: Arc<str>,
@@ -30,53 +38,134 @@ impl LazyClient {
             nats,
             prefix,
             queue_group,
-            client: OnceCell::new(),
+            inbox: Mutex::new(None),
         }))
     }
 
-    async fn client(&self) -> anyhow::Result<&upstream::Client> {
-        let Inner {
-            nats,
-            prefix,
-            queue_group,
-            client,
-        } = &*self.0;
-        client
-            .get_or_try_init(|| {
-                upstream::Client::new(Arc::clone(nats), Arc::clone(prefix), queue_group.clone())
-            })
+    fn target(&self, instance: &str, func: &str) -> Target {
+        Target(invocation_subject(&self.0.prefix, instance, func).into())
+    }
+
+    async fn inbox(&self) -> anyhow::Result<Arc<Inbox>> {
+        let known = || self.0.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(inbox) = known().as_ref().filter(|inbox| inbox.is_open()) {
+            return Ok(Arc::clone(inbox));
+        }
+        let inbox = Inbox::of(&self.0.nats).await?;
+        // Freed after the lock.
+        let _stale = known().replace(Arc::clone(&inbox));
+        Ok(inbox)
+    }
+
+    /// Takes an invocation, which arrived as `message`: tells the caller where to send the rest of the parameters.
+    async fn accept(
+        &self,
+        target: &Target,
+        paths: Option<&Paths>,
+        message: Message,
+    ) -> anyhow::Result<(Option<HeaderMap>, SubjectWriter, Reader)> {
+        let caller = message
+            .reply
+            .with_context(|| format!("a call of {target} names no reply subject"))?;
+        let inbox = self.inbox().await?;
+        let entry = inbox
+            .enter(|generation| Call::callee(target.clone(), paths.cloned(), generation))
+            .map_err(|failure| failure.of(target))?;
+        let nats = &self.0.nats;
+        let answer = nats.publish_with_reply(caller.clone(), entry.subject(), Bytes::new());
+        publish(answer)
             .await
+            .map_err(|failure| failure.of(target))
+            .context("cannot answer a call")?;
+        let results = Subject::from(result_subject(&caller));
+        Ok((
+            message.headers,
+            SubjectWriter::new(Arc::clone(nats), results, target.clone()),
+            Reader::new(Arc::new(entry), message.payload),
+        ))
     }
 }
 
-impl Invoke for LazyClient {
-    type Context = Option<HeaderMap>;
-    type Outgoing = <upstream::Client as Invoke>::Outgoing;
-    type Incoming = <upstream::Client as Invoke>::Incoming;
+/// How many bytes `headers` take in a message, as upstream counts them.
+fn encoded_len(headers: &HeaderMap) -> usize {
+    let mut len = b"NATS/1.0\r\n".len() + b"\r\n".len();
+    for (name, values) in headers.iter() {
+        let name: &[u8] = name.as_ref();
+        for value in values {
+            len += name.len() + b": ".len() + value.as_str().len() + b"\r\n".len();
+        }
+    }
+    len
+}
 
+impl Invoke for Remote {
+    type Context = Option<HeaderMap>;
+    type Outgoing = ParamWriter;
+    type Incoming = Reader;
+
+    /// Sends the call, with as much of its parameters as the first message has room for.
+    ///
+    /// # Errors
+    ///
+    /// When there is no connection for 5 s, or the client is closed. Then nothing was sent.
+    ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped before it is ready, nothing was sent.
     async fn invoke<P>(
         &self,
         cx: Self::Context,
         instance: &str,
         func: &str,
-        params: Bytes,
+        mut params: Bytes,
         paths: impl AsRef<[P]> + Send,
     ) -> anyhow::Result<(Self::Outgoing, Self::Incoming)>
     where
         P: AsRef<[Option<usize>]> + Send + Sync,
     {
-        self.client()
-            .await?
-            .invoke(cx, instance, func, params, paths)
-            .await
+        let paths: Option<Paths> = match paths.as_ref() {
+            [] => None,
+            paths => Some(paths.iter().map(|path| path.as_ref().into()).collect()),
+        };
+        let target = self.target(instance, func);
+        let nats = &self.0.nats;
+        let server = server(nats).await.map_err(|failure| failure.of(&target))?;
+        let max = server.max_payload;
+        let inbox = self.inbox().await?;
+        inbox.connected(server);
+        let entry = inbox
+            .enter(|generation| Call::caller(target.clone(), paths, generation))
+            .map_err(|failure| failure.of(&target))?;
+        let (subject, reply) = (target.0.clone(), entry.subject());
+        let overhead = reply.len() + cx.as_ref().map_or(0, encoded_len);
+        let first = params.split_to(params.len().min(max.saturating_sub(overhead)));
+        match cx {
+            Some(headers) => {
+                let sent = nats.publish_with_reply_and_headers(subject, reply, headers, first);
+                publish(sent).await
+            }
+            None => publish(nats.publish_with_reply(subject, reply, first)).await,
+        }
+        .map_err(|failure| failure.of(&target))?;
+        let entry = Arc::new(entry);
+        Ok((
+            ParamWriter::new(&entry, params),
+            Reader::new(entry, Bytes::new()),
+        ))
     }
 }
 
-impl Serve for LazyClient {
+impl Serve for Remote {
     type Context = Option<HeaderMap>;
-    type Outgoing = <upstream::Client as Serve>::Outgoing;
-    type Incoming = <upstream::Client as Serve>::Incoming;
+    type Outgoing = SubjectWriter;
+    type Incoming = Reader;
 
+    /// Subscribes the function, in the queue group if there is one.
+    ///
+    /// # Errors
+    ///
+    /// When the client is closed. An item of the stream is an error when that call could not be answered; the stream
+    /// goes on.
     async fn serve(
         &self,
         instance: &str,
@@ -87,16 +176,57 @@ impl Serve for LazyClient {
             + Send
             + 'static,
     > {
-        self.client().await?.serve(instance, func, paths).await
+        let target = self.target(instance, func);
+        let paths = Some(paths.into()).filter(|paths| !paths.is_empty());
+        // Before the function can be called: the inbox is there when the first call comes.
+        self.inbox().await?;
+        let Inner {
+            nats, queue_group, ..
+        } = &*self.0;
+        let subject = target.0.clone();
+        let calls = match queue_group {
+            Some(group) => nats.queue_subscribe(subject, group.to_string()).await,
+            None => nats.subscribe(subject).await,
+        }
+        .with_context(|| format!("cannot serve {target}: the NATS client is closed"))?;
+        let served = Arc::new((self.clone(), target, paths));
+        Ok(Calls(calls).then(move |message| {
+            let served = Arc::clone(&served);
+            async move {
+                let (remote, target, paths) = &*served;
+                remote.accept(target, paths.as_ref(), message).await
+            }
+        }))
     }
 }
 
-impl fmt::Debug for LazyClient {
+/// The calls of a served function.
+///
+/// When it is dropped, the client is told to unsubscribe before anything that is published later. Left to itself, the
+/// subscriber tells it some time later, from a task; a call from this host to a component that was just stopped here would
+/// be delivered to a subscription that no one reads.
+struct Calls(Subscriber);
+
+impl Stream for Calls {
+    type Item = Message;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_next_unpin(cx)
+    }
+}
+
+impl Drop for Calls {
+    fn drop(&mut self) {
+        // If the client's queue is full, the subscriber's own way is left.
+        let _ = self.0.unsubscribe().now_or_never();
+    }
+}
+
+impl fmt::Debug for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LazyClient")
+        f.debug_struct("Remote")
             .field("prefix", &self.0.prefix)
             .field("queue_group", &self.0.queue_group)
-            .field("used", &self.0.client.initialized())
             .finish_non_exhaustive()
     }
 }

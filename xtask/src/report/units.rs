@@ -1,7 +1,7 @@
 //! Figures as people read them.
 
 /// A duration.
-pub(super) fn duration(microseconds: f64) -> String {
+pub(crate) fn duration(microseconds: f64) -> String {
     match microseconds {
         us if us < 99.95 => format!("{us:.1} µs"),
         us if us < 9_999.5 => format!("{us:.0} µs"),
@@ -11,7 +11,7 @@ pub(super) fn duration(microseconds: f64) -> String {
 }
 
 /// Calls a second.
-pub(super) fn rate(calls_per_s: f64) -> String {
+pub(crate) fn rate(calls_per_s: f64) -> String {
     match calls_per_s {
         few if few < 99.95 => format!("{few:.1}"),
         many => thousands(many.round() as u64),
@@ -19,7 +19,7 @@ pub(super) fn rate(calls_per_s: f64) -> String {
 }
 
 /// How many times one figure is another; `-` when the other is missing or nothing.
-pub(super) fn times(one: f64, other: Option<f64>) -> String {
+pub(crate) fn times(one: f64, other: Option<f64>) -> String {
     match other {
         Some(other) if other > 0.0 => {
             let times = one / other;
@@ -33,7 +33,7 @@ pub(super) fn times(one: f64, other: Option<f64>) -> String {
 }
 
 /// A size as it was asked for: a round one in a larger unit.
-pub(super) fn size(bytes: u32) -> String {
+pub(crate) fn size(bytes: u32) -> String {
     match bytes {
         bytes if bytes % (1 << 20) == 0 => format!("{} MiB", bytes >> 20),
         bytes if bytes % (1 << 10) == 0 => format!("{} KiB", bytes >> 10),
@@ -42,12 +42,12 @@ pub(super) fn size(bytes: u32) -> String {
 }
 
 /// A size that was measured.
-pub(super) fn mebibytes(bytes: u64) -> String {
+pub(crate) fn mebibytes(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
 /// A number with a comma before each group of three digits.
-pub(super) fn thousands(number: u64) -> String {
+pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
     for (position, digit) in digits.chars().enumerate() {

@@ -18,6 +18,9 @@ use wasi::clocks::monotonic_clock;
 
 const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
 
+/// Which version of the callee this is: the major version of the package. A second package builds the same source.
+const VERSION: u32 = (env!("CARGO_PKG_VERSION_MAJOR").as_bytes()[0] - b'0') as u32;
+
 struct Callee;
 
 export!(Callee);
@@ -126,6 +129,10 @@ impl Guest for Callee {
         // The host suspends the component until then; none of its threads is blocked.
         monotonic_clock::subscribe_duration(u64::from(ms) * NANOSECONDS_PER_MILLISECOND).block();
         ms
+    }
+
+    fn version() -> u32 {
+        VERSION
     }
 
     fn count(id: u64) -> u64 {

@@ -7,11 +7,13 @@ wit_bindgen::generate!({
     generate_all,
 });
 
+mod plan;
 mod run;
 mod shapes;
+mod soak;
 mod values;
 
-use exports::inhost::demo::driver::{Guest, Workload};
+use exports::inhost::demo::driver::{Guest, SoakReport, Workload};
 use inhost::demo::{absent, echo, unlinked};
 use wasmcloud::bus::lattice::{set_link_name, CallTargetInterface};
 
@@ -26,6 +28,10 @@ impl Guest for Caller {
 
     fn shapes() -> Vec<(String, String)> {
         shapes::all()
+    }
+
+    fn soak(seed: u64, calls: u32) -> SoakReport {
+        soak::soak(seed, calls)
     }
 
     fn ping_via(link: String, n: u32) -> Result<u32, String> {
@@ -54,6 +60,10 @@ impl Guest for Caller {
 
     fn call_count(id: u64) -> u64 {
         echo::count(id)
+    }
+
+    fn call_version() -> u32 {
+        echo::version()
     }
 
     fn call_note(id: u64) -> u64 {

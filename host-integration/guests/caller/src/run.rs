@@ -110,7 +110,8 @@ fn pattern(size: u32, call: u32) -> Vec<u8> {
         .collect()
 }
 
-fn timed<T>(call: impl FnOnce() -> T) -> (T, u64) {
+/// The answer of `call`, and how long it took, in nanoseconds.
+pub fn timed<T>(call: impl FnOnce() -> T) -> (T, u64) {
     let start = now();
     let answer = call();
     (answer, now() - start)

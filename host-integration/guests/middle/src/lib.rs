@@ -122,6 +122,10 @@ impl Guest for Middle {
         next::wait(ms)
     }
 
+    fn version() -> u32 {
+        next::version()
+    }
+
     fn count(id: u64) -> u64 {
         next::count(id)
     }

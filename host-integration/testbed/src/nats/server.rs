@@ -1,7 +1,9 @@
 //! Starting and stopping a nats-server.
 
+use std::future::Future;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{ensure, Context as _};
@@ -22,14 +24,18 @@ const POLL: Duration = Duration::from_millis(10);
 
 /// A running nats-server with JetStream, on free ports of the loopback interface.
 ///
-/// Dropping it kills the server and removes its files.
+/// It can be killed and started again, and it can be paused, to see how others take that. Dropping it kills the server
+/// and removes its files.
 #[derive(Debug)]
 pub struct NatsServer {
-    process: Process,
+    /// `None` while it is killed.
+    process: Mutex<Option<Process>>,
+    binary: PathBuf,
+    log: Log,
     client: SocketAddr,
     monitor: SocketAddr,
     // After the process: the server is gone when its files go.
-    _files: TempDir,
+    files: TempDir,
 }
 
 /// What the server writes to its ports file.
@@ -62,37 +68,104 @@ impl NatsServer {
             .context("cannot create a folder for the nats-server")?;
         let ports = files.path().join("ports");
         std::fs::create_dir(&ports)?;
-        let mut command = Command::new(binary);
+        let log = Log::new();
         // Port -1 is a free port that the server picks itself: nothing can take it in between.
-        command
-            .args(["-a", "127.0.0.1", "-p", "-1", "-m", "-1", "-js", "-sd"])
-            .arg(files.path().join("jetstream"))
-            .arg("--ports_file_dir")
-            .arg(&ports);
-        let mut process = Process::spawn("the nats-server", command, Log::new())?;
-
-        let ready = async {
+        let mut command = command(binary, files.path(), "-1", "-1");
+        command.arg("--ports_file_dir").arg(&ports);
+        let mut process = Process::spawn("the nats-server", command, log.clone())?;
+        let addresses = async {
             let ports = read_ports(&ports).await?;
             let client = loopback(&ports.nats)?;
-            let monitor = loopback(&ports.monitoring)?;
-            while tokio::net::TcpStream::connect(client).await.is_err() {
-                tokio::time::sleep(POLL).await;
-            }
-            anyhow::Ok((client, monitor))
+            accepts(client).await;
+            anyhow::Ok((client, loopback(&ports.monitoring)?))
         };
-        let (client, monitor) = tokio::select! {
-            ready = tokio::time::timeout(DEADLINE, ready) => ready.with_context(|| {
-                format!("the nats-server was not ready within {DEADLINE:?}")
-            })??,
-            ended = process.ended() => return Err(ended),
-        };
+        let (client, monitor) = ready(&mut process, addresses).await?;
         tracing::debug!(%client, binary = %binary.display(), "started a nats-server");
         Ok(Self {
-            process,
+            process: Mutex::new(Some(process)),
+            binary: binary.to_owned(),
+            log,
             client,
             monitor,
-            _files: files,
+            files,
         })
+    }
+
+    /// Kills the server (`SIGKILL`): its connections break, and no one listens on its port. What JetStream has stored
+    /// stays.
+    ///
+    /// # Panics
+    ///
+    /// When it is killed already.
+    pub fn kill(&self) {
+        let process = self.process().take();
+        // Dropping it kills, and waits until it is gone.
+        drop(process.expect("the nats-server runs"));
+    }
+
+    /// Starts the server that was [killed](Self::kill), on the same ports and with the same store, and waits until it
+    /// accepts clients.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start, for example because its port was taken meanwhile; the error carries its last log lines.
+    pub async fn restart(&self) -> anyhow::Result<()> {
+        let [client, monitor] = [self.client, self.monitor].map(|addr| addr.port().to_string());
+        let command = command(&self.binary, self.files.path(), &client, &monitor);
+        let mut process = Process::spawn("the nats-server", command, self.log.clone())?;
+        let accepts = async {
+            accepts(self.client).await;
+            Ok(())
+        };
+        ready(&mut process, accepts).await?;
+        *self.process() = Some(process);
+        Ok(())
+    }
+
+    /// Stops the server in its tracks (`SIGSTOP`): its connections stay, and nothing moves on them.
+    ///
+    /// # Errors
+    ///
+    /// When the signal cannot be sent.
+    ///
+    /// # Panics
+    ///
+    /// When the server is killed.
+    pub async fn pause(&self) -> anyhow::Result<()> {
+        self.signal("STOP").await
+    }
+
+    /// Lets a [paused](Self::pause) server go on (`SIGCONT`).
+    ///
+    /// # Errors
+    ///
+    /// When the signal cannot be sent.
+    ///
+    /// # Panics
+    ///
+    /// When the server is killed.
+    pub async fn resume(&self) -> anyhow::Result<()> {
+        self.signal("CONT").await
+    }
+
+    async fn signal(&self, name: &str) -> anyhow::Result<()> {
+        let id = self.process().as_ref().map(Process::id);
+        let id = id.expect("the nats-server runs");
+        let mut kill = Command::new("sh");
+        kill.args(["-c", "kill -s \"$1\" -- \"$2\"", "sh", name])
+            .arg(id.to_string());
+        let sent = kill.status().await;
+        let sent = sent.context("cannot run sh to send a signal to the nats-server")?;
+        ensure!(
+            sent.success(),
+            "SIG{name} could not be sent to the nats-server"
+        );
+        Ok(())
+    }
+
+    fn process(&self) -> MutexGuard<'_, Option<Process>> {
+        // It is only ever replaced as a whole.
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The port for clients.
@@ -107,10 +180,10 @@ impl NatsServer {
         format!("nats://{}", self.client)
     }
 
-    /// What the server has written.
+    /// What the server has written, before and after a restart.
     #[must_use]
     pub fn log(&self) -> &Log {
-        self.process.log()
+        &self.log
     }
 
     /// A new connection.
@@ -167,8 +240,41 @@ impl NatsServer {
     /// # Errors
     ///
     /// When it has to be killed.
-    pub async fn stop(mut self) -> anyhow::Result<()> {
-        self.process.terminate(DEADLINE).await.map(drop)
+    pub async fn stop(self) -> anyhow::Result<()> {
+        let process = self.process().take();
+        match process {
+            Some(mut process) => process.terminate(DEADLINE).await.map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The server with its files in `files`, on these ports of the loopback interface.
+fn command(binary: &Path, files: &Path, client_port: &str, monitor_port: &str) -> Command {
+    let mut command = Command::new(binary);
+    command
+        .args(["-a", "127.0.0.1", "-p", client_port, "-m", monitor_port])
+        .args(["-js", "-sd"])
+        .arg(files.join("jetstream"));
+    command
+}
+
+/// Waits for `ready`, for the process to end before that, or for the deadline.
+async fn ready<T>(
+    process: &mut Process,
+    ready: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    tokio::select! {
+        ready = tokio::time::timeout(DEADLINE, ready) => ready
+            .with_context(|| format!("the nats-server was not ready within {DEADLINE:?}"))?,
+        ended = process.ended() => Err(ended),
+    }
+}
+
+/// Waits until `address` accepts connections.
+async fn accepts(address: SocketAddr) {
+    while tokio::net::TcpStream::connect(address).await.is_err() {
+        tokio::time::sleep(POLL).await;
     }
 }
 
@@ -230,9 +336,45 @@ mod tests {
         let context = async_nats::jetstream::new(client);
         context.query_account().await.expect("JetStream is on");
 
-        let files = server._files.path().to_owned();
+        let files = server.files.path().to_owned();
         server.stop().await.unwrap();
         assert!(!files.exists());
+    }
+
+    #[tokio::test]
+    async fn a_killed_server_comes_back_on_its_port_with_what_it_stored() {
+        let server = NatsServer::start().await.unwrap();
+        let client = server.client().await.unwrap();
+        let mut subscription = client.subscribe("hello").await.unwrap();
+        let context = async_nats::jetstream::new(client.clone());
+        let config = async_nats::jetstream::kv::Config {
+            bucket: "kept".to_owned(),
+            ..Default::default()
+        };
+        let store = context.create_key_value(config).await.unwrap();
+        store.put("key", "value".into()).await.unwrap();
+
+        server.kill();
+        assert!(server.client().await.is_err(), "no one listens");
+        server.restart().await.unwrap();
+        let value = store.get("key").await.unwrap();
+        assert_eq!(value.as_deref(), Some(b"value".as_slice()));
+        // The client has connected again by itself, with its subscriptions.
+        crate::wrpc::settle(&client).await.unwrap();
+        client.publish("hello", "again".into()).await.unwrap();
+        assert_eq!(subscription.next().await.unwrap().payload, "again");
+    }
+
+    #[tokio::test]
+    async fn nothing_moves_while_a_server_is_paused() {
+        let server = NatsServer::start().await.unwrap();
+        let client = server.client().await.unwrap();
+        server.pause().await.unwrap();
+        let settled = crate::wrpc::settle(&client);
+        let waited = tokio::time::timeout(Duration::from_millis(100), settled).await;
+        assert!(waited.is_err(), "it answered");
+        server.resume().await.unwrap();
+        crate::wrpc::settle(&client).await.unwrap();
     }
 
     #[tokio::test]

@@ -1,21 +1,23 @@
 //! A peer calls an export.
 
 use core::iter::zip;
-use core::pin::Pin;
 
 use anyhow::Context as _;
 use bytes::BytesMut;
+use inhost_dispatch::Caller;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
-use tokio_util::codec::Encoder as _;
 use tracing::{debug, trace};
 use wasmtime::component::{Func, ResourceType, Type, Val};
 use wasmtime::AsContextMut;
 use wasmtime_wasi::WasiView;
 use wrpc_transport::Index;
 
-use super::decode::read_value;
+use super::decode;
 use super::deferred::DeferredParts;
-use super::encode::ValEncoder;
+use super::encode::encode;
+use super::kinds::Kinds;
+use crate::export::Resources;
+use crate::imports::Imports;
 use crate::instance::Step;
 use crate::message::finish;
 use crate::view::WrpcView;
@@ -54,14 +56,12 @@ where
     C: AsContextMut,
     C::Data: WasiView + WrpcView,
 {
+    let resources = Resources {
+        guest: guest_resources.into(),
+        imports: Imports::default(),
+    };
     run(
-        &mut store,
-        &mut rx,
-        &mut tx,
-        params_ty,
-        results_ty,
-        func,
-        guest_resources,
+        &mut store, &mut rx, &mut tx, params_ty, results_ty, func, &resources,
     )
     .await
     .map_err(|(_, error)| error)
@@ -75,7 +75,7 @@ pub(crate) async fn run<C, I, O>(
     params_ty: impl ExactSizeIterator<Item = &Type>,
     results_ty: impl ExactSizeIterator<Item = &Type>,
     func: Func,
-    guest_resources: &[ResourceType],
+    resources: &Resources,
 ) -> Result<(), (Step, anyhow::Error)>
 where
     I: AsyncRead + Index<I> + Send + Sync + Unpin + 'static,
@@ -83,15 +83,16 @@ where
     C: AsContextMut,
     C::Data: WasiView + WrpcView,
 {
-    let mut rx = Pin::new(rx);
-    let params = read_params(&mut store, &mut rx, params_ty, guest_resources)
+    let (params_ty, results_ty): (Vec<_>, Vec<_>) = (params_ty.collect(), results_ty.collect());
+    let kinds = kinds(&mut store, func, &params_ty, &results_ty, resources);
+    let params = read_params(&mut store, rx, &params_ty, &kinds)
         .await
         .map_err(|error| (Step::Parameters, error))?;
     let mut results = vec![Val::Bool(false); results_ty.len()];
     func.call_async(&mut store, &params, &mut results)
         .await
         .map_err(|error| (Step::Call, error))?;
-    let sent = send_results(&mut store, tx, &results, results_ty, guest_resources)
+    let sent = send_results(&mut store, tx, &results, &results_ty, &kinds)
         .await
         .map_err(|error| (Step::Results, error));
     let cleaned = func
@@ -110,22 +111,40 @@ where
     }
 }
 
+/// What the resources of `func` are, which only its instance knows.
+fn kinds(
+    mut store: impl AsContextMut,
+    func: Func,
+    params: &[&Type],
+    results: &[&Type],
+    resources: &Resources,
+) -> Kinds {
+    let types = params.iter().chain(results).copied();
+    let (real_params, real_results) = (
+        func.params(store.as_context_mut()),
+        func.results(store.as_context_mut()),
+    );
+    let real = real_params.iter().chain(&real_results);
+    Kinds::of_export(types, real, &resources.guest, &resources.imports)
+}
+
 async fn read_params<C, I>(
     store: &mut C,
-    rx: &mut Pin<&mut I>,
-    types: impl ExactSizeIterator<Item = &Type>,
-    guest_resources: &[ResourceType],
+    rx: &mut I,
+    types: &[&Type],
+    kinds: &Kinds,
 ) -> anyhow::Result<Vec<Val>>
 where
     I: AsyncRead + Index<I> + Send + Sync + Unpin + 'static,
     C: AsContextMut,
     C::Data: WasiView + WrpcView,
 {
-    let mut params = vec![Val::Bool(false); types.len()];
-    for (i, (v, ty)) in zip(&mut params, types).enumerate() {
-        read_value(store, rx, guest_resources, v, ty, &[i])
+    let mut params = Vec::with_capacity(types.len());
+    for (i, ty) in types.iter().enumerate() {
+        let param = decode::read(store, rx, kinds, None, ty, &[i])
             .await
             .with_context(|| format!("failed to decode parameter value {i}"))?;
+        params.push(param);
     }
     Ok(params)
 }
@@ -134,8 +153,8 @@ async fn send_results<C, O>(
     store: &mut C,
     tx: &mut O,
     results: &[Val],
-    types: impl ExactSizeIterator<Item = &Type>,
-    guest_resources: &[ResourceType],
+    types: &[&Type],
+    kinds: &Kinds,
 ) -> anyhow::Result<()>
 where
     O: AsyncWrite + Index<O> + Send + Sync + Unpin + 'static,
@@ -145,20 +164,46 @@ where
     let mut buf = BytesMut::new();
     let mut parts = DeferredParts::new();
     for (i, (v, ty)) in zip(results, types).enumerate() {
-        let mut enc = ValEncoder::<_, O>::new(store.as_context_mut(), ty, guest_resources);
-        enc.encode(v, &mut buf)
+        let part = encode(store.as_context_mut(), kinds, v, ty, &mut buf)
             .with_context(|| format!("failed to encode result value {i}"))?;
-        parts.push(i, enc.deferred);
+        parts.push(i, part);
     }
     trace!(len = buf.len(), "transmitting results");
     tx.write_all(&buf)
         .await
         .context("failed to transmit results")?;
-    finish(tx)
-        .await
-        .context("failed to flush outgoing stream")?;
-    parts
-        .write(&*tx)
-        .await
-        .context("failed to write asynchronous results")
+    match Caller::of(tx) {
+        Some(caller) if !parts.is_empty() => {
+            tx.flush().await.context("failed to transmit results")?;
+            // The end of the results is the end of the call: until then, it can be learned that the caller goes.
+            send_streams(parts, tx, caller).await?;
+            finish(tx).await.context("failed to flush outgoing stream")
+        }
+        _ => {
+            finish(tx)
+                .await
+                .context("failed to flush outgoing stream")?;
+            parts.write(&*tx).await.context(STREAMS_FAILED)
+        }
+    }
+}
+
+const STREAMS_FAILED: &str = "failed to write asynchronous results";
+
+/// Sends the streams of results for as long as the caller has some of the call's.
+///
+/// The caller has the results. That it drops the streams, of which it may have read what it wanted, is no failure.
+async fn send_streams<O: Index<O>>(
+    parts: DeferredParts<O>,
+    tx: &O,
+    caller: Caller,
+) -> anyhow::Result<()> {
+    tokio::select! {
+        biased;
+        written = parts.write(tx) => written.context(STREAMS_FAILED),
+        () = caller.gone() => {
+            debug!("the caller has dropped the streams of the results before their end");
+            Ok(())
+        }
+    }
 }

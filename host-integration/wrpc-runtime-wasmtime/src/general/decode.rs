@@ -2,6 +2,7 @@
 
 use core::pin::Pin;
 use std::io;
+use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use wasm_tokio::cm::AsyncReadValue as _;
@@ -9,9 +10,11 @@ use wasm_tokio::{AsyncReadCore as _, AsyncReadLeb128 as _, AsyncReadUtf8 as _};
 use wasmtime::component::types::{Enum, Record, ResultType, Tuple, Variant};
 use wasmtime::component::{ResourceAny, ResourceType, Type, Val};
 use wasmtime::AsContextMut;
-use wasmtime_wasi::{InputStream, WasiView};
+use wasmtime_wasi::WasiView;
 use wrpc_transport::Index;
 
+use super::kinds::{cannot_pass, Kind, Kinds};
+use super::sending::Sending;
 use super::{flags, handles, streams};
 use crate::view::WrpcView;
 
@@ -37,8 +40,8 @@ const MAX_STREAMS: u32 = 4096;
 ///
 /// What `r` returns; [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) when it ends before the value;
 /// [`InvalidData`](io::ErrorKind::InvalidData) or [`InvalidInput`](io::ErrorKind::InvalidInput) when the bytes are not
-/// of the type; [`NotFound`](io::ErrorKind::NotFound) when a handle is not of a resource in this store. `val` stays as
-/// it was, and `r` is left in the middle of the value.
+/// of the type; [`NotFound`](io::ErrorKind::NotFound) when a handle is not of a resource in this store;
+/// [`Unsupported`](io::ErrorKind::Unsupported) for a resource of this host that no peer can have. `val` stays as it was, and `r` is left in the middle of the value.
 ///
 /// # Cancel safety
 ///
@@ -55,22 +58,41 @@ where
     T: WasiView + WrpcView,
     R: AsyncRead + Index<R> + Send + Unpin + 'static,
 {
+    let kinds = Kinds::of_guest(resources);
+    *val = read(store, r.as_mut().get_mut(), &kinds, None, ty, path).await?;
+    Ok(())
+}
+
+/// As [`read_value`]. The streams in the value keep `sending`.
+pub(super) async fn read<T, R>(
+    store: &mut impl AsContextMut<Data = T>,
+    r: &mut R,
+    kinds: &Kinds,
+    sending: Option<&Arc<Sending>>,
+    ty: &Type,
+    path: &[usize],
+) -> io::Result<Val>
+where
+    T: WasiView + WrpcView,
+    R: AsyncRead + Index<R> + Send + Unpin + 'static,
+{
     let mut values = Values {
         store,
-        r: r.as_mut().get_mut(),
-        resources,
+        r,
+        kinds,
+        sending,
         path: path.to_vec(),
         streams: 0,
     };
-    *val = values.value(ty).await?;
-    Ok(())
+    values.value(ty).await
 }
 
 /// Walks a type, and reads a value of it.
 struct Values<'a, S, R> {
     store: &'a mut S,
     r: &'a mut R,
-    resources: &'a [ResourceType],
+    kinds: &'a Kinds,
+    sending: Option<&'a Arc<Sending>>,
     /// Where the value that is being read is.
     path: Vec<usize>,
     /// How many input streams were read.
@@ -230,13 +252,15 @@ where
     }
 
     async fn resource(&mut self, ty: ResourceType) -> io::Result<ResourceAny> {
-        if ty == ResourceType::host::<InputStream>() {
-            return self.stream();
+        match self.kinds.of(ty) {
+            Kind::Stream => self.stream(),
+            Kind::Guest => handles::read_shared(self.store, self.r).await,
+            Kind::Remote => handles::read_remote(self.store, self.r).await,
+            Kind::Host(name) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                cannot_pass(name),
+            )),
         }
-        if self.resources.contains(&ty) {
-            return handles::read_shared(self.store, self.r).await;
-        }
-        handles::read_remote(self.store, self.r).await
     }
 
     fn stream(&mut self) -> io::Result<ResourceAny> {
@@ -248,7 +272,7 @@ where
         }
         self.streams += 1;
         let r = self.r.index(&self.path).map_err(io::Error::other)?;
-        streams::receive(self.store, r)
+        streams::receive(self.store, r, self.sending)
     }
 }
 

@@ -20,6 +20,11 @@ impl<W> DeferredParts<W> {
         Self(Vec::new())
     }
 
+    /// Whether there is nothing to write.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Adds the part of the value at `index`, if it has one.
     pub(crate) fn push(&mut self, index: usize, part: Option<Deferred<W>>) {
         if let Some(part) = part {

@@ -12,6 +12,7 @@ use wasmtime_wasi::{InputStream, WasiView};
 use wrpc_transport::Index;
 
 use super::deferred::{Deferred, DeferredParts};
+use super::kinds::{cannot_pass, Kind, Kinds, UNNAMED};
 use super::{flags, handles, streams};
 use crate::view::{RemoteResource, WrpcView};
 
@@ -67,16 +68,32 @@ where
     /// resource that cannot be sent: a borrowed input stream, or a resource of the host. Part of the bytes may have
     /// been appended, and owned resources may have left the store.
     fn encode(&mut self, v: &Val, dst: &mut BytesMut) -> wasmtime::Result<()> {
-        let mut values = Values {
-            store: self.store.as_context_mut(),
-            resources: self.resources,
-            dst,
-        };
-        if let Some(deferred) = values.value(v, self.ty)? {
+        let kinds = Kinds::of_guest(self.resources);
+        let store = self.store.as_context_mut();
+        if let Some(deferred) = encode(store, &kinds, v, self.ty, dst)? {
             self.deferred = Some(deferred);
         }
         Ok(())
     }
+}
+
+/// Appends the bytes of `v`, of type `ty`, to `dst`, and returns what writes its streams.
+///
+/// # Errors
+///
+/// As [`ValEncoder::encode`].
+pub(super) fn encode<T, W>(
+    store: StoreContextMut<'_, T>,
+    kinds: &Kinds,
+    v: &Val,
+    ty: &Type,
+    dst: &mut BytesMut,
+) -> wasmtime::Result<Option<Deferred<W>>>
+where
+    T: WasiView + WrpcView,
+    W: AsyncWrite + Index<W> + Sync + Send + 'static,
+{
+    Values { store, kinds, dst }.value(v, ty)
 }
 
 /// Walks a value, and appends its bytes.
@@ -85,7 +102,7 @@ where
 /// paths of their own. The payload of an option, a result or a variant has the path of what holds it.
 struct Values<'a, T> {
     store: StoreContextMut<'a, T>,
-    resources: &'a [ResourceType],
+    kinds: &'a Kinds,
     dst: &'a mut BytesMut,
 }
 
@@ -286,15 +303,19 @@ impl<T: WasiView + WrpcView> Values<'_, T> {
     where
         W: AsyncWrite + Send + 'static,
     {
-        if ty == ResourceType::host::<InputStream>() {
+        // The resource knows better than the type what it is: the type may be one of a component, and not of an instance.
+        let real = v.ty();
+        if real == ResourceType::host::<InputStream>() {
             return streams::take(&mut self.store, v).map(Some);
         }
-        if v.ty() == ResourceType::host::<RemoteResource>() {
+        if real == ResourceType::host::<RemoteResource>() {
             handles::encode_remote(&mut self.store, v, self.dst)?;
-        } else if self.resources.contains(&ty) {
-            handles::encode_shared(&mut self.store, v, self.dst)?;
-        } else {
-            bail!("encoding host resources not supported yet");
+            return Ok(None);
+        }
+        match self.kinds.of(ty) {
+            Kind::Guest => handles::encode_shared(&mut self.store, v, self.dst)?,
+            Kind::Host(name) => bail!("{}", cannot_pass(name)),
+            Kind::Stream | Kind::Remote => bail!("{}", cannot_pass(UNNAMED)),
         }
         Ok(None)
     }

@@ -1,22 +1,28 @@
 //! A guest calls an import.
 
+use core::future::Future;
 use core::iter::zip;
 use core::pin::pin;
+use std::io;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::codec::Encoder as _;
-use tracing::{Instrument as _, Span};
+use inhost_dispatch::{next_piece, CallError};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::oneshot;
+use tracing::{debug, Instrument as _, Span};
 use wasmtime::component::{types, LinkerInstance, ResourceType, Type, Val};
 use wasmtime::{AsContextMut as _, StoreContextMut};
 use wasmtime_wasi::WasiView;
 use wrpc_transport::{Index, Invoke};
 
-use super::decode::read_value;
+use super::decode;
 use super::deferred::DeferredParts;
-use super::encode::ValEncoder;
+use super::encode::encode;
+use super::kinds::{Kind, Kinds};
+use super::paths::{paths, Path};
+use super::sending::Sending;
 use crate::invoke::Import;
 use crate::message::finish;
 use crate::view::WrpcView;
@@ -28,7 +34,7 @@ use crate::view::WrpcView;
 ///
 /// # Errors
 ///
-/// When `linker` has a definition of that name.
+/// When `linker` has a definition of that name, or each call would pass a resource that cannot pass.
 pub(crate) fn link<V>(
     linker: &mut LinkerInstance<'_, V>,
     resources: Arc<[ResourceType]>,
@@ -41,12 +47,18 @@ where
     <V::Invoke as Invoke>::Context: Clone + 'static,
 {
     let span = Span::current();
+    let kinds = Kinds::of_import(&ty, &resources);
+    kinds
+        .check(&ty)
+        .with_context(|| format!("`{import}` cannot be invoked"))?;
     let name = Arc::clone(&import.name);
+    let results: Box<[_]> = ty.results().collect();
     let function = Arc::new(Function {
         import,
         params: ty.params().collect(),
-        results: ty.results().collect(),
-        resources,
+        paths: paths(results.iter(), |ty| *kinds.of(ty) == Kind::Stream).into(),
+        results,
+        kinds,
     });
     linker.func_new_async(&name, move |store, params, results| {
         let function = Arc::clone(&function);
@@ -62,7 +74,9 @@ struct Function {
     import: Import,
     params: Box<[Type]>,
     results: Box<[Type]>,
-    resources: Arc<[ResourceType]>,
+    /// Those of the streams in the results.
+    paths: Box<[Path]>,
+    kinds: Kinds,
 }
 
 impl Function {
@@ -80,11 +94,44 @@ impl Function {
         let view = store.data();
         let invocation = self
             .import
-            .start(view.client(), view.timeout(), cx, params)
+            .start_with(view.client(), view.timeout(), cx, params, &self.paths)
             .await?;
-        let send = send(invocation.outgoing, parts);
-        let receive = self.receive(&mut store, invocation.incoming, results);
-        invocation.rest.of(send, receive).await
+        let (mut incoming, import) = (invocation.incoming, &self.import);
+        let rest = async {
+            let (opening, opened) = oneshot::channel();
+            let name = import.clone();
+            let mut send = Box::pin(async move {
+                send(invocation.outgoing, parts, opening)
+                    .await
+                    .with_context(|| format!("failed to send the parameters of `{name}`"))
+            });
+            let sending = Arc::new(Sending::default());
+            let receive = self.receive(&mut store, &mut incoming, &sending, results);
+            if receive_while(&mut send, receive, import).await? == Sent::All {
+                return Ok(());
+            }
+            if !sending.is_kept() {
+                return tokio::select! {
+                    biased;
+                    sent = send => sent,
+                    () = callee_is_done(&mut incoming) => {
+                        debug!(%import, "the callee has not read all streams of the parameters");
+                        Ok(())
+                    }
+                };
+            }
+            // Streams are no bytes of a result. So the results may be complete before it is known whether the function is
+            // served at all.
+            tokio::select! {
+                biased;
+                sent = &mut send => sent,
+                _ = opened => {
+                    sending.go_on(import, send);
+                    Ok(())
+                }
+            }
+        };
+        invocation.rest.within(rest).await
     }
 
     fn encode<V>(
@@ -98,11 +145,10 @@ impl Function {
         let mut buf = BytesMut::new();
         let mut parts = DeferredParts::new();
         for (i, (v, ty)) in zip(params, &self.params).enumerate() {
-            let mut enc = ValEncoder::new(store.as_context_mut(), ty, &self.resources);
-            enc.encode(v, &mut buf).with_context(|| {
-                format!("failed to encode parameter value {i} of `{}`", self.import)
-            })?;
-            parts.push(i, enc.deferred);
+            let part = encode(store.as_context_mut(), &self.kinds, v, ty, &mut buf).with_context(
+                || format!("failed to encode parameter value {i} of `{}`", self.import),
+            )?;
+            parts.push(i, part);
         }
         Ok((buf.freeze(), parts))
     }
@@ -110,16 +156,16 @@ impl Function {
     async fn receive<V, I>(
         &self,
         store: &mut StoreContextMut<'_, V>,
-        incoming: I,
+        incoming: &mut I,
+        sending: &Arc<Sending>,
         results: &mut [Val],
     ) -> wasmtime::Result<()>
     where
         V: WrpcView + WasiView,
         I: AsyncRead + Index<I> + Send + Unpin + 'static,
     {
-        let mut incoming = pin!(incoming);
         for (i, (v, ty)) in zip(results, &self.results).enumerate() {
-            read_value(store, &mut incoming, &self.resources, v, ty, &[i])
+            *v = decode::read(store, incoming, &self.kinds, Some(sending), ty, &[i])
                 .await
                 .with_context(|| format!("failed to decode return value {i}"))?;
         }
@@ -127,16 +173,75 @@ impl Function {
     }
 }
 
-/// Sends the streams of the parameters, and ends the outgoing stream.
-async fn send<O>(mut outgoing: O, parts: DeferredParts<O>) -> wasmtime::Result<()>
+/// How much of the parameters was sent.
+#[derive(PartialEq)]
+enum Sent {
+    All,
+    Some,
+}
+
+/// Receives results, and sends parameters until that is done.
+async fn receive_while(
+    mut send: impl Future<Output = anyhow::Result<()>> + Unpin,
+    receive: impl Future<Output = anyhow::Result<()>>,
+    import: &Import,
+) -> anyhow::Result<Sent> {
+    let mut received = pin!(async {
+        receive
+            .await
+            .with_context(|| format!("failed to receive the results of `{import}`"))
+    });
+    tokio::select! {
+        sent = &mut send => {
+            sent?;
+            received.await?;
+            Ok(Sent::All)
+        }
+        received = &mut received => {
+            received?;
+            Ok(Sent::Some)
+        }
+    }
+}
+
+/// Sends the streams of the parameters, and ends the outgoing stream. Drops or uses `opening` once the callee has taken the
+/// call, as far as the transport can tell.
+async fn send<O>(
+    mut outgoing: O,
+    parts: DeferredParts<O>,
+    opening: oneshot::Sender<()>,
+) -> anyhow::Result<()>
 where
     O: AsyncWrite + Index<O> + Unpin,
 {
+    // Some transports, NATS among them, open the paths below once the root is open, and open the root when it is used.
+    unless_gone(outgoing.flush().await)?;
+    let _ = opening.send(());
     parts
         .write(&outgoing)
         .await
         .context("failed to write asynchronous parameters")?;
-    finish(&mut outgoing)
-        .await
-        .context("failed to flush outgoing stream")
+    unless_gone(finish(&mut outgoing).await)
+}
+
+/// A local callee that has gone is no failure to send: why it has is what its results end with.
+fn unless_gone(sent: io::Result<()>) -> anyhow::Result<()> {
+    match sent {
+        Err(error) if matches!(CallError::find(&error), Some(CallError::ReaderGone { .. })) => {
+            Ok(())
+        }
+        sent => sent.context("failed to flush outgoing stream"),
+    }
+}
+
+/// Waits until the callee reads nothing any more. Never returns if that cannot be learned: a remote callee may end its
+/// results, and read on.
+async fn callee_is_done<I: 'static>(incoming: &mut I) {
+    // How it ends is of no interest: the results are there.
+    while let Some(piece) = next_piece(incoming).await {
+        if !piece.is_ok_and(|piece| !piece.is_empty()) {
+            return;
+        }
+    }
+    core::future::pending().await
 }

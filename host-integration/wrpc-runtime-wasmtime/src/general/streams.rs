@@ -6,6 +6,7 @@ use core::future::poll_fn;
 use core::pin::{pin, Pin};
 use core::task::{ready, Context, Poll};
 use std::io;
+use std::sync::Arc;
 
 use anyhow::{bail, Context as _};
 use bytes::{Bytes, BytesMut};
@@ -19,6 +20,7 @@ use wasmtime_wasi::pipe::AsyncReadStream;
 use wasmtime_wasi::{InputStream, StreamError, WasiView};
 
 use super::deferred::Deferred;
+use super::sending::{Keeping, Sending};
 
 /// How many bytes of a guest's stream go into one chunk at most.
 const CHUNK_BYTES: usize = 8096;
@@ -125,10 +127,14 @@ async fn yield_once() {
     .await;
 }
 
-/// Files the stream that arrives through `r`, the reader of the value's path, in the store.
+/// Files the stream that arrives through `r`, the reader of the value's path, in the store. It keeps `sending` for as
+/// long as it is there.
+///
+/// wasmtime's stream for readers is one task, and holds three chunks of 4 KiB at most. It ends with the stream.
 pub(super) fn receive<T, R>(
     store: &mut impl AsContextMut<Data = T>,
     r: R,
+    sending: Option<&Arc<Sending>>,
 ) -> io::Result<ResourceAny>
 where
     T: WasiView,
@@ -136,7 +142,11 @@ where
 {
     let mut store = store.as_context_mut();
     // Boxed as a trait object, because that is the type that the guest's import knows.
-    let stream: InputStream = Box::new(AsyncReadStream::new(ChunkReader::new(r)));
+    let stream = AsyncReadStream::new(ChunkReader::new(r));
+    let stream: InputStream = match sending {
+        Some(sending) => Box::new(Keeping::new(stream, Arc::clone(sending))),
+        None => Box::new(stream),
+    };
     let resource = store
         .data_mut()
         .table()

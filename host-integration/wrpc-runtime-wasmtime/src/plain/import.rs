@@ -3,10 +3,12 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use inhost_codec::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
-use tracing::{Instrument as _, Span};
+use inhost_dispatch::CallError;
+use tracing::{debug, Instrument as _, Span};
 use wasmtime::component::LinkerInstance;
 use wasmtime::StoreContextMut;
 use wrpc_transport::Invoke;
@@ -109,16 +111,64 @@ where
     <V::Invoke as Invoke>::Context: Clone + 'static,
 {
     let invoked = async move {
-        let context = function.context.clone();
         let view = store.data();
-        let invocation = function
-            .import
-            .start(view.client(), view.timeout(), context, params)
-            .await?;
-        let (mut outgoing, mut incoming) = (invocation.outgoing, invocation.incoming);
-        let send = async { Ok(finish(&mut outgoing).await?) };
-        let receive = async { Ok(receive(&mut incoming, &function.signature.results).await?) };
-        invocation.rest.of(send, receive).await
+        let (client, timeout) = (view.client(), view.timeout());
+        for _ in 0..REPEATS {
+            // The payload of a large call is not kept in memory while the callee works.
+            if params.len() > REPEATABLE {
+                break;
+            }
+            match invoke(client, timeout, function, params.clone()).await {
+                Err(error) if did_not_run(&error) => {
+                    debug!(%error, import = %function.import, "the callee went away before it ran: calling again");
+                }
+                done => return done,
+            }
+        }
+        invoke(client, timeout, function, params).await
     };
     Box::pin(invoked.instrument(function.span.clone()))
+}
+
+/// How many times a call is made again whose callee went away before it ran.
+const REPEATS: usize = 3;
+
+/// The parameters, in bytes, of the largest call that is made again.
+const REPEATABLE: usize = 1 << 20;
+
+/// Whether a local call ended before the function was started. The next one finds another endpoint, or none.
+fn did_not_run(error: &anyhow::Error) -> bool {
+    matches!(
+        CallError::find(error.as_ref()),
+        Some(CallError::NotAccepted { .. })
+    )
+}
+
+async fn invoke<C>(
+    client: &C,
+    timeout: Option<Duration>,
+    function: &Function<C::Context>,
+    params: Bytes,
+) -> anyhow::Result<Bytes>
+where
+    C: Invoke,
+    C::Context: Clone + 'static,
+{
+    let context = function.context.clone();
+    let invocation = function
+        .import
+        .start(client, timeout, context, params)
+        .await?;
+    let (mut outgoing, mut incoming) = (invocation.outgoing, invocation.incoming);
+    let send = async {
+        match finish(&mut outgoing).await {
+            // All parameters went with the invocation. Why the callee has gone is what the results end with.
+            Err(error) if matches!(CallError::find(&error), Some(CallError::ReaderGone { .. })) => {
+                Ok(())
+            }
+            finished => Ok(finished?),
+        }
+    };
+    let receive = async { Ok(receive(&mut incoming, &function.signature.results).await?) };
+    invocation.rest.of(send, receive).await
 }

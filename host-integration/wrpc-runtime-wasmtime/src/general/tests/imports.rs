@@ -84,6 +84,7 @@ fn linker(
                     let import = Import {
                         instance: API.into(),
                         name: name.into(),
+                        types: crate::types::types(&ty),
                     };
                     link(&mut api, Arc::new([]), ty, import, ())?;
                 }

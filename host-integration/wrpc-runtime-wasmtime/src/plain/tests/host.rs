@@ -198,6 +198,7 @@ fn link(component: &Component, way: Way) -> InstancePre<Ctx> {
             let import = Import {
                 instance: INSTANCE.into(),
                 name: name.into(),
+                types: crate::types::types(&ty),
             };
             match way {
                 Way::Plain => {

@@ -1,0 +1,187 @@
+//! Calls that wait at a callee when their callers go away: they are skipped, and nothing of them is left.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use inhost_testbed::{Driver, Host, NatsServer, CALLEE, CALLER, ECHO};
+use tokio::task::JoinHandle;
+
+use crate::load::Pair;
+use crate::routes::{calls, nats, Route, PROMPTLY};
+
+/// How long a caller may run.
+const EXECUTION: Duration = Duration::from_secs(2);
+
+/// How long the only instance of the callee is taken: until after the callers have gone.
+const TAKEN: Duration = Duration::from_secs(4);
+
+/// How many calls wait.
+const WAITING: u64 = 12;
+
+/// The callee, whose only instance is taken, and its caller.
+struct Taken {
+    pair: Pair,
+    /// The test itself has taken the instance, over NATS: unlike the callers it does not go away.
+    by: JoinHandle<anyhow::Result<(u32,)>>,
+    /// The count that the host has accepted, and for which it waits for an instance.
+    accepted: u64,
+}
+
+async fn start(nats: &Arc<NatsServer>, route: Route) -> Taken {
+    let host = route
+        .host()
+        .env("RUST_BACKTRACE", "0")
+        .arg(format!("--max-execution-time-ms={}", EXECUTION.as_millis()))
+        .arg(format!("--local-queue-invocations={WAITING}"));
+    let pair = Pair::start(nats, host, 1).await;
+    let peer = pair.deployment.peer(CALLEE).await.expect("a peer");
+    let driver = pair.deployment.driver().await.expect("the caller");
+    let by =
+        tokio::spawn(async move { peer.call(ECHO, "wait", (TAKEN.as_millis() as u32,)).await });
+    // The instance is taken once a call is not answered any more.
+    let mut accepted = 1000;
+    let soon = Duration::from_millis(500);
+    while let Ok(answer) = tokio::time::timeout(soon, driver.call_count(accepted)).await {
+        assert_eq!(answer.expect("an answer"), 1);
+        assert!(!by.is_finished(), "the test did not take the instance");
+        accepted += 1;
+    }
+    assert_eq!(pair.tally.count(accepted), 0, "it has run");
+    Taken { pair, by, accepted }
+}
+
+/// How many calls wait at the callee.
+async fn queued(host: &Host) -> u64 {
+    let status = host.status().await.expect("the host lists what it serves");
+    let endpoints = status["endpoints"].as_array().expect("a list");
+    let prefix = format!("{}.{CALLEE}", host.lattice());
+    let callee = endpoints.iter().filter(|e| e["prefix"] == prefix.as_str());
+    callee
+        .map(|e| e["queued"].as_u64().expect("a number"))
+        .sum()
+}
+
+async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+    let holds = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PROMPTLY, holds)
+        .await
+        .unwrap_or_else(|_| panic!("{what}"));
+}
+
+/// Waits until so many calls wait at the callee. The host itself holds one more, for which it waits for an instance.
+async fn until_queued(pair: &Pair, waiting: u64) {
+    let host = pair.deployment.host();
+    until("the calls do not wait", async || {
+        queued(host).await + 2 >= waiting
+    })
+    .await;
+}
+
+/// Calls in tasks of their own.
+fn calls_of<T: Send + 'static, F>(
+    driver: &Driver,
+    call: impl Fn(Driver, u64) -> F,
+) -> Vec<JoinHandle<anyhow::Result<T>>>
+where
+    F: Future<Output = anyhow::Result<T>> + Send + 'static,
+{
+    (0..WAITING)
+        .map(|id| tokio::spawn(call(driver.clone(), id)))
+        .collect()
+}
+
+#[tokio::test]
+async fn calls_that_wait_are_skipped_when_the_time_of_their_callers_is_over() {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let Taken { pair, by, accepted } = start(&nats, route).await;
+        let before = pair.tally.total();
+        let host = pair.deployment.host();
+        let driver = pair.deployment.driver().await.expect("the caller");
+        let waiting = calls_of(
+            &driver,
+            |driver, id| async move { driver.call_count(id).await },
+        );
+        until_queued(&pair, WAITING).await;
+        for answer in join_all(waiting).await {
+            answer
+                .expect("no panic")
+                .expect_err("its time is over before the callee is free");
+        }
+        assert!(!by.is_finished(), "the callee was free before");
+        by.await.expect("no panic").expect("an answer");
+
+        // The next call is served at once, and it is the only one that ran.
+        let answer = tokio::time::timeout(PROMPTLY, driver.call_count(WAITING)).await;
+        let answer = answer.expect("the instance is free");
+        assert_eq!(answer.expect("an answer"), 1, "over {route:?}");
+        // The one that the host had accepted before is the subject of the next test.
+        let ran = pair.tally.total() - before - pair.tally.count(accepted);
+        assert_eq!(ran, 1, "over {route:?}");
+        assert_eq!(queued(host).await, 0, "over {route:?}");
+
+        // Nothing is left of what waited: the queue has room for as many again.
+        let waiting = calls_of(
+            &driver,
+            |driver, id| async move { driver.ping(id as u32).await },
+        );
+        for answer in join_all(waiting).await {
+            answer.expect("no panic").expect("an answer");
+        }
+        let status = host.status().await.expect("the host counts its calls");
+        assert_eq!(status["calls"]["spilled"], 0, "over {route:?}: {status}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_waits_for_an_instance_does_not_begin_when_its_caller_has_gone() {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let Taken { pair, by, accepted } = start(&nats, route).await;
+        by.await.expect("no panic").expect("an answer");
+        let driver = pair.deployment.driver().await.expect("the caller");
+        assert_eq!(driver.call_count(1).await.expect("an answer"), 1);
+        assert_eq!(pair.tally.count(accepted), 0, "over {route:?} it ran");
+    }
+}
+
+#[tokio::test]
+async fn calls_that_wait_are_answered_when_their_caller_is_stopped() {
+    // As on a stock host: stopping a component lets what it does come to its end.
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let pair = Pair::start(&nats, route.host(), 1).await;
+        let (deployment, host) = (&pair.deployment, pair.deployment.host());
+        let driver = deployment.driver().await.expect("the caller");
+        let taken = tokio::spawn({
+            let driver = driver.clone();
+            async move { driver.call_wait(1000).await }
+        });
+        until("the call has not begun", async || calls(host).await.0 > 0).await;
+        let waiting = calls_of(
+            &driver,
+            |driver, id| async move { driver.ping(id as u32).await },
+        );
+        until_queued(&pair, WAITING).await;
+        let stopped = deployment.control().stop_component(host.id(), CALLER).await;
+        stopped.expect("stopped");
+        until("the caller is still served", async || {
+            let served = deployment.served(CALLER).await;
+            served.expect("the server answers") == 0
+        })
+        .await;
+        driver.ping(1).await.expect_err("the caller is stopped");
+        for (id, answer) in (0..).zip(join_all(waiting).await) {
+            let answer = answer.expect("no panic").expect("an answer");
+            assert_eq!(answer, id + 1, "over {route:?}");
+        }
+        taken.await.expect("no panic").expect("an answer");
+        assert_eq!(queued(host).await, 0, "over {route:?}");
+    }
+}

@@ -1,0 +1,220 @@
+//! A call that fails does so in the same way over each route and on a stock host, and the log says which call it was.
+
+use std::path::Path;
+use std::time::Duration;
+
+use inhost_testbed::{stock_host, Deployment, Driver, Host, HostBuilder, Link, CALLEE, CALLER};
+
+use crate::routes::{nats, Route, PROMPTLY};
+
+/// How often a call over NATS is tried: upstream's transport loses one now and then (see README.md, "Calls over
+/// NATS").
+const ATTEMPTS: usize = 5;
+
+/// How often a condition that cannot be awaited is looked at again.
+const POLL: Duration = Duration::from_millis(5);
+
+/// Longest run of a component here. With the shortest one, a second, the host may interrupt a component that has just
+/// been started.
+const LONGEST_MS: &str = "2000";
+
+/// Ways in which a call can fail.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Failure {
+    NoLink,
+    NoFunction,
+    NoComponent,
+    Trap,
+    /// The callee waits for longer than it may run.
+    Waits,
+    /// The callee computes for longer than it may run.
+    Spins,
+}
+
+impl Failure {
+    const ALL: [Self; 6] = [
+        Self::NoLink,
+        Self::NoFunction,
+        Self::NoComponent,
+        Self::Trap,
+        Self::Waits,
+        Self::Spins,
+    ];
+
+    /// Whether a stock host can be made to fail so in good time: it has no flag for the longest run.
+    fn is_for_stock(self) -> bool {
+        !matches!(self, Self::Waits | Self::Spins)
+    }
+
+    async fn call(self, driver: &Driver) -> anyhow::Result<u32> {
+        match self {
+            Self::NoLink => driver.call_unlinked().await,
+            Self::NoFunction => driver.call_absent().await,
+            Self::NoComponent => driver
+                .ping_via("nobody", 1)
+                .await?
+                .map_err(anyhow::Error::msg),
+            Self::Trap => driver.call_trap("on purpose").await,
+            Self::Waits => driver.call_wait(60_000).await,
+            Self::Spins => driver
+                .ping_via("spins", 1)
+                .await?
+                .map_err(anyhow::Error::msg),
+        }
+    }
+
+    /// What the log of a host that calls in memory has to say together.
+    fn named(self) -> &'static [&'static str] {
+        match self {
+            Self::NoLink => &["inhost:demo/unlinked@0.1.0", "`nothing`", "`caller`"],
+            // These have left the host by the time that they fail.
+            Self::NoFunction => &["`inhost:demo/absent@0.1.0.nothing`", "not connected"],
+            Self::NoComponent => &["`inhost:demo/echo@0.1.0.ping`", "not connected"],
+            Self::Trap => &["inhost:demo/echo@0.1.0", "trap", "callee", "unreachable"],
+            Self::Waits => &["`inhost:demo/echo@0.1.0.wait` timed out"],
+            // The caller's time is over when the callee's is: either may be the first to say so.
+            Self::Spins => &["`inhost:demo/echo@0.1.0.ping`"],
+        }
+    }
+}
+
+/// A component whose `ping` never ends by itself.
+fn spinning(folder: &Path) -> String {
+    let component = wat::parse_str(
+        r#"(component
+            (core module $module
+                (func (export "ping") (param i32) (result i32) (loop $again (br $again)) unreachable))
+            (core instance $core (instantiate $module))
+            (func $ping (param "n" u32) (result u32) (canon lift (core func $core "ping")))
+            (instance $echo (export "ping" (func $ping)))
+            (export "inhost:demo/echo@0.1.0" (instance $echo)))"#,
+    );
+    let path = folder.join("spins.wasm");
+    std::fs::write(&path, component.expect("a component")).expect("written");
+    format!("file://{}", path.display())
+}
+
+/// The caller with a link to the callee, and links to one that spins and to one that is not there.
+async fn start(host: HostBuilder, folder: &Path) -> Deployment {
+    let deployment = Deployment::start_on(nats().await, host).await;
+    let deployment = deployment.expect("the host starts");
+    deployment.deploy_pair().await.expect("deployed and linked");
+    let deployed = deployment
+        .deploy_on(deployment.host(), &spinning(folder), "spins", 10)
+        .await;
+    deployed.expect("deployed");
+    for (name, target) in [
+        ("default", CALLEE),
+        ("spins", "spins"),
+        ("nobody", "nobody"),
+    ] {
+        let mut link = Link::new(CALLER, target, "inhost:demo", "echo");
+        if name == "default" {
+            // One link for both interfaces: a second one for the package would replace the first.
+            link.interfaces.push("absent".into());
+        }
+        let linked = deployment.control().link_put(&link.named(name)).await;
+        linked.expect("linked");
+    }
+    deployment
+}
+
+/// The caller's error, without what names the lattice.
+async fn outcome(failure: Failure, deployment: &Deployment, driver: &Driver) -> String {
+    match tokio::time::timeout(PROMPTLY, failure.call(driver)).await {
+        Ok(Ok(answer)) => format!("the answer {answer}"),
+        Ok(Err(error)) => {
+            let prefix = format!("{}.{CALLER}", deployment.lattice());
+            format!("{error:#}").replace(&prefix, "the caller")
+        }
+        Err(_) => "no answer in time".to_owned(),
+    }
+}
+
+/// Checks that calls still work. `ping-via` leaves its link set when it fails.
+async fn still_works(name: &str, driver: &Driver) {
+    for attempt in 1.. {
+        let answer = tokio::time::timeout(PROMPTLY, driver.ping_via("default", 1)).await;
+        match answer {
+            Ok(Ok(Ok(2))) => return,
+            _ if attempt < ATTEMPTS => {}
+            answer => panic!("{name}: {answer:?}"),
+        }
+    }
+}
+
+/// The entries of a log: an error goes on in lines of its own, which do not begin with the time.
+fn entries(lines: &[String]) -> impl Iterator<Item = String> + '_ {
+    let begins = |line: &String| line.starts_with("20");
+    lines
+        .chunk_by(move |_, next| !begins(next))
+        .map(|entry| entry.join("\n"))
+}
+
+#[tokio::test]
+async fn each_kind_of_failure_is_the_same_for_the_caller_over_each_route_and_on_a_stock_host() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stock = tokio::task::spawn_blocking(stock_host).await;
+    let stock = stock.expect("no panic").expect("there is a stock host");
+    let time = ["--max-execution-time-ms", LONGEST_MS];
+    let mut hosts = Route::ALL
+        .map(|route| (format!("{route:?}"), route.host().args(time)))
+        .to_vec();
+    hosts.push(("stock".to_owned(), Host::stock(stock).lattice("stock")));
+    let mut outcomes = Vec::new();
+    for (name, host) in hosts {
+        let deployment = start(host, folder.path()).await;
+        let driver = deployment.driver().await.expect("the caller");
+        for failure in Failure::ALL {
+            if name == "stock" && !failure.is_for_stock() {
+                continue;
+            }
+            let outcome = outcome(failure, &deployment, &driver).await;
+            outcomes.push((failure, name.clone(), outcome));
+            still_works(&name, &driver).await;
+        }
+    }
+    for failure in Failure::ALL {
+        let ours: Vec<_> = outcomes.iter().filter(|(f, ..)| *f == failure).collect();
+        let (_, _, first) = ours[0];
+        assert!(first.contains("failed"), "{failure:?}: {first}");
+        assert!(
+            ours.iter().all(|(.., outcome)| outcome == first),
+            "{ours:#?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_log_names_component_and_function_of_a_local_call_that_failed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for route in Route::LOCAL {
+        let host = route.host().args(["--max-execution-time-ms", LONGEST_MS]);
+        let deployment = start(host, folder.path()).await;
+        let driver = deployment.driver().await.expect("the caller");
+        for failure in Failure::ALL {
+            let before = deployment.host().log_lines().len();
+            let outcome = outcome(failure, &deployment, &driver).await;
+            assert!(outcome.contains("failed"), "{failure:?}: {outcome}");
+            let named = async {
+                loop {
+                    let lines = deployment.host().log_lines();
+                    let all = |entry: String| failure.named().iter().all(|n| entry.contains(n));
+                    if entries(&lines[before..]).any(all) {
+                        return;
+                    }
+                    tokio::time::sleep(POLL).await;
+                }
+            };
+            if tokio::time::timeout(PROMPTLY, named).await.is_err() {
+                let lines = deployment.host().log_lines();
+                let new = lines[before..].join("\n");
+                panic!(
+                    "over {route:?} no entry has all of {:?}:\n{new}",
+                    failure.named()
+                );
+            }
+            still_works("over a local route", &driver).await;
+        }
+    }
+}

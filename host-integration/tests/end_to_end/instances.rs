@@ -1,0 +1,216 @@
+//! `max_instances`: how many callees run at once, who is next, and that no one waits for ever.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+use inhost_testbed::{
+    Deployment, Driver, Guest, HeldTally, NatsServer, Peer, Workload, CALLEE, CALLER,
+    DEFAULT_COUNT, ECHO,
+};
+use tokio::task::JoinSet;
+
+use crate::routes::{calls, nats, Route, PROMPTLY};
+
+/// How often a condition that cannot be awaited is looked at again.
+const POLL: Duration = Duration::from_millis(5);
+
+/// Several hundred calls, of which many go over NATS, on a busy machine.
+const ALL_OF_THEM: Duration = Duration::from_secs(30);
+
+/// The pair, with at most `instances` callees at once.
+async fn start(nats: &Arc<NatsServer>, route: Route, instances: u32) -> (Deployment, Driver) {
+    let deployment = route.start_on(nats).await;
+    for (guest, id, count) in [
+        (Guest::Callee, CALLEE, instances),
+        (Guest::Caller, CALLER, DEFAULT_COUNT),
+    ] {
+        deployment.deploy(guest, id, count).await.expect("deployed");
+    }
+    for (source, target, interface) in [(CALLER, CALLEE, "echo"), (CALLEE, "tally", "tally")] {
+        let linked = deployment.link(source, target, interface).await;
+        linked.expect("linked");
+    }
+    let driver = deployment.driver().await.expect("the caller");
+    (deployment, driver)
+}
+
+#[tokio::test]
+async fn no_more_than_max_instances_run_and_the_others_follow_in_order() {
+    const INSTANCES: usize = 3;
+    const CALLERS: u64 = 12;
+    let nats = nats().await;
+    for route in Route::ALL {
+        let (deployment, driver) = start(&nats, route, INSTANCES as u32).await;
+        let tally = HeldTally::serve(deployment.client(), deployment.lattice(), "tally").await;
+        let tally = tally.expect("the tally is served");
+        let mut callers = JoinSet::new();
+        for id in 0..CALLERS {
+            let driver = driver.clone();
+            callers.spawn(async move { (id, driver.call_count(id).await) });
+            // In memory it can be seen when a call is queued, so the order is known.
+            let queued = async {
+                while route != Route::Nats && calls(deployment.host()).await.0 <= id {
+                    tokio::time::sleep(POLL).await;
+                }
+            };
+            let queued = tokio::time::timeout(PROMPTLY, queued).await;
+            queued.unwrap_or_else(|_| panic!("over {route:?} call {id} is not made"));
+        }
+        for done in 0..CALLERS as usize {
+            let expected = (INSTANCES + done).min(CALLERS as usize);
+            let arrived = tally.wait_for(expected, PROMPTLY).await;
+            arrived.unwrap_or_else(|error| panic!("over {route:?} after {done}: {error:#}"));
+            // What runs now waits in the tally, and nothing else may run.
+            assert_eq!(tally.arrived().len(), expected, "over {route:?}");
+            tally.release().expect("a call waits");
+        }
+        assert_eq!(tally.peak(), INSTANCES, "over {route:?}");
+        while let Some(answer) = callers.join_next().await {
+            let (id, answer) = answer.expect("no panic");
+            assert_eq!(answer.expect("an answer"), id, "over {route:?}");
+        }
+        let mut arrived = tally.arrived();
+        if route != Route::Nats {
+            // Those that run at once overtake each other on the way to the tally.
+            let overtaking = |(place, id): (usize, &u64)| place.abs_diff(*id as usize) < INSTANCES;
+            assert!(
+                arrived.iter().enumerate().all(overtaking),
+                "over {route:?} callees ran in this order: {arrived:?}"
+            );
+        }
+        arrived.sort_unstable();
+        assert_eq!(arrived, Vec::from_iter(0..CALLERS), "over {route:?}");
+    }
+}
+
+#[tokio::test]
+async fn with_one_instance_calls_run_in_the_order_in_which_they_were_made() {
+    const CALLERS: u64 = 8;
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let (deployment, driver) = start(&nats, route, 1).await;
+        let tally = HeldTally::serve(deployment.client(), deployment.lattice(), "tally").await;
+        let tally = tally.expect("the tally is served");
+        let mut callers = JoinSet::new();
+        for id in 0..CALLERS {
+            let driver = driver.clone();
+            callers.spawn(async move { driver.call_count(id).await });
+            let queued = async {
+                while calls(deployment.host()).await.0 <= id {
+                    tokio::time::sleep(POLL).await;
+                }
+            };
+            let queued = tokio::time::timeout(PROMPTLY, queued).await;
+            queued.unwrap_or_else(|_| panic!("over {route:?} call {id} is not made"));
+        }
+        for id in 0..CALLERS {
+            let arrived = tally.wait_for(id as usize + 1, PROMPTLY).await;
+            arrived.unwrap_or_else(|error| panic!("over {route:?}: {error:#}"));
+            assert_eq!(tally.release(), Some(id), "over {route:?}");
+        }
+        for answer in callers.join_all().await {
+            answer.expect("an answer");
+        }
+        assert_eq!(tally.peak(), 1, "over {route:?}");
+    }
+}
+
+/// Calls that are made again and again, by several callers at once, until this is dropped.
+struct Flood {
+    _callers: JoinSet<()>,
+    answered: Arc<AtomicU32>,
+    failed: Arc<AtomicBool>,
+}
+
+impl Flood {
+    fn start<Call, Answer>(callers: usize, call: Call) -> Self
+    where
+        Call: Fn() -> Answer + Clone + Send + 'static,
+        Answer: std::future::Future<Output = anyhow::Result<()>> + Send,
+    {
+        let (answered, failed) = (Arc::<AtomicU32>::default(), Arc::<AtomicBool>::default());
+        let mut tasks = JoinSet::new();
+        for _ in 0..callers {
+            let (call, answered, failed) =
+                (call.clone(), Arc::clone(&answered), Arc::clone(&failed));
+            tasks.spawn(async move {
+                loop {
+                    match call().await {
+                        Ok(()) => answered.fetch_add(1, Ordering::Relaxed),
+                        Err(_) => return failed.store(true, Ordering::Relaxed),
+                    };
+                }
+            });
+        }
+        Self {
+            _callers: tasks,
+            answered,
+            failed,
+        }
+    }
+
+    /// How many calls have been answered, one of which would be enough to say that it goes on.
+    async fn answered(&self) -> u32 {
+        let some = async {
+            while self.answered.load(Ordering::Relaxed) == 0 {
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        let some = tokio::time::timeout(PROMPTLY, some).await;
+        some.expect("the flood's calls are answered");
+        assert!(!self.failed.load(Ordering::Relaxed), "a call failed");
+        self.answered.load(Ordering::Relaxed)
+    }
+}
+
+/// `ping` of the callee by a peer elsewhere in the lattice.
+async fn ping_over_nats(callee: &Peer, n: u32) -> anyhow::Result<()> {
+    let (answer,): (u32,) = callee.call(ECHO, "ping", (n,)).await?;
+    anyhow::ensure!(answer == n + 1, "ping({n}) is {answer}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn calls_over_nats_get_their_turn_while_local_callers_keep_the_callee_busy() {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let (deployment, driver) = start(&nats, route, 1).await;
+        let callee = deployment.peer(CALLEE).await.expect("a connection");
+        // Each caller goes on without a pause within a call of the driver.
+        let flood = Flood::start(8, move || {
+            let driver = driver.clone();
+            async move { driver.run(Workload::Ping, 0, 50).await.map(drop) }
+        });
+        let before = flood.answered().await;
+        let remote = async {
+            for n in 0..50 {
+                ping_over_nats(&callee, n).await.expect("an answer");
+            }
+        };
+        let remote = tokio::time::timeout(ALL_OF_THEM, remote).await;
+        remote.unwrap_or_else(|_| panic!("over {route:?} calls over NATS starve"));
+        let local = calls(deployment.host()).await;
+        assert!(flood.answered().await > before, "over {route:?}: {local:?}");
+    }
+}
+
+#[tokio::test]
+async fn local_calls_get_their_turn_while_callers_over_nats_keep_the_callee_busy() {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let (deployment, driver) = start(&nats, route, 1).await;
+        let callee = deployment.peer(CALLEE).await.expect("a connection");
+        let flood = Flood::start(8, move || {
+            let callee = callee.clone();
+            async move { ping_over_nats(&callee, 1).await }
+        });
+        let before = flood.answered().await;
+        let local = driver.run(Workload::Ping, 0, 200);
+        let local = tokio::time::timeout(ALL_OF_THEM, local).await;
+        let local = local.unwrap_or_else(|_| panic!("over {route:?} local calls starve"));
+        assert_eq!(local.expect("all calls succeed").len(), 200);
+        assert!(flood.answered().await > before, "over {route:?}");
+        assert_eq!(calls(deployment.host()).await, (200, 0), "over {route:?}");
+    }
+}

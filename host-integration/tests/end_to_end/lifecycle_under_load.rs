@@ -1,0 +1,207 @@
+//! Components, links and hosts come and go while they are called by many. Every call ends soon, and runs at most once.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use inhost_testbed::{
+    get_text_within, Deployment, Guest, Host, HostBuilder, Link, CALLEE, CALLER, HTTP,
+};
+
+use crate::load::{Calls, Load, Pair};
+use crate::routes::{calls, nats, Route, PROMPTLY};
+
+/// How long a call may take, with the test's own way over NATS and back, on a machine that does something else too.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// When a call without an answer is given up: so much later than [`LIMIT`] that the two are told apart.
+const GIVE_UP: Duration = Duration::from_secs(6);
+
+/// How many instances of the callee may run at once: fewer than there are callers, so that some calls wait.
+const INSTANCES: u32 = 10;
+
+fn host(route: Route) -> HostBuilder {
+    route
+        .host()
+        // Else most of the time goes into the backtraces of errors.
+        .env("RUST_BACKTRACE", "0")
+        // A call whose answer is lost over NATS keeps an instance for this long.
+        .args(["--max-execution-time-ms", "5000"])
+}
+
+/// Waits until the host lists no function of `component`.
+async fn until_not_listed(host: &Host, component: &str) {
+    let prefix = format!("{}.{component}", host.lattice());
+    let gone = async {
+        loop {
+            let status = host.status().await.expect("the host lists what it serves");
+            let endpoints = status["endpoints"].as_array().expect("a list");
+            if !endpoints.iter().any(|e| e["prefix"] == prefix.as_str()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PROMPTLY, gone)
+        .await
+        .unwrap_or_else(|_| panic!("{component} is still listed"));
+}
+
+/// Lets calls be answered until none of them is left over from before, checks that no further one fails, and ends the
+/// load.
+async fn works_again(load: Load) -> Calls {
+    load.answers(200).await;
+    let failed = load.failed();
+    load.answers(200).await;
+    // A call whose answer is lost over NATS may be given up just now.
+    assert!(load.failed() <= failed + 4, "calls still fail");
+    load.finish().await
+}
+
+#[tokio::test]
+async fn a_callee_that_is_stopped_under_load_leaves_no_call_behind() {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let pair = Pair::start(&nats, host(route), INSTANCES).await;
+        let (deployment, host) = (&pair.deployment, pair.deployment.host());
+        let load = pair.pings_and_counts(GIVE_UP).await;
+        for _ in 0..3 {
+            load.answers(100).await;
+            let stopped = deployment.control().stop_component(host.id(), CALLEE).await;
+            stopped.expect("stopped");
+            until_not_listed(host, CALLEE).await;
+            load.failures(100).await;
+            deployment
+                .deploy(Guest::Callee, CALLEE, INSTANCES)
+                .await
+                .expect("deployed again");
+        }
+        let ended = works_again(load).await;
+        // While there is no callee here, calls go over NATS to see whether there is one elsewhere.
+        let (_local, remote) = calls(host).await;
+        ended.assert_took_at_most(LIMIT, remote as usize, &format!("over {route:?}"));
+        ended.assert_carried_out_once(&pair.tally, &format!("over {route:?}"));
+        pair.assert_reasons_are_clear();
+    }
+}
+
+#[tokio::test]
+async fn a_callee_that_is_scaled_under_load_answers_what_it_has_not_begun() {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let pair = Pair::start(&nats, host(route), INSTANCES).await;
+        let (deployment, host) = (&pair.deployment, pair.deployment.host());
+        let callee = Guest::Callee.reference().expect("the callee");
+        let load = pair.pings(GIVE_UP).await;
+        let mut scaled = 0;
+        for _ in 0..3 {
+            for count in [1, INSTANCES] {
+                load.answers(100).await;
+                let control = deployment.control();
+                let done = control.scale(host.id(), &callee, CALLEE, count).await;
+                done.expect("scaled");
+                scaled += 1;
+            }
+        }
+        let ended = works_again(load).await;
+        // What waits in the queue moves to the new one. The host itself holds one call for which it waits for an
+        // instance, and drops it.
+        let failed = ended.failed().count();
+        assert!(
+            failed <= scaled,
+            "over {route:?}, scaled {scaled} times, {failed} calls failed: {:?}",
+            ended.reasons()
+        );
+        ended.assert_took_at_most(LIMIT, 0, &format!("over {route:?}"));
+    }
+}
+
+#[tokio::test]
+async fn a_callee_that_is_scaled_under_load_runs_no_call_twice() {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let pair = Pair::start(&nats, host(route), INSTANCES).await;
+        let (deployment, host) = (&pair.deployment, pair.deployment.host());
+        let callee = Guest::Callee.reference().expect("the callee");
+        let load = pair.pings_and_counts(GIVE_UP).await;
+        // Some are always left: one whose count is not answered over NATS is taken for a while.
+        for count in [INSTANCES / 2, INSTANCES, INSTANCES / 2, INSTANCES] {
+            load.answers(100).await;
+            let control = deployment.control();
+            let done = control.scale(host.id(), &callee, CALLEE, count).await;
+            done.expect("scaled");
+        }
+        let ended = works_again(load).await;
+        ended.assert_took_at_most(LIMIT, ended.counted(), &format!("over {route:?}"));
+        ended.assert_carried_out_once(&pair.tally, &format!("over {route:?}"));
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_is_removed_and_put_back_under_load_leaves_no_call_behind() {
+    let nats = nats().await;
+    for route in Route::ALL {
+        let pair = Pair::start(&nats, host(route), INSTANCES).await;
+        let control = pair.deployment.control();
+        let link = Link::new(CALLER, CALLEE, "inhost:demo", "echo");
+        let load = pair.pings_and_counts(GIVE_UP).await;
+        for _ in 0..3 {
+            load.answers(100).await;
+            control.link_del(&link).await.expect("removed");
+            load.failures(100).await;
+            control.link_put(&link).await.expect("put back");
+        }
+        let ended = works_again(load).await;
+        let (_local, remote) = calls(pair.deployment.host()).await;
+        ended.assert_took_at_most(LIMIT, remote as usize, &format!("over {route:?}"));
+        ended.assert_carried_out_once(&pair.tally, &format!("over {route:?}"));
+    }
+}
+
+/// The HTTP guest and what it calls. A client over HTTP learns of a host's end, which over NATS it does not.
+async fn deploy_http(deployment: &Deployment, host: &Host) -> SocketAddr {
+    let callee = Guest::Callee.reference().expect("the callee");
+    let deployed = deployment.deploy_on(host, &callee, CALLEE, INSTANCES).await;
+    deployed.expect("deployed");
+    deployment.link(HTTP, CALLEE, "echo").await.expect("linked");
+    deployment.deploy_http(host).await.expect("the server runs")
+}
+
+/// Clients that ask for a `ping`.
+fn http_load(address: SocketAddr) -> Load {
+    Load::start(move |id| async move {
+        let answer = get_text_within(GIVE_UP, address, &format!("/ping?n={id}")).await?;
+        anyhow::ensure!(answer.trim() == (id + 1).to_string(), "{answer} for {id}");
+        Ok(())
+    })
+}
+
+#[tokio::test]
+async fn a_host_that_is_stopped_under_load_ends_in_order_and_leaves_no_request_behind() {
+    let nats = nats().await;
+    for route in Route::ALL {
+        let host = || host(route).args(Deployment::HTTP_SERVER);
+        let mut deployment = Deployment::start_on(nats.clone(), host())
+            .await
+            .expect("the host starts");
+        let address = deploy_http(&deployment, deployment.host()).await;
+        let load = http_load(address);
+        load.answers(200).await;
+        let (local, remote) = calls(deployment.host()).await;
+        assert!(local > 0 || route == Route::Nats, "{local} local calls");
+        let stopped = tokio::time::timeout(2 * PROMPTLY, deployment.take_host(0).stop()).await;
+        stopped
+            .expect("the host ends soon")
+            .expect("the host ends without a failure");
+        load.failures(100).await;
+        let ended = load.finish().await;
+        ended.assert_took_at_most(LIMIT, remote as usize, &format!("over {route:?}"));
+
+        // Another host takes its place.
+        let number = deployment.add_host(host()).await.expect("the host starts");
+        let address = deploy_http(&deployment, &deployment.hosts()[number]).await;
+        let ended = works_again(http_load(address)).await;
+        if route != Route::Nats {
+            assert_eq!(ended.failed().count(), 0, "{:?}", ended.reasons());
+        }
+    }
+}

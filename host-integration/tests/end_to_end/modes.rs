@@ -1,0 +1,100 @@
+//! Where calls may go, for a host and for single components.
+
+use std::time::{Duration, Instant};
+
+use inhost_testbed::{Deployment, Guest, Host, CALLEE, CALLER};
+
+use crate::routes::{calls, nats, Route, PROMPTLY};
+
+async fn counted(host: &Host, route: &str) -> u64 {
+    let status = host.status().await.expect("the host lists its calls");
+    status["calls"][route].as_u64().expect("a number of calls")
+}
+
+#[tokio::test]
+async fn require_carries_calls_in_memory() {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let host = route.host().args(["--local-dispatch", "require"]);
+        let deployment = Deployment::start_on(nats.clone(), host)
+            .await
+            .expect("the host starts");
+        deployment.deploy_pair().await.expect("deployed");
+        let driver = deployment.driver().await.expect("the caller");
+        assert_eq!(driver.ping(1).await.expect("an answer"), 2);
+        assert_eq!(calls(deployment.host()).await, (1, 0));
+    }
+}
+
+#[tokio::test]
+async fn require_fails_at_once_when_the_callee_runs_on_another_host_only() {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let host = route
+            .host()
+            .args(["--local-dispatch-target", "callee=require"]);
+        let mut deployment = Deployment::start_on(nats.clone(), host)
+            .await
+            .expect("the host starts");
+        let second = deployment
+            .add_host(route.host())
+            .await
+            .expect("a second host");
+        let callee = Guest::Callee.reference().expect("the callee");
+        deployment
+            .deploy(Guest::Caller, CALLER, 10)
+            .await
+            .expect("deployed");
+        deployment
+            .deploy_on(&deployment.hosts()[second], &callee, CALLEE, 10)
+            .await
+            .expect("deployed");
+        deployment
+            .link(CALLER, CALLEE, "echo")
+            .await
+            .expect("linked");
+        let driver = deployment.driver().await.expect("the caller");
+        let start = Instant::now();
+        driver.ping(1).await.expect_err("it is not on this host");
+        let took = start.elapsed();
+        assert!(took < Duration::from_secs(1), "it took {took:?}");
+        let host = deployment.host();
+        assert_eq!(counted(host, "refused").await, 1);
+        assert_eq!(calls(host).await, (0, 0));
+        let line = host
+            .wait_for_log("is not served on this host", PROMPTLY)
+            .await
+            .expect("the log says why");
+        for part in ["inhost:demo/echo@0.1.0.ping", CALLEE, "prefer"] {
+            assert!(line.contains(part), "`{part}` is missing in: {line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_component_has_a_mode_of_its_own_by_flag_and_by_variable() {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        for by_variable in [false, true] {
+            let host = match by_variable {
+                false => route
+                    .host()
+                    .args(["--local-dispatch-target", "unused=require"])
+                    .args(["--local-dispatch-target", "callee=off"]),
+                true => route.host().env(
+                    "WASMCLOUD_LOCAL_DISPATCH_TARGETS",
+                    "unused=require,callee=off",
+                ),
+            };
+            let deployment = Deployment::start_on(nats.clone(), host)
+                .await
+                .expect("the host starts");
+            deployment.deploy_pair().await.expect("deployed");
+            let driver = deployment.driver().await.expect("the caller");
+            assert_eq!(driver.ping(1).await.expect("an answer"), 2);
+            assert_eq!(calls(deployment.host()).await, (0, 1));
+            let status = deployment.host().status().await.expect("a listing");
+            assert_eq!(status["targets"]["callee"], "off");
+        }
+    }
+}

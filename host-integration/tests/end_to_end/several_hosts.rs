@@ -1,0 +1,144 @@
+//! A callee on several hosts, under load: calls stay here while they can, go to the other host when they cannot, and
+//! never leave their lattice.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use futures::stream::{FuturesUnordered, StreamExt as _};
+use inhost_testbed::{Deployment, Guest, Tally, CALLEE};
+
+use crate::load::{may_be_lost, Pair};
+use crate::routes::{calls, nats, Route, PROMPTLY};
+
+/// When a call without an answer is given up.
+const GIVE_UP: Duration = Duration::from_secs(6);
+
+/// Starts a second host, with a callee.
+async fn add_callee(deployment: &mut Deployment, route: Route) {
+    let host = route.host().env("RUST_BACKTRACE", "0");
+    let number = deployment.add_host(host).await.expect("a second host");
+    let callee = Guest::Callee.reference().expect("the callee");
+    let host = &deployment.hosts()[number];
+    let deployed = deployment.deploy_on(host, &callee, CALLEE, 100).await;
+    deployed.expect("deployed");
+}
+
+#[tokio::test]
+async fn calls_move_to_the_other_host_when_the_callee_here_is_stopped() {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        // With an instance for each of the calls.
+        let host = route.host().env("RUST_BACKTRACE", "0");
+        let mut pair = Pair::start(&nats, host, 100).await;
+        add_callee(&mut pair.deployment, route).await;
+        let (deployment, host) = (&pair.deployment, pair.deployment.host());
+        let load = pair.pings(GIVE_UP).await;
+        load.answers(300).await;
+        let (local, remote) = calls(host).await;
+        assert!(local >= 300, "{local} local calls over {route:?}");
+        assert_eq!(remote, 0, "all calls stay here over {route:?}");
+
+        let stopped = deployment.control().stop_component(host.id(), CALLEE).await;
+        stopped.expect("stopped");
+        let stop = Instant::now();
+        load.answers(300).await;
+        let ended = load.finish().await;
+        let (_, remote) = calls(host).await;
+        assert!(remote >= 250, "{remote} calls moved over {route:?}");
+        // What the callee had taken or had in its queue when it was stopped may fail, and no more than that.
+        let begun_later = ended.failed().filter(|ended| ended.start > stop).count();
+        assert!(
+            begun_later <= may_be_lost(remote as usize),
+            "over {route:?} {begun_later} of {remote} calls to the other host failed: {:?}",
+            ended.reasons()
+        );
+        ended.assert_took_at_most(GIVE_UP / 2, remote as usize, &format!("over {route:?}"));
+    }
+}
+
+#[tokio::test]
+async fn calls_that_find_the_queue_here_full_are_answered_by_the_other_host() {
+    const CALLS: u32 = 24;
+    /// How long the callee here is taken.
+    const TAKEN: Duration = Duration::from_secs(4);
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let host = route.host().args(["--local-queue-invocations", "1"]);
+        let mut pair = Pair::start(&nats, host, 1).await;
+        let driver = pair.deployment.driver().await.expect("the caller");
+        let driver = driver.with_deadline(TAKEN + PROMPTLY);
+        let taken = tokio::spawn({
+            let driver = driver.clone();
+            async move { driver.call_wait(TAKEN.as_millis() as u32).await }
+        });
+        // It is in memory, so it has been taken by the callee here, whose only instance it keeps.
+        let start = Instant::now();
+        while calls(pair.deployment.host()).await.0 == 0 {
+            assert!(start.elapsed() < PROMPTLY, "the call has not begun");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        add_callee(&mut pair.deployment, route).await;
+
+        let mut answers: FuturesUnordered<_> = (0..CALLS)
+            .map(|n| {
+                let call = driver.ping(n);
+                async move { (n, call.await) }
+            })
+            .collect();
+        let mut early = 0;
+        let mut failed = Vec::new();
+        while let Some((n, answer)) = answers.next().await {
+            match answer {
+                Ok(answer) => assert_eq!(answer, n + 1),
+                Err(error) => failed.push(error),
+            }
+            early += u32::from(!taken.is_finished());
+        }
+        let status = pair.deployment.host().status().await.expect("the status");
+        let spilled = status["calls"]["spilled"].as_u64().expect("a number");
+        assert!(spilled > 0, "over {route:?}: {status}");
+        let lost = may_be_lost(spilled as usize);
+        assert!(failed.len() <= lost, "over {route:?}: {failed:#?}");
+        // The callee here was taken all the time. NATS gives some of the calls to it all the same, and they wait.
+        assert!(early > 0, "over {route:?} the other host answered no call");
+        let waited = taken.await.expect("no panic").expect("an answer");
+        assert_eq!(waited, TAKEN.as_millis() as u32);
+    }
+}
+
+#[tokio::test]
+async fn no_call_crosses_from_one_lattice_to_another() {
+    let nats = nats().await;
+    for route in Route::ALL {
+        // The same components under the same ids, on one nats-server.
+        let lattices = ["one", "two"].map(|name| {
+            let host = route
+                .host()
+                .lattice(format!("{route:?}-{name}").to_lowercase());
+            Pair::start(&nats, host, 10)
+        });
+        let lattices = join_all(lattices).await;
+        let [one, two] = &lattices[..] else {
+            unreachable!("there are two");
+        };
+        for (pair, other, ids) in [(one, two, 0..10), (two, one, 10..20)] {
+            let driver = pair.deployment.driver().await.expect("the caller");
+            for id in ids.clone() {
+                assert_eq!(driver.call_count(id).await.expect("an answer"), 1);
+            }
+            let counts = |tally: &Tally| ids.clone().map(|id| tally.count(id)).sum::<u64>();
+            assert_eq!((counts(&pair.tally), counts(&other.tally)), (10, 0));
+        }
+
+        // Nor does it when there is no one else to answer.
+        let host = one.deployment.host().id();
+        let control = one.deployment.control();
+        control.stop_component(host, CALLEE).await.expect("stopped");
+        let driver = one.deployment.driver().await.expect("the caller");
+        let answer = tokio::time::timeout(PROMPTLY, driver.ping(1)).await;
+        let answer = answer.expect("it ends soon");
+        answer.expect_err("the callee of the other lattice answered");
+        let driver = two.deployment.driver().await.expect("the caller");
+        assert_eq!(driver.ping(1).await.expect("an answer"), 2);
+    }
+}

@@ -1,0 +1,151 @@
+//! A component is updated to a new version while it is called.
+//!
+//! On a stock host the old version goes on, and cannot be stopped any more: see `src/updates.rs` of the host.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use inhost_testbed::{Driver, Guest, CALLEE};
+use tokio::task::JoinSet;
+
+use crate::routes::{nats, Route, PROMPTLY};
+
+const CALLERS: usize = 32;
+
+/// What one call was answered, and when it began and ended.
+struct Call {
+    began: Instant,
+    ended: Instant,
+    version: anyhow::Result<u32>,
+}
+
+async fn calls(driver: Driver, over: Arc<AtomicBool>) -> Vec<Call> {
+    let mut calls = Vec::new();
+    while !over.load(Ordering::Relaxed) {
+        let began = Instant::now();
+        let version = driver.call_version().await;
+        let ended = Instant::now();
+        calls.push(Call {
+            began,
+            ended,
+            version,
+        });
+    }
+    calls
+}
+
+#[tokio::test]
+async fn after_an_update_no_call_reaches_the_old_version() {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let deployment = route.start_pair_on(&nats).await;
+        let (control, host) = (deployment.control(), deployment.host());
+        let over = Arc::new(AtomicBool::new(false));
+        let mut callers = JoinSet::new();
+        for _ in 0..CALLERS {
+            let driver = deployment.driver().await.expect("the caller");
+            callers.spawn(calls(driver, Arc::clone(&over)));
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let reference = Guest::CalleeV2.reference().expect("a reference");
+        control
+            .update(host.id(), &reference, CALLEE)
+            .await
+            .expect("updated");
+        let acknowledged = Instant::now();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        over.store(true, Ordering::Relaxed);
+        let calls: Vec<Call> = callers.join_all().await.into_iter().flatten().collect();
+
+        let mut versions = [0, 0];
+        for Call {
+            began,
+            ended,
+            version,
+        } in calls
+        {
+            let version = version.expect("no call fails because of an update");
+            let took = ended - began;
+            assert!(took < Duration::from_secs(2), "a call took {took:?}");
+            assert!(
+                version == 2 || began < acknowledged,
+                "over {route:?} a call reached the old version {:?} after the update",
+                began - acknowledged
+            );
+            versions[version as usize - 1] += 1;
+        }
+        assert!(versions.iter().all(|calls| *calls > 0), "{versions:?}");
+
+        // From elsewhere, too.
+        let peer = deployment.peer(CALLEE).await.expect("a peer");
+        for _ in 0..20 {
+            let (version,): (u32,) = peer
+                .call("inhost:demo/echo@0.1.0", "version", ())
+                .await
+                .expect("an answer");
+            assert_eq!(version, 2, "over NATS");
+        }
+
+        // The host has the number of instances that it had, and can stop what it runs.
+        let settled = async {
+            loop {
+                let inventory = control.inventory(host.id()).await.expect("an inventory");
+                let component = inventory.component(CALLEE).expect("it runs");
+                if component.max_instances == inhost_testbed::DEFAULT_COUNT {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PROMPTLY, settled)
+            .await
+            .expect("the number of instances is as before");
+        control
+            .stop_component(host.id(), CALLEE)
+            .await
+            .expect("stopped");
+        let gone = async {
+            while deployment.served(CALLEE).await.expect("a listing") > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PROMPTLY, gone)
+            .await
+            .expect("a stopped component is not listed any more");
+        let driver = deployment.driver().await.expect("the caller");
+        driver
+            .call_version()
+            .await
+            .expect_err("no version serves after a stop");
+    }
+}
+
+/// What cannot be fetched changes nothing.
+#[tokio::test]
+async fn an_update_that_fails_leaves_the_old_version() {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let deployment = route.start_pair_on(&nats).await;
+        let command = serde_json::json!({
+            "host_id": deployment.host().id(),
+            "component_id": CALLEE,
+            "new_component_ref": "file:///nowhere/to/be/found.wasm",
+        });
+        let operation = format!("component.update.{}", deployment.host().id());
+        deployment
+            .control()
+            .request(&operation, &command)
+            .await
+            .expect("acknowledged before it is tried");
+        deployment
+            .host()
+            .wait_for_log("failed to update component", PROMPTLY)
+            .await
+            .expect("the host says so");
+        let driver = deployment.driver().await.expect("the caller");
+        for _ in 0..20 {
+            assert_eq!(driver.call_version().await.expect("an answer"), 1);
+        }
+    }
+}

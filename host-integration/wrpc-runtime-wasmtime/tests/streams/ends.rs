@@ -1,0 +1,232 @@
+//! How streams end, and calls with them.
+
+use wasmtime::component::Val;
+use wasmtime_wasi::StreamError;
+
+use crate::feed::{feed, next, Endless};
+use crate::guests::CLOSED;
+use crate::hosts::Pair;
+use crate::soon;
+
+#[tokio::test]
+async fn a_stream_that_closes_is_closed_for_the_callee() {
+    soon(async {
+        let mut pair = Pair::new().await?;
+        let (param, stream) = feed();
+        let stream = pair.own(stream)?;
+        param.chunk("a");
+        param.chunk("b");
+        drop(param);
+        assert_eq!(pair.call("count", &[stream]).await?, Val::U32(CLOSED));
+        pair.ended.recv().await.expect("it ends")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_parameter_that_fails_fails_the_call() {
+    soon(async {
+        let mut pair = Pair::new().await?;
+        let (param, stream) = feed();
+        let stream = pair.own(stream)?;
+        param.chunk("a");
+        param.fail("the disk is gone");
+        let error = pair.call("count", &[stream]).await;
+        let error = format!("{:#}", error.expect_err("its stream failed"));
+        assert!(error.contains("the disk is gone"), "{error}");
+        assert!(error.contains("test:peer/api@1.0.0.count"), "{error}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_parameter_that_fails_after_the_call_has_returned_fails_what_is_made_of_it() {
+    soon(async {
+        let mut pair = Pair::new().await?;
+        let (param, stream) = feed();
+        let (_result, made) = feed();
+        let stream = pair.own(stream)?;
+        pair.next_for_callee(made);
+        param.chunk("a");
+        let Val::Tuple(results) = pair.call("both", &[stream]).await? else {
+            panic!("a tuple");
+        };
+        param.fail("the disk is gone");
+        let mut rest = pair.take(results.into_iter().next().expect("two"))?;
+        let error = next(&mut rest).await.expect_err("it broke off");
+        assert!(
+            matches!(error, StreamError::LastOperationFailed(_)),
+            "{error}"
+        );
+        let ended = pair.ended.recv().await.expect("it ends");
+        let error = format!("{:#}", ended.expect_err("a stream of its results failed"));
+        assert!(error.contains("broke off"), "{error}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_result_that_fails_is_not_taken_for_one_that_closes() {
+    soon(async {
+        let mut pair = Pair::new().await?;
+        let (result, made) = feed();
+        pair.next_for_callee(made);
+        let fresh = pair.call("fresh", &[]).await?;
+        let mut fresh = pair.take(fresh)?;
+        result.chunk("a");
+        assert_eq!(next(&mut fresh).await?.as_deref(), Some("a"));
+        result.fail("the disk is gone");
+        let error = next(&mut fresh).await.expect_err("it broke off");
+        assert!(
+            matches!(error, StreamError::LastOperationFailed(_)),
+            "{error}"
+        );
+        let ended = pair.ended.recv().await.expect("it ends");
+        let error = format!("{:#}", ended.expect_err("a stream of its results failed"));
+        assert!(error.contains("the disk is gone"), "{error}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_callee_that_has_read_enough_ends_a_producer_that_has_nothing() {
+    soon(async {
+        let mut pair = Pair::new().await?;
+        let (param, stream) = feed();
+        let stream = pair.own(stream)?;
+        param.chunk("a");
+        // It produces nothing more, and does not close.
+        assert_eq!(pair.call("peek", &[stream]).await?, Val::U32(7));
+        param.unwanted().await;
+        pair.ended.recv().await.expect("it ends")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_caller_that_has_read_enough_ends_a_producer_that_has_nothing_and_the_call_is_done() {
+    soon(async {
+        let mut pair = Pair::new().await?;
+        let (result, made) = feed();
+        pair.next_for_callee(made);
+        let fresh = pair.call("fresh", &[]).await?;
+        let mut fresh = pair.take(fresh)?;
+        result.chunk("a");
+        assert_eq!(next(&mut fresh).await?.as_deref(), Some("a"));
+        drop(fresh);
+        result.unwanted().await;
+        pair.ended.recv().await.expect("it ends")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn parameters_are_sent_for_as_long_as_there_is_a_stream_of_the_results() {
+    soon(async {
+        let mut pair = Pair::new().await?;
+        let (param, stream) = feed();
+        let (result, made) = feed();
+        let stream = pair.own(stream)?;
+        pair.next_for_callee(made);
+        param.chunk("a");
+        let Val::Tuple(results) = pair.call("both", &[stream]).await? else {
+            panic!("a tuple");
+        };
+        let mut results = results.into_iter();
+        let mut rest = pair.take(results.next().expect("two"))?;
+        drop(pair.take(results.next().expect("two"))?);
+        param.chunk("b");
+        assert_eq!(next(&mut rest).await?.as_deref(), Some("b"));
+        drop(rest);
+        param.unwanted().await;
+        result.unwanted().await;
+        // The stream of the parameter may have broken off before the call could end.
+        let _ended = pair.ended.recv().await.expect("it ends");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_store_that_goes_ends_the_streams_of_its_calls() {
+    soon(async {
+        let mut pair = Pair::new().await?;
+        let (param, stream) = feed();
+        let (result, made) = feed();
+        let stream = pair.own(stream)?;
+        pair.next_for_callee(made);
+        param.chunk("a");
+        pair.call("both", &[stream]).await?;
+        assert_eq!(pair.seen.recv().await.expect("it runs"), "a");
+        drop(pair.store);
+        param.unwanted().await;
+        result.unwanted().await;
+        // The stream of the parameter may have broken off before the call could end.
+        let _ended = pair.ended.recv().await.expect("it ends");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_ends_the_callee_and_the_producer() {
+    soon(async {
+        let mut pair = Pair::new().await?;
+        let (param, stream) = feed();
+        let stream = pair.own(stream)?;
+        param.chunk("a");
+        {
+            let mut call = Box::pin(pair.call("hold", std::slice::from_ref(&stream)));
+            // The callee runs in a task of its own, and waits.
+            for _ in 0..1000 {
+                assert!(futures::poll!(&mut call).is_pending());
+                tokio::task::yield_now().await;
+            }
+        }
+        param.unwanted().await;
+        let error = pair
+            .ended
+            .recv()
+            .await
+            .expect("it ends")
+            .expect_err("early");
+        assert!(error.to_string().contains("caller has gone"), "{error:#}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_callee_that_does_not_read_is_let_go_on() {
+    soon(async {
+        let mut pair = Pair::new().await?;
+        let stream = pair.own(Endless(std::sync::Arc::default()))?;
+        pair.release();
+        assert_eq!(pair.call("hold", &[stream]).await?, Val::U32(7));
+        pair.ended.recv().await.expect("it ends")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_callee_that_fails_fails_the_streams_that_it_was_to_return() {
+    soon(async {
+        let mut pair = Pair::new().await?;
+        // There is none for it to return.
+        let fresh = pair.call("fresh", &[]).await?;
+        let mut fresh = pair.take(fresh)?;
+        let error = next(&mut fresh).await.expect_err("it has failed");
+        assert!(
+            matches!(error, StreamError::LastOperationFailed(_)),
+            "{error}"
+        );
+        let ended = pair.ended.recv().await.expect("it ends");
+        let error = format!("{:#}", ended.expect_err("it trapped"));
+        assert!(error.contains("no stream for the callee"), "{error}");
+        Ok(())
+    })
+    .await;
+}

@@ -1,0 +1,323 @@
+//! `cargo xtask soak`: many calls of many kinds on one host, while their callee is restarted, updated and scaled, and
+//! the question at the end where each of them went and what the host has left of them.
+//!
+//! The calls are made inside: the callers are asked for batches of them, [`plan`] says which. [`mod@load`] asks,
+//! [`disturb`] disturbs, [`ledger`] notes what became of each call, [`checks`] says what has to hold.
+
+mod checks;
+mod disturb;
+mod ending;
+mod ledger;
+mod leftovers;
+mod load;
+mod plan;
+mod progress;
+mod summary;
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{bail, Context as _};
+use clap::Args;
+use inhost_testbed::{
+    target_dir, Backend, Deployment, Driver, Guest, Host, LocalDispatch, CALLEE, CALLER,
+};
+use tempfile::TempDir;
+
+use self::checks::Check;
+use self::disturb::{Disturber, Times};
+use self::ending::{at_rest, probe, stop_components};
+use self::ledger::Disturbance;
+use self::leftovers::Footprint;
+use self::load::{load, Callers, Run, EXECUTION};
+use self::summary::Summary;
+use crate::host::HostArguments;
+use crate::report;
+use crate::stage::{block_on, start_nats, until_asked_to_end, Counts};
+
+/// The caller whose calls pass through [`MIDDLE`].
+const CHAIN: &str = "chain-caller";
+
+/// The component between that caller and the callee.
+const MIDDLE: &str = "middle";
+
+/// All components. What calls comes before what is called.
+const COMPONENTS: [&str; 4] = [CHAIN, CALLER, MIDDLE, CALLEE];
+
+/// How many more instances of the callee there may be than there are callers: those whose answer no one waits for.
+const SPARE_INSTANCES: u32 = 16;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    host: HostArguments,
+
+    /// How many calls to make
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 20_000,
+        value_parser = clap::value_parser!(u64).range(1..=100_000_000)
+    )]
+    calls: u64,
+
+    /// How many callers there are at once
+    #[arg(
+        long,
+        value_name = "C",
+        default_value_t = 64,
+        value_parser = clap::value_parser!(u32).range(1..=1_000)
+    )]
+    concurrency: u32,
+
+    /// What carries calls in memory: duplex or mpsc
+    #[arg(long, value_name = "BACKEND", default_value_t = Backend::Duplex)]
+    backend: Backend,
+
+    /// What the kinds, sizes and contents of the calls follow from
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+
+    /// Write the figures to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    if let Some(path) = &arguments.json {
+        report::check_writable(path)?;
+    }
+    let binary = arguments.host.binary()?;
+    let folder = target_dir().join("soak");
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot create {}", folder.display()))?;
+    let log = folder.join(format!("host-{}.log", arguments.backend));
+    let summary = block_on(until_asked_to_end(soak(arguments, &binary, &log)));
+    let summary = summary.with_context(|| format!("the host's log is {}", log.display()))?;
+    let Some(summary) = summary else {
+        bail!("interrupted: the host and the nats-server have been stopped");
+    };
+    println!("\n{}", summary.text());
+    if let Some(path) = &arguments.json {
+        summary.write_json(path)?;
+        eprintln!("The figures are in {}", path.display());
+    }
+    match summary
+        .checks
+        .iter()
+        .filter(|check| !check.passed())
+        .count()
+    {
+        0 => Ok(()),
+        failed => bail!(
+            "{failed} of {} checks failed. The host's log is {}",
+            summary.checks.len(),
+            log.display()
+        ),
+    }
+}
+
+/// Starts a host, has all calls made, stops everything and says what came of it.
+async fn soak(arguments: &Arguments, binary: &Path, log: &Path) -> anyhow::Result<Summary> {
+    let Arguments {
+        calls,
+        concurrency,
+        backend,
+        seed,
+        ..
+    } = *arguments;
+    let nats = start_nats().await?;
+    eprintln!("Starting a host; calls over {backend}, seed {seed}");
+    let host = Host::builder(binary)
+        .local_dispatch(LocalDispatch::Prefer)
+        .backend(backend)
+        .log_file(log)
+        .args([
+            "--max-execution-time-ms",
+            &EXECUTION.as_millis().to_string(),
+        ]);
+    let mut deployment = Deployment::start_on(nats.into(), host).await?;
+    let instances = concurrency + SPARE_INSTANCES;
+    let callers = deploy(&deployment, instances).await?;
+
+    let run = Arc::new(Run::start(calls));
+    let times = Arc::new(Times::new());
+    let files = tempfile::tempdir().context("cannot create a folder for copies of the callee")?;
+    let scene = Scene {
+        arguments,
+        callers: &callers,
+        run: &run,
+        times: &times,
+        files: &files,
+        instances,
+    };
+    let start = Instant::now();
+    let before = counts(&deployment).await?;
+    let warm = scene.warm_up_and_load(&mut deployment, before).await?;
+    let wall = start.elapsed() - warm.paused;
+    let counted = counts(&deployment).await?.since(before);
+    let ledger = run.ledger();
+
+    run.say("looking at what is left");
+    let mut checks = vec![warm.count];
+    checks.extend(checks::of_calls(&ledger, calls, counted));
+    checks.push(probe(&callers.direct, instances).await);
+    let end = at_rest(&deployment, warm.footprint).await?;
+    checks.extend(checks::of_process(warm.footprint, end));
+    let idle = deployment.host().status().await?;
+    let idle = leftovers::calls_in_status(&idle);
+    checks.push(Check::nothing_left("no call is under way", &idle));
+    checks.push(stop_components(&deployment, &COMPONENTS).await?);
+    let stopped = Footprint::of(deployment.host());
+    deployment.stop().await?;
+    Ok(Summary {
+        calls,
+        concurrency,
+        backend,
+        seed,
+        wall,
+        ledger,
+        counted,
+        disturbances: [
+            ("restarts", times.count(Disturbance::Restart)),
+            ("updates", times.count(Disturbance::Update)),
+            ("scalings", times.count(Disturbance::Scaling)),
+        ],
+        footprints: [warm.footprint, end, stopped],
+        checks,
+    })
+}
+
+/// Starts all components, each with as many instances as there can be calls, and links them.
+async fn deploy(deployment: &Deployment, instances: u32) -> anyhow::Result<Callers> {
+    for (guest, id, count) in [
+        (Guest::Callee, CALLEE, instances),
+        (Guest::Middle, MIDDLE, instances),
+        // Besides the calls, there is who asks whether the callee answers.
+        (Guest::Caller, CALLER, instances + 1),
+        (Guest::Caller, CHAIN, instances),
+    ] {
+        deployment.deploy(guest, id, count).await?;
+    }
+    for (source, target) in [(CALLER, CALLEE), (CHAIN, MIDDLE), (MIDDLE, CALLEE)] {
+        deployment.link(source, target, "echo").await?;
+    }
+    Ok(Callers {
+        direct: deployment.driver().await?,
+        chain: Driver::new(deployment.peer(CHAIN).await?),
+    })
+}
+
+/// What a run is done with.
+#[derive(Debug)]
+struct Scene<'a> {
+    arguments: &'a Arguments,
+    callers: &'a Callers,
+    run: &'a Arc<Run>,
+    times: &'a Arc<Times>,
+    files: &'a TempDir,
+    instances: u32,
+}
+
+/// How many of `calls` calls are made before memory and threads are looked at for the first time: a tenth. In a short
+/// run it is more, as the host takes some hundred calls until it has all that it needs.
+fn warm_up_calls(calls: u64) -> u64 {
+    const ENOUGH: u64 = 1_000;
+    (calls / 10).max(ENOUGH.min(calls / 2))
+}
+
+/// What was seen after the first calls.
+#[derive(Debug)]
+struct Warm {
+    /// Whether the host has counted the calls, of which all are known, as nothing disturbed them.
+    count: Check,
+    footprint: Option<Footprint>,
+    /// How long no calls were made for it.
+    paused: Duration,
+}
+
+impl Scene<'_> {
+    /// Makes the first calls, looks at the host, and makes the others while the callee is disturbed.
+    ///
+    /// That the host ends meanwhile is an error.
+    async fn warm_up_and_load(
+        &self,
+        deployment: &mut Deployment,
+        before: Counts,
+    ) -> anyhow::Result<Warm> {
+        let Arguments {
+            calls,
+            concurrency,
+            seed,
+            ..
+        } = *self.arguments;
+        let works = plan::plan(seed, calls, concurrency.into());
+        let (first, rest) = plan::split(works, warm_up_calls(calls));
+
+        self.run.say("warming up");
+        self.while_running(deployment, self.load(first)).await?;
+        let pause = Instant::now();
+        let footprint = at_rest(deployment, None).await?;
+        let count = checks::of_count(
+            "the host has counted the first calls, which nothing disturbed",
+            self.run.ledger().invocations,
+            counts(deployment).await?.since(before),
+        );
+        let paused = pause.elapsed();
+
+        self.run.say("");
+        let disturber = Disturber {
+            control: deployment.control().clone(),
+            host_id: deployment.host().id().to_owned(),
+            driver: self.callers.direct.clone(),
+            files: self.files.path(),
+            count: self.instances,
+        };
+        let ended = self.run.ended();
+        let schedule = disturb::schedule(*ended.borrow(), calls);
+        let load =
+            async { tokio::try_join!(self.load(rest), disturber.run(schedule, self.times, ended)) };
+        self.while_running(deployment, load).await?;
+        Ok(Warm {
+            count,
+            footprint,
+            paused,
+        })
+    }
+
+    async fn load(&self, works: Vec<plan::Work>) -> anyhow::Result<()> {
+        let concurrency = self.arguments.concurrency as usize;
+        load(works, concurrency, self.callers, self.run, self.times).await
+    }
+
+    async fn while_running<T>(
+        &self,
+        deployment: &mut Deployment,
+        work: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        let Some(host) = deployment.hosts_mut().first_mut() else {
+            bail!("there is no host");
+        };
+        tokio::select! {
+            result = work => result,
+            ended = host.ended() => Err(ended),
+        }
+    }
+}
+
+async fn counts(deployment: &Deployment) -> anyhow::Result<Counts> {
+    Counts::read(&deployment.host().status().await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenth_of_a_long_run_is_its_warm_up() {
+        let warm_ups = [1, 100, 4_000, 20_000, 1_000_000].map(warm_up_calls);
+        assert_eq!(warm_ups, [0, 50, 1_000, 2_000, 100_000]);
+    }
+}

@@ -1,0 +1,241 @@
+//! What the callers of a run are to do: a list that follows from the seed.
+
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "it is a module of the caller component, and all of it is used there"
+)]
+#[path = "../../../host-integration/guests/caller/src/plan.rs"]
+mod guest;
+
+use guest::{calls, Call, Random};
+
+/// How many calls a caller is asked to make at once, at most. When one of them fails, the rest is not made. So it is
+/// few; but asking takes a message over NATS each way.
+const BATCH: u64 = 10;
+
+/// One call in this many traps.
+const CALLS_A_TRAP: u64 = 500;
+
+/// In one call in this many, no one waits for the answer.
+const CALLS_AN_ABANDONED: u64 = 1_000;
+
+/// In one call in this many, the caller's time is over before the answer comes.
+const CALLS_A_TIME_OUT: u64 = 5_000;
+
+/// The most of these, as each takes one of the callers for as long as a component may run.
+const MAX_TIME_OUTS: u64 = 20;
+
+/// What is asked of a caller at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Work {
+    pub(super) kind: Kind,
+    pub(super) seed: u64,
+    /// How many calls it consists of. Only batches have more than one.
+    pub(super) calls: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// Calls of the callee.
+    Direct,
+    /// Calls of a component that calls the callee.
+    Chain,
+    /// A call in which the callee traps.
+    Trap,
+    /// A call for whose answer the test does not wait.
+    Abandoned,
+    /// A call that takes longer than the caller may run.
+    TimeOut,
+}
+
+impl Work {
+    /// How many calls of components it makes when it is done completely. Each call of a chain makes another one.
+    pub(super) fn invocations(&self) -> u64 {
+        u64::from(self.calls) * if self.kind == Kind::Chain { 2 } else { 1 }
+    }
+
+    /// What the caller should say about the batch when it is done.
+    pub(super) fn expected(&self) -> Expected {
+        let mut expected = Expected::default();
+        for call in calls(self.seed).take(self.calls as usize) {
+            match call {
+                Call::Ping { .. } => expected.pings += 1,
+                Call::Bytes { .. } => expected.echoes += 1,
+                Call::Strings { .. } => expected.strings += 1,
+                Call::Record { .. } => expected.records += 1,
+            }
+            expected.bytes += call.bytes();
+        }
+        expected
+    }
+}
+
+/// What a batch consists of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Expected {
+    pub(super) pings: u32,
+    pub(super) echoes: u32,
+    pub(super) strings: u32,
+    pub(super) records: u32,
+    pub(super) bytes: u64,
+}
+
+/// `calls` calls in the order in which they are begun.
+pub(super) fn plan(seed: u64, calls: u64, concurrency: u64) -> Vec<Work> {
+    let mut random = Random::new(seed);
+    let mut rest = calls;
+    let mut singles = |kind, number: u64| -> Vec<_> {
+        let number = number.min(rest);
+        rest -= number;
+        let single = Work {
+            kind,
+            seed: 0,
+            calls: 1,
+        };
+        vec![single; number as usize]
+    };
+    let time_outs = singles(Kind::TimeOut, (calls / CALLS_A_TIME_OUT).min(MAX_TIME_OUTS));
+    let mut works = singles(Kind::Trap, calls / CALLS_A_TRAP);
+    works.extend(singles(Kind::Abandoned, calls / CALLS_AN_ABANDONED));
+    // In a short run too, each caller has something to do.
+    let batch = (rest / concurrency.max(1)).clamp(1, BATCH);
+    while rest > 0 {
+        let calls = batch.min(rest);
+        rest -= calls;
+        works.push(Work {
+            kind: match random.below(4) {
+                0 => Kind::Chain,
+                _ => Kind::Direct,
+            },
+            seed: random.next(),
+            calls: calls as u32,
+        });
+    }
+    shuffle(&mut works, &mut random);
+    spread(time_outs, &mut works);
+    works
+}
+
+fn shuffle(works: &mut [Work], random: &mut Random) {
+    for last in (1..works.len()).rev() {
+        let other = random.below(last as u32 + 1);
+        works.swap(last, other as usize);
+    }
+}
+
+/// Puts the time-outs evenly into what follows the first fifth and comes before the last two: they take so long that
+/// the end of the run would wait for later ones.
+fn spread(time_outs: Vec<Work>, works: &mut Vec<Work>) {
+    let (start, step) = (
+        works.len() / 5,
+        (works.len() * 2 / 5) / time_outs.len().max(1),
+    );
+    for (number, time_out) in time_outs.into_iter().enumerate() {
+        works.insert(start + number * (step + 1), time_out);
+    }
+}
+
+/// Cuts the plan in two: works with at least `calls` calls, and the rest.
+pub(super) fn split(mut works: Vec<Work>, calls: u64) -> (Vec<Work>, Vec<Work>) {
+    let mut before = 0;
+    let first = works.iter().take_while(|work| {
+        let taken = before < calls;
+        before += u64::from(work.calls);
+        taken
+    });
+    let rest = works.split_off(first.count());
+    (works, rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn calls_of(works: &[Work]) -> u64 {
+        works.iter().map(|work| u64::from(work.calls)).sum()
+    }
+
+    #[test]
+    fn a_plan_has_as_many_calls_as_are_asked_for() {
+        for (calls, concurrency) in [(1, 64), (7, 1), (63, 64), (999, 3), (20_000, 64)] {
+            let works = plan(1, calls, concurrency);
+            assert_eq!(calls_of(&works), calls);
+            assert!(works
+                .iter()
+                .all(|work| (1..=BATCH).contains(&work.calls.into())));
+        }
+    }
+
+    #[test]
+    fn a_plan_follows_from_its_seed() {
+        assert_eq!(plan(5, 2_000, 8), plan(5, 2_000, 8));
+        assert_ne!(plan(5, 2_000, 8), plan(6, 2_000, 8));
+    }
+
+    #[test]
+    fn a_long_plan_has_something_of_each_kind() {
+        let works = plan(1, 20_000, 64);
+        let count = |kind| works.iter().filter(|work| work.kind == kind).count();
+        assert_eq!(count(Kind::Trap), 40);
+        assert_eq!(count(Kind::Abandoned), 20);
+        assert_eq!(count(Kind::TimeOut), 4);
+        assert!(count(Kind::Chain) > 300);
+        assert!(count(Kind::Direct) > 2 * count(Kind::Chain));
+    }
+
+    #[test]
+    fn time_outs_come_neither_first_nor_last() {
+        let works = plan(1, 200_000, 64);
+        let numbers = works.iter().enumerate();
+        let time_outs = numbers.filter(|(_, work)| work.kind == Kind::TimeOut);
+        let numbers: Vec<_> = time_outs.map(|(number, _)| number).collect();
+        assert_eq!(numbers.len(), 20);
+        assert!(numbers[0] >= works.len() / 6, "{numbers:?}");
+        assert!(numbers[19] <= works.len() * 2 / 3, "{numbers:?}");
+    }
+
+    #[test]
+    fn a_plan_is_cut_where_the_calls_are() {
+        let (first, rest) = split(plan(1, 1_000, 8), 100);
+        assert!((100..100 + BATCH).contains(&calls_of(&first)));
+        assert_eq!(calls_of(&first) + calls_of(&rest), 1_000);
+        let (first, rest) = split(plan(1, 5, 8), 50);
+        assert_eq!((calls_of(&first), rest.len()), (5, 0));
+    }
+
+    #[test]
+    fn a_batch_knows_what_it_consists_of() {
+        let batch = |calls| Work {
+            kind: Kind::Direct,
+            seed: 3,
+            calls,
+        };
+        let Expected {
+            pings,
+            echoes,
+            strings,
+            records,
+            bytes,
+        } = batch(2_000).expected();
+        assert_eq!(pings + echoes + strings + records, 2_000);
+        assert!([pings, echoes, strings, records].iter().all(|n| *n > 100));
+        assert!(bytes > 2_000 * 10_000, "{bytes}");
+        assert_eq!(batch(0).expected(), Expected::default());
+    }
+
+    #[test]
+    fn sizes_reach_from_nothing_to_a_mebibyte() {
+        let sizes: Vec<_> = calls(1)
+            .take(5_000)
+            .filter_map(|call| match call {
+                Call::Bytes { size, .. } => Some(size),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(sizes.iter().min(), Some(&0));
+        assert_eq!(sizes.iter().max(), Some(&guest::MAX_BYTES));
+        let small = sizes.iter().filter(|size| **size < 1_024).count();
+        assert!(small * 5 > sizes.len() * 2, "{small} of {}", sizes.len());
+    }
+}

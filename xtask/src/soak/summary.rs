@@ -1,0 +1,204 @@
+//! Showing what a run has brought.
+
+use std::path::Path;
+use std::time::Duration;
+
+use inhost_testbed::Backend;
+use serde_json::{json, Value};
+
+use super::checks::Check;
+use super::ledger::Ledger;
+use super::leftovers::Footprint;
+use crate::report;
+use crate::report::units::{duration, mebibytes, rate, thousands};
+use crate::stage::Counts;
+
+/// All that is known about a run.
+#[derive(Debug)]
+pub(super) struct Summary {
+    pub(super) calls: u64,
+    pub(super) concurrency: u32,
+    pub(super) backend: Backend,
+    pub(super) seed: u64,
+    /// From the first call to the last.
+    pub(super) wall: Duration,
+    pub(super) ledger: Ledger,
+    pub(super) counted: Counts,
+    /// How often the callee was restarted, updated and scaled.
+    pub(super) disturbances: [(&'static str, u64); 3],
+    /// After the first calls, at the end, and when all components were stopped.
+    pub(super) footprints: [Option<Footprint>; 3],
+    pub(super) checks: Vec<Check>,
+}
+
+impl Summary {
+    pub(super) fn text(&self) -> String {
+        let ledger = &self.ledger;
+        let seconds = self.wall.as_secs_f64();
+        let mut lines = vec![
+            format!(
+                "{} calls by {} callers over {}, seed {}: {seconds:.1} s, {} calls/s",
+                thousands(self.calls),
+                self.concurrency,
+                self.backend,
+                self.seed,
+                rate(self.calls as f64 / seconds.max(f64::MIN_POSITIVE)),
+            ),
+            count("succeeded", ledger.succeeded),
+            format!(
+                "           {} ping, {} bytes, {} strings, {} record; {} there and back",
+                thousands(ledger.pings),
+                thousands(ledger.echoes),
+                thousands(ledger.strings),
+                thousands(ledger.records),
+                mebibytes(ledger.bytes),
+            ),
+            count("failed", ledger.failed()),
+        ];
+        lines.extend(reasons(&ledger.failed));
+        lines.push(count("cancelled", ledger.cancelled()));
+        lines.extend(reasons(&ledger.cancelled));
+        let [restarts, updates, scalings] = self.disturbances.map(|(_, number)| number);
+        lines.push(format!(
+            "The callee was restarted {restarts} times, updated {updates} times, scaled {scalings} times."
+        ));
+        lines.push(format!("The longest call took {}.", time(ledger.longest)));
+        if let Some(stopped) = self.footprints[2] {
+            lines.push(format!(
+                "Without components the host has {} and {} threads.",
+                mebibytes(stopped.resident_bytes),
+                stopped.threads
+            ));
+        }
+        lines.push(String::new());
+        lines.extend(self.checks.iter().map(Check::line));
+        lines.extend(
+            ledger
+                .defects
+                .iter()
+                .map(|defect| format!("        {defect}")),
+        );
+        lines.join("\n")
+    }
+
+    pub(super) fn write_json(&self, path: &Path) -> anyhow::Result<()> {
+        report::write_json_value(path, &self.json())
+    }
+
+    fn json(&self) -> Value {
+        let ledger = &self.ledger;
+        let texts = |reasons: Vec<(String, u64)>| -> Value {
+            reasons
+                .into_iter()
+                .map(|(reason, calls)| (reason, json!(calls)))
+                .collect::<serde_json::Map<_, _>>()
+                .into()
+        };
+        let [warm, end, stopped] = self.footprints;
+        json!({
+            "calls": self.calls,
+            "concurrency": self.concurrency,
+            "backend": self.backend.to_string(),
+            "seed": self.seed,
+            "wall_s": self.wall.as_secs_f64(),
+            "succeeded": ledger.succeeded,
+            "wrong": ledger.wrong,
+            "failed": texts(pairs(&ledger.failed)),
+            "cancelled": texts(pairs(&ledger.cancelled)),
+            "defects": { "calls": ledger.unexpected, "first": ledger.defects },
+            "answered": {
+                "ping": ledger.pings,
+                "echo-bytes": ledger.echoes,
+                "echo-strings": ledger.strings,
+                "echo-record": ledger.records,
+            },
+            "bytes": ledger.bytes,
+            "longest_us": ledger.longest.as_secs_f64() * 1e6,
+            "host_counted": self.counted,
+            "host_should_count": ledger.invocations,
+            "disturbances": self.disturbances.into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+            "footprint": { "after_the_first_calls": warm, "end": end, "without_components": stopped },
+            "checks": self.checks,
+        })
+    }
+}
+
+fn count(title: &str, calls: u64) -> String {
+    format!("{title:<10} {:>10}", thousands(calls))
+}
+
+fn reasons<R: ToString>(reasons: &std::collections::BTreeMap<R, u64>) -> Vec<String> {
+    let pairs = pairs(reasons).into_iter();
+    pairs
+        .map(|(reason, calls)| format!("           {:>10}  {reason}", thousands(calls)))
+        .collect()
+}
+
+fn pairs<R: ToString>(reasons: &std::collections::BTreeMap<R, u64>) -> Vec<(String, u64)> {
+    let reasons = reasons.iter();
+    reasons
+        .map(|(reason, calls)| (reason.to_string(), *calls))
+        .collect()
+}
+
+fn time(time: Duration) -> String {
+    duration(time.as_secs_f64() * 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ledger::tests::{report, work};
+    use super::super::ledger::{Cancellation, Disturbance, Failure, Outcome};
+    use super::super::plan::Kind;
+    use super::*;
+
+    fn summary() -> Summary {
+        let mut ledger = Ledger::default();
+        let batch = work(Kind::Direct, 1_000);
+        ledger.note(&batch, Outcome::Answered(report(&batch)), false);
+        let failure = Failure::Disturbed(Disturbance::Restart);
+        ledger.note(&work(Kind::Direct, 10), Outcome::Failed(failure), true);
+        let cancellation = Outcome::Cancelled(Cancellation::TimeOut);
+        ledger.note(&work(Kind::TimeOut, 1), cancellation, false);
+        Summary {
+            calls: 1_011,
+            concurrency: 4,
+            backend: Backend::Mpsc,
+            seed: 7,
+            wall: Duration::from_secs(2),
+            ledger,
+            counted: Counts::default(),
+            disturbances: [("restarts", 1), ("updates", 0), ("scalings", 0)],
+            footprints: [None; 3],
+            checks: vec![Check::new("memory is flat", false, "it is not")],
+        }
+    }
+
+    #[test]
+    fn the_text_says_what_became_of_the_calls() {
+        let text = summary().text();
+        for expected in [
+            "1,011 calls by 4 callers over mpsc, seed 7: 2.0 s, 506 calls/s",
+            "succeeded       1,000",
+            "failed             10",
+            "1  the callee was being restarted",
+            "9  in the batch of one of these",
+            "cancelled           1",
+            "restarted 1 times, updated 0 times",
+            "The longest call took 3000 µs.",
+            "FAILED  memory is flat: it is not",
+        ] {
+            assert!(text.contains(expected), "{expected} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_json_has_the_same_figures() {
+        let json = summary().json();
+        assert_eq!(json["succeeded"], 1_000);
+        assert_eq!(json["failed"]["the callee was being restarted"], 1);
+        assert_eq!(json["cancelled"]["the caller's time was over"], 1);
+        assert_eq!(json["disturbances"]["restarts"], 1);
+        assert_eq!(json["checks"][0]["passed"], false);
+    }
+}
