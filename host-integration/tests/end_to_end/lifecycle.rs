@@ -2,7 +2,7 @@
 
 use inhost_testbed::{Deployment, CALLEE};
 
-use crate::routes::{nats, Route, PROMPTLY};
+use crate::routes::{nats, until_not_listed, Route, PROMPTLY};
 
 #[tokio::test]
 async fn the_log_says_which_backend_and_mode_are_on() {
@@ -43,14 +43,7 @@ async fn what_is_served_is_listed_until_the_component_stops() {
             .stop_component(host.id(), CALLEE)
             .await
             .expect("stopped");
-        let gone = async {
-            while served().await > 0 {
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(PROMPTLY, gone)
-            .await
-            .expect("a stopped component is not listed any more");
+        until_not_listed(host, CALLEE).await;
     }
 }
 

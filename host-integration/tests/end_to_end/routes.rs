@@ -76,3 +76,22 @@ pub(crate) async fn assert_calls(route: Route, host: &Host, expected: u64) {
         "(local, remote) calls over {route:?}"
     );
 }
+
+/// Waits until a host has no function of a component listed any more. What serves a component ends a moment after the
+/// command to stop it was answered.
+pub(crate) async fn until_not_listed(host: &Host, id: &str) {
+    let prefix = format!("{}.{id}", host.lattice());
+    let listed = async {
+        loop {
+            let status = host.status().await.expect("the host lists what it serves");
+            let endpoints = status["endpoints"].as_array().expect("a list");
+            if endpoints.iter().all(|it| it["prefix"] != prefix.as_str()) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PROMPTLY, listed)
+        .await
+        .unwrap_or_else(|_| panic!("`{id}` is still listed"));
+}

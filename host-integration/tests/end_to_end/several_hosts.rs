@@ -8,7 +8,7 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 use inhost_testbed::{Deployment, Guest, Tally, CALLEE};
 
 use crate::load::{may_be_lost, Pair};
-use crate::routes::{calls, nats, Route, PROMPTLY};
+use crate::routes::{calls, nats, until_not_listed, Route, PROMPTLY};
 
 /// When a call without an answer is given up.
 const GIVE_UP: Duration = Duration::from_secs(6);
@@ -134,6 +134,7 @@ async fn no_call_crosses_from_one_lattice_to_another() {
         let host = one.deployment.host().id();
         let control = one.deployment.control();
         control.stop_component(host, CALLEE).await.expect("stopped");
+        until_not_listed(one.deployment.host(), CALLEE).await;
         let driver = one.deployment.driver().await.expect("the caller");
         let answer = tokio::time::timeout(PROMPTLY, driver.ping(1)).await;
         let answer = answer.expect("it ends soon");

@@ -2,7 +2,7 @@
 
 use inhost_testbed::{Guest, CALLEE, CALLER};
 
-use crate::routes::{calls, nats, Route};
+use crate::routes::{calls, nats, until_not_listed, Route};
 
 #[tokio::test]
 async fn a_callee_on_another_host_is_reached_over_nats() {
@@ -61,6 +61,7 @@ async fn a_callee_on_both_hosts_is_called_on_this_one() {
             .stop_component(&host, CALLEE)
             .await
             .expect("stopped");
+        until_not_listed(deployment.host(), CALLEE).await;
         assert_eq!(driver.ping(1).await.expect("an answer"), 2);
         assert_eq!(calls(deployment.host()).await, (20, 1), "over {route:?}");
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use inhost_testbed::{Driver, Guest, CALLEE};
 use tokio::task::JoinSet;
 
-use crate::routes::{nats, Route, PROMPTLY};
+use crate::routes::{nats, until_not_listed, Route, PROMPTLY};
 
 const CALLERS: usize = 32;
 
@@ -105,14 +105,7 @@ async fn after_an_update_no_call_reaches_the_old_version() {
             .stop_component(host.id(), CALLEE)
             .await
             .expect("stopped");
-        let gone = async {
-            while deployment.served(CALLEE).await.expect("a listing") > 0 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(PROMPTLY, gone)
-            .await
-            .expect("a stopped component is not listed any more");
+        until_not_listed(host, CALLEE).await;
         let driver = deployment.driver().await.expect("the caller");
         driver
             .call_version()
