@@ -15,7 +15,14 @@ use wit_component::ComponentEncoder;
 use digest::{RECORD, TARGET};
 
 /// The members of the guests' workspace. Each is a package `inhost-…` in the folder of its name.
-const GUESTS: [&str; 5] = ["callee", "callee-v2", "caller", "http", "middle"];
+const GUESTS: [&str; 6] = [
+    "callee",
+    "callee-v2",
+    "caller",
+    "http",
+    "middle",
+    "streamer",
+];
 
 /// Builds all guests, puts each component beside its sources and notes what they were built from.
 ///

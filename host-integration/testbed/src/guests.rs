@@ -19,16 +19,19 @@ pub enum Guest {
     Middle,
     /// Exports `wasi:http/incoming-handler`.
     Http,
+    /// Exports `wasi:http/incoming-handler`, which passes bodies through `inhost:demo/pipe`. Exports that too.
+    Streamer,
 }
 
 impl Guest {
     /// All guests.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Callee,
         Self::CalleeV2,
         Self::Caller,
         Self::Middle,
         Self::Http,
+        Self::Streamer,
     ];
 
     /// The guest's name, which is that of its folder and its file.
@@ -40,6 +43,7 @@ impl Guest {
             Self::Caller => "caller",
             Self::Middle => "middle",
             Self::Http => "http",
+            Self::Streamer => "streamer",
         }
     }
 

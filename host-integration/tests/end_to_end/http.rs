@@ -3,12 +3,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use inhost_testbed::{get_text, Guest, Link, CALLEE};
+use inhost_testbed::{get_text, Deployment, Guest, Link, CALLEE};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::routes::{assert_calls, nats, Route, PROMPTLY};
 
 const SERVER: &str = "http-server";
+
+/// What a host has to be started with for [`serve`].
+pub(crate) const SERVER_FEATURE: [&str; 2] = ["--feature", "builtin-http-server"];
 
 /// An address that was free a moment ago. The server takes its address from a configuration, so it has to be known
 /// before.
@@ -21,8 +24,8 @@ async fn free_address() -> SocketAddr {
 async fn a_request_is_answered_by_a_component_that_calls_another() {
     let nats = nats().await;
     for route in Route::ALL {
-        let host = route.host().args(["--feature", "builtin-http-server"]);
-        let deployment = inhost_testbed::Deployment::start_on(nats.clone(), host)
+        let host = route.host().args(SERVER_FEATURE);
+        let deployment = Deployment::start_on(nats.clone(), host)
             .await
             .expect("the host starts");
         deployment
@@ -38,22 +41,7 @@ async fn a_request_is_answered_by_a_component_that_calls_another() {
             .await
             .expect("linked");
 
-        let control = deployment.control();
-        let address = free_address().await;
-        control
-            .config_put("address", &[("address", &address.to_string())])
-            .await
-            .expect("the configuration is stored");
-        let id = deployment.host().id();
-        control
-            .provider_start(id, "wasmcloud+builtin://http-server", SERVER, &[])
-            .await
-            .expect("the server starts");
-        let link = Link::new(SERVER, "http", "wasi:http", "incoming-handler")
-            .with_source_config(&["address"]);
-        control.link_put(&link).await.expect("linked");
-
-        listening(address).await;
+        let address = serve(&deployment, "http").await;
         for n in 0..5 {
             let body = get_text(address, &format!("/ping?n={n}"))
                 .await
@@ -66,6 +54,26 @@ async fn a_request_is_answered_by_a_component_that_calls_another() {
         );
         assert_calls(route, deployment.host(), 5).await;
     }
+}
+
+/// Starts the built-in HTTP server for a component on a host that has [`SERVER_FEATURE`].
+pub(crate) async fn serve(deployment: &Deployment, component: &str) -> SocketAddr {
+    let control = deployment.control();
+    let address = free_address().await;
+    control
+        .config_put("address", &[("address", &address.to_string())])
+        .await
+        .expect("the configuration is stored");
+    let id = deployment.host().id();
+    control
+        .provider_start(id, "wasmcloud+builtin://http-server", SERVER, &[])
+        .await
+        .expect("the server starts");
+    let link = Link::new(SERVER, component, "wasi:http", "incoming-handler")
+        .with_source_config(&["address"]);
+    control.link_put(&link).await.expect("linked");
+    listening(address).await;
+    address
 }
 
 async fn listening(address: SocketAddr) {

@@ -27,6 +27,7 @@ mod payloads;
 mod policy;
 mod routes;
 mod several_hosts;
+mod streams;
 mod telemetry;
 mod two_hosts;
 mod update;

@@ -1,0 +1,146 @@
+//! A stream passes from one component to another and back while it is still written.
+
+use std::net::SocketAddr;
+
+use inhost_testbed::{Deployment, Guest};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::TcpStream;
+
+use crate::http::{serve, SERVER_FEATURE};
+use crate::routes::{assert_calls, nats, Route, PROMPTLY};
+
+const FRONT: &str = "front";
+const BACK: &str = "back";
+
+/// In bytes, many times what a transport holds of a stream.
+const LARGE: u32 = 1024 * 1024;
+
+// Needs the runtime of `host-integration/wrpc-runtime-wasmtime`: the published one cannot link an import that takes a
+// stream.
+#[tokio::test]
+async fn a_stream_comes_back_from_another_component_before_its_end_is_sent() {
+    let nats = nats().await;
+    for route in Route::ALL {
+        let deployment = Deployment::start_on(nats.clone(), route.host().args(SERVER_FEATURE))
+            .await
+            .expect("the host starts");
+        for id in [FRONT, BACK] {
+            deployment
+                .deploy(Guest::Streamer, id, 10)
+                .await
+                .expect("deployed");
+        }
+        deployment.link(FRONT, BACK, "pipe").await.expect("linked");
+        let address = serve(&deployment, FRONT).await;
+
+        let exchange = async {
+            let (mut request, mut response) = post(address).await;
+            // Each comes back before the next one is sent.
+            for piece in [b"first".to_vec(), b"second".to_vec(), pattern(LARGE)] {
+                let (answer, ()) = tokio::join!(response.next(piece.len()), request.send(&piece));
+                assert!(
+                    answer == piece,
+                    "over {route:?} {} bytes came back as others",
+                    piece.len()
+                );
+            }
+            request.end().await;
+            response.ends().await;
+        };
+        tokio::time::timeout(PROMPTLY, exchange)
+            .await
+            .unwrap_or_else(|_| panic!("over {route:?} the exchange hangs"));
+        assert_calls(route, deployment.host(), 1).await;
+    }
+}
+
+/// Bytes that do not repeat in step with the size of any buffer.
+fn pattern(len: u32) -> Vec<u8> {
+    (0..len).map(|n| (n % 251) as u8).collect()
+}
+
+/// Begins a request, whose response may begin before it ends.
+async fn post(address: SocketAddr) -> (Request, Response) {
+    let connection = TcpStream::connect(address).await.expect("connected");
+    let (response, mut request) = connection.into_split();
+    let head = format!("POST / HTTP/1.1\r\nHost: {address}\r\nTransfer-Encoding: chunked\r\n\r\n");
+    request.write_all(head.as_bytes()).await.expect("sent");
+    let response = Response {
+        connection: BufReader::new(response),
+        begun: false,
+        ahead: Vec::new(),
+    };
+    (Request(request), response)
+}
+
+/// The body of a request, in chunks.
+struct Request(OwnedWriteHalf);
+
+impl Request {
+    async fn send(&mut self, piece: &[u8]) {
+        let size = format!("{:x}\r\n", piece.len());
+        let chunk = [size.as_bytes(), piece, b"\r\n"].concat();
+        self.0.write_all(&chunk).await.expect("sent");
+    }
+
+    async fn end(&mut self) {
+        self.0.write_all(b"0\r\n\r\n").await.expect("sent");
+    }
+}
+
+/// A response, whose body is read in pieces of any size, whatever its chunks are.
+struct Response {
+    connection: BufReader<OwnedReadHalf>,
+    /// Whether its head was read.
+    begun: bool,
+    /// What of the last chunk was not asked for yet.
+    ahead: Vec<u8>,
+}
+
+impl Response {
+    /// The next `len` bytes of the body.
+    async fn next(&mut self, len: usize) -> Vec<u8> {
+        if !self.begun {
+            self.head().await;
+            self.begun = true;
+        }
+        while self.ahead.len() < len {
+            let chunk = self.chunk().await;
+            assert!(!chunk.is_empty(), "the response ends too early");
+            self.ahead.extend(chunk);
+        }
+        self.ahead.drain(..len).collect()
+    }
+
+    /// Checks that the whole body was read.
+    async fn ends(&mut self) {
+        assert!(self.ahead.is_empty(), "more came back than was sent");
+        assert!(self.chunk().await.is_empty(), "nothing more comes back");
+    }
+
+    async fn head(&mut self) {
+        let status = self.line().await;
+        assert_eq!(status, "HTTP/1.1 200 OK");
+        while !self.line().await.is_empty() {}
+    }
+
+    /// A chunk of the body. The one at its end is empty.
+    async fn chunk(&mut self) -> Vec<u8> {
+        let size = self.line().await;
+        let size = usize::from_str_radix(&size, 16).expect("the size of a chunk");
+        let mut chunk = vec![0; size];
+        self.connection
+            .read_exact(&mut chunk)
+            .await
+            .expect("the whole chunk");
+        assert_eq!(self.line().await, "", "after a chunk");
+        chunk
+    }
+
+    async fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.connection.read_line(&mut line).await.expect("a line");
+        line.strip_suffix("\r\n").expect("a whole line").to_owned()
+    }
+}
