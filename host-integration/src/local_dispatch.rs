@@ -18,18 +18,26 @@ pub(crate) fn install(args: &LocalArgs) -> anyhow::Result<()> {
     let backend = args
         .backend
         .or_else(|| BackendKind::compiled_in().first().copied());
-    match (args.mode, backend) {
-        (Mode::Off, _) => info!(
-            mode = %args.mode,
+    let targets: Vec<_> = args
+        .targets
+        .iter()
+        .map(|(id, mode)| format!("{id}={mode}"))
+        .collect();
+    let (mode, targets) = (args.mode, targets.join(","));
+    match (is_off(args), backend) {
+        (true, _) => info!(
+            %mode,
             "in-host invocation is off: every call goes over NATS"
         ),
-        (mode, None) => info!(
+        (false, None) => info!(
             %mode,
+            targets,
             "no in-host backend is compiled in: every call goes over NATS \
              (build with `--features duplex` or `--features mpsc`)"
         ),
-        (mode, Some(backend)) => info!(
+        (false, Some(backend)) => info!(
             %mode,
+            targets,
             %backend,
             buffer_bytes = args.buffer_bytes,
             queue_invocations = args.queue_invocations,
@@ -40,6 +48,12 @@ pub(crate) fn install(args: &LocalArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether no call is carried in memory, whatever its target.
+fn is_off(args: &LocalArgs) -> bool {
+    let mut modes = args.targets.iter().map(|(_, mode)| *mode);
+    args.mode == Mode::Off && modes.all(|mode| mode == Mode::Off)
+}
+
 /// Makes updates of components take effect, for as long as the answer lives; see [`updates`](crate::updates).
 ///
 /// A host that cannot have this is started all the same: it then does what a stock host does.
@@ -48,7 +62,7 @@ pub(crate) async fn watch_updates(
     config: &mut WasmbusHostConfig,
 ) -> Option<Updates> {
     let local = local::installed();
-    if args.mode == Mode::Off || local.config().backend.is_none() {
+    if is_off(args) || local.config().backend.is_none() {
         return None;
     }
     let watch = Updates::watch(Control::of(config), local).await;

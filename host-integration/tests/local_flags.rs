@@ -33,7 +33,7 @@ const FLAGS: [Flag; 7] = [
         variable: "WASMCLOUD_LOCAL_DISPATCH_TARGETS",
         default: None,
         good: Some("payments=require"),
-        bad: &["", "payments", "=off", "payments=on", "a.b=off", "a=off,b"],
+        bad: &["", "payments", "=off", "payments=on", "a.b=off"],
     },
     Flag {
         name: "--local-backend",
@@ -161,6 +161,8 @@ fn errors_say_what_was_expected() {
     for (argument, expected) in [
         ("--local-dispatch=on", "prefer"),
         ("--local-dispatch=on", "off"),
+        ("--local-dispatch=on", "require"),
+        ("--local-dispatch-target=a=off,b", "`payments=require`"),
         ("--local-backend=tcp", "duplex"),
         ("--local-backend=tcp", "mpsc"),
         ("--local-buffer-bytes=0", "at least 1"),
@@ -220,6 +222,9 @@ fn the_log_says_how_calls_are_made() {
     };
     let off = log(&["--local-dispatch=off"]);
     assert!(off.contains("in-host invocation is off"), "{off}");
+    let off_but_one = log(&["--local-dispatch=off", "--local-dispatch-target=a=require"]);
+    assert!(!off_but_one.contains("invocation is off"), "{off_but_one}");
+    assert!(off_but_one.contains("a=require"), "{off_but_one}");
 
     let sizes = [
         "--local-buffer-bytes=11",

@@ -123,6 +123,12 @@ pub enum InstallError {
         /// The backend that was asked for.
         backend: BackendKind,
     },
+    /// Calls are to stay on this host, and this build has nothing to carry them.
+    #[error(
+        "calls cannot be required to stay on this host (local dispatch `require`): this build has no backend. Build it with \
+         `--features duplex` or `--features mpsc`, or use the mode `prefer`"
+    )]
+    RequireNeedsBackend,
     /// The process has a configuration, because [`install`] was called before or a client was made.
     #[error("in-host invocation is configured once in a process, before the first client is made")]
     AlreadyInstalled,
@@ -153,7 +159,7 @@ impl Local {
     ///
     /// # Errors
     ///
-    /// [`InstallError::BackendNotCompiledIn`].
+    /// [`InstallError::BackendNotCompiledIn`] and [`InstallError::RequireNeedsBackend`].
     pub fn new(mut config: Config) -> Result<Self, InstallError> {
         let backend = match config.backend {
             Some(kind) => Some(
@@ -167,6 +173,14 @@ impl Local {
                     .and_then(|kind| AnyBackend::new(kind, config.buffer_bytes))
             }
         };
+        let required = config
+            .targets
+            .values()
+            .chain([&config.mode])
+            .any(|mode| *mode == Mode::Require);
+        if backend.is_none() && required {
+            return Err(InstallError::RequireNeedsBackend);
+        }
         let queue = QueueLimits {
             invocations: config.queue_invocations,
             bytes: config.queue_bytes,
@@ -235,7 +249,8 @@ static INSTALLED: OnceLock<Local> = OnceLock::new();
 ///
 /// # Errors
 ///
-/// [`InstallError::BackendNotCompiledIn`], and [`InstallError::AlreadyInstalled`] when it is too late.
+/// [`InstallError::BackendNotCompiledIn`], [`InstallError::RequireNeedsBackend`], and
+/// [`InstallError::AlreadyInstalled`] when it is too late.
 pub fn install(config: Config) -> Result<(), InstallError> {
     INSTALLED
         .set(Local::new(config)?)
@@ -306,4 +321,25 @@ pub struct Endpoint {
     pub function: Box<str>,
     /// How many invocations wait to be taken.
     pub queued: usize,
+}
+
+#[cfg(all(test, not(any(feature = "duplex", feature = "mpsc"))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_without_backends_refuses_to_require_one() {
+        let mut config = Config::default();
+        assert!(Local::new(config.clone()).is_ok());
+        config.targets.insert("callee".into(), Mode::Require);
+        assert_eq!(
+            Local::new(config).map(|_| ()),
+            Err(InstallError::RequireNeedsBackend)
+        );
+        let config = Config {
+            mode: Mode::Require,
+            ..Config::default()
+        };
+        assert!(Local::new(config).is_err());
+    }
 }
