@@ -9,6 +9,10 @@
 //! is being replaced: the new version ends the old one for good, and calls wait for it. Once the host has the new version
 //! on record, the component is scaled to another number of instances and back.
 //!
+//! A `scale` command may update the component, too. When it changes the number of instances or the configuration as well,
+//! the host library makes instances of the old version and puts the new one on record. Then nothing can be done here but to
+//! say so.
+//!
 //! With `--local-dispatch off` none of this is done: the host then does what a stock host does.
 
 use std::collections::{BTreeMap, HashMap};
@@ -154,11 +158,27 @@ struct Known {
     config: Vec<String>,
     /// What it was last to be updated to.
     latest: Option<Arc<str>>,
+    /// How many instances of it others have asked for last.
+    instances: Option<u32>,
+    /// As `instances`, since an update has begun to take effect.
+    count: Option<u32>,
 }
 
 struct Update {
     id: String,
     reference: Arc<str>,
+    with: With,
+}
+
+/// The command that an update came with.
+#[derive(Clone, Copy)]
+enum With {
+    Update,
+    /// One to scale it, which updates only if the reference is another one.
+    Scaling {
+        /// Whether the number of instances or the configuration is another one.
+        scaled: bool,
+    },
 }
 
 #[derive(Deserialize)]
@@ -169,7 +189,12 @@ struct ScaleCommand {
     #[serde(default)]
     config: Vec<String>,
     #[serde(default)]
+    count: u32,
+    #[serde(default)]
     allow_update: bool,
+    /// Set in the commands that this sends.
+    #[serde(default)]
+    takes_effect: bool,
 }
 
 #[derive(Deserialize)]
@@ -210,28 +235,50 @@ struct Scale<'a> {
     host_id: &'a str,
     config: &'a [String],
     allow_update: bool,
+    /// Tells this command from those of others. The host does not look at it.
+    takes_effect: bool,
 }
 
 impl Host {
     fn scaled(&self, message: &Message) -> Option<Update> {
         // What cannot be read is refused by the host, too.
         let command: ScaleCommand = serde_json::from_slice(&message.payload).ok()?;
-        self.with(&command.component_id, |known| known.config = command.config);
-        // The host updates a component after it has scaled it, if that is what it takes.
+        if command.takes_effect {
+            return None;
+        }
+        let count = command.count;
+        let scaled = self.with(&command.component_id, |known| {
+            let scaled = known.instances.is_some_and(|before| before != count)
+                || known.config != command.config;
+            known.config = command.config;
+            known.instances = Some(count);
+            known.count = Some(count);
+            scaled
+        });
+        // The host updates a component after it has scaled it, if the reference is another one.
+        let with = With::Scaling { scaled };
         command
             .allow_update
-            .then(|| self.update(command.component_id, command.component_ref))
+            .then(|| self.update(command.component_id, command.component_ref, with))
     }
 
     fn updated(&self, message: &Message) -> Option<Update> {
         let command: UpdateCommand = serde_json::from_slice(&message.payload).ok()?;
-        Some(self.update(command.component_id, command.new_component_ref))
+        Some(self.update(
+            command.component_id,
+            command.new_component_ref,
+            With::Update,
+        ))
     }
 
-    fn update(&self, id: String, reference: String) -> Update {
+    fn update(&self, id: String, reference: String, with: With) -> Update {
         let reference: Arc<str> = reference.into();
         self.with(&id, |known| known.latest = Some(Arc::clone(&reference)));
-        Update { id, reference }
+        Update {
+            id,
+            reference,
+            with,
+        }
     }
 
     fn with<T>(&self, id: &str, f: impl FnOnce(&mut Known) -> T) -> T {
@@ -244,7 +291,7 @@ impl Host {
 
     /// Makes the new version serve, once the host has it.
     async fn finish(self: Arc<Self>, update: Update) {
-        let Update { id, reference } = &update;
+        let Update { id, reference, .. } = &update;
         match self.replace(&update).await {
             Ok(true) => info!(component = id, reference = &**reference, "the new version of a component serves"),
             Ok(false) => debug!(component = id, reference = &**reference, "no new version of a component to serve"),
@@ -258,7 +305,21 @@ impl Host {
 
     /// Returns whether the new version serves. It may have been there before: then this changes nothing.
     async fn replace(&self, update: &Update) -> anyhow::Result<bool> {
-        let Update { id, reference } = update;
+        let Update {
+            id,
+            reference,
+            with,
+        } = update;
+        if let With::Scaling { scaled } = with {
+            let before = self.component(id).await?;
+            if before.is_none_or(|it| *it.image_ref == **reference) {
+                return Ok(false);
+            }
+            ensure!(
+                !scaled,
+                "it was scaled by the same command, and then the host library keeps the old version"
+            );
+        }
         // Held until the new version serves: calls wait for it.
         let replacement = self.local.replace(&self.control.lattice, id);
         let mut deadline = Instant::now() + PATIENCE;
@@ -280,11 +341,13 @@ impl Host {
             }
         };
         let count = component.max_instances;
+        self.with(id, |known| known.count = None);
         // Another number than it has. A smaller one, so that there are never more instances than were asked for.
         let other = if count > 1 { count - 1 } else { count + 1 };
-        for count in [other, count] {
-            self.scale(&component, count).await?;
-        }
+        self.scale(&component, other).await?;
+        // Back, or to what someone else has asked for meanwhile, none included.
+        let count = self.with(id, |known| known.count).unwrap_or(count);
+        self.scale(&component, count).await?;
         Ok(true)
     }
 
@@ -317,6 +380,7 @@ impl Host {
             host_id: &self.control.host_id,
             config: &config,
             allow_update: false,
+            takes_effect: true,
         };
         self.request::<()>(subject, &command).await?;
         let scaled = async {

@@ -142,3 +142,48 @@ async fn an_update_that_fails_leaves_the_old_version() {
         }
     }
 }
+
+/// wadm scales in this way, each time. It is an update only when the reference is another one, and takes effect when it is
+/// nothing else.
+#[tokio::test]
+async fn a_component_that_is_scaled_may_be_updated_with_it() {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let deployment = route.start_pair_on(&nats).await;
+        let (control, host) = (deployment.control(), deployment.host());
+        let driver = deployment.driver().await.expect("the caller");
+        let operation = format!("component.scale.{}", host.id());
+        for (guest, count, version) in [(Guest::Callee, 7, 1), (Guest::CalleeV2, 7, 2)] {
+            let reference = guest.reference().expect("a reference");
+            let command = serde_json::json!({
+                "host_id": host.id(),
+                "component_id": CALLEE,
+                "component_ref": reference,
+                "count": count,
+                "allow_update": true,
+            });
+            control
+                .request(&operation, &command)
+                .await
+                .expect("accepted");
+            let done = async {
+                loop {
+                    let inventory = control.inventory(host.id()).await.expect("an inventory");
+                    let component = inventory.component(CALLEE).expect("it runs");
+                    let scaled = component.max_instances == count;
+                    let updated = component.image_ref == reference;
+                    if scaled
+                        && updated
+                        && driver.call_version().await.expect("an answer") == version
+                    {
+                        return;
+                    }
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::time::timeout(PROMPTLY, done)
+                .await
+                .unwrap_or_else(|_| panic!("over {route:?} there are not {count} of {version}"));
+        }
+    }
+}
