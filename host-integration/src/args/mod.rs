@@ -64,8 +64,9 @@ mod tests {
     use super::*;
 
     /// What this host has beyond the stock host.
-    const OURS: [&str; 6] = [
+    const OURS: [&str; 7] = [
         "--local-dispatch",
+        "--local-dispatch-target",
         "--local-backend",
         "--local-buffer-bytes",
         "--local-queue-invocations",
