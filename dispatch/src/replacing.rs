@@ -86,17 +86,13 @@ impl Replacing {
     /// Dropping the future loses nothing.
     pub(crate) async fn find<T>(&self, prefix: &str, find: impl Fn() -> Option<T>) -> Option<T> {
         loop {
+            let next = self.next(prefix);
+            // From here on a notification is not missed; what came before it is found.
+            let registered = next.as_ref().map(|changed| changed.notified());
             if let found @ Some(_) = find() {
                 return found;
             }
-            let changed = self.next(prefix)?;
-            let mut registered = pin!(changed.notified());
-            // From here on a notification is not missed; what came before it is found by another look.
-            registered.as_mut().enable();
-            if let found @ Some(_) = find() {
-                return found;
-            }
-            registered.await;
+            registered?.await;
         }
     }
 

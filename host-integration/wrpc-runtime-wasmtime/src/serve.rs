@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{pin, Pin};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use anyhow::{anyhow, Context as _};
@@ -193,8 +193,9 @@ async fn run(
             export.name()
         )
     };
+    let mut left = pin!(caller.gone());
     // It may have gone while the invocation waited for its turn. Then the function does not run at all.
-    if caller.gone().now_or_never().is_some() {
+    if left.as_mut().now_or_never().is_some() {
         return Err(gone());
     }
     caller.started();
@@ -208,7 +209,7 @@ async fn run(
         // A call that is done is done, whatever its caller does next.
         biased;
         called = call => called,
-        () = caller.gone() => return Err(gone()),
+        () = left => return Err(gone()),
     };
     called.map_err(|error| {
         let error = Arc::new(error);
