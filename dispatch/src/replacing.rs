@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -34,17 +33,22 @@ struct Entry {
 pub struct Replacement {
     replacing: Arc<Replacing>,
     prefix: Box<str>,
+    /// That of the prefix.
+    changed: Arc<Notify>,
 }
 
 impl Replacing {
     pub(crate) fn begin(self: &Arc<Self>, prefix: &str) -> Replacement {
         let mut prefixes = self.lock();
-        prefixes.entry(prefix.into()).or_default().replacements += 1;
+        let entry = prefixes.entry(prefix.into()).or_default();
+        entry.replacements += 1;
+        let changed = Arc::clone(&entry.changed);
         self.count.store(prefixes.len(), Ordering::Release);
         drop(prefixes);
         Replacement {
             replacing: Arc::clone(self),
             prefix: prefix.into(),
+            changed,
         }
     }
 
@@ -110,12 +114,6 @@ impl Replacing {
         self.count.load(Ordering::Acquire) == 0
     }
 
-    fn changed(&self, prefix: &str) -> Arc<Notify> {
-        let prefixes = self.lock();
-        let entry = prefixes.get(prefix);
-        entry.map_or_else(Arc::default, |entry| Arc::clone(&entry.changed))
-    }
-
     fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, Entry>> {
         // No code of others runs under the lock.
         self.prefixes.lock().unwrap_or_else(PoisonError::into_inner)
@@ -130,9 +128,8 @@ impl Replacement {
     /// Dropping the future loses nothing.
     pub async fn begun(&self) {
         loop {
-            let changed = self.replacing.changed(&self.prefix);
-            let mut told = pin!(changed.notified());
-            told.as_mut().enable();
+            // From here on a notification is not missed.
+            let told = self.changed.notified();
             if self.replacing.next(&self.prefix).is_some() {
                 return;
             }
@@ -148,7 +145,6 @@ impl Drop for Replacement {
             return;
         };
         entry.replacements -= 1;
-        let changed = Arc::clone(&entry.changed);
         if entry.replacements == 0 {
             prefixes.remove(&self.prefix);
         }
@@ -156,7 +152,7 @@ impl Drop for Replacement {
             .count
             .store(prefixes.len(), Ordering::Release);
         drop(prefixes);
-        changed.notify_waiters();
+        self.changed.notify_waiters();
     }
 }
 
