@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use inhost_testbed::{Deployment, Guest, Host, CALLEE, CALLER};
 
-use crate::routes::{calls, nats, Route, PROMPTLY};
+use crate::routes::{add_host_with_callee, calls, nats, Route, PROMPTLY};
 
 async fn counted(host: &Host, route: &str) -> u64 {
     let status = host.status().await.expect("the host lists its calls");
@@ -36,19 +36,11 @@ async fn require_fails_at_once_when_the_callee_runs_on_another_host_only() {
         let mut deployment = Deployment::start_on(nats.clone(), host)
             .await
             .expect("the host starts");
-        let second = deployment
-            .add_host(route.host())
-            .await
-            .expect("a second host");
-        let callee = Guest::Callee.reference().expect("the callee");
         deployment
             .deploy(Guest::Caller, CALLER, 10)
             .await
             .expect("deployed");
-        deployment
-            .deploy_on(&deployment.hosts()[second], &callee, CALLEE, 10)
-            .await
-            .expect("deployed");
+        add_host_with_callee(&mut deployment, route).await;
         deployment
             .link(CALLER, CALLEE, "echo")
             .await

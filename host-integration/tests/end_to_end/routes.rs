@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use inhost_testbed::{Backend, Deployment, Host, HostBuilder, LocalDispatch, NatsServer};
+use inhost_testbed::{
+    Backend, Deployment, Guest, Host, HostBuilder, LocalDispatch, NatsServer, CALLEE,
+};
 
 /// A call that is answered takes far less; one that hangs is caught.
 pub(crate) const PROMPTLY: Duration = Duration::from_secs(5);
@@ -94,4 +96,17 @@ pub(crate) async fn until_not_listed(host: &Host, id: &str) {
     tokio::time::timeout(PROMPTLY, listed)
         .await
         .unwrap_or_else(|_| panic!("`{id}` is still listed"));
+}
+
+/// Adds a host whose calls go this way, with the callee on it.
+pub(crate) async fn add_host_with_callee(deployment: &mut Deployment, route: Route) {
+    let second = deployment
+        .add_host(route.host())
+        .await
+        .expect("a second host");
+    let callee = Guest::Callee.reference().expect("the callee");
+    deployment
+        .deploy_on(&deployment.hosts()[second], &callee, CALLEE, 10)
+        .await
+        .expect("deployed");
 }

@@ -2,7 +2,7 @@
 
 use inhost_testbed::{Guest, CALLEE, CALLER};
 
-use crate::routes::{calls, nats, until_not_listed, Route};
+use crate::routes::{add_host_with_callee, calls, nats, until_not_listed, Route};
 
 #[tokio::test]
 async fn a_callee_on_another_host_is_reached_over_nats() {
@@ -13,15 +13,7 @@ async fn a_callee_on_another_host_is_reached_over_nats() {
             .deploy(Guest::Caller, CALLER, 10)
             .await
             .expect("deployed");
-        let second = deployment
-            .add_host(route.host())
-            .await
-            .expect("a second host");
-        let callee = Guest::Callee.reference().expect("the callee");
-        deployment
-            .deploy_on(&deployment.hosts()[second], &callee, CALLEE, 10)
-            .await
-            .expect("deployed");
+        add_host_with_callee(&mut deployment, route).await;
         deployment
             .link(CALLER, CALLEE, "echo")
             .await
@@ -39,15 +31,7 @@ async fn a_callee_on_both_hosts_is_called_on_this_one() {
     let nats = nats().await;
     for route in Route::LOCAL {
         let mut deployment = route.start_pair_on(&nats).await;
-        let second = deployment
-            .add_host(route.host())
-            .await
-            .expect("a second host");
-        let callee = Guest::Callee.reference().expect("the callee");
-        deployment
-            .deploy_on(&deployment.hosts()[second], &callee, CALLEE, 10)
-            .await
-            .expect("deployed");
+        add_host_with_callee(&mut deployment, route).await;
         let driver = deployment.driver().await.expect("the caller");
         for n in 0..20 {
             assert_eq!(driver.ping(n).await.expect("an answer"), n + 1);
