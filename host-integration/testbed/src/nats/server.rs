@@ -126,13 +126,24 @@ impl NatsServer {
     ///
     /// # Errors
     ///
-    /// When the signal cannot be sent.
+    /// When the signal cannot be sent, or does not stop the server.
     ///
     /// # Panics
     ///
     /// When the server is killed.
     pub async fn pause(&self) -> anyhow::Result<()> {
-        self.signal("STOP").await
+        self.signal("STOP").await?;
+        // The signal has been sent, but a thread that runs on another core goes on until it sees it.
+        let id = self.process().as_ref().map(Process::id);
+        let id = id.expect("the nats-server runs");
+        let stopped = async {
+            while !is_stopped(id) {
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, stopped)
+            .await
+            .with_context(|| format!("the nats-server did not stop within {DEADLINE:?}"))
     }
 
     /// Lets a [paused](Self::pause) server go on (`SIGCONT`).
@@ -269,6 +280,18 @@ async fn ready<T>(
             .with_context(|| format!("the nats-server was not ready within {DEADLINE:?}"))?,
         ended = process.ended() => Err(ended),
     }
+}
+
+/// Whether each thread of the process is stopped, as proc(5) has it; where there is no `/proc`, yes.
+fn is_stopped(process: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task"));
+    let mut threads = threads.into_iter().flatten().flatten();
+    threads.all(|thread| {
+        // A thread that has ended meanwhile moves nothing any more.
+        let status = std::fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+        let state = status.lines().find_map(|line| line.strip_prefix("State:"));
+        state.is_none_or(|state| state.trim_start().starts_with('T'))
+    })
 }
 
 /// Waits until `address` accepts connections.

@@ -137,6 +137,31 @@ pub async fn promptly<T>(what: impl std::future::Future<Output = T>) -> T {
         .expect("this takes too long: something hangs")
 }
 
+/// Runs a test that has upstream's client on one side, again when it fails, and passes when one run does.
+///
+/// That client hears of a call and of its messages in random order, and drops a message of a call that it has not heard
+/// of. So a single run can fail for no fault of ours; what is broken fails each time.
+pub async fn upstream_may_lose_calls<T>(test: impl Fn() -> T)
+where
+    T: std::future::Future<Output = ()> + Send + 'static,
+{
+    const ATTEMPTS: usize = 5;
+    const LOST: Duration = Duration::from_secs(20);
+    for attempt in 1..=ATTEMPTS {
+        let run = tokio::spawn(tokio::time::timeout(LOST, test()));
+        let failure = match run.await {
+            Ok(Ok(())) => return,
+            Ok(Err(_)) => format!("it took longer than {LOST:?}"),
+            Err(panic) => panic.to_string(),
+        };
+        assert!(
+            attempt < ATTEMPTS,
+            "failed {ATTEMPTS} times, at last: {failure}"
+        );
+        eprintln!("attempt {attempt} of {ATTEMPTS}: {failure}");
+    }
+}
+
 /// Our client, with all calls over NATS.
 pub fn ours(nats: &Arc<async_nats::Client>, group: Option<&str>) -> Client {
     let local = Local::new(Config {
