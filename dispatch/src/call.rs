@@ -17,6 +17,7 @@ use bytes::Bytes;
 use crate::backend::Backend;
 use crate::error::{CallError, Target};
 use crate::paths::{Paths, Side, Taken};
+use crate::root::Root;
 use crate::sync::{AtomicBool, AtomicU8, AtomicUsize, Mutex, Notify, Ordering};
 use crate::types;
 
@@ -52,8 +53,9 @@ pub(crate) struct Call<B: Backend> {
     results: Direction<B>,
 }
 
-/// One direction of a call: its nested streams, and how many handles each side holds.
+/// One direction of a call: its streams, and how many handles each side holds.
 struct Direction<B: Backend> {
+    root: Root<B>,
     paths: Paths<B>,
     writers: AtomicUsize,
     readers: AtomicUsize,
@@ -208,6 +210,7 @@ impl<B: Backend> Drop for Call<B> {
 impl<B: Backend> Direction<B> {
     fn new() -> Self {
         Self {
+            root: Root::new(),
             paths: Paths::new(),
             writers: AtomicUsize::new(0),
             readers: AtomicUsize::new(0),
@@ -248,6 +251,20 @@ impl<B: Backend> Handle<B> {
             (self.way, self.side),
             (Way::Params, Side::Writing) | (Way::Results, Side::Reading)
         )
+    }
+
+    /// What the root of this direction is, as long as nothing was written to it.
+    pub(crate) fn root(&self) -> &Root<B> {
+        &self.call.direction(self.way).root
+    }
+
+    /// The stream of the root, to write to.
+    ///
+    /// # Errors
+    ///
+    /// `BrokenPipe` when no one will read it.
+    pub(crate) fn begin_root(&self) -> std::io::Result<B::Writer> {
+        self.root().begin(&self.call.backend)
     }
 
     /// The half of the nested stream at `path` that writes.

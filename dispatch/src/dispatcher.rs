@@ -49,19 +49,42 @@ impl<R, C: Send + Sync + 'static, B: Backend> Dispatcher<R, C, B> {
 /// What a call that does not stay here takes along, and which way it is to go.
 type Elsewhere<C> = (C, Bytes, Route);
 
+/// Both streams of a local call, at the caller.
+type Streams<B> = (LocalOutgoing<B>, LocalIncoming<B>);
+
 impl<R, C, B> Dispatcher<R, C, B>
 where
     C: Send + Sync + 'static,
     B: Backend,
 {
-    /// Queues the call at an endpoint on this host, if that is where it is to go.
+    /// Queues the call at an endpoint on this host, if that can be done at once.
+    fn invoke_now(
+        &self,
+        cx: C,
+        instance: &str,
+        func: &str,
+        params: Bytes,
+    ) -> Result<Streams<B>, (C, Bytes)> {
+        let local = &self.local;
+        let backend = match (self.mode, local.backend()) {
+            (Mode::Prefer | Mode::Require, Some(backend)) => backend,
+            _ => return Err((cx, params)),
+        };
+        let Some(endpoint) = local.lookup(&self.scope, &self.prefix, instance, func) else {
+            return Err((cx, params));
+        };
+        let offered = endpoint.offer(backend, cx, params);
+        offered.map_err(|rejected| (rejected.context, rejected.params))
+    }
+
+    /// Queues the call at an endpoint on this host, if that is where it is to go. Waits for one that is to come.
     async fn invoke_local(
         &self,
         mut cx: C,
         instance: &str,
         func: &str,
         mut params: Bytes,
-    ) -> Result<(LocalOutgoing<B>, LocalIncoming<B>), Elsewhere<C>> {
+    ) -> Result<Streams<B>, Elsewhere<C>> {
         let local = &self.local;
         let (prefix, mode) = (&*self.prefix, self.mode);
         let mut elsewhere = match mode {
@@ -96,6 +119,25 @@ where
     fn count(&self, route: Route, instance: &str, func: &str) {
         self.local.counters.count(route);
         trace!(prefix = &*self.prefix, instance, func, %route, "invoke");
+    }
+}
+
+impl<R, C, B> Dispatcher<R, C, B>
+where
+    R: Invoke<Context = C>,
+    C: Send + Sync + 'static,
+    B: Backend,
+{
+    /// The streams of a call that was queued on this host.
+    fn invoked(
+        &self,
+        (outgoing, incoming): Streams<B>,
+        instance: &str,
+        func: &str,
+    ) -> (Outgoing<B, R::Outgoing>, Incoming<B, R::Incoming>) {
+        pieces::know::<B, R::Incoming>();
+        self.count(Route::Local, instance, func);
+        (Outgoing::local(outgoing), Incoming::local(incoming))
     }
 }
 
@@ -136,24 +178,29 @@ where
     where
         P: AsRef<[Option<usize>]> + Send + Sync,
     {
-        let (cx, params, route) = match self.invoke_local(cx, instance, func, params).await {
-            Ok((outgoing, incoming)) => {
-                pieces::know::<B, R::Incoming>();
-                self.count(Route::Local, instance, func);
-                return Ok((Outgoing::local(outgoing), Incoming::local(incoming)));
-            }
-            // Nothing ran, so the call may still go the other way.
-            Err((cx, params, route)) => (cx, params, route),
+        let (cx, params) = match self.invoke_now(cx, instance, func, params) {
+            Ok(streams) => return Ok(self.invoked(streams, instance, func)),
+            Err(left) => left,
         };
-        self.count(route, instance, func);
-        if route == Route::Refused {
-            return Err(CallError::not_served_here(&self.prefix, instance, func).into());
-        }
-        let (outgoing, incoming) = self
-            .remote
-            .invoke(cx, instance, func, params, paths)
-            .await?;
-        Ok((Outgoing::remote(outgoing), Incoming::remote(incoming)))
+        // Boxed because this future passes through many hands on its way to whoever awaits it, and each of them moves it.
+        // Nearly all local calls are done with it by now, and those over the remote transport do not notice.
+        let slow = async {
+            let (cx, params, route) = match self.invoke_local(cx, instance, func, params).await {
+                Ok(streams) => return Ok(self.invoked(streams, instance, func)),
+                // Nothing ran, so the call may still go the other way.
+                Err(elsewhere) => elsewhere,
+            };
+            self.count(route, instance, func);
+            if route == Route::Refused {
+                return Err(CallError::not_served_here(&self.prefix, instance, func).into());
+            }
+            let (outgoing, incoming) = self
+                .remote
+                .invoke(cx, instance, func, params, paths)
+                .await?;
+            Ok((Outgoing::remote(outgoing), Incoming::remote(incoming)))
+        };
+        Box::pin(slow).await
     }
 }
 

@@ -153,21 +153,14 @@ impl<C, B: Backend> Endpoint<C, B> {
         params: Bytes,
     ) -> Result<(LocalOutgoing<B>, LocalIncoming<B>), Rejected<C>> {
         let call = Call::new(Arc::clone(&self.target), backend.clone());
-        let (params_writer, params_reader) = backend.stream();
-        let (results_writer, results_reader) = backend.stream();
         // The caller's handles come first: an invocation without them has a caller that is gone.
-        let outgoing = LocalOutgoing::root(Arc::clone(&call), Way::Params, params_writer);
-        let incoming = LocalIncoming::root(
-            Arc::clone(&call),
-            Way::Results,
-            Bytes::new(),
-            results_reader,
-        );
+        let outgoing = LocalOutgoing::root(Arc::clone(&call), Way::Params);
+        let incoming = LocalIncoming::root(Arc::clone(&call), Way::Results, Bytes::new());
         let weight = params.len();
         let invocation = Invocation {
             context,
-            outgoing: LocalOutgoing::root(Arc::clone(&call), Way::Results, results_writer),
-            incoming: LocalIncoming::root(Arc::clone(&call), Way::Params, params, params_reader),
+            outgoing: LocalOutgoing::root(Arc::clone(&call), Way::Results),
+            incoming: LocalIncoming::root(Arc::clone(&call), Way::Params, params),
             call,
             weight,
         };

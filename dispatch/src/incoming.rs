@@ -48,7 +48,8 @@ const PIECE: usize = 512;
 pub(crate) struct LocalIncoming<B: Backend> {
     /// What came with the invocation itself; read before the stream.
     first: Bytes,
-    stream: B::Reader,
+    /// `None` at a root that nothing was written to, as far as is known here.
+    stream: Option<B::Reader>,
     handle: Handle<B>,
     path: Box<[usize]>,
 }
@@ -87,7 +88,7 @@ impl<B: Backend, R: Index<R>> Index<Self> for Incoming<B, R> {
                 local.wanted();
                 Inner::Local(LocalIncoming {
                     first: Bytes::new(),
-                    stream: local.handle.reader(&path)?,
+                    stream: Some(local.handle.reader(&path)?),
                     handle: local.handle.clone(),
                     path,
                 })
@@ -98,18 +99,18 @@ impl<B: Backend, R: Index<R>> Index<Self> for Incoming<B, R> {
 }
 
 impl<B: Backend> LocalIncoming<B> {
-    pub(crate) fn root(call: Arc<Call<B>>, way: Way, first: Bytes, stream: B::Reader) -> Self {
+    pub(crate) fn root(call: Arc<Call<B>>, way: Way, first: Bytes) -> Self {
         Self {
             first,
-            stream,
+            stream: None,
             handle: Handle::new(call, way, Side::Reading),
             path: Box::default(),
         }
     }
 
     /// What came with the invocation and has not been read.
-    pub(crate) fn into_first(self) -> Bytes {
-        self.first
+    pub(crate) fn into_first(mut self) -> Bytes {
+        std::mem::take(&mut self.first)
     }
 
     fn is_result_root(&self) -> bool {
@@ -133,7 +134,7 @@ impl<B: Backend> LocalIncoming<B> {
             ready!(pin!(consume_budget()).poll(cx));
         } else {
             let before = buf.filled().len();
-            ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+            ready!(self.poll_stream(cx, buf))?;
             if buf.filled().len() > before {
                 return Poll::Ready(Ok(()));
             }
@@ -149,6 +150,17 @@ impl<B: Backend> LocalIncoming<B> {
         Poll::Ready(Ok(()))
     }
 
+    /// Reads what was written to the stream, which ends at once when that was nothing.
+    fn poll_stream(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.stream.is_none() {
+            self.stream = ready!(self.handle.root().poll_begun(cx));
+        }
+        match &mut self.stream {
+            Some(stream) => Pin::new(stream).poll_read(cx, buf),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
     /// What comes after the last byte of the stream: nothing, except for what a callee handed over in one piece.
     fn at_end(&self) -> io::Result<Bytes> {
         if !self.is_result_root() {
@@ -156,6 +168,14 @@ impl<B: Backend> LocalIncoming<B> {
         }
         let call = &self.handle.call;
         call.outcome().map(|()| call.take_answer())
+    }
+}
+
+impl<B: Backend> Drop for LocalIncoming<B> {
+    fn drop(&mut self) {
+        if self.stream.is_none() {
+            self.handle.root().unread();
+        }
     }
 }
 
@@ -167,7 +187,7 @@ impl<B: Backend> Pieces for LocalIncoming<B> {
         }
         let mut buffer = [0; PIECE];
         let mut buf = ReadBuf::new(&mut buffer);
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
+        ready!(self.poll_stream(cx, &mut buf))?;
         Poll::Ready(match buf.filled() {
             [] => self.at_end(),
             bytes => Ok(Bytes::copy_from_slice(bytes)),

@@ -51,6 +51,7 @@ mod paths;
 mod pieces;
 mod queue;
 mod replacing;
+mod root;
 mod route;
 mod served;
 mod sync;

@@ -33,7 +33,8 @@ enum Inner<B: Backend, R> {
 
 /// The local half of [`Outgoing`]: it knows nothing of the remote transport.
 pub(crate) struct LocalOutgoing<B: Backend> {
-    stream: B::Writer,
+    /// `None` at a root that nothing was written to: it has no stream yet.
+    stream: Option<B::Writer>,
     handle: Handle<B>,
     path: Box<[usize]>,
 }
@@ -72,7 +73,7 @@ impl<B: Backend, R: Index<R>> Index<Self> for Outgoing<B, R> {
             Inner::Local(local) => {
                 let path = join(&local.handle.call.target, &local.path, path)?;
                 Inner::Local(LocalOutgoing {
-                    stream: local.handle.writer(&path)?,
+                    stream: Some(local.handle.writer(&path)?),
                     handle: local.handle.clone(),
                     path,
                 })
@@ -83,9 +84,9 @@ impl<B: Backend, R: Index<R>> Index<Self> for Outgoing<B, R> {
 }
 
 impl<B: Backend> LocalOutgoing<B> {
-    pub(crate) fn root(call: Arc<Call<B>>, way: Way, stream: B::Writer) -> Self {
+    pub(crate) fn root(call: Arc<Call<B>>, way: Way) -> Self {
         Self {
-            stream,
+            stream: None,
             handle: Handle::new(call, way, Side::Writing),
             path: Box::default(),
         }
@@ -101,12 +102,49 @@ impl<B: Backend> LocalOutgoing<B> {
         }
     }
 
+    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let stream = match &mut self.stream {
+            Some(stream) => stream,
+            begins => begins.insert(self.handle.begin_root()?),
+        };
+        Pin::new(stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Some(stream) => Pin::new(stream).poll_flush(cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.finishing();
+        match &mut self.stream {
+            Some(stream) => Pin::new(stream).poll_shutdown(cx),
+            None => {
+                self.handle.root().end();
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+
     /// Says which call it is about. The backend knows only that its other half is gone.
     fn explain(&self, error: io::Error) -> io::Error {
         if error.kind() == io::ErrorKind::BrokenPipe {
             CallError::reader_gone(&self.handle.call.target)
         } else {
             error
+        }
+    }
+}
+
+impl<B: Backend> Drop for LocalOutgoing<B> {
+    fn drop(&mut self) {
+        if self.stream.is_none() {
+            self.handle.root().end();
         }
     }
 }
@@ -118,7 +156,7 @@ impl<B: Backend, R: AsyncWrite + Unpin> AsyncWrite for Outgoing<B, R> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         match &mut self.get_mut().0 {
-            Inner::Local(local) => Pin::new(&mut local.stream)
+            Inner::Local(local) => local
                 .poll_write(cx, buf)
                 .map_err(|error| local.explain(error)),
             Inner::Remote(stream) => Pin::new(stream).poll_write(cx, buf),
@@ -127,21 +165,16 @@ impl<B: Backend, R: AsyncWrite + Unpin> AsyncWrite for Outgoing<B, R> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().0 {
-            Inner::Local(local) => Pin::new(&mut local.stream)
-                .poll_flush(cx)
-                .map_err(|error| local.explain(error)),
+            Inner::Local(local) => local.poll_flush(cx).map_err(|error| local.explain(error)),
             Inner::Remote(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().0 {
-            Inner::Local(local) => {
-                local.finishing();
-                Pin::new(&mut local.stream)
-                    .poll_shutdown(cx)
-                    .map_err(|error| local.explain(error))
-            }
+            Inner::Local(local) => local
+                .poll_shutdown(cx)
+                .map_err(|error| local.explain(error)),
             Inner::Remote(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }

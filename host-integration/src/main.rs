@@ -19,6 +19,11 @@ use wasmcloud_host::WasmbusHost;
 
 use crate::args::Args;
 
+/// What a call allocates on one thread is often freed on another. The allocator of the C library takes locks for that, and
+/// calls on several cores wait for each other there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();

@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
+use foldhash::fast::RandomState;
 use papaya::{HashMap, Operation};
 
 use crate::key::{Key, KeyRef};
@@ -22,7 +23,8 @@ pub struct Registry<T> {
 type Registrations<T> = Arc<[(u64, Weak<T>)]>;
 
 pub(crate) struct Table<T> {
-    functions: HashMap<Key, Registrations<T>>,
+    /// Hashed with a seed of its own in each process, by a hash that is quick on short texts: most of a lookup is hashing.
+    functions: HashMap<Key, Registrations<T>, RandomState>,
     generations: AtomicU64,
 }
 
@@ -31,7 +33,7 @@ impl<T> Registry<T> {
     pub fn new() -> Self {
         Self {
             table: Arc::new(Table {
-                functions: HashMap::new(),
+                functions: HashMap::with_hasher(RandomState::default()),
                 generations: AtomicU64::new(0),
             }),
         }

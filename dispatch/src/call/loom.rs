@@ -37,15 +37,9 @@ fn call() -> Arc<Call<Streams>> {
 fn both() -> Both {
     let call = call();
     let halves = |way| {
-        let (writer, reader) = Streams.stream();
         (
-            Out::local(LocalOutgoing::root(Arc::clone(&call), way, writer)),
-            In::local(LocalIncoming::root(
-                Arc::clone(&call),
-                way,
-                Bytes::new(),
-                reader,
-            )),
+            Out::local(LocalOutgoing::root(Arc::clone(&call), way)),
+            In::local(LocalIncoming::root(Arc::clone(&call), way, Bytes::new())),
         )
     };
     let (params, incoming) = halves(Way::Params);

@@ -143,17 +143,21 @@ where
             params: types,
             results: result_types,
             resources,
-        } => general::run(
-            &mut store,
-            params,
-            results,
-            types.iter(),
-            result_types.iter(),
-            func,
-            resources,
-        )
-        .await
-        .map_err(|(step, source)| failed(step)(source)),
+        } => {
+            let run = general::run(
+                &mut store,
+                params,
+                results,
+                types.iter(),
+                result_types.iter(),
+                func,
+                resources,
+            );
+            // Boxed so that its size does not count where it is not needed.
+            Box::pin(run)
+                .await
+                .map_err(|(step, source)| failed(step)(source))
+        }
     }
 }
 

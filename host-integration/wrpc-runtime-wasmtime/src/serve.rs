@@ -76,7 +76,7 @@ pub trait ServeExt: Serve {
                 let (instance, export) = (instance.clone(), export.clone());
                 let caller = admit(&results);
                 let running = async move {
-                    let call = instance.call(&export, &mut params, &mut results);
+                    let call = pin!(instance.call(&export, &mut params, &mut results));
                     run(&export, caller, call).await
                 };
                 (cx, Box::pin(running.instrument(span.clone())) as Running)
@@ -152,10 +152,10 @@ pub trait ServeExt: Serve {
                 let (store, export) = (Arc::clone(&store), export.clone());
                 let caller = admit(&results);
                 let running = async move {
-                    let call = async {
+                    let call = pin!(async {
                         let mut store = store.lock().await;
                         instance::call(&mut *store, func, &export, &mut params, &mut results).await
-                    };
+                    });
                     run(&export, caller, call).await
                 };
                 (cx, Box::pin(running.instrument(span.clone())) as Running)
@@ -182,7 +182,8 @@ fn admit<W: Any>(results: &W) -> Option<Caller> {
 async fn run(
     export: &Export,
     caller: Option<Caller>,
-    call: impl Future<Output = Result<(), CallFailed>>,
+    // Pinned by whoever made it: it is large, and to hand it over would be to move it.
+    call: Pin<&mut impl Future<Output = Result<(), CallFailed>>>,
 ) -> anyhow::Result<()> {
     let Some(caller) = caller else {
         return Ok(call.await?);
