@@ -60,8 +60,12 @@ impl<'m> Source<'m> for &'m Memory {
         &self.bytes
     }
 
-    fn transcoded(&mut self, _: u32, _: u32) -> Option<Result<String, Self::Error>> {
-        None
+    fn is_utf8(&self) -> bool {
+        true
+    }
+
+    fn transcoded(&mut self, _: u32, _: u32) -> Result<String, Self::Error> {
+        unreachable!("strings are UTF-8 here")
     }
 }
 

@@ -17,6 +17,7 @@ use crate::outgoing::{LocalOutgoing, Outgoing};
 use crate::pieces;
 use crate::route::{Mode, Route};
 use crate::served::{LocalInvocations, UntilSuperseded};
+use crate::serving::note_prefix;
 
 /// A wRPC transport that carries calls in memory when the callee is on this host, and over `R` otherwise.
 ///
@@ -232,6 +233,7 @@ where
             + Send
             + 'static,
     > {
+        note_prefix(&self.prefix);
         let remote =
             self.remote
                 .serve(instance, func, paths)

@@ -180,6 +180,10 @@ impl<B: Backend> Drop for LocalIncoming<B> {
 }
 
 impl<B: Backend> Pieces for LocalIncoming<B> {
+    fn are_results(&self) -> bool {
+        self.is_result_root()
+    }
+
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         self.wanted();
         if !self.first.is_empty() {

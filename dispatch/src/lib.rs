@@ -54,6 +54,7 @@ mod replacing;
 mod root;
 mod route;
 mod served;
+mod serving;
 mod sync;
 mod types;
 
@@ -70,4 +71,5 @@ pub use outgoing::Outgoing;
 pub use pieces::next_piece;
 pub use replacing::Replacement;
 pub use route::{Mode, Route, UnknownMode};
+pub use serving::with_prefix;
 pub use types::with_types;

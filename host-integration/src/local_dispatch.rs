@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use tracing::{info, warn};
 use wasmcloud_host::WasmbusHostConfig;
+use wrpc_runtime_wasmtime::reuse_instances;
 use wrpc_transport_nats::local::{self, BackendKind, Mode};
 
 use crate::args::LocalArgs;
@@ -15,6 +16,13 @@ use crate::updates::{Control, Updates};
 /// When the transport refuses the configuration.
 pub(crate) fn install(args: &LocalArgs) -> anyhow::Result<()> {
     local::install(args.config()).context("cannot set up in-host invocation")?;
+    reuse_instances(args.reuse.iter().cloned()).context("cannot set up the reuse of instances")?;
+    for (id, calls) in &args.reuse {
+        info!(
+            id,
+            calls, "an instance of the component serves up to so many invocations"
+        );
+    }
     let backend = args
         .backend
         .or_else(|| BackendKind::compiled_in().first().copied());

@@ -1,7 +1,5 @@
 //! From a guest's memory to the encoding.
 
-use bytes::{BufMut as _, BytesMut};
-
 use crate::error::LiftError;
 use crate::memory::Source;
 use crate::plan::{Id, Kind, Layout, Plan, Scalar, Variant};
@@ -50,7 +48,7 @@ impl<'p> Lift<'p> {
         source: &mut S,
         core: &[u64],
         max_flat: usize,
-    ) -> Result<BytesMut, LiftError<S::Error>> {
+    ) -> Result<Vec<u8>, LiftError<S::Error>> {
         let memory = match self.plan.is_in_memory(max_flat) {
             true => source.bytes(),
             false => &[],
@@ -60,9 +58,10 @@ impl<'p> Lift<'p> {
             .unwrap_or_else(|| MIN_LIMIT.max(memory.len().saturating_mul(LIMIT_PER_MEMORY)));
         let mut lifter = Lifter {
             plan: self.plan,
+            is_utf8: source.is_utf8(),
             source,
             memory,
-            out: BytesMut::new(),
+            out: Vec::new(),
             limit,
         };
         let fields = self.plan.fields(self.plan.root());
@@ -87,7 +86,8 @@ struct Lifter<'p, 's, 'm, S> {
     plan: &'p Plan,
     source: &'s mut S,
     memory: &'m [u8],
-    out: BytesMut,
+    is_utf8: bool,
+    out: Vec<u8>,
     limit: usize,
 }
 
@@ -234,28 +234,58 @@ impl<'m, S: Source<'m>> Lifter<'_, '_, 'm, S> {
     }
 
     fn string(&mut self, pointer: u32, length: u32) -> Result<(), LiftError<S::Error>> {
-        if let Some(text) = self.source.transcoded(pointer, length) {
-            let text = text.map_err(LiftError::Source)?;
-            return self.block(text.as_bytes());
+        if !self.is_utf8 {
+            let text = self.source.transcoded(pointer, length);
+            return self.block(text.map_err(LiftError::Source)?.as_bytes());
         }
+        let bytes = self.bytes(pointer, length)?;
+        utf8(bytes).map_err(LiftError::Text)?;
+        self.block(bytes)
+    }
+
+    /// `length` bytes at `pointer`.
+    fn bytes(&self, pointer: u32, length: u32) -> Result<&'m [u8], LiftError<S::Error>> {
         let layout = Layout {
             size: 1,
             align: 1,
             flat: 2,
         };
-        let bytes = self.region(pointer, length, layout)?;
-        utf8(bytes).map_err(LiftError::Text)?;
-        self.block(bytes)
+        self.region(pointer, length, layout)
+    }
+
+    /// Writes the strings whose pointers and lengths lie one after the other in memory.
+    fn strings(&mut self, pairs: &[u8]) -> Result<(), LiftError<S::Error>> {
+        let pair = |bytes| {
+            let both = number(bytes, 8);
+            (both as u32, (both >> 32) as u32)
+        };
+        if !self.is_utf8 {
+            for (pointer, length) in pairs.chunks_exact(8).map(pair) {
+                self.string(pointer, length)?;
+            }
+            return Ok(());
+        }
+        // First all are found to be there: what is reserved is what will be written.
+        let mut total: usize = 0;
+        for (pointer, length) in pairs.chunks_exact(8).map(pair) {
+            let text = self.bytes(pointer, length)?;
+            total = total.saturating_add(MAX_LEB128 + text.len());
+        }
+        self.reserve(total)?;
+        for (pointer, length) in pairs.chunks_exact(8).map(pair) {
+            let text = self.bytes(pointer, length)?;
+            utf8(text).map_err(LiftError::Text)?;
+            put_uleb128(&mut self.out, length.into());
+            self.out.extend_from_slice(text);
+        }
+        Ok(())
     }
 
     /// Writes bytes with their number before them.
     fn block(&mut self, bytes: &[u8]) -> Result<(), LiftError<S::Error>> {
         self.reserve(MAX_LEB128.saturating_add(bytes.len()))?;
-        match u8::try_from(bytes.len()) {
-            Ok(length @ 0..0x80) => self.out.put_u8(length),
-            _ => put_uleb128(&mut self.out, bytes.len() as u64),
-        }
-        self.out.put_slice(bytes);
+        put_uleb128(&mut self.out, bytes.len() as u64);
+        self.out.extend_from_slice(bytes);
         Ok(())
     }
 
@@ -271,13 +301,7 @@ impl<'m, S: Source<'m>> Lifter<'_, '_, 'm, S> {
         put_uleb128(&mut self.out, length.into());
         match node.kind {
             Kind::Scalar(scalar) => self.scalars(scalar, bytes),
-            Kind::String => {
-                for both in bytes.chunks_exact(8) {
-                    let both = number(both, 8);
-                    self.string(both as u32, (both >> 32) as u32)?;
-                }
-                Ok(())
-            }
+            Kind::String => self.strings(bytes),
             _ => {
                 for value in bytes.chunks_exact(node.layout.size as usize) {
                     self.memory(element, value)?;
@@ -333,7 +357,7 @@ impl<'m, S: Source<'m>> Lifter<'_, '_, 'm, S> {
                 }
             }
             self.reserve(length)?;
-            self.out.put_slice(&batch[..length]);
+            self.out.extend_from_slice(&batch[..length]);
         }
         Ok(())
     }
@@ -343,20 +367,20 @@ impl<'m, S: Source<'m>> Lifter<'_, '_, 'm, S> {
         self.reserve(MAX_LEB128)?;
         let out = &mut self.out;
         match scalar {
-            Scalar::Bool => out.put_u8(u8::from(value as u32 != 0)),
-            Scalar::U8 | Scalar::S8 => out.put_u8(value as u8),
+            Scalar::Bool => out.push(u8::from(value as u32 != 0)),
+            Scalar::U8 | Scalar::S8 => out.push(value as u8),
             Scalar::U16 => put_uleb128(out, u64::from(value as u16)),
             Scalar::S16 => put_sleb128(out, i64::from(value as i16)),
             Scalar::U32 => put_uleb128(out, u64::from(value as u32)),
             Scalar::S32 => put_sleb128(out, i64::from(value as i32)),
             Scalar::U64 => put_uleb128(out, value),
             Scalar::S64 => put_sleb128(out, value as i64),
-            Scalar::F32 => out.put_u32_le(canonical_f32(value as u32)),
-            Scalar::F64 => out.put_u64_le(canonical_f64(value)),
+            Scalar::F32 => out.extend_from_slice(&canonical_f32(value as u32).to_le_bytes()),
+            Scalar::F64 => out.extend_from_slice(&canonical_f64(value).to_le_bytes()),
             Scalar::Char => {
                 let code = value as u32;
                 let char = char::from_u32(code).ok_or(LiftError::Char { code })?;
-                out.put_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
+                out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
             }
         }
         Ok(())
@@ -373,7 +397,7 @@ impl<'m, S: Source<'m>> Lifter<'_, '_, 'm, S> {
         for at in 0..count.div_ceil(32) {
             let bits = word(at as usize) & flag_mask(count, at);
             let bytes = &bits.to_le_bytes()[..left.min(4)];
-            self.out.put_slice(bytes);
+            self.out.extend_from_slice(bytes);
             left -= bytes.len();
         }
         Ok(())

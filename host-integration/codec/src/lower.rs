@@ -48,6 +48,7 @@ impl<'p> Lower<'p> {
         let plan = self.plan;
         let mut lowerer = Lowerer {
             plan,
+            is_utf8: target.is_utf8(),
             target,
             message: Cursor::new(message),
         };
@@ -86,6 +87,7 @@ impl<'p> Lower<'p> {
 struct Lowerer<'p, 't, 'b, T> {
     plan: &'p Plan,
     target: &'t mut T,
+    is_utf8: bool,
     message: Cursor<'b>,
 }
 
@@ -94,12 +96,18 @@ type Core<'c> = std::slice::IterMut<'c, u64>;
 impl<T: Target> Lowerer<'_, '_, '_, T> {
     /// Memory from the guest's allocator, within bounds and aligned.
     fn allocate(&mut self, align: u32, size: usize) -> Result<usize, LowerError<T::Error>> {
+        let pointer = self.address(align, size)?;
+        self.region(pointer, size)?;
+        Ok(pointer)
+    }
+
+    /// What the guest's allocator answers: aligned, and not yet known to be within bounds.
+    fn address(&mut self, align: u32, size: usize) -> Result<usize, LowerError<T::Error>> {
         let allocated = self.target.allocate(align, size);
         let pointer = allocated.map_err(LowerError::Target)?;
         if pointer % align as usize != 0 {
             return Err(LowerError::Misaligned { pointer, align });
         }
-        self.region(pointer, size)?;
         // All that follows is written as 32 bits.
         if u32::try_from(pointer).is_err() {
             let length = size;
@@ -237,13 +245,34 @@ impl<T: Target> Lowerer<'_, '_, '_, T> {
     fn string(&mut self) -> Result<(u32, u32), LowerError<T::Error>> {
         let length = self.message.length()?;
         let bytes = self.message.take(length as usize)?;
-        if !self.target.is_utf8() {
+        if !self.is_utf8 {
             let text = std::str::from_utf8(bytes).map_err(|_| Fault::Text)?;
             return self.target.transcode(text).map_err(LowerError::Target);
         }
-        let pointer = self.allocate(1, bytes.len())?;
+        // Memory is looked at once: a look costs as much as the copy of a short string.
+        let pointer = self.address(1, bytes.len())?;
         self.region(pointer, bytes.len())?.copy_from_slice(bytes);
         Ok((pointer as u32, length))
+    }
+
+    /// Writes strings, and their pointers and lengths one after the other at `address`.
+    fn strings(&mut self, count: u32, address: usize) -> Result<(), LowerError<T::Error>> {
+        // In batches, so that memory is looked at once for many pairs.
+        const BATCH: usize = 32;
+        let (mut left, mut address) = (count as usize, address);
+        while left > 0 {
+            let mut pairs = [0; BATCH * 8];
+            let pairs = &mut pairs[..8 * left.min(BATCH)];
+            for pair in pairs.chunks_exact_mut(8) {
+                let (pointer, length) = self.string()?;
+                let both = u64::from(pointer) | u64::from(length) << 32;
+                pair.copy_from_slice(&both.to_le_bytes());
+            }
+            self.region(address, pairs.len())?.copy_from_slice(pairs);
+            address += pairs.len();
+            left -= pairs.len() / 8;
+        }
+        Ok(())
     }
 
     fn list(&mut self, element: Id) -> Result<(u32, u32), LowerError<T::Error>> {
@@ -262,13 +291,7 @@ impl<T: Target> Lowerer<'_, '_, '_, T> {
         let pointer = self.allocate(align, total)?;
         match node.kind {
             Kind::Scalar(scalar) => self.scalars(scalar, length, pointer, total)?,
-            Kind::String => {
-                for at in 0..length as usize {
-                    let (text, length) = self.string()?;
-                    let both = u64::from(text) | u64::from(length) << 32;
-                    self.put(pointer + at * size, both, 8)?;
-                }
-            }
+            Kind::String => self.strings(length, pointer)?,
             _ => {
                 for at in 0..length as usize {
                     self.memory(element, pointer + at * size)?;

@@ -6,12 +6,15 @@ pub trait Source<'m> {
     /// The whole memory. It is asked for only when some of the values are in memory.
     fn bytes(&self) -> &'m [u8];
 
-    /// The text of a string that the guest holds in an encoding other than UTF-8, and `None` if its strings are UTF-8.
+    /// Whether the guest's strings are UTF-8. If not, they are read with [`Source::transcoded`].
+    fn is_utf8(&self) -> bool;
+
+    /// The text of a string that the guest holds in an encoding other than UTF-8.
     ///
     /// # Errors
     ///
     /// When `pointer` and `length` (in units of the encoding) are no such string.
-    fn transcoded(&mut self, pointer: u32, length: u32) -> Option<Result<String, Self::Error>>;
+    fn transcoded(&mut self, pointer: u32, length: u32) -> Result<String, Self::Error>;
 }
 
 /// The guest memory that values are lowered to.

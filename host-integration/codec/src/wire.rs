@@ -2,8 +2,6 @@
 
 use std::str::Utf8Error;
 
-use bytes::{BufMut as _, BytesMut};
-
 use crate::error::Fault;
 
 /// The longest LEB128 encoding of 64 bits.
@@ -61,17 +59,20 @@ pub(crate) fn sleb128(mut value: i64, to: &mut [u8; MAX_LEB128]) -> usize {
 }
 
 #[inline]
-pub(crate) fn put_uleb128(out: &mut BytesMut, value: u64) {
+pub(crate) fn put_uleb128(out: &mut Vec<u8>, value: u64) {
+    if let Ok(byte @ 0..0x80) = u8::try_from(value) {
+        return out.push(byte);
+    }
     let mut buffer = [0; MAX_LEB128];
     let length = uleb128(value, &mut buffer);
-    out.put_slice(&buffer[..length]);
+    out.extend_from_slice(&buffer[..length]);
 }
 
 #[inline]
-pub(crate) fn put_sleb128(out: &mut BytesMut, value: i64) {
+pub(crate) fn put_sleb128(out: &mut Vec<u8>, value: i64) {
     let mut buffer = [0; MAX_LEB128];
     let length = sleb128(value, &mut buffer);
-    out.put_slice(&buffer[..length]);
+    out.extend_from_slice(&buffer[..length]);
 }
 
 /// How many bytes flags have in the encoding.
@@ -230,13 +231,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn unsigned(value: u64) -> Vec<u8> {
-        let mut out = BytesMut::new();
+        let mut out = Vec::new();
         put_uleb128(&mut out, value);
         out.to_vec()
     }
 
     fn signed(value: i64) -> Vec<u8> {
-        let mut out = BytesMut::new();
+        let mut out = Vec::new();
         put_sleb128(&mut out, value);
         out.to_vec()
     }

@@ -1,7 +1,7 @@
 //! The flags that this host adds: how calls between components on this host are made.
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 
 use clap::Args;
 use wrpc_transport_nats::local::{BackendKind, Config, Mode};
@@ -77,6 +77,21 @@ pub(crate) struct LocalArgs {
     )]
     pub(crate) queue_bytes: usize,
 
+    /// Let an instance of one component, given by its ID, serve up to N invocations instead of one; may be given more than
+    /// once
+    ///
+    /// Calls become faster, and a component is no longer isolated from its own earlier invocations: what one leaves in the
+    /// guest's memory, the next one in the same instance finds. An instance serves one invocation at a time, and is dropped
+    /// after a failure. In the environment variable, several are separated by commas: `ID=N,ID=N`.
+    #[arg(
+        long = "reuse-instances",
+        value_name = "ID=N",
+        env = "WASMCLOUD_REUSE_INSTANCES",
+        value_delimiter = ',',
+        value_parser = target_calls
+    )]
+    pub(crate) reuse: Vec<(String, NonZeroU32)>,
+
     /// IP address and port of a read-only listing of in-host invocation, JSON at `GET /` over HTTP; off without it
     ///
     /// It shows counters and the functions that this host serves, to anyone who can connect: choose a loopback
@@ -106,9 +121,28 @@ impl LocalArgs {
 
 /// Parses the ID of a component and the mode of calls to it.
 fn target_mode(text: &str) -> Result<(String, Mode), String> {
-    let (id, mode) = text
+    let (id, mode) = target(text, "ID=MODE, as in `payments=require`")?;
+    let mode = mode.parse().map_err(|error| format!("{error}"))?;
+    Ok((id, mode))
+}
+
+/// Parses the ID of a component and how many invocations an instance of it serves.
+fn target_calls(text: &str) -> Result<(String, NonZeroU32), String> {
+    let (id, calls) = target(text, "ID=N, as in `payments=1000`")?;
+    let calls = calls.parse().map_err(|_| {
+        format!(
+            "`{calls}` is no number of invocations: use one from 1 to {}",
+            u32::MAX
+        )
+    })?;
+    Ok((id, calls))
+}
+
+/// Parses the ID of a component and what follows it.
+fn target<'a>(text: &'a str, form: &str) -> Result<(String, &'a str), String> {
+    let (id, what) = text
         .split_once('=')
-        .ok_or("it has the form ID=MODE, as in `payments=require`")?;
+        .ok_or_else(|| format!("it has the form {form}"))?;
     // What cannot be a part of a NATS subject.
     let invalid = |c: char| c.is_whitespace() || matches!(c, '.' | '*' | '>');
     if id.is_empty() || id.contains(invalid) {
@@ -116,8 +150,7 @@ fn target_mode(text: &str) -> Result<(String, Mode), String> {
             "`{id}` is no component ID: it is empty, or has a space, `.`, `*` or `>` in it"
         ));
     }
-    let mode = mode.parse().map_err(|error| format!("{error}"))?;
-    Ok((id.into(), mode))
+    Ok((id.into(), what))
 }
 
 /// Parses the name of a backend and refuses one that this binary was built without.

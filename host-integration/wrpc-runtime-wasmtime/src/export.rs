@@ -180,6 +180,11 @@ impl Export {
         &self.0.codec
     }
 
+    /// Whether no resources are in the signature.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self.codec(), Codec::Plain(_))
+    }
+
     /// The paths of the streams in the parameters.
     pub(crate) fn paths(&self) -> Arc<[Path]> {
         match self.codec() {

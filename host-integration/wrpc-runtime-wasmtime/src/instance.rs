@@ -1,6 +1,7 @@
 //! One invocation of an export, from an empty store to the last byte of the results.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use anyhow::{anyhow, Context as _};
@@ -12,6 +13,7 @@ use wasmtime_wasi::WasiView;
 use wrpc_transport::Index;
 
 use crate::export::{Codec, Export};
+use crate::kept::{Kept, Ready};
 use crate::message::{receive, send};
 use crate::view::WrpcView;
 use crate::{general, plain};
@@ -19,10 +21,12 @@ use crate::{general, plain};
 /// A component that is ready to be instantiated, with what makes a store for an instance of it.
 ///
 /// Each [`call`](Instance::call) has a store and an instance of its own, so that nothing that a guest leaves behind
-/// reaches the next invocation. A clone is the same one.
+/// reaches the next invocation, unless [`reuse`](Instance::reuse) says otherwise. A clone is the same one.
 pub struct Instance<T: 'static> {
     pre: InstancePre<T>,
     store: Arc<dyn Fn() -> Store<T> + Send + Sync>,
+    /// Those that may serve another invocation. `None` when no instance serves more than one.
+    kept: Option<Arc<Kept<T>>>,
 }
 
 impl<T> Instance<T>
@@ -37,7 +41,24 @@ where
         Self {
             pre,
             store: Arc::new(store),
+            kept: None,
         }
+    }
+
+    /// Lets an instance serve up to `calls` invocations, one after the other, instead of a single one.
+    ///
+    /// What a guest leaves in its memory, its globals and its tables is there in the next invocation that the same instance
+    /// serves: which one that is, no caller can tell. So is what its store holds: open handles, and the random numbers and
+    /// the start of the clock of a `WasiCtx`. An instance is dropped when an invocation of it fails in whatever step, traps,
+    /// exceeds its time, or is cancelled. Up to 32 instances wait for their next invocation.
+    ///
+    /// For each invocation, the store's epoch deadline is set anew, to as many ticks as [`WrpcView::timeout`] has seconds;
+    /// without one it stays as it is. A function with resources in its signature has a new instance for each invocation all
+    /// the same.
+    #[must_use]
+    pub fn reuse(mut self, calls: NonZeroU32) -> Self {
+        self.kept = (calls.get() > 1).then(|| Arc::new(Kept::new(calls)));
+        self
     }
 
     /// Looks up the function `name` of the exported instance `instance`, or of the component itself when `instance` is
@@ -88,17 +109,30 @@ where
             )));
         }
 
-        let mut store = (self.store)();
-        let instance = self
-            .pre
-            .instantiate_async(&mut store)
-            .await
-            .map_err(failed(Step::Instantiate))?;
-        let func = instance
-            .get_func(&mut store, export.index())
+        let kept = self.kept.as_deref().filter(|_| export.is_plain());
+        let mut ready = match kept.and_then(Kept::take) {
+            Some(ready) => ready,
+            None => {
+                let mut store = (self.store)();
+                let instance = self
+                    .pre
+                    .instantiate_async(&mut store)
+                    .await
+                    .map_err(failed(Step::Instantiate))?;
+                Ready::new(store, instance)
+            }
+        };
+        let func = ready
+            .instance
+            .get_func(&mut ready.store, export.index())
             .context("the instance does not have the function of its component")
             .map_err(failed(Step::Resolve))?;
-        call(&mut store, func, export, params, results).await
+        call(&mut ready.store, func, export, params, results).await?;
+        if let Some(kept) = kept {
+            // One that failed or was cancelled does not get here.
+            kept.keep(ready);
+        }
+        Ok(())
     }
 }
 
@@ -166,6 +200,7 @@ impl<T> Clone for Instance<T> {
         Self {
             pre: self.pre.clone(),
             store: Arc::clone(&self.store),
+            kept: self.kept.clone(),
         }
     }
 }

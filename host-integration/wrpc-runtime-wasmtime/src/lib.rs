@@ -26,11 +26,13 @@ mod general;
 mod imports;
 mod instance;
 mod invoke;
+mod kept;
 mod link;
 mod message;
 mod name;
 mod plain;
 mod resources;
+mod reuse;
 mod root;
 mod serve;
 mod types;
@@ -43,6 +45,7 @@ pub use link::{link_function, link_instance, link_item};
 pub use resources::{
     collect_component_resources, collect_instance_resources, collect_item_resources,
 };
+pub use reuse::{reuse_instances, AlreadyChosen};
 pub use root::Root;
 pub use serve::ServeExt;
 pub use view::{RemoteResource, SharedResourceTable, WrpcView};

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use anyhow::{anyhow, Context as _};
 use futures::{FutureExt as _, Stream, TryStreamExt as _};
-use inhost_dispatch::Caller;
+use inhost_dispatch::{with_prefix, Caller};
 use tokio::sync::Mutex;
-use tracing::{instrument, Instrument as _, Span};
+use tracing::{debug, instrument, Instrument as _, Span};
 use wasmtime::component::{types, InstancePre, ResourceType};
 use wasmtime::{AsContextMut as _, Store};
 use wasmtime_wasi::{InputStream, WasiView};
@@ -19,6 +19,7 @@ use crate::export::{full_name, Export};
 use crate::general::paths;
 use crate::instance::{self, CallFailed, Instance, Step};
 use crate::name::rpc_func_name;
+use crate::reuse;
 use crate::view::WrpcView;
 
 /// An invocation that runs when it is polled.
@@ -69,9 +70,16 @@ pub trait ServeExt: Serve {
                 store.lock().unwrap_or_else(PoisonError::into_inner)()
             });
             let export = instance.export(instance_name, name)?;
-            let invocations = self
-                .serve(instance_name, rpc_func_name(name), export.paths())
-                .await?;
+            let serve = self.serve(instance_name, rpc_func_name(name), export.paths());
+            let (invocations, prefix) = with_prefix(serve).await;
+            let invocations = invocations?;
+            let instance = match prefix.as_deref().and_then(reuse::of) {
+                Some(calls) => {
+                    debug!(function = &**export.name(), calls, "instances are reused");
+                    instance.reuse(calls)
+                }
+                None => instance,
+            };
             Ok(invocations.map_ok(move |(cx, mut results, mut params)| {
                 let (instance, export) = (instance.clone(), export.clone());
                 let caller = admit(&results);

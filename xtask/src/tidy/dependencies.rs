@@ -32,7 +32,7 @@ const RULES: &[(&str, Rule)] = &[
     ("inhost-backend-duplex", BACKEND),
     ("inhost-backend-mpsc", BACKEND),
     ("wrpc-transport-nats", Rule::Not(&["wasmcloud", "wasmtime"])),
-    ("inhost-codec", Rule::Only(&["bytes", "thiserror"])),
+    ("inhost-codec", Rule::Only(&["thiserror"])),
     (
         "wrpc-runtime-wasmtime",
         Rule::Not(&[

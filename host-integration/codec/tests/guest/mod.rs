@@ -168,21 +168,18 @@ impl<'m> Source<'m> for View<'m> {
         self.memory
     }
 
-    fn transcoded(&mut self, pointer: u32, length: u32) -> Option<Result<String, Failure>> {
-        if self.encoding == Encoding::Utf8 {
-            return None;
+    fn is_utf8(&self) -> bool {
+        self.encoding == Encoding::Utf8
+    }
+
+    fn transcoded(&mut self, pointer: u32, length: u32) -> Result<String, Failure> {
+        if pointer % 2 != 0 {
+            return Err(Failure::Misaligned);
         }
-        let memory = self.memory;
-        let text = || {
-            if pointer % 2 != 0 {
-                return Err(Failure::Misaligned);
-            }
-            let end = (pointer as usize).checked_add(2 * length as usize);
-            let bytes = end.and_then(|end| memory.get(pointer as usize..end));
-            let units = bytes.ok_or(Failure::OutOfBounds)?.chunks_exact(2);
-            let units: Vec<_> = units.map(|b| u16::from_le_bytes([b[0], b[1]])).collect();
-            String::from_utf16(&units).map_err(|_| Failure::Text)
-        };
-        Some(text())
+        let end = (pointer as usize).checked_add(2 * length as usize);
+        let bytes = end.and_then(|end| self.memory.get(pointer as usize..end));
+        let units = bytes.ok_or(Failure::OutOfBounds)?.chunks_exact(2);
+        let units: Vec<_> = units.map(|b| u16::from_le_bytes([b[0], b[1]])).collect();
+        String::from_utf16(&units).map_err(|_| Failure::Text)
     }
 }

@@ -78,7 +78,7 @@ fn lift(
     plans::with(types, ty, |plan| {
         codec::Lift::new(plan).run(&mut FromGuest(context), values, max_flat)
     })?
-    .map(|message| message.freeze())
+    .map(Bytes::from)
     .map_err(lift_error)
 }
 

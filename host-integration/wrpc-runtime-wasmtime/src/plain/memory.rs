@@ -39,13 +39,17 @@ impl<'m> Source<'m> for FromGuest<'_, 'm> {
         self.0.memory()
     }
 
-    fn transcoded(&mut self, pointer: u32, length: u32) -> Option<Result<String, WasmtimeError>> {
-        if let StringEncoding::Utf8 = self.0.options.string_encoding() {
-            return None;
-        }
+    fn is_utf8(&self) -> bool {
+        matches!(self.0.options.string_encoding(), StringEncoding::Utf8)
+    }
+
+    fn transcoded(&mut self, pointer: u32, length: u32) -> Result<String, WasmtimeError> {
         let core = [ValRaw::u32(pointer), ValRaw::u32(length)];
-        let text = <String as Lift>::lift(self.0, InterfaceType::String, &core);
-        Some(text.map_err(WasmtimeError))
+        Ok(<String as Lift>::lift(
+            self.0,
+            InterfaceType::String,
+            &core,
+        )?)
     }
 }
 
