@@ -1,0 +1,90 @@
+//! Instances in the middle of a call that does not end, to see what memory they take.
+
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::task::Poll;
+
+use anyhow::{bail, Context as _};
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
+use wasmtime::Engine;
+
+use crate::callee::{function, ECHO};
+use crate::engine::{engine, linker, store, State};
+
+/// The interface that the caller exports.
+const DRIVER: &str = "inhost:demo/driver@0.1.0";
+
+/// How long the callee is asked to wait: longer than any measurement takes.
+const WAIT_MS: u32 = 3_600_000;
+
+type Call = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
+
+/// Calls that have begun. They end when this is dropped.
+pub(crate) struct Parked {
+    calls: Vec<Call>,
+}
+
+impl Parked {
+    /// How many they are.
+    pub(crate) fn count(&self) -> usize {
+        self.calls.len()
+    }
+}
+
+/// Begins `count` calls, each in a store and an instance of its own.
+///
+/// # Errors
+///
+/// When the component exports neither `echo` nor `driver`, or when a call ends at once.
+pub(crate) async fn park(file: &Path, count: u32) -> anyhow::Result<Parked> {
+    let engine = engine()?;
+    let component = Component::from_file(&engine, file)
+        .with_context(|| format!("cannot compile {}", file.display()))?;
+    let (interface, name) = match component.export_index(None, ECHO) {
+        Some(_) => (ECHO, "wait"),
+        None => (DRIVER, "call-wait"),
+    };
+    let index = function(&component, interface, name)?;
+    let mut linker = linker(&engine, &component)?;
+    if interface == DRIVER {
+        never_answer(&mut linker)?;
+    }
+    let pre = linker.instantiate_pre(&component)?;
+    let mut calls: Vec<_> = (0..count)
+        .map(|_| begin(engine.clone(), pre.clone(), index))
+        .collect();
+    for call in &mut calls {
+        // Once is enough: nothing that happens before the wait has to be waited for.
+        let ended = std::future::poll_fn(|context| {
+            Poll::Ready(match call.as_mut().poll(context) {
+                Poll::Ready(result) => Some(result),
+                Poll::Pending => None,
+            })
+        });
+        if let Some(result) = ended.await {
+            result?;
+            bail!("a call that should have waited has ended");
+        }
+    }
+    Ok(Parked { calls })
+}
+
+fn begin(engine: Engine, pre: InstancePre<State>, index: ComponentExportIndex) -> Call {
+    Box::pin(async move {
+        let mut store = store(&engine);
+        let instance = pre.instantiate_async(&mut store).await?;
+        let function = instance.get_typed_func::<(u32,), (u32,)>(&mut store, index)?;
+        function.call_async(&mut store, (WAIT_MS,)).await?;
+        Ok(())
+    })
+}
+
+/// The callee of the caller: it takes a call of `wait` and does not answer.
+fn never_answer(linker: &mut Linker<State>) -> anyhow::Result<()> {
+    linker.allow_shadowing(true);
+    let mut echo = linker.instance(ECHO)?;
+    echo.func_wrap_async("wait", |_, (_,): (u32,)| {
+        Box::new(std::future::pending::<anyhow::Result<(u32,)>>())
+    })
+}
