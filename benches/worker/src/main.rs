@@ -4,6 +4,7 @@
 //! started once, and the benchmark can take routes in turn. It ends with its input.
 //!
 //! - the floors: a component called from Rust, without a host ([`floor`], [`parked`]);
+//! - requests over HTTP ([`http`]);
 //! - lookups in the registry ([`lookups`]);
 //! - composing components ahead of time ([`compose`]).
 
@@ -11,6 +12,7 @@ mod callee;
 mod compose;
 mod engine;
 mod floor;
+mod http;
 mod lookups;
 mod parked;
 mod protocol;
@@ -62,11 +64,25 @@ impl Worker {
                 let (durations, wall) = floor::run(callee, run).await?;
                 Ok(json!({ "durations": durations, "wall_ns": wall.as_nanos() as u64 }))
             }
+            Request::Http(load) => {
+                let (durations, wall) = http::run(load).await?;
+                Ok(json!({ "durations": durations, "wall_ns": wall.as_nanos() as u64 }))
+            }
             Request::Park { component, count } => {
-                let parked = parked::park(&component, count).await?;
-                let count = parked.count();
-                self.parked.push(parked);
-                Ok(json!({ "parked": count }))
+                let known = self
+                    .parked
+                    .iter()
+                    .position(|parked| parked.is_of(&component));
+                let number = match known {
+                    Some(number) => number,
+                    None => {
+                        self.parked.push(parked::Parked::load(component)?);
+                        self.parked.len() - 1
+                    }
+                };
+                let parked = &mut self.parked[number];
+                parked.park(count).await?;
+                Ok(json!({ "parked": parked.count() }))
             }
             Request::Lookup(lookup) => Ok(json!({ "ns": lookups::measure(&lookup) })),
             Request::Compose { components, output } => {

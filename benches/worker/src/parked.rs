@@ -1,7 +1,7 @@
 //! Instances in the middle of a call that does not end, to see what memory they take.
 
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::Poll;
 
@@ -20,54 +20,77 @@ const WAIT_MS: u32 = 3_600_000;
 
 type Call = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 
-/// Calls that have begun. They end when this is dropped.
+/// A component, and calls of it that have begun. They end when this is dropped.
 pub(crate) struct Parked {
+    file: PathBuf,
+    engine: Engine,
+    pre: InstancePre<State>,
+    function: ComponentExportIndex,
     calls: Vec<Call>,
 }
 
 impl Parked {
-    /// How many they are.
+    /// Compiles the component in `file`.
+    ///
+    /// # Errors
+    ///
+    /// When it exports neither `echo` nor `driver`.
+    pub(crate) fn load(file: PathBuf) -> anyhow::Result<Self> {
+        let engine = engine()?;
+        let component = Component::from_file(&engine, &file)
+            .with_context(|| format!("cannot compile {}", file.display()))?;
+        let (interface, name) = match component.export_index(None, ECHO) {
+            Some(_) => (ECHO, "wait"),
+            None => (DRIVER, "call-wait"),
+        };
+        let function = function(&component, interface, name)?;
+        let mut linker = linker(&engine, &component)?;
+        if interface == DRIVER {
+            never_answer(&mut linker)?;
+        }
+        let pre = linker.instantiate_pre(&component)?;
+        Ok(Self {
+            file,
+            engine,
+            pre,
+            function,
+            calls: Vec::new(),
+        })
+    }
+
+    /// Whether it is the component in `file`.
+    pub(crate) fn is_of(&self, file: &Path) -> bool {
+        self.file == file
+    }
+
+    /// How many calls have begun.
     pub(crate) fn count(&self) -> usize {
         self.calls.len()
     }
-}
 
-/// Begins `count` calls, each in a store and an instance of its own.
-///
-/// # Errors
-///
-/// When the component exports neither `echo` nor `driver`, or when a call ends at once.
-pub(crate) async fn park(file: &Path, count: u32) -> anyhow::Result<Parked> {
-    let engine = engine()?;
-    let component = Component::from_file(&engine, file)
-        .with_context(|| format!("cannot compile {}", file.display()))?;
-    let (interface, name) = match component.export_index(None, ECHO) {
-        Some(_) => (ECHO, "wait"),
-        None => (DRIVER, "call-wait"),
-    };
-    let index = function(&component, interface, name)?;
-    let mut linker = linker(&engine, &component)?;
-    if interface == DRIVER {
-        never_answer(&mut linker)?;
-    }
-    let pre = linker.instantiate_pre(&component)?;
-    let mut calls: Vec<_> = (0..count)
-        .map(|_| begin(engine.clone(), pre.clone(), index))
-        .collect();
-    for call in &mut calls {
-        // Once is enough: nothing that happens before the wait has to be waited for.
-        let ended = std::future::poll_fn(|context| {
-            Poll::Ready(match call.as_mut().poll(context) {
-                Poll::Ready(result) => Some(result),
-                Poll::Pending => None,
-            })
-        });
-        if let Some(result) = ended.await {
-            result?;
-            bail!("a call that should have waited has ended");
+    /// Begins `count` more calls, each in a store and an instance of its own.
+    ///
+    /// # Errors
+    ///
+    /// When a call ends at once.
+    pub(crate) async fn park(&mut self, count: u32) -> anyhow::Result<()> {
+        for _ in 0..count {
+            let mut call = begin(self.engine.clone(), self.pre.clone(), self.function);
+            // Once is enough: nothing that happens before the wait has to be waited for.
+            let ended = std::future::poll_fn(|context| {
+                Poll::Ready(match call.as_mut().poll(context) {
+                    Poll::Ready(result) => Some(result),
+                    Poll::Pending => None,
+                })
+            });
+            if let Some(result) = ended.await {
+                result?;
+                bail!("a call that should have waited has ended");
+            }
+            self.calls.push(call);
         }
+        Ok(())
     }
-    Ok(Parked { calls })
 }
 
 fn begin(engine: Engine, pre: InstancePre<State>, index: ComponentExportIndex) -> Call {

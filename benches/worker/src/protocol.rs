@@ -1,5 +1,6 @@
 //! What can be asked for.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -15,7 +16,9 @@ pub(crate) enum Request {
     },
     /// Calls the callee. Answers `durations`, of each call, and `wall_ns`, of it all, in nanoseconds.
     Run(Run),
-    /// Makes calls that do not end as long as this program runs. Answers how many are `parked`.
+    /// Makes requests of the HTTP component. Answers as [`Request::Run`] does.
+    Http(Http),
+    /// Makes calls that do not end as long as this program runs. Answers how many of that component are `parked` now.
     Park {
         /// The file of a component that exports `echo`, whose `wait` is called, or `driver`, whose `call-wait` is.
         component: PathBuf,
@@ -79,4 +82,17 @@ pub(crate) struct Lookup {
     pub(crate) readers: usize,
     /// Whether one more thread registers and removes a function all the time.
     pub(crate) writer: bool,
+}
+
+/// See [`Request::Http`].
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) struct Http {
+    /// Where the server listens.
+    pub(crate) address: SocketAddr,
+    /// How many connections make requests at the same time.
+    pub(crate) callers: u32,
+    /// How many requests each makes.
+    pub(crate) calls: u32,
+    /// How long it all may take, in milliseconds.
+    pub(crate) deadline_ms: u64,
 }

@@ -2,8 +2,10 @@
 #![allow(missing_docs)]
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread::JoinHandle;
 
 use serde_json::{json, Value};
 use wasmtime::component::Component;
@@ -79,10 +81,48 @@ fn both_floors_make_all_calls_of_each_workload() {
 fn calls_of_callee_and_caller_are_parked() {
     let mut worker = Worker::start();
     for name in ["callee", "caller"] {
-        let request = json!({ "do": "park", "component": guest(name), "count": 3 });
-        assert_eq!(worker.ask(&request), json!({ "parked": 3 }), "{name}");
+        for parked in [3, 6] {
+            let request = json!({ "do": "park", "component": guest(name), "count": 3 });
+            assert_eq!(worker.ask(&request), json!({ "parked": parked }), "{name}");
+        }
     }
     worker.end();
+}
+
+#[test]
+fn requests_are_made_over_connections_that_stay_and_answers_are_checked() {
+    for (answer, right) in [("1", true), ("2", false)] {
+        let (address, server) = serve_one_connection(answer);
+        let mut worker = Worker::start();
+        let request = json!({
+            "do": "http", "address": address, "callers": 1, "calls": 1, "deadline_ms": 60_000,
+        });
+        let got = worker.ask(&request);
+        let durations = got["durations"].as_array().map(Vec::len);
+        assert_eq!(durations, right.then_some(1), "{got}");
+        assert_eq!(got["error"].is_string(), !right, "{got}");
+        worker.end();
+        server.join().unwrap();
+    }
+}
+
+/// A server that answers the first request, whatever it is.
+fn serve_one_connection(body: &'static str) -> (SocketAddr, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        assert_eq!(lines.next().unwrap().unwrap(), "GET /ping?n=0 HTTP/1.1");
+        while !lines.next().unwrap().unwrap().is_empty() {}
+        let length = body.len();
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+    });
+    (address, server)
 }
 
 #[test]
