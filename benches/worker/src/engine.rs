@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
-use wasmtime::component::{Component, Linker};
+use anyhow::{bail, Context as _};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Linker, ResourceType};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiView};
+
+use crate::callee::ECHO;
 
 /// How many components may run at once.
 const MAX_COMPONENTS: u32 = 10_000;
@@ -83,15 +86,39 @@ pub(crate) fn engine() -> anyhow::Result<Engine> {
     Ok(engine)
 }
 
-/// A linker with WASI. What else `component` imports traps when it is called.
+/// A linker with WASI. What else `component` imports traps when it is called, but for `echo.wait`, which does not answer.
 ///
 /// # Errors
 ///
-/// When the component imports something other than functions and resources.
+/// When the component imports something other than interfaces.
 pub(crate) fn linker(engine: &Engine, component: &Component) -> anyhow::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::add_to_linker_async(&mut linker)?;
-    linker.define_unknown_imports_as_traps(component)?;
+    for (interface, item) in component.component_type().imports(engine) {
+        // wasmtime finds these by a compatible version. `define_unknown_imports_as_traps` does not, and would hide them.
+        if interface.starts_with("wasi:") {
+            continue;
+        }
+        let ComponentItem::ComponentInstance(ty) = item else {
+            bail!("the import {interface} is not an interface");
+        };
+        let mut instance = linker.instance(interface)?;
+        for (name, item) in ty.exports(engine) {
+            match item {
+                ComponentItem::ComponentFunc(_) if (interface, name) == (ECHO, "wait") => {
+                    instance.func_new_async(name, |_, _, _| Box::new(std::future::pending()))?;
+                }
+                ComponentItem::ComponentFunc(_) => {
+                    let error = format!("{interface}.{name} is not linked");
+                    instance.func_new(name, move |_, _, _| bail!("{error}"))?;
+                }
+                ComponentItem::Resource(_) => {
+                    instance.resource(name, ResourceType::host::<()>(), |_, _| Ok(()))?;
+                }
+                _ => {}
+            }
+        }
+    }
     Ok(linker)
 }
 

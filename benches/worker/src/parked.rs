@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use anyhow::{bail, Context as _};
-use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 use wasmtime::Engine;
 
 use crate::callee::{function, ECHO};
@@ -44,11 +44,7 @@ impl Parked {
             None => (DRIVER, "call-wait"),
         };
         let function = function(&component, interface, name)?;
-        let mut linker = linker(&engine, &component)?;
-        if interface == DRIVER {
-            never_answer(&mut linker)?;
-        }
-        let pre = linker.instantiate_pre(&component)?;
+        let pre = linker(&engine, &component)?.instantiate_pre(&component)?;
         Ok(Self {
             file,
             engine,
@@ -100,14 +96,5 @@ fn begin(engine: Engine, pre: InstancePre<State>, index: ComponentExportIndex) -
         let function = instance.get_typed_func::<(u32,), (u32,)>(&mut store, index)?;
         function.call_async(&mut store, (WAIT_MS,)).await?;
         Ok(())
-    })
-}
-
-/// The callee of the caller: it takes a call of `wait` and does not answer.
-fn never_answer(linker: &mut Linker<State>) -> anyhow::Result<()> {
-    linker.allow_shadowing(true);
-    let mut echo = linker.instance(ECHO)?;
-    echo.func_wrap_async("wait", |_, (_,): (u32,)| {
-        Box::new(std::future::pending::<anyhow::Result<(u32,)>>())
     })
 }
