@@ -14,6 +14,9 @@ use crate::stage::Route;
 const WIDTH: u32 = 880;
 const HEIGHT: u32 = 500;
 
+/// How much room there is on the right of a chart with lines.
+const RIGHT: u32 = 130;
+
 /// The font of all text. Which one a reader has is not known.
 const FONT: &str = "sans-serif";
 
@@ -51,7 +54,6 @@ pub(crate) fn latency(results: &Results) -> anyhow::Result<Option<String>> {
             size(bytes.round() as u32)
         }),
         ("duration", duration),
-        2.0,
         &lines,
     )
 }
@@ -71,7 +73,6 @@ pub(crate) fn throughput(results: &Results) -> anyhow::Result<Option<String>> {
             thousands(callers.round() as u64)
         }),
         ("calls a second", rate),
-        10.0,
         &lines,
     )
 }
@@ -90,12 +91,11 @@ fn lines(
 /// The name of an axis, and how its values are written.
 type Axis = (&'static str, fn(f64) -> String);
 
-/// Lines on logarithmic axes, of which that of the work has labels at powers of `base`.
+/// Lines on logarithmic axes, of which that of the work has labels at powers of two.
 fn draw(
     title: &str,
     (x_name, x_text): Axis,
     (y_name, y_text): Axis,
-    base: f64,
     lines: &[Line],
 ) -> anyhow::Result<Option<String>> {
     let points = || lines.iter().flat_map(|line| &line.points);
@@ -109,11 +109,12 @@ fn draw(
     {
         let root = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
         root.fill(&WHITE).map_err(failed)?;
-        let x = (x.0..x.1).log_scale().base(base);
+        let x = (x.0..x.1).log_scale().base(2.0);
         let y = (y.0 / 1.5..y.1 * 1.5).log_scale();
         let mut chart = ChartBuilder::on(&root)
             .caption(title, (FONT, 20))
             .margin(16)
+            .margin_right(RIGHT)
             .x_label_area_size(48)
             .y_label_area_size(84)
             .build_cartesian_2d(x, y)
@@ -121,27 +122,31 @@ fn draw(
         style_mesh(&mut chart, (x_name, x_text), (y_name, y_text))?;
         for line in lines {
             let colour = colour(line.route);
-            let style = colour.stroke_width(2);
-            chart
-                .draw_series(LineSeries::new(line.points.iter().copied(), style))
-                .map_err(failed)?
-                .label(line.route.to_string())
-                .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
+            let series = LineSeries::new(line.points.iter().copied(), colour.stroke_width(2));
+            chart.draw_series(series).map_err(failed)?;
             let dots = line.points.iter();
             let dots = dots.map(|&point| Circle::new(point, 3, colour.filled()));
             chart.draw_series(dots).map_err(failed)?;
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
-            .background_style(WHITE.mix(0.8))
-            .border_style(BLACK.mix(0.3))
-            .label_font((FONT, 14))
-            .draw()
-            .map_err(failed)?;
+        routes(&root, lines)?;
         root.present().map_err(failed)?;
     }
     Ok(Some(svg))
+}
+
+/// Says which line is which, to the right of the chart.
+fn routes(root: &Root<'_>, lines: &[Line]) -> anyhow::Result<()> {
+    let x = (WIDTH - RIGHT) as i32 + 16;
+    let mut y = 60;
+    for line in lines {
+        let style = colour(line.route).stroke_width(2);
+        let stroke = PathElement::new([(x, y), (x + 20, y)], style);
+        root.draw(&stroke).map_err(failed)?;
+        let name = Text::new(line.route.to_string(), (x + 28, y - 7), (FONT, 14));
+        root.draw(&name).map_err(failed)?;
+        y += 22;
+    }
+    Ok(())
 }
 
 fn style_mesh<X, Y>(

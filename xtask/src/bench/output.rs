@@ -10,7 +10,7 @@ use super::growth::Curve;
 use super::results::Results;
 use super::shares::{shares, Shares};
 use super::tables::{self, Table};
-use super::targets::targets;
+use super::targets::{targets, Target};
 use crate::report::units::{duration, rate, size, thousands};
 use crate::report::write_json_value;
 
@@ -23,11 +23,19 @@ pub(crate) fn text(results: &Results) -> String {
         tables::memory(results).text(),
         tables::MEMORY_LEGEND.to_owned(),
         bulleted(&growth(results)),
-        tables::targets(&targets(results)).text(),
+        tables::targets(&measured(targets(results))).text(),
     ];
     let parts = parts.iter().filter(|part| !part.is_empty());
     let parts: Vec<_> = parts.map(|part| part.trim_end()).collect();
     parts.join("\n\n")
+}
+
+/// Those that something is known about, unless that is nothing.
+fn measured(mut targets: Vec<Target>) -> Vec<Target> {
+    if targets.iter().any(|target| target.measured.is_some()) {
+        targets.retain(|target| target.measured.is_some());
+    }
+    targets
 }
 
 /// Everything, with what follows from it.

@@ -37,7 +37,7 @@ pub(crate) struct Participant {
 #[derive(Debug)]
 enum Place {
     Host(Box<Hosted>),
-    Floor(Worker),
+    Floor(Box<Worker>),
 }
 
 /// A host with all that the workloads need.
@@ -83,7 +83,7 @@ impl Participant {
                 worker
                     .ask(&json!({ "do": "load", "callee": callee }))
                     .await?;
-                Place::Floor(worker)
+                Place::Floor(Box::new(worker))
             }
         };
         let mut participant = Self {

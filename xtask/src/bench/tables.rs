@@ -89,7 +89,8 @@ pub(crate) const LEGEND: &str = "\
 median, p99, p99.9: of a call, measured in the caller. x stock: the stock host's median divided by
 the row's. CPU: milliseconds of processor time of the host for one call; CPU nats: of the nats-server,
 where calls go over it. peak: the most memory that the host had in RAM. calls: how many were made; +N:
-N batches were made again, because the stock host had lost a call.";
+N batches were made again, because a call over NATS was lost. A p99 of fewer than 100 calls is that of
+the longest.";
 
 /// Processor time for one call in milliseconds: the figure is that of 1,000 calls in seconds.
 fn cpu(seconds_per_1000: Option<f64>) -> String {

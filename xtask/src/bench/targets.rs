@@ -239,8 +239,8 @@ impl Against<'_> {
         // A p99 of fewer calls is their maximum.
         let rows = rows.filter(|row| LOCAL.contains(&row.route) && row.calls >= 100);
         let better = rows.clone().filter(|row| {
-            let others = rows.clone().filter(|other| other.is_like(row));
-            others.fold(true, |best, other| best && row.p50_us <= other.p50_us)
+            let mut others = rows.clone().filter(|other| other.is_like(row));
+            others.all(|other| row.p50_us <= other.p50_us)
         });
         better
             .map(|row| row.p99_us / row.p50_us)

@@ -3,6 +3,7 @@
 /// A duration.
 pub(crate) fn duration(microseconds: f64) -> String {
     match microseconds {
+        us if us > 0.0 && us < 0.0995 => format!("{:.0} ns", us * 1e3),
         us if us < 99.95 => format!("{us:.1} µs"),
         us if us < 9_999.5 => format!("{us:.0} µs"),
         us if us < 99_950.0 => format!("{:.1} ms", us / 1e3),
@@ -65,6 +66,7 @@ mod tests {
 
     #[test]
     fn units_are_readable() {
+        assert_eq!(duration(0.041), "41 ns");
         assert_eq!(duration(0.71), "0.7 µs");
         assert_eq!(duration(99.97), "100 µs");
         assert_eq!(duration(23_000.0), "23.0 ms");
