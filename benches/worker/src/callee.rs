@@ -9,7 +9,7 @@ use wasmtime::component::{
 };
 use wasmtime::{Engine, Store};
 
-use crate::engine::{engine, linker, store, State};
+use crate::engine::{linker, store, State};
 
 /// The interface that the callee exports.
 pub(crate) const ECHO: &str = "inhost:demo/echo@0.1.0";
@@ -37,8 +37,7 @@ impl Callee {
     /// # Errors
     ///
     /// When it is no component, or not a callee.
-    pub(crate) fn load(file: &Path) -> anyhow::Result<Self> {
-        let engine = engine()?;
+    pub(crate) fn load(engine: Engine, file: &Path) -> anyhow::Result<Self> {
         let component = Component::from_file(&engine, file)
             .with_context(|| format!("cannot compile {}", file.display()))?;
         let pre = linker(&engine, &component)?.instantiate_pre(&component)?;

@@ -22,6 +22,7 @@ use std::io::{BufRead as _, Write as _};
 
 use anyhow::Context as _;
 use serde_json::{json, Value};
+use wasmtime::Engine;
 
 use crate::protocol::Request;
 
@@ -47,15 +48,24 @@ fn main() -> anyhow::Result<()> {
 /// What is kept from one request to the next.
 #[derive(Default)]
 struct Worker {
+    /// One for all: each reserves a good part of the address space.
+    engine: Option<Engine>,
     callee: Option<callee::Callee>,
     parked: Vec<parked::Parked>,
 }
 
 impl Worker {
+    fn engine(&mut self) -> anyhow::Result<Engine> {
+        match &self.engine {
+            Some(engine) => Ok(engine.clone()),
+            None => Ok(self.engine.insert(engine::engine()?).clone()),
+        }
+    }
+
     async fn answer(&mut self, request: Request) -> anyhow::Result<Value> {
         match request {
             Request::Load { callee } => {
-                self.callee = Some(callee::Callee::load(&callee)?);
+                self.callee = Some(callee::Callee::load(self.engine()?, &callee)?);
                 Ok(json!({}))
             }
             Request::Run(run) => {
@@ -76,7 +86,8 @@ impl Worker {
                 let number = match known {
                     Some(number) => number,
                     None => {
-                        self.parked.push(parked::Parked::load(component)?);
+                        let parked = parked::Parked::load(self.engine()?, component)?;
+                        self.parked.push(parked);
                         self.parked.len() - 1
                     }
                 };

@@ -10,7 +10,7 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 use wasmtime::Engine;
 
 use crate::callee::{function, ECHO};
-use crate::engine::{engine, linker, store, State};
+use crate::engine::{linker, store, State};
 
 /// The interface that the caller exports.
 const DRIVER: &str = "inhost:demo/driver@0.1.0";
@@ -35,8 +35,7 @@ impl Parked {
     /// # Errors
     ///
     /// When it exports neither `echo` nor `driver`.
-    pub(crate) fn load(file: PathBuf) -> anyhow::Result<Self> {
-        let engine = engine()?;
+    pub(crate) fn load(engine: Engine, file: PathBuf) -> anyhow::Result<Self> {
         let component = Component::from_file(&engine, &file)
             .with_context(|| format!("cannot compile {}", file.display()))?;
         let (interface, name) = match component.export_index(None, ECHO) {

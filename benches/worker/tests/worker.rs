@@ -146,7 +146,7 @@ fn a_composition_is_valid_exports_what_the_first_exports_and_no_longer_imports_w
             vec!["caller", "middle", "callee"],
             "inhost:demo/driver@0.1.0",
         ),
-        (vec!["http", "callee"], "wasi:http/incoming-handler@0.2.2"),
+        (vec!["http", "callee"], "wasi:http/incoming-handler@0.2.0"),
     ] {
         let output = folder.path().join(parts.join("-"));
         let components: Vec<_> = parts.iter().map(|name| guest(name)).collect();
