@@ -30,10 +30,10 @@ pub(crate) struct Plan {
 }
 
 /// How long it takes to start a host and its components.
-const START: Duration = Duration::from_secs(3);
+const START: Duration = Duration::from_millis(1_500);
 
 /// How long it takes to see what waiting calls need on a route.
-const PARKED: Duration = Duration::from_secs(8);
+const PARKED: Duration = Duration::from_millis(2_500);
 
 /// How long a component takes to start, with all else that a host with many needs.
 const COMPONENT: Duration = Duration::from_millis(60);
@@ -66,8 +66,7 @@ impl Plan {
         let routes = self.routes.iter().filter(|route| case.is_on(**route));
         routes
             .map(|route| {
-                // Warming up takes an eighth of a round and more.
-                let calls = budget.calls * 6 / 5 + Duration::from_millis(200);
+                let calls = budget.calls.mul_f64(share(*route, case.load));
                 match (route, case.load) {
                     (Route::Stock, Load::Echo(bytes)) => {
                         calls.max(STOCK_BYTE * bytes * case.callers * budget.least)
@@ -126,6 +125,21 @@ impl Plan {
             false => Duration::ZERO,
         };
         start + cases + rest
+    }
+}
+
+/// How much of its budget a case takes on a route, with warming up. There is a limit to the number of calls, which short ones
+/// reach before.
+fn share(route: Route, load: Load) -> f64 {
+    let short = match load {
+        Load::Ping | Load::Chain | Load::Record => true,
+        Load::Echo(bytes) => bytes <= 16 << 10,
+        Load::Strings(_) | Load::Http => false,
+    };
+    match route {
+        Route::Composed | Route::Fresh | Route::Warm if short => 0.15,
+        Route::Duplex | Route::Mpsc | Route::Reuse if short => 0.6,
+        _ => 1.15,
     }
 }
 

@@ -36,6 +36,7 @@ pub(crate) fn times(one: f64, other: Option<f64>) -> String {
 /// A size as it was asked for: a round one in a larger unit.
 pub(crate) fn size(bytes: u32) -> String {
     match bytes {
+        0 => "0 B".to_owned(),
         bytes if bytes % (1 << 20) == 0 => format!("{} MiB", bytes >> 20),
         bytes if bytes % (1 << 10) == 0 => format!("{} KiB", bytes >> 10),
         bytes => format!("{bytes} B"),
@@ -77,6 +78,7 @@ mod tests {
         assert_eq!(thousands(0), "0");
         assert_eq!(thousands(999), "999");
         assert_eq!(thousands(1_234_567), "1,234,567");
+        assert_eq!(size(0), "0 B");
         assert_eq!(size(65_536), "64 KiB");
         assert_eq!(size(16 << 20), "16 MiB");
         assert_eq!(size(1_000), "1000 B");
