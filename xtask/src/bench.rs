@@ -1,16 +1,39 @@
-//! `cargo xtask bench`: the benchmarks of the parts, then the demo's table with more samples, with a stock host, and
-//! with a look at memory.
+//! `cargo xtask bench`: calls between components, on every route that a user could take instead, in one run.
+//!
+//! [`case`] says what is measured, [`participant`] starts what takes part, [`measure`] takes turns, and [`samples`] makes rows of
+//! it. [`parked`] and [`scale`] look at memory and at large numbers. [`results`] holds it all; [`targets`], [`growth`] and
+//! [`shares`] say what follows, [`tables`], [`charts`] and [`output`] show it.
 
-use std::path::PathBuf;
+mod case;
+mod charts;
+mod growth;
+mod machine;
+mod measure;
+mod output;
+mod parked;
+mod participant;
+mod progress;
+mod results;
+mod run;
+mod samples;
+mod scale;
+mod shares;
+mod tables;
+mod targets;
+mod worker;
 
-use anyhow::Context as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{bail, Context as _};
+use clap::builder::PossibleValuesParser;
 use clap::Args;
+use inhost_testbed::target_dir;
 
-use crate::command::{cargo, run as run_command};
-use crate::demo::compare_routes;
-use crate::host::HostArguments;
-use crate::measure::{benchmark_cases, DEFAULT_CALLS};
-use crate::stage::Binaries;
+use crate::command::cargo;
+use crate::host::{build, HostArguments};
+use crate::report;
+use crate::stage::{block_on, until_asked_to_end, Binaries, Route};
 use crate::stock;
 
 #[derive(Debug, Args)]
@@ -22,38 +45,84 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     stock: Option<PathBuf>,
 
-    /// Fewer samples: some minutes instead of many
+    /// Run this worker, the program of the floors, instead of building one
+    #[arg(long, value_name = "FILE")]
+    worker: Option<PathBuf>,
+
+    /// Fewer cases and samples: 3 minutes instead of 20
     #[arg(long)]
     quick: bool,
 
-    /// Write the figures of the hosts to this file, as JSON
+    /// Measure only these workloads, and nothing else; separated by commas
+    #[arg(
+        long,
+        value_name = "WORKLOAD",
+        value_delimiter = ',',
+        value_parser = PossibleValuesParser::new(case::Load::NAMES)
+    )]
+    only: Vec<String>,
+
+    /// Measure only these routes; separated by commas
+    #[arg(long, value_name = "ROUTE", value_delimiter = ',')]
+    routes: Vec<Route>,
+
+    /// Where report, figures and charts go; target/bench by default
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+
+    /// Write the figures to this file too, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
 
+/// Builds what is needed, measures, and shows the figures.
+///
+/// An error when a call failed or went another way than it should. That something does not hold is none.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    // `--benches` would include the unit tests of a library, whose harness knows none of criterion's options.
-    let mut command = cargo(&["bench", "--package", "inhost-benches", "--bench", "*"]);
-    if arguments.quick {
-        let quick = ["--", "--warm-up-time", "0.5", "--measurement-time", "1"];
-        command.args(quick);
+    if let Some(path) = &arguments.json {
+        report::check_writable(path)?;
     }
-    run_command(&mut command, "The messages above say why.")?;
-    let times = if arguments.quick { 1 } else { 5 };
-    let binaries = || {
-        Ok(Binaries {
-            host: arguments.host.binary()?,
-            stock: Some(arguments.stock()?),
-        })
+    let plan = arguments.plan()?;
+    let results = block_on(until_asked_to_end(run::run(&plan)))?;
+    let Some(results) = results else {
+        bail!("interrupted: the hosts and the nats-server have been stopped");
     };
-    compare_routes(
-        binaries,
-        &benchmark_cases(times * DEFAULT_CALLS),
-        arguments.json.as_deref(),
-    )
+    println!("{}\n", output::text(&results));
+    let folder = arguments.out.clone();
+    let folder = folder.unwrap_or_else(|| target_dir().join("bench"));
+    let report = output::write(&results, &folder)?;
+    eprintln!(
+        "The report is {}, with figures and charts beside it.",
+        report.display()
+    );
+    if let Some(path) = &arguments.json {
+        report::write_json_value(path, &output::json(&results))?;
+    }
+    eprintln!("`cargo bench --package inhost-benches` measures the parts: registry, streams, dispatch and codec.");
+    run::check_routes(&results)
 }
 
 impl Arguments {
+    fn plan(&self) -> anyhow::Result<run::Plan> {
+        let mut routes = Route::ALL.to_vec();
+        routes.retain(|route| self.routes.is_empty() || self.routes.contains(route));
+        let stock = match routes.contains(&Route::Stock) {
+            true => Some(self.stock()?),
+            false => None,
+        };
+        let (host, worker) = self.host_and_worker()?;
+        if !reuses_instances(&host) {
+            routes.retain(|route| *route != Route::Reuse);
+        }
+        Ok(run::Plan {
+            binaries: Binaries { host, stock },
+            worker,
+            routes,
+            quick: self.quick,
+            only: self.only.clone(),
+        })
+    }
+
     /// Where the stock host is. Builds it unless one is given.
     fn stock(&self) -> anyhow::Result<PathBuf> {
         match &self.stock {
@@ -63,4 +132,37 @@ impl Arguments {
             None => stock::host(stock::Profile::Release),
         }
     }
+
+    /// Where host and worker are. Builds what is not given: both in one go, as they then share a build of wasmtime.
+    fn host_and_worker(&self) -> anyhow::Result<(PathBuf, PathBuf)> {
+        if let Some(worker) = &self.worker {
+            let worker = std::path::absolute(worker)
+                .with_context(|| format!("{} is not the path of a worker", worker.display()))?;
+            return Ok((self.host.binary()?, worker));
+        }
+        eprintln!("Building what is measured. From nothing this takes some minutes.");
+        let command = || {
+            let mut command = cargo(&["build", "--release", "--package", WORKER]);
+            if !self.host.is_given() {
+                command.args(["--package", "wasmcloud", "--all-features"]);
+            }
+            command
+        };
+        let worker = build(command(), WORKER)?;
+        let host = match self.host.is_given() {
+            true => self.host.binary()?,
+            // It has been built: Cargo only says where it is.
+            false => build(command(), "wasmcloud")?,
+        };
+        Ok((host, worker))
+    }
+}
+
+/// The package and the program of the worker.
+const WORKER: &str = "inhost-bench-worker";
+
+/// Whether the host has the option that the route [`Route::Reuse`] needs.
+fn reuses_instances(host: &Path) -> bool {
+    let help = Command::new(host).arg("--help").output();
+    help.is_ok_and(|help| String::from_utf8_lossy(&help.stdout).contains("--reuse-instances"))
 }

@@ -6,9 +6,9 @@ use anyhow::bail;
 use clap::Args;
 
 use crate::host::HostArguments;
-use crate::measure::{cases, check_routes, measure, Case, Row, DEFAULT_CALLS};
+use crate::measure::{cases, check_routes, measure, Row, DEFAULT_CALLS};
 use crate::report;
-use crate::stage::{block_on, until_asked_to_end, Binaries, Stage};
+use crate::stage::{block_on, until_asked_to_end, Binaries, Route, Stage};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -29,32 +29,22 @@ pub(crate) struct Arguments {
     calls: u32,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let binaries = || {
-        Ok(Binaries {
-            host: arguments.host.binary()?,
-            stock: None,
-        })
-    };
-    let cases = cases(arguments.calls);
-    compare_routes(binaries, &cases, arguments.json.as_deref())
-}
-
-/// Starts the hosts, which `binaries` may have to build first, measures `cases` on each route, and shows the figures.
+/// Starts the hosts, measures on each route, and shows the figures.
 ///
 /// An error when a call failed or went another way than it should.
-pub(crate) fn compare_routes(
-    binaries: impl FnOnce() -> anyhow::Result<Binaries>,
-    cases: &[Case],
-    json: Option<&Path>,
-) -> anyhow::Result<()> {
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let json = arguments.json.as_deref();
     if let Some(path) = json {
         report::check_writable(path)?;
     }
-    let binaries = binaries()?;
+    let binaries = Binaries {
+        host: arguments.host.binary()?,
+        stock: None,
+    };
+    let cases = cases(arguments.calls);
     let rows = block_on(until_asked_to_end(async {
-        let mut stages = Stage::start_all(&binaries).await?;
-        let rows = measure(&mut stages, cases).await?;
+        let mut stages = Stage::start_all(&binaries, &Route::DEMO).await?;
+        let rows = measure(&mut stages, &cases).await?;
         Stage::stop_all(stages).await?;
         Ok(rows)
     }))?;

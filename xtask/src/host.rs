@@ -17,6 +17,11 @@ pub(crate) struct HostArguments {
 }
 
 impl HostArguments {
+    /// Whether there is nothing to build.
+    pub(crate) fn is_given(&self) -> bool {
+        self.binary.is_some()
+    }
+
     /// Where the host is. Builds it unless one is given.
     pub(crate) fn binary(&self) -> anyhow::Result<PathBuf> {
         match &self.binary {

@@ -47,7 +47,7 @@ enum Task {
     Up(up::Arguments),
     /// Build and test everything, end to end
     Test,
-    /// Run the benchmarks of the parts, then those of the host
+    /// Compare calls on every route: over NATS, in memory, without a host
     Bench(bench::Arguments),
     /// Make many calls of many kinds on one host and check that none is lost and nothing is left
     Soak(soak::Arguments),

@@ -10,15 +10,15 @@ mod row;
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, Context as _};
-use inhost_testbed::{Driver, Host};
+use inhost_testbed::{Driver, NatsServer, Workload};
 use tokio::task::JoinSet;
 
-use crate::stage::{Counts, Route, Stage};
+use crate::stage::{Counts, Stage};
 
-pub(crate) use case::{benchmark_cases, cases, Case, DEFAULT_CALLS};
+pub(crate) use case::{cases, Case, DEFAULT_CALLS};
 #[cfg(test)]
 pub(crate) use row::tests;
-pub(crate) use row::{check_routes, Memory, Row};
+pub(crate) use row::{check_routes, percentile, Row};
 
 use row::Samples;
 
@@ -32,11 +32,6 @@ pub(crate) async fn measure(stages: &mut [Stage], cases: &[Case]) -> anyhow::Res
         let routes = stages.iter().map(|stage| stage.route);
         eprintln!("Measuring {}", case.describe(routes));
         let mut samples = vec![Samples::default(); stages.len()];
-        let hosts = stages.iter().map(|stage| stage.deployment.host());
-        let before: Vec<_> = match case.memory {
-            true => hosts.map(watch_memory).collect(),
-            false => hosts.map(|_| None).collect(),
-        };
         for stage in stages.iter_mut() {
             let warm_up = case.calls_per_run(stage.route).div_ceil(10).min(100);
             batch_without_loss(stage, case, warm_up).await?;
@@ -46,26 +41,11 @@ pub(crate) async fn measure(stages: &mut [Stage], cases: &[Case]) -> anyhow::Res
                 round(stage, case, samples).await?;
             }
         }
-        for ((stage, mut samples), before) in stages.iter().zip(samples).zip(before) {
-            let peak = stage.deployment.host().peak_resident_bytes();
-            let memory = before.zip(peak);
-            samples.memory = memory.map(|(before, peak)| Memory::new(before, peak, case.bytes()));
+        for (stage, samples) in stages.iter().zip(samples) {
             rows.push(samples.row(case, stage.route));
         }
     }
     Ok(rows)
-}
-
-/// What the host has in RAM, in bytes. Its peak is measured from now on. `None`, with a remark, where that is not
-/// possible.
-fn watch_memory(host: &Host) -> Option<u64> {
-    match host.reset_peak() {
-        Ok(()) => host.resident_bytes(),
-        Err(error) => {
-            eprintln!("  without memory: {error:#}");
-            None
-        }
-    }
 }
 
 /// One round of one route: its calls are added to `samples`.
@@ -91,9 +71,10 @@ async fn batch_without_loss(
     case: &Case,
     calls: u32,
 ) -> anyhow::Result<(Option<Counts>, (Vec<u64>, Duration))> {
-    let mut attempts = match stage.route {
-        Route::Stock | Route::Nats => NATS_ATTEMPTS,
-        Route::Duplex | Route::Mpsc => 1,
+    let mut attempts = if stage.route.is_local() {
+        1
+    } else {
+        NATS_ATTEMPTS
     };
     loop {
         attempts -= 1;
@@ -106,14 +87,13 @@ async fn batch_without_loss(
                 error.root_cause()
             ),
         }
-        settle(stage).await?;
+        settle(stage.deployment.nats()).await?;
     }
 }
 
 /// Waits until the callers of a batch over NATS that failed have made their last calls.
-async fn settle(stage: &Stage) -> anyhow::Result<()> {
+pub(crate) async fn settle(nats: &NatsServer) -> anyhow::Result<()> {
     // Not by what the host counts, as a stock host does not count. All else on this server is quiet meanwhile.
-    let nats = stage.deployment.nats();
     let mut messages = nats.messages().await?;
     loop {
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -129,7 +109,15 @@ async fn settle(stage: &Stage) -> anyhow::Result<()> {
 async fn batch(stage: &mut Stage, case: &Case, calls: u32) -> anyhow::Result<(Vec<u64>, Duration)> {
     let driver = stage.deployment.driver().await?;
     let driver = driver.with_deadline(case.deadline(stage.route, calls));
-    let result = stage.while_running(run_callers(driver, *case, calls)).await;
+    let result = stage
+        .while_running(run_callers(
+            driver,
+            case.workload,
+            case.size,
+            case.concurrency,
+            calls,
+        ))
+        .await;
     result.with_context(|| {
         format!(
             "measuring {} failed. The host's last lines:\n{}\nThe reason",
@@ -139,23 +127,27 @@ async fn batch(stage: &mut Stage, case: &Case, calls: u32) -> anyhow::Result<(Ve
     })
 }
 
-async fn run_callers(
+/// Makes the caller component do `calls` calls for each of `callers` at once. Returns the duration of each call in
+/// nanoseconds, and that of it all.
+pub(crate) async fn run_callers(
     driver: Driver,
-    case: Case,
+    workload: Workload,
+    size: u32,
+    callers: u32,
     calls: u32,
 ) -> anyhow::Result<(Vec<u64>, Duration)> {
     let start = Instant::now();
-    let mut callers = JoinSet::new();
-    for _ in 0..case.concurrency {
+    let mut running = JoinSet::new();
+    for _ in 0..callers {
         let driver = driver.clone();
-        callers.spawn(async move { driver.run(case.workload, case.size, calls).await });
+        running.spawn(async move { driver.run(workload, size, calls).await });
     }
     let mut durations = Vec::new();
-    while let Some(caller) = callers.join_next().await {
+    while let Some(caller) = running.join_next().await {
         durations.extend(caller??);
     }
     let wall = start.elapsed();
-    if durations.len() as u64 != u64::from(calls) * u64::from(case.concurrency) {
+    if durations.len() as u64 != u64::from(calls) * u64::from(callers) {
         bail!("the callers made {} calls", durations.len());
     }
     Ok((durations, wall))

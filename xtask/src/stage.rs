@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{bail, Context as _};
-use inhost_testbed::{Backend, Deployment, Host, LocalDispatch, NatsServer, Search};
+use clap::ValueEnum;
+use inhost_testbed::{Backend, Deployment, Host, HostBuilder, LocalDispatch, NatsServer, Search};
 use serde::Serialize;
 use serde_json::Value;
 
-/// Which way the calls of a host go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// Which way calls go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Route {
     /// Over NATS, on a stock host.
@@ -22,17 +23,53 @@ pub(crate) enum Route {
     Duplex,
     /// In memory, over tokio's mpsc channel.
     Mpsc,
+    /// In memory, to instances of the callee that serve many calls.
+    Reuse,
+    /// Inside one component, composed of caller and callee ahead of time.
+    Composed,
+    /// Without a host: from Rust, to a new instance each time.
+    Fresh,
+    /// Without a host: from Rust, to one instance.
+    Warm,
 }
 
-impl Route {
-    pub(crate) const ALL: [Self; 4] = [Self::Stock, Self::Nats, Self::Duplex, Self::Mpsc];
+/// What `--reuse-instances` is given for the route [`Route::Reuse`].
+const REUSE: &str = "callee=1000";
 
-    /// Whether calls stay in the host.
+impl Route {
+    /// The routes of the demo.
+    pub(crate) const DEMO: [Self; 3] = [Self::Nats, Self::Duplex, Self::Mpsc];
+
+    /// All routes, in the order in which they are shown.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Stock,
+        Self::Nats,
+        Self::Duplex,
+        Self::Mpsc,
+        Self::Reuse,
+        Self::Composed,
+        Self::Fresh,
+        Self::Warm,
+    ];
+
+    /// Whether calls stay in the process.
     pub(crate) fn is_local(self) -> bool {
-        match self {
-            Self::Stock | Self::Nats => false,
-            Self::Duplex | Self::Mpsc => true,
-        }
+        !matches!(self, Self::Stock | Self::Nats)
+    }
+
+    /// The host whose calls go this way, in a lattice of its own. `None` for a route without a host, and for one without
+    /// a program to start.
+    pub(crate) fn host(self, binaries: &Binaries) -> Option<HostBuilder> {
+        let ours = Host::builder(&binaries.host);
+        let host = match self {
+            Self::Stock => Host::stock(binaries.stock.as_ref()?),
+            Self::Nats => ours.local_dispatch(LocalDispatch::Off),
+            Self::Duplex | Self::Composed => ours.backend(Backend::Duplex),
+            Self::Mpsc => ours.backend(Backend::Mpsc),
+            Self::Reuse => ours.args(["--reuse-instances", REUSE]),
+            Self::Fresh | Self::Warm => return None,
+        };
+        Some(host.lattice(self.to_string()))
     }
 }
 
@@ -43,6 +80,10 @@ impl fmt::Display for Route {
             Self::Nats => "nats",
             Self::Duplex => "duplex",
             Self::Mpsc => "mpsc",
+            Self::Reuse => "reuse",
+            Self::Composed => "composed",
+            Self::Fresh => "fresh",
+            Self::Warm => "warm",
         })
     }
 }
@@ -104,23 +145,17 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Starts a host for each route that there is a program for, in a lattice of its own.
-    pub(crate) async fn start_all(binaries: &Binaries) -> anyhow::Result<Vec<Self>> {
+    /// Starts a host for each of `routes`, with caller and callee on it.
+    pub(crate) async fn start_all(
+        binaries: &Binaries,
+        routes: &[Route],
+    ) -> anyhow::Result<Vec<Self>> {
         let nats = Arc::new(start_nats().await?);
         let mut stages = Vec::new();
-        for route in Route::ALL {
-            let ours = Host::builder(&binaries.host);
-            let host = match route {
-                Route::Stock => match &binaries.stock {
-                    Some(stock) => Host::stock(stock),
-                    None => continue,
-                },
-                Route::Nats => ours.local_dispatch(LocalDispatch::Off),
-                Route::Duplex => ours.backend(Backend::Duplex),
-                Route::Mpsc => ours.backend(Backend::Mpsc),
-            };
+        for &route in routes {
+            let host = route.host(binaries);
+            let host = host.with_context(|| format!("the route {route} has no host"))?;
             eprintln!("Starting a host for the route {route}");
-            let host = host.lattice(format!("demo-{route}"));
             let deployment = Deployment::start_on(Arc::clone(&nats), host).await?;
             deployment.deploy_pair().await?;
             stages.push(Self { route, deployment });
@@ -130,13 +165,11 @@ impl Stage {
 
     /// What the host has counted. `None` for a stock host, which does not count.
     pub(crate) async fn counts(&self) -> anyhow::Result<Option<Counts>> {
-        match self.route {
-            Route::Stock => Ok(None),
-            Route::Nats | Route::Duplex | Route::Mpsc => {
-                let status = self.deployment.host().status().await?;
-                Counts::read(&status).map(Some)
-            }
+        if self.route == Route::Stock {
+            return Ok(None);
         }
+        let status = self.deployment.host().status().await?;
+        Counts::read(&status).map(Some)
     }
 
     /// Waits for `work`, or until the host ends, which is an error.

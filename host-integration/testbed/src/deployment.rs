@@ -227,12 +227,21 @@ impl Deployment {
     ///
     /// When one of them cannot be started, or when the server does not listen.
     pub async fn deploy_http(&self, host: &Host) -> anyhow::Result<SocketAddr> {
+        self.deploy_http_as(host, &Guest::Http.reference()?).await
+    }
+
+    /// As [`Deployment::deploy_http`], with the component `reference` in place of the HTTP guest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Deployment::deploy_http`].
+    pub async fn deploy_http_as(&self, host: &Host, reference: &str) -> anyhow::Result<SocketAddr> {
         // The server takes its address from a configuration, so it has to be known before.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let config = format!("http-{}", address.port());
         let server = format!("http-server-{}", address.port());
         self.control
-            .scale(host.id(), &Guest::Http.reference()?, HTTP, DEFAULT_COUNT)
+            .scale(host.id(), reference, HTTP, DEFAULT_COUNT)
             .await?;
         let entries = [("address", address.to_string())];
         let entries = entries.each_ref().map(|(name, value)| (*name, &**value));

@@ -37,6 +37,7 @@ mod process;
 mod stock;
 mod tally;
 mod thread;
+mod usage;
 mod workspace;
 mod wrpc;
 
@@ -53,5 +54,6 @@ pub use nats::{Found, NatsServer, Origin, Search};
 pub use policy::{Decision, PolicyService};
 pub use stock::{stock_host, STOCK_HOST};
 pub use tally::{HeldTally, Tally, TALLY};
+pub use usage::Usage;
 pub use workspace::{target_dir, workspace_root};
 pub use wrpc::{Peer, Served};

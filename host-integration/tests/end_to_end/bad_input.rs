@@ -173,12 +173,12 @@ async fn parameters_that_are_none_harm_no_one_else() {
 
         let mut noise = Noise(0x2545_f491_4f6c_dd1d);
         rubbish(&deployment, &mut noise).await;
-        let before = deployment.host().resident_bytes();
+        let before = deployment.host().usage().resident_bytes();
         for _ in 0..3 {
             rubbish(&deployment, &mut noise).await;
             assert_eq!(driver.ping(1).await.expect("an answer"), 2);
         }
-        if let (Some(before), Some(after)) = (before, deployment.host().resident_bytes()) {
+        if let (Some(before), Some(after)) = (before, deployment.host().usage().resident_bytes()) {
             let grown = after.saturating_sub(before);
             assert!(grown < GROWTH, "over {route:?} by {} MiB", grown >> 20);
         }
@@ -240,7 +240,7 @@ async fn results_that_are_none_are_an_error_for_the_caller_and_harm_no_one_else(
         let driver = deployment.driver().await.expect("the caller");
         assert_eq!(driver.ping(1).await.expect("an answer"), 2);
         relink(&deployment, CALLEE, "liar").await;
-        let before = deployment.host().resident_bytes();
+        let before = deployment.host().usage().resident_bytes();
         for (function, answer) in [
             ("ping", vec![]),
             ("ping", vec![0x80]),
@@ -273,7 +273,7 @@ async fn results_that_are_none_are_an_error_for_the_caller_and_harm_no_one_else(
             liar.abort();
             let _ended = liar.await;
         }
-        if let (Some(before), Some(after)) = (before, deployment.host().resident_bytes()) {
+        if let (Some(before), Some(after)) = (before, deployment.host().usage().resident_bytes()) {
             let grown = after.saturating_sub(before);
             assert!(grown < GROWTH, "over {route:?} by {} MiB", grown >> 20);
         }

@@ -20,7 +20,7 @@ const NATS_RUN: Duration = Duration::from_secs(15);
 /// See [`NATS_RUN`].
 const NATS_CALL: Duration = Duration::from_micros(500);
 
-/// For each byte of payload. Ten times what the stock host takes to pass it there and back.
+/// For each byte of payload.
 const BYTE: Duration = Duration::from_micros(4);
 
 /// What is measured in one row of each route.
@@ -38,10 +38,6 @@ pub(crate) struct Case {
     /// How many times as many it makes in memory, so that rounds take about as long on each route. Starting the
     /// callers would weigh on short rounds.
     local_times: u32,
-    /// It makes one for so many on the stock host, which is that much slower.
-    stock_share: u32,
-    /// Whether the host's memory is looked at too.
-    pub(super) memory: bool,
 }
 
 impl Case {
@@ -62,33 +58,14 @@ impl Case {
             rounds,
             nats_calls: per_caller.div_ceil(rounds),
             local_times: if concurrency > 1 { 4 } else { 1 },
-            stock_share: 1,
-            memory: false,
-        }
-    }
-
-    /// The same case with one call on the stock host for `share` on each other.
-    fn stock_share(self, share: u32) -> Self {
-        Self {
-            stock_share: share,
-            ..self
-        }
-    }
-
-    /// The same case with a look at the host's memory.
-    fn with_memory(self) -> Self {
-        Self {
-            memory: true,
-            ..self
         }
     }
 
     /// How many calls each caller makes in a round.
     pub(super) fn calls_per_run(&self, route: Route) -> u32 {
-        match route {
-            Route::Stock => self.nats_calls.div_ceil(self.stock_share),
-            Route::Nats => self.nats_calls,
-            Route::Duplex | Route::Mpsc => self.nats_calls * self.local_times,
+        match route.is_local() {
+            false => self.nats_calls,
+            true => self.nats_calls * self.local_times,
         }
     }
 
@@ -125,9 +102,9 @@ impl Case {
 
     /// How long a run of `calls` calls of each caller may take on `route`.
     pub(super) fn deadline(&self, route: Route, calls: u32) -> Duration {
-        let (run, call) = match route {
-            Route::Stock | Route::Nats => (NATS_RUN, NATS_CALL),
-            Route::Duplex | Route::Mpsc => (LOCAL_RUN, Duration::ZERO),
+        let (run, call) = match route.is_local() {
+            false => (NATS_RUN, NATS_CALL),
+            true => (LOCAL_RUN, Duration::ZERO),
         };
         run + (call + BYTE * self.bytes()) * calls * self.concurrency
     }
@@ -165,20 +142,11 @@ pub(crate) fn cases(calls: u32) -> Vec<Case> {
         // Runs long enough that starting 32 of them does not weigh, and short enough to be repeated.
         case(Workload::Ping, 0, 32, 6 * times, 30_720),
         case(Workload::Echo, 1 << 10, 1, 10, 2_000),
-        case(Workload::Echo, 64 << 10, 1, 10, 400).stock_share(4),
-        case(Workload::Echo, 1 << 20, 1, 5, 60).stock_share(6),
-        case(Workload::Strings, 1_000, 1, 10, 400).stock_share(2),
+        case(Workload::Echo, 64 << 10, 1, 10, 400),
+        case(Workload::Echo, 1 << 20, 1, 5, 60),
+        case(Workload::Strings, 1_000, 1, 10, 400),
         case(Workload::Record, 0, 1, 10, 2_000),
     ]
-}
-
-/// The cases of the benchmark: those of the demo, and one with a payload so large that it shows in the host's memory.
-pub(crate) fn benchmark_cases(calls: u32) -> Vec<Case> {
-    let mut cases = cases(calls);
-    // The stock host takes seconds for each call.
-    let large = Case::new(Workload::Echo, 16 << 20, 1, 5, 10);
-    cases.push(large.stock_share(2).with_memory());
-    cases
 }
 
 #[cfg(test)]
@@ -195,7 +163,7 @@ mod tests {
         let uneven = Case::new(Workload::Echo, 1, 1, 10, 11);
         assert_eq!((uneven.rounds, uneven.calls(Route::Nats)), (10, 20));
         for case in cases(1) {
-            for route in Route::ALL {
+            for route in Route::DEMO {
                 assert!(case.calls(route) >= case.concurrency, "{case:?}");
             }
         }
@@ -211,19 +179,9 @@ mod tests {
     }
 
     #[test]
-    fn the_stock_host_gets_few_large_calls() {
-        let cases = benchmark_cases(5 * DEFAULT_CALLS);
-        let large = cases.last().unwrap();
-        assert_eq!((large.bytes(), large.memory), (16 << 20, true));
-        assert_eq!(large.calls_per_run(Route::Stock), 1);
-        assert_eq!(large.calls(Route::Stock), 5);
-        assert_eq!(large.calls(Route::Duplex), 10);
-    }
-
-    #[test]
     fn a_large_payload_has_more_time() {
         let large = Case::new(Workload::Echo, 16 << 20, 1, 1, 1);
-        assert!(large.deadline(Route::Stock, 1) > Duration::from_secs(60));
+        assert!(large.deadline(Route::Nats, 1) > Duration::from_secs(60));
         assert!(large.deadline(Route::Mpsc, 2) > Duration::from_secs(240));
         let small = Case::new(Workload::Ping, 0, 32, 1, 1);
         let expected = Duration::from_secs(15) + Duration::from_millis(16);

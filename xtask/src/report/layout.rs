@@ -1,14 +1,14 @@
 //! Aligning the cells of a table.
 
 /// The header's cells. Those in `left` are aligned to the left, all others to the right.
-pub(super) struct Header {
-    pub(super) titles: Vec<&'static str>,
-    pub(super) left: &'static [&'static str],
+pub(crate) struct Header {
+    pub(crate) titles: Vec<&'static str>,
+    pub(crate) left: &'static [&'static str],
 }
 
 /// The rows below the header, in columns as wide as they need to be. A row whose first cell is not empty begins a
 /// group, with an empty line before it, if some row's first cell is empty.
-pub(super) fn table(header: &Header, rows: &[Vec<String>]) -> String {
+pub(crate) fn table(header: &Header, rows: &[Vec<String>]) -> String {
     let titles = header
         .titles
         .iter()

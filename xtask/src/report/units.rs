@@ -3,6 +3,7 @@
 /// A duration.
 pub(crate) fn duration(microseconds: f64) -> String {
     match microseconds {
+        us if us > 0.0 && us < 0.0995 => format!("{:.0} ns", us * 1e3),
         us if us < 99.95 => format!("{us:.1} µs"),
         us if us < 9_999.5 => format!("{us:.0} µs"),
         us if us < 99_950.0 => format!("{:.1} ms", us / 1e3),
@@ -35,6 +36,7 @@ pub(crate) fn times(one: f64, other: Option<f64>) -> String {
 /// A size as it was asked for: a round one in a larger unit.
 pub(crate) fn size(bytes: u32) -> String {
     match bytes {
+        0 => "0 B".to_owned(),
         bytes if bytes % (1 << 20) == 0 => format!("{} MiB", bytes >> 20),
         bytes if bytes % (1 << 10) == 0 => format!("{} KiB", bytes >> 10),
         bytes => format!("{bytes} B"),
@@ -65,6 +67,7 @@ mod tests {
 
     #[test]
     fn units_are_readable() {
+        assert_eq!(duration(0.041), "41 ns");
         assert_eq!(duration(0.71), "0.7 µs");
         assert_eq!(duration(99.97), "100 µs");
         assert_eq!(duration(23_000.0), "23.0 ms");
@@ -75,6 +78,7 @@ mod tests {
         assert_eq!(thousands(0), "0");
         assert_eq!(thousands(999), "999");
         assert_eq!(thousands(1_234_567), "1,234,567");
+        assert_eq!(size(0), "0 B");
         assert_eq!(size(65_536), "64 KiB");
         assert_eq!(size(16 << 20), "16 MiB");
         assert_eq!(size(1_000), "1000 B");

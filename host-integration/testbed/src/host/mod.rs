@@ -1,7 +1,6 @@
 //! A running host process.
 
 mod builder;
-mod memory;
 mod options;
 
 use std::net::SocketAddr;
@@ -15,6 +14,7 @@ pub use options::{Backend, LocalDispatch, UnknownName};
 use crate::http::get_json;
 use crate::log::Log;
 use crate::process::Process;
+use crate::usage::Usage;
 
 /// How long the host may take to end when it is asked to.
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
@@ -61,6 +61,12 @@ impl Host {
     #[must_use]
     pub fn process_id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// What the process uses of the machine.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        Usage::of(self.process.id())
     }
 
     /// The address at which the host lists what it serves and counts its calls, if it was started with one.

@@ -15,6 +15,7 @@ use super::search::Search;
 use crate::http::get_json;
 use crate::log::Log;
 use crate::process::Process;
+use crate::usage::Usage;
 
 /// How long the server may take to be ready, and to end.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -177,6 +178,13 @@ impl NatsServer {
     fn process(&self) -> MutexGuard<'_, Option<Process>> {
         // It is only ever replaced as a whole.
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the server's process uses of the machine; `None` while it is killed.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        let process = self.process();
+        process.as_ref().map(|process| Usage::of(process.id()))
     }
 
     /// The port for clients.

@@ -1,0 +1,202 @@
+//! Measuring one case on all routes, in rounds: in each round every route has its turn, so that whatever else the machine
+//! does at the time hits all alike.
+
+use std::time::Duration;
+
+use inhost_testbed::{NatsServer, Usage};
+
+use super::case::Case;
+use super::participant::Participant;
+use super::samples::{Batch, Cost, Row, Samples};
+use super::worker::Worker;
+use crate::measure::settle;
+use crate::stage::Route;
+
+/// How long a case may take on each route.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    /// For the calls that count.
+    pub(crate) calls: Duration,
+    /// In so many rounds.
+    pub(crate) rounds: u32,
+    /// How many calls count at least, for each caller, even where one takes longer than the budget.
+    pub(crate) least: u32,
+}
+
+/// How many calls a batch has at most: a floor makes a million a second, and each has a duration to keep.
+const MOST_CALLS: u32 = 40_000;
+
+/// How often a batch over NATS is tried; see [`try_batch`].
+const NATS_ATTEMPTS: u32 = 5;
+
+/// How long the first call may take, on top of [`BYTE`] for each byte of payload of all callers.
+const FIRST_CALL: Duration = Duration::from_secs(1);
+
+/// Twice what the stock host takes to pass a byte there and back.
+const BYTE: Duration = Duration::from_micros(1);
+
+/// A route on which a case could not be measured, and why.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Missing {
+    pub(crate) route: Route,
+    pub(crate) case: String,
+    pub(crate) reason: String,
+}
+
+/// A route's turn in a case.
+struct Turn<'a> {
+    participant: &'a mut Participant,
+    samples: Samples,
+    /// How many calls each caller makes in a round, and how long that should take.
+    calls: u32,
+    expected: Duration,
+    rounds: u32,
+    missing: Option<String>,
+}
+
+/// Measures `case` on each of the participants that can.
+///
+/// # Errors
+///
+/// When a call fails on a route that may not lose any: all but those over NATS.
+pub(crate) async fn measure(
+    case: Case,
+    budget: Budget,
+    participants: &mut [Participant],
+    load: &mut Worker,
+    nats: &NatsServer,
+) -> anyhow::Result<(Vec<Row>, Vec<Missing>)> {
+    let mut turns = Vec::new();
+    for participant in participants {
+        if case.is_on(participant.route) {
+            reset_peak(participant);
+            let mut turn = Turn {
+                participant,
+                samples: Samples::default(),
+                calls: 1,
+                expected: FIRST_CALL + BYTE * case.load.bytes().unwrap_or(0) * case.callers,
+                rounds: 0,
+                missing: None,
+            };
+            turn.warm_up(case, budget, load, nats).await?;
+            turns.push(turn);
+        }
+    }
+    for round in 0..budget.rounds {
+        for turn in &mut turns {
+            if round < turn.rounds && turn.missing.is_none() {
+                if let Some((batch, cost)) = turn.try_batch(case, load, nats).await? {
+                    turn.samples.add(batch, cost);
+                }
+            }
+        }
+    }
+    let (mut rows, mut missing) = (Vec::new(), Vec::new());
+    for turn in turns {
+        let Turn {
+            participant,
+            mut samples,
+            ..
+        } = turn;
+        let route = participant.route;
+        match turn.missing {
+            Some(reason) => missing.push(Missing {
+                route,
+                case: case.describe(),
+                reason,
+            }),
+            None => {
+                let usage = participant.usage();
+                samples.peak_bytes = usage.and_then(Usage::peak_resident_bytes);
+                rows.push(samples.row(case, route));
+            }
+        }
+    }
+    Ok((rows, missing))
+}
+
+fn reset_peak(participant: &Participant) {
+    if let Some(Err(error)) = participant.usage().map(Usage::reset_peak) {
+        eprintln!("The peak of memory may be older: {error:#}");
+    }
+}
+
+impl Turn<'_> {
+    /// Makes calls to find out how many fit into a round. They count only where one of them takes longer than a round.
+    async fn warm_up(
+        &mut self,
+        case: Case,
+        budget: Budget,
+        load: &mut Worker,
+        nats: &NatsServer,
+    ) -> anyhow::Result<()> {
+        let round = budget.calls / budget.rounds;
+        // The first call is slower than others.
+        for share in [0, 8] {
+            if share > 0 {
+                self.plan(case, self.expected, round / share);
+            }
+            let Some((batch, cost)) = self.try_batch(case, load, nats).await? else {
+                return Ok(());
+            };
+            let one = batch.wall / self.calls;
+            self.expected = one;
+            self.rounds = budget.rounds;
+            if one > round {
+                // The calls made to warm up are some of the few that there is time for.
+                self.samples.add(batch, cost);
+                let fit = (budget.calls.as_secs_f64() / one.as_secs_f64()) as u32;
+                self.rounds = fit.clamp(budget.least, budget.rounds) - 1;
+                self.plan(case, one, one);
+                return Ok(());
+            }
+        }
+        self.samples.clear();
+        self.plan(case, self.expected, round);
+        Ok(())
+    }
+
+    /// Plans batches that take as long as `time`, when a call takes as long as `one`.
+    fn plan(&mut self, case: Case, one: Duration, time: Duration) {
+        let fit = time.as_secs_f64() / one.as_secs_f64().max(1e-9);
+        self.calls = (fit as u32).clamp(1, (MOST_CALLS / case.callers).max(1));
+        self.expected = one * self.calls;
+    }
+
+    /// Makes a batch of calls. `None` when calls over NATS have been lost again and again.
+    ///
+    /// A stock host loses a message now and then when many calls are made at once: it may read an answer before it has
+    /// noted who waits for it. Then the caller waits for minutes, or fails because its results end too early. Such a batch
+    /// is made again. The other routes get no second chance.
+    async fn try_batch(
+        &mut self,
+        case: Case,
+        load: &mut Worker,
+        nats: &NatsServer,
+    ) -> anyhow::Result<Option<(Batch, Cost)>> {
+        let deadline = Duration::from_secs(3) + self.expected * 5;
+        let mut attempts = if self.participant.route.is_local() {
+            1
+        } else {
+            NATS_ATTEMPTS
+        };
+        loop {
+            let batch = self.participant.batch(load, case, self.calls, deadline);
+            let error = match batch.await {
+                Ok(done) => return Ok(Some(done)),
+                Err(error) => error,
+            };
+            attempts -= 1;
+            self.samples.repeated += 1;
+            let route = self.participant.route;
+            if route.is_local() {
+                return Err(error.context(format!("{} over {route} failed", case.describe())));
+            }
+            if attempts == 0 {
+                self.missing = Some(format!("{:#}", error.root_cause()));
+                return Ok(None);
+            }
+            settle(nats).await?;
+        }
+    }
+}

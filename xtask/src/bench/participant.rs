@@ -1,0 +1,283 @@
+//! Who takes part: for each route a host with components on it, or a floor.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{bail, Context as _};
+use inhost_testbed::{
+    Deployment, Driver, Guest, Host, NatsServer, Usage, Workload, CALLEE, CALLER, HTTP,
+};
+use serde_json::json;
+
+use super::case::{Case, Load};
+use super::samples::{Batch, Cost};
+use super::worker::Worker;
+use crate::measure::run_callers;
+use crate::stage::{Binaries, Counts, Route, Stage};
+
+/// How many instances of a component may run at once: more than there are callers.
+const INSTANCES: u32 = 1_100;
+
+/// The component between the two others of a chain, and the caller that begins it.
+const MIDDLE: &str = "middle";
+const CHAIN: &str = "chain";
+
+/// A route that takes part.
+#[derive(Debug)]
+pub(crate) struct Participant {
+    pub(crate) route: Route,
+    place: Place,
+    /// The memory of its process in RAM before any call, in bytes.
+    pub(crate) rest_bytes: Option<u64>,
+}
+
+/// Where the calls of a route are made.
+#[derive(Debug)]
+enum Place {
+    Host(Box<Hosted>),
+    Floor(Box<Worker>),
+}
+
+/// A host with all that the workloads need.
+#[derive(Debug)]
+struct Hosted {
+    stage: Stage,
+    pair: Driver,
+    chain: Driver,
+    http: SocketAddr,
+}
+
+impl Participant {
+    /// Starts what `route` needs. `load` composes components, into the folder `files`.
+    pub(crate) async fn start(
+        route: Route,
+        nats: &Arc<NatsServer>,
+        binaries: &Binaries,
+        worker: &Path,
+        load: &mut Worker,
+        files: &Path,
+    ) -> anyhow::Result<Self> {
+        let place = match route.host(binaries) {
+            Some(host) => {
+                let host = host.args(Deployment::HTTP_SERVER);
+                let deployment = Deployment::start_on(Arc::clone(nats), host).await?;
+                let http = match route {
+                    Route::Composed => deploy_composed(&deployment, load, files).await?,
+                    _ => deploy(&deployment).await?,
+                };
+                let pair = Driver::new(deployment.peer(CALLER).await?);
+                let chain = Driver::new(deployment.peer(CHAIN).await?);
+                let stage = Stage { route, deployment };
+                Place::Host(Box::new(Hosted {
+                    stage,
+                    pair,
+                    chain,
+                    http,
+                }))
+            }
+            None => {
+                let mut worker = Worker::start(worker)?;
+                let callee = Guest::Callee.path();
+                worker
+                    .ask(&json!({ "do": "load", "callee": callee }))
+                    .await?;
+                Place::Floor(Box::new(worker))
+            }
+        };
+        let mut participant = Self {
+            route,
+            place,
+            rest_bytes: None,
+        };
+        participant.rest_bytes = match participant.usage() {
+            Some(usage) => settled(usage).await,
+            None => None,
+        };
+        Ok(participant)
+    }
+
+    /// What the process that makes the calls uses.
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        match &self.place {
+            Place::Host(hosted) => Some(hosted.stage.deployment.host().usage()),
+            Place::Floor(worker) => worker.usage(),
+        }
+    }
+
+    /// Lets all callers of `case` make `calls` calls each, which may take as long as `deadline`. HTTP requests come from
+    /// `load`.
+    pub(crate) async fn batch(
+        &mut self,
+        load: &mut Worker,
+        case: Case,
+        calls: u32,
+        deadline: Duration,
+    ) -> anyhow::Result<(Batch, Cost)> {
+        let before = self.spent().await?;
+        // A worker keeps the deadline itself: its answer must not be left behind.
+        let patience = deadline + Duration::from_secs(5);
+        let batch = tokio::time::timeout(patience, self.calls(load, case, calls, deadline));
+        let batch = batch.await.with_context(|| {
+            format!(
+                "the calls did not end within {:.1} s",
+                deadline.as_secs_f64()
+            )
+        })??;
+        let after = self.spent().await?;
+        Ok((batch, after.since(before, self.route)))
+    }
+
+    async fn calls(
+        &mut self,
+        load: &mut Worker,
+        case: Case,
+        calls: u32,
+        deadline: Duration,
+    ) -> anyhow::Result<Batch> {
+        let callers = case.callers;
+        let hosted = match &mut self.place {
+            Place::Host(hosted) => hosted,
+            Place::Floor(worker) => {
+                let Some((workload, size)) = case.load.workload() else {
+                    bail!("a floor makes no HTTP requests");
+                };
+                let request = json!({
+                    "do": "run", "floor": self.route.to_string(), "workload": name(workload), "size": size,
+                    "callers": callers, "calls": calls,
+                });
+                return worker.calls(&request).await;
+            }
+        };
+        let Some((workload, size)) = case.load.workload() else {
+            let request = json!({
+                "do": "http", "address": hosted.http, "callers": callers, "calls": calls,
+                "deadline_ms": deadline.as_millis() as u64,
+            });
+            return hosted.stage.while_running(load.calls(&request)).await;
+        };
+        let driver = match case.load {
+            Load::Chain => &hosted.chain,
+            _ => &hosted.pair,
+        };
+        let driver = driver.clone().with_deadline(deadline);
+        let calls = run_callers(driver, workload, size, callers, calls);
+        let (durations, wall) = hosted.stage.while_running(calls).await?;
+        Ok(Batch { durations, wall })
+    }
+
+    async fn spent(&self) -> anyhow::Result<Cost> {
+        let (nats, counts) = match &self.place {
+            Place::Host(hosted) => {
+                let nats = hosted.stage.deployment.nats().usage();
+                (nats.and_then(Usage::cpu_time), hosted.stage.counts().await?)
+            }
+            Place::Floor(_) => (None, None),
+        };
+        Ok(Cost {
+            process: self.usage().and_then(Usage::cpu_time),
+            nats,
+            counts,
+        })
+    }
+
+    /// Stops it.
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        match self.place {
+            Place::Host(hosted) => hosted.stage.deployment.stop().await,
+            Place::Floor(_) => Ok(()),
+        }
+    }
+}
+
+impl Cost {
+    fn since(self, before: Self, route: Route) -> Self {
+        let between = |after: Option<Duration>, before: Option<Duration>| {
+            Some(after?.saturating_sub(before?))
+        };
+        let counts = |after: Option<Counts>, before: Option<Counts>| Some(after?.since(before?));
+        Self {
+            process: between(self.process, before.process),
+            // Where calls stay in the process, it only carries the request to begin.
+            nats: between(self.nats, before.nats).filter(|_| !route.is_local()),
+            counts: counts(self.counts, before.counts),
+        }
+    }
+}
+
+/// The workload's name as the worker knows it.
+fn name(workload: Workload) -> &'static str {
+    match workload {
+        Workload::Ping => "ping",
+        Workload::Echo => "echo",
+        Workload::Strings => "strings",
+        Workload::Record => "record",
+    }
+}
+
+/// Puts the components of all workloads on the host, and returns the address of its HTTP server.
+async fn deploy(deployment: &Deployment) -> anyhow::Result<SocketAddr> {
+    for (guest, id) in [
+        (Guest::Callee, CALLEE),
+        (Guest::Caller, CALLER),
+        (Guest::Middle, MIDDLE),
+        (Guest::Caller, CHAIN),
+    ] {
+        deployment.deploy(guest, id, INSTANCES).await?;
+    }
+    let http = deployment.deploy_http(deployment.host()).await?;
+    for (source, target) in [
+        (CALLER, CALLEE),
+        (CHAIN, MIDDLE),
+        (MIDDLE, CALLEE),
+        (HTTP, CALLEE),
+    ] {
+        deployment.link(source, target, "echo").await?;
+    }
+    Ok(http)
+}
+
+/// The same with caller and callee in one component.
+async fn deploy_composed(
+    deployment: &Deployment,
+    load: &mut Worker,
+    files: &Path,
+) -> anyhow::Result<SocketAddr> {
+    let mut compose = async |name: &str, guests: &[Guest]| -> anyhow::Result<String> {
+        let output = files.join(format!("{name}.wasm"));
+        let parts: Vec<_> = guests.iter().map(|guest| guest.path()).collect();
+        let parts: Vec<_> = parts.iter().map(|path| path.as_path()).collect();
+        load.compose(&parts, &output).await?;
+        Ok(format!("file://{}", output.display()))
+    };
+    let pair = compose("pair", &[Guest::Caller, Guest::Callee]).await?;
+    let chain = compose("chain", &[Guest::Caller, Guest::Middle, Guest::Callee]).await?;
+    let http = compose("http", &[Guest::Http, Guest::Callee]).await?;
+    let host: &Host = deployment.host();
+    deployment.deploy_on(host, &pair, CALLER, INSTANCES).await?;
+    deployment.deploy_on(host, &chain, CHAIN, INSTANCES).await?;
+    deployment.deploy_http_as(host, &http).await
+}
+
+/// The memory of a process in RAM once it no longer changes much, in bytes; the last value seen if it goes on changing.
+pub(crate) async fn settled(usage: Usage) -> Option<u64> {
+    /// How often it is looked at.
+    const PAUSE: Duration = Duration::from_millis(100);
+    /// How much it may change in how many looks.
+    const SLACK: u64 = 64 << 10;
+    const LOOKS: usize = 5;
+    let mut seen = Vec::new();
+    for _ in 0..100 {
+        seen.push(usage.resident_bytes()?);
+        let last = seen.iter().rev().take(LOOKS);
+        let (low, high) = last.fold((u64::MAX, 0), |(low, high), &bytes| {
+            (low.min(bytes), high.max(bytes))
+        });
+        if seen.len() >= LOOKS && high - low <= SLACK {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    seen.last().copied()
+}

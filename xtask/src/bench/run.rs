@@ -1,0 +1,270 @@
+//! A run from its beginning to its end.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{ensure, Context as _};
+use inhost_testbed::Search;
+
+use super::case::{cases, Case, Load};
+use super::machine::Machine;
+use super::measure::{measure, Budget};
+use super::parked::{instances, parked};
+use super::participant::Participant;
+use super::progress::Progress;
+use super::results::{Rest, Results};
+use super::scale::{components, lookups};
+use super::worker::Worker;
+use crate::stage::{start_nats, Binaries, Route};
+
+/// What is run.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) binaries: Binaries,
+    pub(crate) worker: PathBuf,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) quick: bool,
+    /// Names of workloads; all if there is none.
+    pub(crate) only: Vec<String>,
+}
+
+/// How long it takes to start a host and its components.
+const START: Duration = Duration::from_millis(1_500);
+
+/// How long it takes to see what waiting calls need on a route.
+const PARKED: Duration = Duration::from_millis(2_500);
+
+/// How long a component takes to start, with all else that a host with many needs.
+const COMPONENT: Duration = Duration::from_millis(60);
+
+/// How long the stock host takes for an echo of one byte.
+const STOCK_BYTE: Duration = Duration::from_nanos(500);
+
+impl Plan {
+    fn cases(&self) -> Vec<Case> {
+        cases(self.quick, &self.only)
+    }
+
+    /// How long a case may take on each route.
+    fn budget(&self) -> Budget {
+        let (milliseconds, rounds, least) = if self.quick {
+            (700, 3, 2)
+        } else {
+            (3_500, 5, 3)
+        };
+        Budget {
+            calls: Duration::from_millis(milliseconds),
+            rounds,
+            least,
+        }
+    }
+
+    /// How long a case takes on all routes.
+    fn planned(&self, case: Case) -> Duration {
+        let budget = self.budget();
+        let routes = self.routes.iter().filter(|route| case.is_on(**route));
+        routes
+            .map(|route| {
+                let calls = budget.calls.mul_f64(share(*route, case.load));
+                match (route, case.load) {
+                    (Route::Stock, Load::Echo(bytes)) => {
+                        calls.max(STOCK_BYTE * bytes * case.callers * budget.least)
+                    }
+                    _ => calls,
+                }
+            })
+            .sum()
+    }
+
+    /// Whether the run looks at memory and at large numbers too.
+    fn is_whole(&self) -> bool {
+        self.only.is_empty()
+    }
+
+    /// How many calls wait at the same time.
+    fn parked(&self) -> u32 {
+        if self.quick {
+            200
+        } else {
+            500
+        }
+    }
+
+    /// How many components a host has at most.
+    fn components(&self) -> u32 {
+        if self.quick {
+            100
+        } else {
+            1_000
+        }
+    }
+
+    /// The routes on which waiting calls are looked at.
+    fn parked_routes(&self) -> Vec<Route> {
+        let host = |route: &Route| {
+            matches!(
+                route,
+                Route::Stock | Route::Nats | Route::Duplex | Route::Mpsc
+            )
+        };
+        self.routes.iter().copied().filter(host).collect()
+    }
+
+    fn planned_in_all(&self) -> Duration {
+        let start = START * self.routes.len() as u32;
+        let cases: Duration = self
+            .cases()
+            .into_iter()
+            .map(|case| self.planned(case))
+            .sum();
+        let rest = match self.is_whole() {
+            true => {
+                PARKED * (1 + self.parked_routes().len() as u32) + COMPONENT * self.components()
+            }
+            false => Duration::ZERO,
+        };
+        start + cases + rest
+    }
+}
+
+/// How much of its budget a case takes on a route, with warming up. There is a limit to the number of calls, which short ones
+/// reach before.
+fn share(route: Route, load: Load) -> f64 {
+    let short = match load {
+        Load::Ping | Load::Chain | Load::Record => true,
+        Load::Echo(bytes) => bytes <= 16 << 10,
+        Load::Strings(_) | Load::Http => false,
+    };
+    match route {
+        Route::Composed | Route::Fresh | Route::Warm if short => 0.15,
+        Route::Duplex | Route::Mpsc | Route::Reuse if short => 0.6,
+        _ => 1.15,
+    }
+}
+
+/// Starts all that takes part, measures, and stops it.
+///
+/// # Errors
+///
+/// When something cannot be started, or a call fails on a route that may not lose any.
+pub(crate) async fn run(plan: &Plan) -> anyhow::Result<Results> {
+    let found = tokio::task::spawn_blocking(|| Search::from_env().find()).await??;
+    let mut results = Results {
+        machine: Machine::look(&found.binary),
+        quick: plan.quick,
+        ..Results::default()
+    };
+    let nats = Arc::new(start_nats().await?);
+    let files = tempfile::tempdir().context("cannot create a folder for composed components")?;
+    let mut load = Worker::start(&plan.worker)?;
+    let mut progress = Progress::start(plan.planned_in_all());
+
+    // First, while nothing else of this run is in memory or at work.
+    if plan.is_whole() {
+        progress.step("instances of waiting calls", PARKED);
+        results.instances = instances(&plan.worker, plan.parked()).await?;
+        for route in plan.parked_routes() {
+            progress.step(&format!("waiting calls, {route}"), PARKED);
+            let Some(instances) = results.instances else {
+                continue;
+            };
+            let parked = parked(route, &nats, &plan.binaries, plan.parked(), instances).await?;
+            results.parked.extend(parked);
+        }
+        let most = plan.components();
+        progress.step(&format!("up to {most} components"), COMPONENT * most);
+        results.components = components(&nats, &plan.binaries, most).await?;
+        results.lookups = lookups(&mut load).await?;
+    }
+
+    let mut participants = Vec::new();
+    for &route in &plan.routes {
+        progress.step(&format!("starting {route}"), START);
+        let (binaries, worker, files) = (&plan.binaries, &plan.worker, files.path());
+        let participant = Participant::start(route, &nats, binaries, worker, &mut load, files);
+        let participant = participant.await;
+        participants.push(participant.with_context(|| format!("cannot start the route {route}"))?);
+    }
+    results.rest = participants.iter().filter_map(rest).collect();
+    for case in plan.cases() {
+        progress.step(&case.describe(), plan.planned(case));
+        let measured = measure(case, plan.budget(), &mut participants, &mut load, &nats);
+        let (rows, missing) = measured.await?;
+        results.rows.extend(rows);
+        results.missing.extend(missing);
+    }
+    progress.finish();
+    for participant in participants {
+        participant.stop().await?;
+    }
+    Ok(results)
+}
+
+fn rest(participant: &Participant) -> Option<Rest> {
+    Some(Rest {
+        route: participant.route,
+        bytes: participant.rest_bytes?,
+    })
+}
+
+/// An error when nothing was measured, or when calls of a row went another way than they should.
+pub(crate) fn check_routes(results: &Results) -> anyhow::Result<()> {
+    ensure!(!results.rows.is_empty(), "nothing was measured");
+    let hops = |name: &str| {
+        if name == Load::Chain.name() {
+            Load::Chain.hops()
+        } else {
+            1
+        }
+    };
+    let rows = results.rows.iter();
+    let wrong = rows.filter_map(|row| row.wrong_way(hops(row.workload)));
+    let wrong: Vec<_> = wrong.collect();
+    ensure!(
+        wrong.is_empty(),
+        "calls went the wrong way:\n  - {}",
+        wrong.join("\n  - ")
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(quick: bool) -> Plan {
+        Plan {
+            binaries: Binaries {
+                host: PathBuf::new(),
+                stock: Some(PathBuf::new()),
+            },
+            worker: PathBuf::new(),
+            routes: Route::ALL.to_vec(),
+            quick,
+            only: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_quick_run_takes_3_minutes_and_a_full_one_20() {
+        let minutes = |quick| plan(quick).planned_in_all().as_secs_f64() / 60.0;
+        assert!(minutes(true) < 3.0, "{}", minutes(true));
+        assert!(minutes(false) < 19.0, "{}", minutes(false));
+    }
+
+    #[test]
+    fn a_part_of_a_run_is_only_that() {
+        let part = Plan {
+            only: vec!["ping".to_owned()],
+            ..plan(true)
+        };
+        assert!(part.planned_in_all() < plan(true).planned_in_all() / 2);
+    }
+
+    #[test]
+    fn a_run_without_rows_is_an_error() {
+        assert!(check_routes(&Results::default()).is_err());
+        assert!(check_routes(&crate::bench::results::tests::results()).is_ok());
+    }
+}
