@@ -264,3 +264,65 @@ impl Durations {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const DASHBOARD: &str = include_str!("../../grafana/local-dispatch.json");
+
+    /// The series that Prometheus has of each metric: dots are underscores, and unit and kind come at the end.
+    fn in_prometheus() -> BTreeSet<String> {
+        let series = [
+            (INVOCATIONS, "_total"),
+            (FAILURES, "_total"),
+            (BYTES, "_total"),
+            (ENDPOINTS, ""),
+            (IN_FLIGHT, ""),
+            (QUEUE_DEPTH, ""),
+            (QUEUE_DURATION, "_nanoseconds_bucket"),
+            (CALLEE_DURATION, "_nanoseconds_bucket"),
+        ];
+        let series = series.map(|(name, end)| name.replace('.', "_") + end);
+        series.into()
+    }
+
+    #[test]
+    fn the_dashboard_shows_what_is_exported_and_all_of_it() {
+        let dashboard: serde_json::Value = serde_json::from_str(DASHBOARD).expect("JSON");
+        assert!(dashboard["panels"]
+            .as_array()
+            .is_some_and(|it| !it.is_empty()));
+        let words = DASHBOARD.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let shown: BTreeSet<_> = words
+            .filter(|word| word.starts_with("wasmcloud_host_"))
+            .map(str::to_owned)
+            .collect();
+        assert_eq!(shown, in_prometheus());
+    }
+
+    #[test]
+    fn a_function_is_named_as_the_host_library_names_it() {
+        let common = Common {
+            host: "N1".into(),
+            backend: "mpsc".into(),
+        };
+        let named = |prefix, instance, function| {
+            let named = common.named(prefix, instance, function, "mpsc");
+            named.map(|it| format!("{}={}", it.key, it.value))
+        };
+        assert_eq!(
+            named("a.lattice.payments", "shop:pay/api@1.0.0", "charge"),
+            [
+                "lattice=a.lattice",
+                "host=N1",
+                "target=payments",
+                "operation=shop:pay/api@1.0.0/charge",
+                "backend=mpsc"
+            ]
+        );
+        assert_eq!(named("", "", "")[2..4], ["target=other", "operation=other"]);
+    }
+}
