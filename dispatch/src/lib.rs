@@ -16,6 +16,7 @@
 //!    `pieces` passes on what came in one piece without a copy.
 //! 6. `caller`: the callee may hand its results over in one piece, say why it failed, and learn that no one
 //!    waits for it any more.
+//! 7. `target`, `counters`: what is counted of each function. `observer`: who wants to be told about each call.
 //!
 //! # Who sees the end of a stream, and when
 //!

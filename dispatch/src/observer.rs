@@ -38,7 +38,8 @@ pub struct Ended<'a> {
     pub target: &'a Arc<Target>,
     /// How it ended.
     pub outcome: Outcome,
-    /// From the moment it was queued until the callee had finished its results, or until both sides had gone.
+    /// From the moment it was queued until the callee had finished its results, or until both sides had gone. What nested
+    /// streams carry after that is not a part of it.
     pub duration: Duration,
     /// How long it waited in the function's queue.
     pub queued: Duration,
