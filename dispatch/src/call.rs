@@ -15,10 +15,12 @@ use std::sync::{Arc, OnceLock, PoisonError};
 use bytes::Bytes;
 
 use crate::backend::Backend;
-use crate::error::{CallError, Target};
+use crate::error::CallError;
+use crate::observer::{Left, Reached, Record};
 use crate::paths::{Paths, Side, Taken};
 use crate::root::Root;
 use crate::sync::{AtomicBool, AtomicU8, AtomicUsize, Mutex, Notify, Ordering};
+use crate::target::Target;
 use crate::types;
 
 #[cfg(all(test, inhost_loom))]
@@ -51,6 +53,8 @@ pub(crate) struct Call<B: Backend> {
     cause: OnceLock<Arc<dyn Error + Send + Sync>>,
     params: Direction<B>,
     results: Direction<B>,
+    /// For who observes calls. Taken out when the call has ended.
+    record: Option<Box<Record>>,
 }
 
 /// One direction of a call: its streams, and how many handles each side holds.
@@ -71,7 +75,17 @@ pub(crate) enum Way {
 }
 
 impl<B: Backend> Call<B> {
+    #[cfg(all(test, inhost_loom))]
     pub(crate) fn new(target: Arc<Target>, backend: B) -> Arc<Self> {
+        Self::observed(target, backend, None)
+    }
+
+    /// A call that is queued next. What happens to it is noted in `record`, if there is one.
+    pub(crate) fn observed(
+        target: Arc<Target>,
+        backend: B,
+        record: Option<Box<Record>>,
+    ) -> Arc<Self> {
         target.counters.begin();
         Arc::new(Self {
             target,
@@ -86,6 +100,7 @@ impl<B: Backend> Call<B> {
             cause: OnceLock::new(),
             params: Direction::new(),
             results: Direction::new(),
+            record,
         })
     }
 
@@ -117,14 +132,30 @@ impl<B: Backend> Call<B> {
     /// Goes on to `state`, and never back: what a callee says too late must not turn a call that ran into one that did not.
     fn reach(&self, state: u8) {
         self.state.fetch_max(state, Ordering::AcqRel);
+        if let Some(record) = &self.record {
+            record.reached(reached(state));
+        }
+    }
+
+    /// Notes who was the first to leave, for who observes calls.
+    pub(crate) fn left(&self, who: Left) {
+        if let Some(record) = &self.record {
+            record.left(who);
+        }
     }
 
     /// Why the result root ended: `Ok` when the callee finished.
     pub(crate) fn outcome(&self) -> std::io::Result<()> {
         match self.state.load(Ordering::Acquire) {
             COMPLETE => Ok(()),
-            QUEUED | ADMITTED => Err(CallError::not_accepted(&self.target)),
-            _ => Err(CallError::callee_failed(&self.target, self.cause.get())),
+            QUEUED | ADMITTED => {
+                self.left(Left::Callee);
+                Err(CallError::not_accepted(&self.target))
+            }
+            _ => {
+                self.left(Left::Callee);
+                Err(CallError::callee_failed(&self.target, self.cause.get()))
+            }
         }
     }
 
@@ -141,6 +172,9 @@ impl<B: Backend> Call<B> {
     pub(crate) fn set_answer(&self, answer: Bytes) -> std::io::Result<()> {
         if self.results.readers.load(Ordering::Acquire) == 0 {
             return Err(CallError::reader_gone(&self.target));
+        }
+        if let Some(record) = &self.record {
+            record.results(answer.len());
         }
         *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = answer;
         Ok(())
@@ -204,6 +238,19 @@ impl<B: Backend> Call<B> {
 impl<B: Backend> Drop for Call<B> {
     fn drop(&mut self) {
         self.target.counters.end();
+        if let Some(record) = self.record.take() {
+            record.end(&self.target, reached(self.state.load(Ordering::Acquire)));
+        }
+    }
+}
+
+fn reached(state: u8) -> Reached {
+    match state {
+        QUEUED => Reached::Queued,
+        TAKEN => Reached::Taken,
+        ADMITTED => Reached::Admitted,
+        RUNNING => Reached::Running,
+        _ => Reached::Complete,
     }
 }
 
@@ -267,6 +314,23 @@ impl<B: Backend> Handle<B> {
         self.root().begin(&self.call.backend)
     }
 
+    /// Notes how many bytes were written, for who observes calls.
+    pub(crate) fn wrote(&self, bytes: usize) {
+        if let Some(record) = &self.call.record {
+            match self.way {
+                Way::Params => record.params(bytes),
+                Way::Results => record.results(bytes),
+            }
+        }
+    }
+
+    /// The other side does not read any more. At the callee this says nothing: a caller may read just a part of the results.
+    pub(crate) fn other_side_left(&self) {
+        if self.is_the_callers() {
+            self.call.left(Left::Callee);
+        }
+    }
+
     /// The half of the nested stream at `path` that writes.
     pub(crate) fn writer(&self, path: &[usize]) -> anyhow::Result<B::Writer> {
         let paths = &self.call.direction(self.way).paths;
@@ -294,9 +358,15 @@ impl<B: Backend> Drop for Handle<B> {
     fn drop(&mut self) {
         let direction = self.call.direction(self.way);
         if direction.handles(self.side).fetch_sub(1, Ordering::AcqRel) == 1 {
+            if (self.way, self.side) == (Way::Results, Side::Writing) {
+                self.call.left(Left::Callee);
+            }
             direction.paths.gone(self.side);
         }
         if self.is_the_callers() && self.call.callers_handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            if !self.call.is_one_way() {
+                self.call.left(Left::Caller);
+            }
             self.call.caller_left.notify_waiters();
         }
     }

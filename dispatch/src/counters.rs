@@ -1,5 +1,7 @@
+use std::iter::Sum;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use crate::observer::Outcome;
 use crate::route::Route;
 
 /// How many calls went which way since the process started.
@@ -18,6 +20,38 @@ pub struct Calls {
     pub refused: u64,
 }
 
+impl Sum for Calls {
+    fn sum<I: Iterator<Item = Self>>(calls: I) -> Self {
+        calls.fold(Self::default(), |sum, calls| Self {
+            local: sum.local + calls.local,
+            remote: sum.remote + calls.remote,
+            spilled: sum.spilled + calls.spilled,
+            fallback: sum.fallback + calls.fallback,
+            refused: sum.refused + calls.refused,
+        })
+    }
+}
+
+/// How many calls failed since the process started, and in which way.
+///
+/// All but `not_sent` are local calls, and are counted only while calls are [observed](crate::Local::observe). Calls that
+/// were refused are in [`Calls`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Failures {
+    /// [`Outcome::Failed`].
+    pub failed: u64,
+    /// [`Outcome::Denied`].
+    pub denied: u64,
+    /// [`Outcome::NotRun`].
+    pub not_run: u64,
+    /// [`Outcome::CallerLeft`].
+    pub caller_left: u64,
+    /// Calls that the remote transport could not send.
+    pub not_sent: u64,
+}
+
+/// What is counted of a function.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     local: AtomicU64,
@@ -27,6 +61,13 @@ pub(crate) struct Counters {
     refused: AtomicU64,
     /// Local calls of which a stream is left.
     in_flight: AtomicUsize,
+    params_bytes: AtomicU64,
+    results_bytes: AtomicU64,
+    failed: AtomicU64,
+    denied: AtomicU64,
+    not_run: AtomicU64,
+    caller_left: AtomicU64,
+    not_sent: AtomicU64,
 }
 
 impl Counters {
@@ -61,5 +102,42 @@ impl Counters {
 
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Counts a local call that was observed.
+    pub(crate) fn ended(&self, outcome: Outcome, params_bytes: u64, results_bytes: u64) {
+        self.params_bytes.fetch_add(params_bytes, Ordering::Relaxed);
+        self.results_bytes
+            .fetch_add(results_bytes, Ordering::Relaxed);
+        let counter = match outcome {
+            Outcome::Completed => return,
+            Outcome::Failed => &self.failed,
+            Outcome::Denied => &self.denied,
+            Outcome::NotRun => &self.not_run,
+            Outcome::CallerLeft => &self.caller_left,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn not_sent(&self) {
+        self.not_sent.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Of parameters and of results.
+    pub(crate) fn bytes(&self) -> (u64, u64) {
+        (
+            self.params_bytes.load(Ordering::Relaxed),
+            self.results_bytes.load(Ordering::Relaxed),
+        )
+    }
+
+    pub(crate) fn failures(&self) -> Failures {
+        Failures {
+            failed: self.failed.load(Ordering::Relaxed),
+            denied: self.denied.load(Ordering::Relaxed),
+            not_run: self.not_run.load(Ordering::Relaxed),
+            caller_left: self.caller_left.load(Ordering::Relaxed),
+            not_sent: self.not_sent.load(Ordering::Relaxed),
+        }
     }
 }

@@ -9,6 +9,7 @@ use wrpc_transport::{Invoke, Serve};
 
 use crate::backend::Backend;
 use crate::caller;
+use crate::counters::Counters;
 use crate::endpoint::Reason;
 use crate::error::CallError;
 use crate::incoming::{Incoming, LocalIncoming};
@@ -74,7 +75,7 @@ where
         let Some(endpoint) = local.lookup(&self.scope, &self.prefix, instance, func) else {
             return Err((cx, params));
         };
-        let offered = endpoint.offer(backend, cx, params);
+        let offered = endpoint.offer(backend, local.observer(), cx, params);
         offered.map_err(|rejected| (rejected.context, rejected.params))
     }
 
@@ -96,11 +97,16 @@ where
         let Some(backend) = local.backend() else {
             return Err((cx, params, elsewhere));
         };
+        let observer = local.observer();
         let lookup = || local.lookup(&self.scope, prefix, instance, func);
         while let Some(endpoint) = local.replacing.find(prefix, lookup).await {
             let offered = match mode {
-                Mode::Require => endpoint.offer_until_taken(backend, cx, params).await,
-                _ => endpoint.offer(backend, cx, params),
+                Mode::Require => {
+                    endpoint
+                        .offer_until_taken(backend, observer, cx, params)
+                        .await
+                }
+                _ => endpoint.offer(backend, observer, cx, params),
             };
             let rejected = match offered {
                 Ok(streams) => return Ok(streams),
@@ -117,8 +123,8 @@ where
         Err((cx, params, elsewhere))
     }
 
-    fn count(&self, route: Route, instance: &str, func: &str) {
-        self.local.counters.count(route);
+    fn count(&self, counters: &Counters, route: Route, instance: &str, func: &str) {
+        counters.count(route);
         trace!(prefix = &*self.prefix, instance, func, %route, "invoke");
     }
 }
@@ -137,7 +143,7 @@ where
         func: &str,
     ) -> (Outgoing<B, R::Outgoing>, Incoming<B, R::Incoming>) {
         pieces::know::<B, R::Incoming>();
-        self.count(Route::Local, instance, func);
+        self.count(outgoing.counters(), Route::Local, instance, func);
         (Outgoing::local(outgoing), Incoming::local(incoming))
     }
 }
@@ -191,14 +197,13 @@ where
                 // Nothing ran, so the call may still go the other way.
                 Err(elsewhere) => elsewhere,
             };
-            self.count(route, instance, func);
+            let target = self.local.targets.get(&self.prefix, instance, func);
+            self.count(&target.counters, route, instance, func);
             if route == Route::Refused {
                 return Err(CallError::not_served_here(&self.prefix, instance, func).into());
             }
-            let (outgoing, incoming) = self
-                .remote
-                .invoke(cx, instance, func, params, paths)
-                .await?;
+            let invoked = self.remote.invoke(cx, instance, func, params, paths).await;
+            let (outgoing, incoming) = invoked.inspect_err(|_| target.counters.not_sent())?;
             Ok((Outgoing::remote(outgoing), Incoming::remote(incoming)))
         };
         Box::pin(slow).await

@@ -11,11 +11,11 @@ use tokio::sync::Notify;
 
 use crate::backend::Backend;
 use crate::call::{Call, Way};
-use crate::counters::Counters;
-use crate::error::Target;
 use crate::incoming::LocalIncoming;
+use crate::observer::{Left, Observer, Record};
 use crate::outgoing::LocalOutgoing;
 use crate::queue::{Queue, Refused};
+use crate::target::Target;
 
 /// How many invocations may wait at one endpoint. Further ones go over the remote transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,20 +76,9 @@ pub(crate) enum Reason {
 }
 
 impl<C, B: Backend> Endpoint<C, B> {
-    pub(crate) fn new(
-        prefix: Arc<str>,
-        instance: &str,
-        function: &str,
-        limits: QueueLimits,
-        counters: Arc<Counters>,
-    ) -> Self {
+    pub(crate) fn new(target: Arc<Target>, limits: QueueLimits) -> Self {
         Self {
-            target: Arc::new(Target {
-                prefix,
-                instance: instance.into(),
-                function: function.into(),
-                counters,
-            }),
+            target,
             queue: Queue::new(limits.invocations, limits.bytes),
             room: Notify::new(),
             generation: OnceLock::new(),
@@ -149,10 +138,15 @@ impl<C, B: Backend> Endpoint<C, B> {
     pub(crate) fn offer(
         &self,
         backend: &B,
+        observer: Option<&dyn Observer<C>>,
         context: C,
         params: Bytes,
-    ) -> Result<(LocalOutgoing<B>, LocalIncoming<B>), Rejected<C>> {
-        let call = Call::new(Arc::clone(&self.target), backend.clone());
+    ) -> Result<(LocalOutgoing<B>, LocalIncoming<B>), Rejected<C>>
+    where
+        C: 'static,
+    {
+        let record = observer.map(|observer| Record::new(observer.begins(&context), params.len()));
+        let call = Call::observed(Arc::clone(&self.target), backend.clone(), record);
         // The caller's handles come first: an invocation without them has a caller that is gone.
         let outgoing = LocalOutgoing::root(Arc::clone(&call), Way::Params);
         let incoming = LocalIncoming::root(Arc::clone(&call), Way::Results, Bytes::new());
@@ -179,14 +173,18 @@ impl<C, B: Backend> Endpoint<C, B> {
     pub(crate) async fn offer_until_taken(
         &self,
         backend: &B,
+        observer: Option<&dyn Observer<C>>,
         mut context: C,
         mut params: Bytes,
-    ) -> Result<(LocalOutgoing<B>, LocalIncoming<B>), Rejected<C>> {
+    ) -> Result<(LocalOutgoing<B>, LocalIncoming<B>), Rejected<C>>
+    where
+        C: 'static,
+    {
         loop {
             let mut room = pin!(self.room.notified());
             // From here on it is not missed when an invocation leaves.
             room.as_mut().enable();
-            match self.offer(backend, context, params) {
+            match self.offer(backend, observer, context, params) {
                 Err(full) if full.reason == Reason::QueueFull => {
                     (context, params) = (full.context, full.params);
                 }
@@ -209,6 +207,7 @@ impl<C, B: Backend> Endpoint<C, B> {
 
 impl<C, B: Backend> Invocation<C, B> {
     fn reject(self, reason: Reason) -> Rejected<C> {
+        self.call.left(Left::Elsewhere);
         Rejected {
             context: self.context,
             params: self.incoming.into_first(),

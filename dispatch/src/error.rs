@@ -1,38 +1,8 @@
 use std::error::Error;
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use crate::counters::Counters;
-
-/// Which function a call is for.
-#[derive(Debug)]
-pub(crate) struct Target {
-    pub(crate) prefix: Arc<str>,
-    pub(crate) instance: Box<str>,
-    pub(crate) function: Box<str>,
-    /// Where its calls in flight are counted.
-    pub(crate) counters: Arc<Counters>,
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            prefix,
-            instance,
-            function,
-            ..
-        } = self;
-        f.write_str(&name(prefix, instance, function))
-    }
-}
-
-fn name(prefix: &str, instance: &str, function: &str) -> String {
-    match instance {
-        "" => format!("`{function}` of component `{prefix}`"),
-        instance => format!("`{instance}.{function}` of component `{prefix}`"),
-    }
-}
+use crate::target::{name, Target};
 
 /// How a local call can fail. It is the inner error of the [`io::Error`] that a stream of the call returns.
 ///

@@ -16,6 +16,7 @@
 //!    `pieces` passes on what came in one piece without a copy.
 //! 6. `caller`: the callee may hand its results over in one piece, say why it failed, and learn that no one
 //!    waits for it any more.
+//! 7. `target`, `counters`: what is counted of each function. `observer`: who wants to be told about each call.
 //!
 //! # Who sees the end of a stream, and when
 //!
@@ -46,6 +47,7 @@ mod incoming;
 mod known;
 mod local;
 mod modes;
+mod observer;
 mod outgoing;
 mod paths;
 mod pieces;
@@ -56,20 +58,23 @@ mod route;
 mod served;
 mod serving;
 mod sync;
+mod target;
 mod types;
 
 pub use backend::Backend;
 pub use caller::Caller;
-pub use counters::Calls;
+pub use counters::{Calls, Failures};
 pub use dispatcher::Dispatcher;
 pub use endpoint::{Endpoint, QueueLimits};
 pub use error::CallError;
 pub use incoming::Incoming;
 pub use local::{Local, Served};
 pub use modes::Modes;
+pub use observer::{on_start, starts, Ended, Ending, Observer, Outcome};
 pub use outgoing::Outgoing;
 pub use pieces::next_piece;
 pub use replacing::Replacement;
 pub use route::{Mode, Route, UnknownMode};
 pub use serving::with_prefix;
+pub use target::{Counted, Target};
 pub use types::with_types;

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use inhost_registry::{Registry, Scope};
 
@@ -7,14 +7,17 @@ use crate::backend::Backend;
 use crate::counters::{Calls, Counters};
 use crate::endpoint::{Endpoint, QueueLimits};
 use crate::modes::Modes;
+use crate::observer::Observer;
 use crate::replacing::{Replacement, Replacing};
+use crate::target::{Counted, Targets};
 
 /// What all dispatchers of a host share: the registry, the backend, the modes, the limits and the counters.
 ///
 /// Two hosts in one process can share one, too: their scopes keep them apart.
 pub struct Local<C, B: Backend> {
     pub(crate) registry: Registry<Endpoint<C, B>>,
-    pub(crate) counters: Arc<Counters>,
+    pub(crate) targets: Targets,
+    observer: OnceLock<Box<dyn Observer<C>>>,
     pub(crate) replacing: Arc<Replacing>,
     backend: Option<B>,
     modes: Modes,
@@ -27,7 +30,8 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
     pub fn new(backend: Option<B>, modes: impl Into<Modes>, limits: QueueLimits) -> Self {
         Self {
             registry: Registry::new(),
-            counters: Arc::default(),
+            targets: Targets::new(),
+            observer: OnceLock::new(),
             replacing: Arc::default(),
             backend,
             modes: modes.into(),
@@ -37,12 +41,30 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
 
     /// How many calls went which way since this was made.
     pub fn calls(&self) -> Calls {
-        self.counters.read()
+        self.targets.sum(Counters::read)
     }
 
     /// How many local calls have a stream that has not been dropped, on either side.
     pub fn in_flight(&self) -> usize {
-        self.counters.in_flight()
+        self.targets.sum(Counters::in_flight)
+    }
+
+    /// What was counted of each function that is served on this host or was called from it, sorted by prefix, instance and
+    /// function.
+    ///
+    /// 4,096 functions are told apart. The calls of all further ones are counted in an entry without names.
+    pub fn counted(&self) -> Vec<Counted> {
+        self.targets.list()
+    }
+
+    /// Has `observer` told about the local calls that begin from here on. Returns false, and does nothing, when there is one
+    /// already.
+    pub fn observe(&self, observer: impl Observer<C>) -> bool {
+        self.observer.set(Box::new(observer)).is_ok()
+    }
+
+    pub(crate) fn observer(&self) -> Option<&dyn Observer<C>> {
+        self.observer.get().map(|observer| &**observer)
     }
 
     /// Says that the component under `prefix` is being replaced by a new version of itself, until the guard is dropped.

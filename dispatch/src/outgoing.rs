@@ -9,6 +9,7 @@ use wrpc_transport::Index;
 
 use crate::backend::Backend;
 use crate::call::{join, Call, Handle, Way};
+use crate::counters::Counters;
 use crate::error::CallError;
 use crate::paths::Side;
 use crate::route::Route;
@@ -92,6 +93,11 @@ impl<B: Backend> LocalOutgoing<B> {
         }
     }
 
+    /// Those of the function that is called.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.handle.call.target.counters
+    }
+
     /// Notes that a root is about to end. Before the stream does: who sees the end looks there next.
     fn finishing(&self) {
         if self.path.is_empty() {
@@ -134,6 +140,7 @@ impl<B: Backend> LocalOutgoing<B> {
     /// Says which call it is about. The backend knows only that its other half is gone.
     fn explain(&self, error: io::Error) -> io::Error {
         if error.kind() == io::ErrorKind::BrokenPipe {
+            self.handle.other_side_left();
             CallError::reader_gone(&self.handle.call.target)
         } else {
             error
@@ -158,6 +165,10 @@ impl<B: Backend, R: AsyncWrite + Unpin> AsyncWrite for Outgoing<B, R> {
         match &mut self.get_mut().0 {
             Inner::Local(local) => local
                 .poll_write(cx, buf)
+                .map_ok(|written| {
+                    local.handle.wrote(written);
+                    written
+                })
                 .map_err(|error| local.explain(error)),
             Inner::Remote(stream) => Pin::new(stream).poll_write(cx, buf),
         }

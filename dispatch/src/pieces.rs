@@ -24,10 +24,10 @@ use crate::known::Known;
 /// Dropping the future loses nothing.
 pub async fn next_piece<I: Any>(incoming: &mut I) -> Option<io::Result<Bytes>> {
     let pieces = KNOWN.get::<I>()?(incoming)?;
-    if pieces.are_results() {
-        // To make the callee's tasks, which are next on this thread, run before this one waits: most often the results are
-        // there then. A task that waits is woken by the callee in the middle of its work. tokio takes that for work that
-        // piles up, and has another thread take a part of it, for each call.
+    if pieces.awaits_results() {
+        // The callee's tasks are next on this thread, and most often the results are there when this one is polled again.
+        // If it waited for them instead, the callee would wake it in the middle of its own work. tokio takes that for work
+        // that piles up, and wakes another thread to take a part of it, for each call.
         yield_now().await;
     }
     Some(poll_fn(|cx| pieces.poll_piece(cx)).await)
@@ -35,8 +35,8 @@ pub async fn next_piece<I: Any>(incoming: &mut I) -> Option<io::Result<Bytes>> {
 
 /// A local stream, without the backend in its type.
 pub(crate) trait Pieces: Send {
-    /// Whether this is where a caller gets its results.
-    fn are_results(&self) -> bool;
+    /// Whether this is where a caller gets its results, and there are none yet. From here on the caller waits for them.
+    fn awaits_results(&self) -> bool;
 
     fn poll_piece(&mut self, cx: &mut std::task::Context<'_>)
         -> std::task::Poll<io::Result<Bytes>>;

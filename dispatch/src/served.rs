@@ -38,11 +38,8 @@ impl<C: Send + Sync + 'static, B: Backend> LocalInvocations<C, B> {
         function: &str,
     ) -> Self {
         let endpoint = Arc::new(Endpoint::new(
-            Arc::clone(&prefix),
-            instance,
-            function,
+            local.targets.get(&prefix, instance, function),
             local.limits(),
-            Arc::clone(&local.counters),
         ));
         let registration = local.registry.register(
             scope.clone(),

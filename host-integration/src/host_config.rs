@@ -87,6 +87,14 @@ pub(crate) async fn from_args(
     })
 }
 
+/// The ID of the host with this configuration: the public half of its key. Gives it a key if it has none.
+pub(crate) fn host_id(config: &mut WasmbusHostConfig) -> String {
+    let key = config
+        .host_key
+        .get_or_insert_with(|| Arc::new(KeyPair::new_server()));
+    key.public_key()
+}
+
 /// Names the NATS servers of `config` for an error message: host and port only, since a URL can hold a password.
 pub(crate) fn nats_servers(config: &WasmbusHostConfig) -> String {
     let address = |url: &Url| {

@@ -80,12 +80,3 @@ pub(crate) async fn watch_updates(
         })
         .ok()
 }
-
-/// What `--local-status` shows: the transport's status as JSON.
-///
-/// # Errors
-///
-/// When the status cannot be written as JSON.
-pub(crate) fn listing() -> serde_json::Result<Vec<u8>> {
-    serde_json::to_vec(&local::status())
-}

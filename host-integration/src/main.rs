@@ -8,6 +8,7 @@ mod labels;
 mod local_dispatch;
 mod nats_credentials;
 mod observability;
+mod observe;
 mod status;
 mod stop;
 mod subject;
@@ -39,8 +40,12 @@ async fn main() -> anyhow::Result<()> {
     let mut config = host_config::from_args(&args, std::env::vars_os()).await?;
     // Before the host makes its first client.
     local_dispatch::install(&args.local)?;
+    let watch = observe::Watch::start(&args, &mut config);
     let _listing = match args.local.status {
-        Some(address) => Some(status::Listing::start(address, local_dispatch::listing).await?),
+        Some(address) => {
+            let listing = watch.listing();
+            Some(status::Listing::start(address, move || listing.json()).await?)
+        }
         None => None,
     };
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{bail, Context as _};
+use async_nats::{AuthError, ConnectOptions};
 use nkeys::KeyPair;
 
 /// A user's JWT and the key pair that signs the server's challenge.
@@ -18,6 +19,22 @@ pub(crate) struct NatsCredentials {
 impl fmt::Debug for NatsCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NatsCredentials").finish_non_exhaustive()
+    }
+}
+
+/// Options for a connection beside those of the host, with the credentials of one of them.
+pub(crate) fn connect_options(
+    jwt: Option<String>,
+    key: Option<Arc<KeyPair>>,
+    tls: bool,
+) -> ConnectOptions {
+    let options = ConnectOptions::new().require_tls(tls);
+    match (jwt, key) {
+        (Some(jwt), Some(key)) => options.jwt(jwt, move |nonce| {
+            let key = Arc::clone(&key);
+            async move { key.sign(&nonce).map_err(AuthError::new) }
+        }),
+        _ => options,
     }
 }
 

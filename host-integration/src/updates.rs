@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{ensure, Context as _};
-use async_nats::{Client, ConnectOptions, Message, Subscriber};
+use async_nats::{Client, Message, Subscriber};
 use futures::StreamExt as _;
 use nkeys::KeyPair;
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,8 @@ use tokio::time::{sleep, timeout, Instant};
 use tracing::{debug, info, warn};
 use wasmcloud_host::WasmbusHostConfig;
 use wrpc_transport_nats::local::Local;
+
+use crate::{host_config, nats_credentials};
 
 /// How long the host may take to fetch and compile a new version. An update that takes longer is as on a stock host.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -64,11 +66,8 @@ pub(crate) struct Updates {
 impl Control {
     /// That of a host with this configuration. Gives the host a key if it has none: its public half is the host's ID.
     pub(crate) fn of(config: &mut WasmbusHostConfig) -> Self {
-        let host_key = config
-            .host_key
-            .get_or_insert_with(|| Arc::new(KeyPair::new_server()));
         Self {
-            host_id: host_key.public_key(),
+            host_id: host_config::host_id(config),
             servers: config.ctl_nats_url.to_string(),
             jwt: config.ctl_jwt.clone(),
             key: config.ctl_key.clone(),
@@ -79,19 +78,9 @@ impl Control {
     }
 
     async fn connect(&self) -> anyhow::Result<Client> {
-        let options = ConnectOptions::new()
-            .name("wasmcloud updates")
-            .require_tls(self.tls);
-        let options = match (&self.jwt, &self.key) {
-            (Some(jwt), Some(key)) => {
-                let key = Arc::clone(key);
-                options.jwt(jwt.clone(), move |nonce| {
-                    let key = Arc::clone(&key);
-                    async move { key.sign(&nonce).map_err(async_nats::AuthError::new) }
-                })
-            }
-            _ => options,
-        };
+        let options =
+            nats_credentials::connect_options(self.jwt.clone(), self.key.clone(), self.tls)
+                .name("wasmcloud updates");
         options
             .connect(self.servers.as_str())
             .await

@@ -20,7 +20,7 @@ struct Flag {
     bad: &'static [&'static str],
 }
 
-const FLAGS: [Flag; 7] = [
+const FLAGS: [Flag; 8] = [
     Flag {
         name: "--local-dispatch",
         variable: "WASMCLOUD_LOCAL_DISPATCH",
@@ -70,6 +70,13 @@ const FLAGS: [Flag; 7] = [
         good: Some("127.0.0.1:0"),
         bad: &["8085", "localhost:8085", "127.0.0.1"],
     },
+    Flag {
+        name: "--local-dispatch-tap",
+        variable: "WASMCLOUD_LOCAL_DISPATCH_TAP",
+        default: None,
+        good: Some("calls.{lattice}"),
+        bad: &["", "calls.>", "calls of mine", "calls..tap", "{host}.calls"],
+    },
 ];
 
 fn compiled_in() -> Option<BackendKind> {
@@ -81,7 +88,9 @@ fn help_shows_environment_variable_and_default() {
     let (_, help, _) = run(wasmcloud().arg("--help"));
     for flag in FLAGS {
         let shown = format!("[env: {}=]", flag.variable);
-        assert!(help.contains(&format!("{} <", flag.name)), "{}", flag.name);
+        let takes_value = ["<", "[<"].map(|value| format!("{} {value}", flag.name));
+        let shows_value = takes_value.iter().any(|usage| help.contains(usage));
+        assert!(shows_value, "{}", flag.name);
         let (_, rest) = help.split_once(&shown).expect(&shown);
         if let Some(default) = flag.default {
             // It follows the variable, on the same line or on the next one.
@@ -169,6 +178,7 @@ fn errors_say_what_was_expected() {
         ("--local-queue-invocations=0", "at least 1"),
         ("--local-queue-bytes=64MiB", "whole number of bytes"),
         ("--local-status=localhost:8085", "127.0.0.1:8085"),
+        ("--local-dispatch-tap=calls.>", "single dots"),
     ] {
         let (code, _, stderr) = run(wasmcloud().arg(argument));
         assert_eq!(code, 2, "{argument}: {stderr}");

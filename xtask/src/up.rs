@@ -59,6 +59,7 @@ async fn start(arguments: &Arguments, binary: &Path, log: &Path) -> anyhow::Resu
     let mut host = Host::builder(binary)
         .lattice(&arguments.lattice)
         .local_dispatch(arguments.local_dispatch)
+        .arg("--local-dispatch-tap")
         .log_file(log);
     if let Some(backend) = arguments.backend {
         host = host.backend(backend);
@@ -70,9 +71,9 @@ async fn start(arguments: &Arguments, binary: &Path, log: &Path) -> anyhow::Resu
 
 fn how_to_reach(deployment: &Deployment, arguments: &Arguments, log: &Path) -> String {
     let host = deployment.host();
-    let status = match host.status_address() {
-        Some(address) => format!("http://{address}/"),
-        None => "(none)".to_owned(),
+    let (status, page) = match host.status_address() {
+        Some(address) => (format!("http://{address}/"), format!("http://{address}/ui")),
+        None => ("(none)".to_owned(), "(none)".to_owned()),
     };
     let calls = match (arguments.local_dispatch, arguments.backend) {
         (LocalDispatch::Off, _) => "over NATS".to_owned(),
@@ -88,6 +89,7 @@ The host is running, with the components {CALLER} and {CALLEE}, which are linked
   host      {id}
   calls     {calls}
   status    {status}
+  page      {page}
   log       {log}
 
 In another terminal:
@@ -95,7 +97,8 @@ In another terminal:
   export WASMCLOUD_CTL_PORT={port} WASMCLOUD_LATTICE={lattice}
   wash get inventory {id}
   wash get links
-  curl {status}
+  curl -s {status}
+  nats --server {nats} sub wasmbus.local.{lattice}.tap
   tail -f {log}
 
 Ctrl-C stops the host and the nats-server.",

@@ -18,6 +18,7 @@ pub mod cancel;
 pub mod leave;
 pub mod model;
 pub mod modes;
+pub mod observe;
 pub mod paths;
 pub mod queue;
 pub mod remote;
@@ -153,6 +154,14 @@ macro_rules! suite {
             a_target_has_a_mode_of_its_own
             a_call_that_was_let_in_and_not_started_did_not_run
             calls_in_flight_are_counted
+        }
+        $crate::cases! { $make, observe:
+            a_call_is_told_once_both_sides_are_done_with_it
+            failures_are_told_apart
+            a_caller_that_wants_no_results_has_not_left
+            a_call_that_goes_elsewhere_is_counted_and_not_told
+            calls_that_go_nowhere_are_counted
+            there_is_one_observer
         }
         $crate::cases! { $make, replacing:
             a_new_version_ends_the_old_one_when_it_is_polled

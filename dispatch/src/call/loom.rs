@@ -23,12 +23,7 @@ struct Both {
 }
 
 fn call() -> Arc<Call<Streams>> {
-    let target = Target {
-        prefix: "component".into(),
-        instance: "instance".into(),
-        function: "function".into(),
-        counters: Arc::default(),
-    };
+    let target = Target::new("component".into(), "instance", "function", Arc::default());
     let call = Call::new(Arc::new(target), Streams);
     call.taken();
     call

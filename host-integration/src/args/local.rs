@@ -6,6 +6,8 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use clap::Args;
 use wrpc_transport_nats::local::{BackendKind, Config, Mode};
 
+use crate::subject;
+
 use super::values::{at_least_one, socket_address, whole_bytes};
 
 #[derive(Args)]
@@ -92,10 +94,12 @@ pub(crate) struct LocalArgs {
     )]
     pub(crate) reuse: Vec<(String, NonZeroU32)>,
 
-    /// IP address and port of a read-only listing of in-host invocation, JSON at `GET /` over HTTP; off without it
+    /// IP address and port of a read-only listing of in-host invocation, over HTTP: JSON at `GET /`, and a page for people
+    /// at `GET /ui`; off without it
     ///
-    /// It shows counters and the functions that this host serves, to anyone who can connect: choose a loopback
-    /// address, or one that only operators reach. With port 0 the system picks a port, which is logged.
+    /// It shows counters, the functions that this host serves or calls, and the slowest recent calls, to anyone who can
+    /// connect: choose a loopback address, or one that only operators reach. With port 0 the system picks a port, which is
+    /// logged. A browser gets the page at `/`, too.
     #[arg(
         long = "local-status",
         value_name = "ADDR",
@@ -103,7 +107,26 @@ pub(crate) struct LocalArgs {
         value_parser = socket_address
     )]
     pub(crate) status: Option<SocketAddr>,
+
+    /// Publish a record of each call in memory on a NATS subject, without its payload; off without it. The subject is
+    /// `wasmbus.local.{lattice}.tap` when none is given
+    ///
+    /// `{lattice}` stands for the name of the lattice. A record is a JSON object: subject, headers, sizes, duration and
+    /// outcome of the call. Records that cannot be published in time are dropped, and counted. In the environment variable,
+    /// `true` stands for the subject that is used when none is given.
+    #[arg(
+        long = "local-dispatch-tap",
+        value_name = "SUBJECT",
+        env = "WASMCLOUD_LOCAL_DISPATCH_TAP",
+        num_args = 0..=1,
+        default_missing_value = "true",
+        value_parser = tap_subject
+    )]
+    pub(crate) tap: Option<String>,
 }
+
+/// Where records of calls go when no subject is given.
+const TAP_SUBJECT: &str = "wasmbus.local.{lattice}.tap";
 
 impl LocalArgs {
     /// The transport's configuration.
@@ -117,6 +140,22 @@ impl LocalArgs {
             queue_bytes: self.queue_bytes,
         }
     }
+}
+
+/// Parses the subject of the tap. The name of the lattice is not known yet.
+fn tap_subject(text: &str) -> Result<String, String> {
+    let subject = match text {
+        "true" => TAP_SUBJECT,
+        text => text,
+    };
+    let named = subject.replace("{lattice}", "lattice");
+    subject::require_publishable("--local-dispatch-tap", &named)
+        .map(|()| subject.to_owned())
+        .map_err(|_| {
+            "it is not a NATS subject to publish to: use letters, digits, `_`, `-` and `{lattice}`, in tokens separated by \
+             single dots"
+                .to_owned()
+        })
 }
 
 /// Parses the ID of a component and the mode of calls to it.

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     /// What this host has beyond the stock host.
-    const OURS: [&str; 7] = [
+    const OURS: [&str; 8] = [
         "--local-dispatch",
         "--local-dispatch-target",
         "--local-backend",
@@ -72,6 +72,7 @@ mod tests {
         "--local-queue-invocations",
         "--local-queue-bytes",
         "--local-status",
+        "--local-dispatch-tap",
     ];
 
     fn name(arg: &clap::Arg) -> String {

@@ -56,7 +56,8 @@ pub struct Series {
 pub struct Received {
     /// All spans, in the order in which they came.
     pub spans: Vec<Span>,
-    /// The newest value of each series: the sum of a counter, the number of values of a histogram.
+    /// The newest value of each series: the sum of a counter, the value of a gauge, the number of values of a
+    /// histogram.
     pub metrics: BTreeMap<Series, u64>,
 }
 

@@ -116,6 +116,11 @@ async fn calls_that_wait_are_skipped_when_the_time_of_their_callers_is_over() {
         }
         assert!(!by.is_finished(), "the callee was free before");
         by.await.expect("no panic").expect("an answer");
+        // Its answer comes a moment before its instance is free and the queue is gone through.
+        until("what waited is still queued", async || {
+            queued(host).await == 0
+        })
+        .await;
 
         // The next call is served at once, and it is the only one that ran.
         let answer = tokio::time::timeout(PROMPTLY, driver.call_count(WAITING)).await;

@@ -15,6 +15,8 @@ const INVOCATION: &str = "component_invocation";
 
 const INVOCATIONS: &str = "wasmcloud_host.component.invocations";
 const ERRORS: &str = "wasmcloud_host.component.invocation.errors";
+/// What the names of the metrics of in-host invocation begin with.
+pub(crate) const IN_HOST: &str = "wasmcloud_host.local_dispatch.";
 const DURATION: &str = "wasmcloud_host.handle_rpc_message.duration";
 
 /// The host, exporting to the collector soon after something has happened.
@@ -26,7 +28,7 @@ pub(crate) fn exporting(host: HostBuilder, collector: &Collector) -> HostBuilder
         .env("OTEL_METRIC_EXPORT_INTERVAL", "100")
 }
 
-async fn start(nats: &Arc<NatsServer>, route: Route) -> (Deployment, Collector) {
+pub(crate) async fn start(nats: &Arc<NatsServer>, route: Route) -> (Deployment, Collector) {
     let collector = Collector::start().await.expect("the collector starts");
     let host = exporting(route.host(), &collector);
     let deployment = Deployment::start_on(Arc::clone(nats), host).await;
@@ -103,6 +105,31 @@ async fn caller_and_callee_are_in_one_trace() {
     }
 }
 
+/// Of the invocation of the caller, which comes from outside, and of that of the callee.
+#[tokio::test]
+async fn the_span_of_an_invocation_says_which_way_it_came() {
+    let nats = nats().await;
+    for (route, came, over) in [
+        (Route::Nats, "remote", "nats"),
+        (Route::Duplex, "local", "duplex"),
+        (Route::Mpsc, "local", "mpsc"),
+    ] {
+        let (_deployment, driver, collector) = start_pair(&nats, route).await;
+        assert_eq!(driver.ping(1).await.expect("an answer"), 2);
+        for (id, expected) in [(CALLER, ("remote", "nats")), (CALLEE, (came, over))] {
+            let said = collector.wait_for(PROMPTLY, |received| {
+                let mut spans = received.spans.iter();
+                let span =
+                    spans.find(|span| served(span).is_some_and(|(served, ..)| served == id))?;
+                let said = |name| span.attributes.get(name).cloned().unwrap_or_default();
+                Some((said("route"), said("backend")))
+            });
+            let said = said.await.expect("the span");
+            assert_eq!((&*said.0, &*said.1), expected, "{id}, over {route:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_chain_of_calls_is_in_one_trace() {
     let nats = nats().await;
@@ -144,7 +171,10 @@ async fn a_chain_of_calls_is_in_one_trace() {
 fn comparable(deployment: &Deployment, received: &Received) -> BTreeMap<Series, u64> {
     let host = deployment.host().id();
     let lattice = deployment.lattice();
-    let series = received.metrics.iter().map(|(series, value)| {
+    // Those of in-host invocation say which way calls went, and so they differ.
+    let stock = received.metrics.iter();
+    let stock = stock.filter(|(series, _)| !series.metric.starts_with(IN_HOST));
+    let series = stock.map(|(series, value)| {
         let mut series = series.clone();
         for (name, own) in [("host", host), ("lattice", lattice)] {
             let named = series.attributes.remove(name);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use anyhow::{anyhow, Context as _};
 use futures::{FutureExt as _, Stream, TryStreamExt as _};
-use inhost_dispatch::{with_prefix, Caller};
+use inhost_dispatch::{with_prefix, Caller, Route};
 use tokio::sync::Mutex;
 use tracing::{debug, instrument, Instrument as _, Span};
 use wasmtime::component::{types, InstancePre, ResourceType};
@@ -194,6 +194,7 @@ async fn run(
     call: Pin<&mut impl Future<Output = Result<(), CallFailed>>>,
 ) -> anyhow::Result<()> {
     let Some(caller) = caller else {
+        inhost_dispatch::starts(Route::Remote);
         return Ok(call.await?);
     };
     let gone = || {
@@ -208,6 +209,7 @@ async fn run(
         return Err(gone());
     }
     caller.started();
+    inhost_dispatch::starts(Route::Local);
     let call = async {
         match caller.types() {
             Some(theirs) if theirs != *export.types() => Err(mismatch(export, &theirs)),

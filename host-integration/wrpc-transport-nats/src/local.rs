@@ -11,11 +11,16 @@ use std::sync::{Arc, OnceLock};
 
 use async_nats::HeaderMap;
 use inhost_dispatch::{self as dispatch, Modes, QueueLimits};
-use serde::Serialize;
 
-pub use inhost_dispatch::{Mode, Replacement, UnknownMode};
+pub use inhost_dispatch::{
+    Ended, Ending, Mode, Observer, Outcome, Replacement, Route, Target, UnknownMode,
+};
 
 use crate::backend::AnyBackend;
+
+mod status;
+
+pub use status::{Calls, Endpoint, Failures, Function, Status};
 
 /// What a byte stream in memory is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -200,36 +205,15 @@ impl Local {
 
     /// What is served and what was done.
     pub fn status(&self) -> Status {
-        let calls = self.shared.calls();
-        Status {
-            mode: self.config.mode.to_string(),
-            targets: self
-                .config
-                .targets
-                .iter()
-                .map(|(target, mode)| (target.clone(), mode.to_string()))
-                .collect(),
-            backend: self.config.backend.map(|backend| backend.to_string()),
-            in_flight: self.shared.in_flight(),
-            calls: Calls {
-                local: calls.local,
-                remote: calls.remote,
-                spilled: calls.spilled,
-                fallback: calls.fallback,
-                refused: calls.refused,
-            },
-            endpoints: self
-                .shared
-                .served()
-                .into_iter()
-                .map(|served| Endpoint {
-                    prefix: served.prefix,
-                    instance: served.instance,
-                    function: served.function,
-                    queued: served.queued,
-                })
-                .collect(),
-        }
+        Status::of(&self.config, &self.shared)
+    }
+
+    /// Has `observer` told about the local calls that begin from here on. Returns false, and does nothing, when there is one
+    /// already.
+    ///
+    /// Bytes and failures of local calls are counted from here on, too.
+    pub fn observe(&self, observer: impl Observer<Option<HeaderMap>>) -> bool {
+        self.shared.observe(observer)
     }
 
     /// Says that the component `id` of `lattice` is being replaced by a new version of itself, until the guard is
@@ -241,6 +225,12 @@ impl Local {
     pub(crate) fn shared(&self) -> Arc<Shared> {
         Arc::clone(&self.shared)
     }
+}
+
+/// Has `hook` called in the task and the span of each invocation that starts to run in this process, with the route that it
+/// came by: [`Route::Local`] or [`Route::Remote`]. Only the first one of a process is called.
+pub fn on_start(hook: fn(Route)) {
+    dispatch::on_start(hook);
 }
 
 static INSTALLED: OnceLock<Local> = OnceLock::new();
@@ -273,54 +263,6 @@ pub fn installed() -> Local {
             Local::new(Config::default()).expect("the default configuration fits any build")
         })
         .clone()
-}
-
-/// What is served on this host, and which way its calls went.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Status {
-    /// `prefer`, `require` or `off`.
-    pub mode: String,
-    /// The modes of calls to single components, by component ID.
-    pub targets: BTreeMap<String, String>,
-    /// `duplex` or `mpsc`; nothing in a build without backends.
-    pub backend: Option<String>,
-    /// How many calls went which way since the process started.
-    pub calls: Calls,
-    /// How many local calls have a stream that has not been dropped, on either side.
-    pub in_flight: usize,
-    /// The functions that can be called in memory, sorted.
-    pub endpoints: Vec<Endpoint>,
-}
-
-/// How many calls that components of this host made went which way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Calls {
-    /// In memory.
-    pub local: u64,
-    /// Over NATS: the callee is elsewhere, or the mode is off.
-    pub remote: u64,
-    /// Over NATS, because the queue at the local callee was full.
-    pub spilled: u64,
-    /// Over NATS, because the local callee went away before it took the call.
-    pub fallback: u64,
-    /// Nowhere: the callee is not here, and the mode is `require`.
-    pub refused: u64,
-}
-
-/// A function that is served on this host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Endpoint {
-    /// The lattice and the component: `lattice.component-id`.
-    pub prefix: Box<str>,
-    /// The WIT instance with its version.
-    pub instance: Box<str>,
-    /// The function.
-    pub function: Box<str>,
-    /// How many invocations wait to be taken.
-    pub queued: usize,
 }
 
 #[cfg(all(test, not(any(feature = "duplex", feature = "mpsc"))))]

@@ -39,6 +39,12 @@ pub(super) fn points(request: ExportMetricsServiceRequest) -> impl Iterator<Item
                     .map(|point| (point.attributes, point.count))
                     .collect()
             }
+            Some(Data::Gauge(gauge)) => {
+                let points = gauge.data_points.into_iter();
+                points
+                    .map(|point| (point.attributes, number(point.value)))
+                    .collect()
+            }
             // The host has none of the other kinds.
             _ => Vec::new(),
         };

@@ -141,6 +141,10 @@ pub async fn promptly<T>(what: impl std::future::Future<Output = T>) -> T {
 ///
 /// That client hears of a call and of its messages in random order, and drops a message of a call that it has not heard
 /// of. So a single run can fail for no fault of ours; what is broken fails each time.
+#[expect(
+    clippy::print_stderr,
+    reason = "the test harness shows it with the failed test"
+)]
 pub async fn upstream_may_lose_calls<T>(test: impl Fn() -> T)
 where
     T: std::future::Future<Output = ()> + Send + 'static,

@@ -1,11 +1,12 @@
-//! The listing behind `--local-status`: in-host invocation as JSON, over HTTP/1.1.
+//! The listing behind `--local-status`: in-host invocation as JSON, and as a page for people, over HTTP/1.1.
 //!
-//! `GET /` and `GET /status` answer with the listing, other methods there with 405, other paths with 404. One request
-//! a connection. Clients are bounded in number and in time, so that they cannot keep the host from its work.
+//! `GET /` and `GET /status` answer with the listing as JSON; `GET /ui` with the page, and so does `GET /` to a client that
+//! accepts HTML. Other methods there are answered with 405, other paths with 404. One request a connection. Clients are bounded in number and in time, so that they cannot keep the host from its work.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -18,6 +19,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tracing::{debug, error, info, warn};
 
+mod page;
+
 /// Connections served at the same time; further ones wait in the listen queue of the system.
 const MAX_CONNECTIONS: usize = 16;
 /// Time for a client to send the head of its request.
@@ -28,7 +31,7 @@ const CONNECTION_TIME: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Makes the listing, anew for each request.
-type Snapshot = fn() -> serde_json::Result<Vec<u8>>;
+type Snapshot = Arc<dyn Fn() -> serde_json::Result<Vec<u8>> + Send + Sync>;
 
 /// The running listing. Dropping it closes the listener and all connections.
 pub(crate) struct Listing {
@@ -41,7 +44,10 @@ impl Listing {
     /// # Errors
     ///
     /// When `address` cannot be bound. The message names the flag.
-    pub(crate) async fn start(address: SocketAddr, snapshot: Snapshot) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        address: SocketAddr,
+        snapshot: impl Fn() -> serde_json::Result<Vec<u8>> + Send + Sync + 'static,
+    ) -> anyhow::Result<Self> {
         let bound = TcpListener::bind(address).await;
         let listener = bound.with_context(|| {
             format!(
@@ -51,7 +57,13 @@ impl Listing {
         })?;
         let address = listener.local_addr().unwrap_or(address);
         info!(%address, "in-host invocation is listed at http://{address}/");
-        Ok(Self::serve(listener, snapshot))
+        if !address.ip().is_loopback() {
+            warn!(
+                %address,
+                "`--local-status` is not a loopback address: whoever reaches it sees which functions are served and called here"
+            );
+        }
+        Ok(Self::serve(listener, Arc::new(snapshot)))
     }
 
     fn serve(listener: TcpListener, snapshot: Snapshot) -> Self {
@@ -68,7 +80,7 @@ async fn accept(listener: TcpListener, snapshot: Snapshot) {
         tokio::select! {
             accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, snapshot));
+                    connections.spawn(connection(stream, Arc::clone(&snapshot)));
                 }
                 Err(error) => {
                     warn!(%error, "`--local-status`: cannot accept a connection");
@@ -91,7 +103,7 @@ async fn connection(stream: TcpStream, snapshot: Snapshot) {
         .keep_alive(false)
         .serve_connection(
             TokioIo::new(stream),
-            hyper::service::service_fn(|request| respond(request, snapshot)),
+            hyper::service::service_fn(|request| respond(&request, &snapshot)),
         );
     match tokio::time::timeout(CONNECTION_TIME, serve).await {
         Ok(Ok(())) => {}
@@ -102,30 +114,46 @@ async fn connection(stream: TcpStream, snapshot: Snapshot) {
 }
 
 fn respond<B>(
-    request: Request<B>,
-    snapshot: Snapshot,
+    request: &Request<B>,
+    snapshot: &Snapshot,
 ) -> impl Future<Output = Result<Response<Full<Bytes>>, Infallible>> {
     let response = match (request.uri().path(), request.method()) {
-        ("/" | "/status", &Method::GET) => match snapshot() {
-            Ok(json) => json_response(json),
-            Err(error) => {
-                error!(%error, "`--local-status`: cannot write the listing as JSON");
-                text(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "the listing cannot be written; see the host's log\n",
-                )
-            }
-        },
-        ("/" | "/status", _) => {
+        ("/", &Method::GET) if page::is_wanted(request.headers()) => {
+            page::varies(listed(snapshot, |json| page::response(&json)))
+        }
+        ("/", &Method::GET) => page::varies(listed(snapshot, json_response)),
+        ("/status", &Method::GET) => listed(snapshot, json_response),
+        ("/ui", &Method::GET) => listed(snapshot, |json| page::response(&json)),
+        ("/" | "/status" | "/ui", _) => {
             let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET works here\n");
             response
                 .headers_mut()
                 .insert(ALLOW, HeaderValue::from_static("GET"));
             response
         }
-        _ => text(StatusCode::NOT_FOUND, "the listing is at / and /status\n"),
+        _ => text(
+            StatusCode::NOT_FOUND,
+            "the listing is at / and /status, and as a page at /ui\n",
+        ),
     };
     std::future::ready(Ok(response))
+}
+
+/// The listing as it is now, as `shown`.
+fn listed(
+    snapshot: &Snapshot,
+    shown: impl FnOnce(Vec<u8>) -> Response<Full<Bytes>>,
+) -> Response<Full<Bytes>> {
+    match snapshot() {
+        Ok(json) => shown(json),
+        Err(error) => {
+            error!(%error, "`--local-status`: cannot write the listing as JSON");
+            text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the listing cannot be written; see the host's log\n",
+            )
+        }
+    }
 }
 
 fn json_response(json: Vec<u8>) -> Response<Full<Bytes>> {
@@ -160,10 +188,10 @@ mod tests {
         serde_json::from_str::<u8>("not a number").map(|_| Vec::new())
     }
 
-    async fn listing(snapshot: Snapshot) -> (Listing, SocketAddr) {
+    async fn listing(snapshot: fn() -> serde_json::Result<Vec<u8>>) -> (Listing, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let address = listener.local_addr().expect("address");
-        (Listing::serve(listener, snapshot), address)
+        (Listing::serve(listener, Arc::new(snapshot)), address)
     }
 
     /// Sends `request` and reads until the server closes the connection.
@@ -196,6 +224,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_browser_gets_a_page() {
+        let (_listing, address) = listing(example).await;
+        let browser = "GET / HTTP/1.1\r\nhost: test\r\naccept: text/html,*/*;q=0.8\r\n\r\n";
+        let responses = [
+            exchange(address, browser).await,
+            request(address, "GET", "/ui").await,
+        ];
+        for response in responses {
+            let (head, body) = response.split_once("\r\n\r\n").expect("head and body");
+            assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+            assert!(head.contains("content-type: text/html"), "{head}");
+            assert!(head.contains("default-src 'none'"), "{head}");
+            assert!(body.contains(r#""mode":"prefer""#), "{body}");
+        }
+        let response = request(address, "GET", "/").await;
+        assert!(response.contains("vary: accept"), "{response}");
+    }
+
+    #[tokio::test]
     async fn other_paths_and_methods_are_refused() {
         let (_listing, address) = listing(example).await;
         for (method, path) in [
@@ -211,7 +258,7 @@ mod tests {
             );
         }
         for method in ["POST", "HEAD", "DELETE", "PUT"] {
-            for path in ["/", "/status"] {
+            for path in ["/", "/status", "/ui"] {
                 let response = request(address, method, path).await;
                 assert!(
                     response.starts_with("HTTP/1.1 405 "),

@@ -1,0 +1,225 @@
+//! Being told about local calls, one by one.
+//!
+//! What is counted of each function costs next to nothing and is always there. What needs a clock, or memory for each call,
+//! is done for an [`Observer`] only. Without one, a call carries an empty option.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use crate::route::Route;
+use crate::target::Target;
+
+/// Is told about local calls; see [`Local::observe`](crate::Local::observe).
+///
+/// `C` is what the transport calls the context of an invocation, its headers for NATS.
+pub trait Observer<C>: Send + Sync + 'static {
+    /// A local call with this context begins. What this returns is told when it has ended.
+    ///
+    /// It may turn out that the call does not stay here; then nothing is told. This is on the way of each call, so it must
+    /// neither wait nor take long.
+    fn begins(&self, context: &C) -> Arc<dyn Ending>;
+}
+
+/// Is told about the end of a local call.
+pub trait Ending: Send + Sync {
+    /// Both sides have dropped all streams of the call.
+    ///
+    /// This runs in the task of the side that was the last to, and must neither wait nor take long.
+    fn ended(self: Arc<Self>, call: &Ended<'_>);
+}
+
+/// A local call that has ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Ended<'a> {
+    /// The function.
+    pub target: &'a Arc<Target>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// From the moment it was queued until the callee had finished its results, or until both sides had gone. What nested
+    /// streams carry after that is not a part of it.
+    pub duration: Duration,
+    /// How long it waited in the function's queue.
+    pub queued: Duration,
+    /// From the moment the callee started to run it until it had finished the results, or had gone. `None` when it did not
+    /// run. Making the instance is a part of it, and waiting for a permit is not.
+    pub callee: Option<Duration>,
+    /// Bytes of parameters, those of nested streams included.
+    pub params_bytes: u64,
+    /// Bytes of results, those of nested streams included.
+    pub results_bytes: u64,
+}
+
+/// How a local call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The callee finished its results.
+    Completed,
+    /// The callee ran, and ended without finishing its results.
+    Failed,
+    /// The callee's side took the call out of the queue and dropped it: a policy denied it.
+    Denied,
+    /// The function did not run: it stopped being served here before.
+    NotRun,
+    /// The caller left before the results were finished.
+    CallerLeft,
+}
+
+impl Outcome {
+    /// All there are.
+    pub const ALL: [Self; 5] = [
+        Self::Completed,
+        Self::Failed,
+        Self::Denied,
+        Self::NotRun,
+        Self::CallerLeft,
+    ];
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Denied => "denied",
+            Self::NotRun => "not_run",
+            Self::CallerLeft => "caller_left",
+        })
+    }
+}
+
+/// What is noted of a call for the end of it.
+pub(crate) struct Record {
+    ending: Arc<dyn Ending>,
+    queued: Instant,
+    /// When it got there, in nanoseconds since it was queued; 0 when it did not.
+    taken: AtomicU64,
+    started: AtomicU64,
+    completed: AtomicU64,
+    params_bytes: AtomicU64,
+    results_bytes: AtomicU64,
+    left: AtomicU8,
+}
+
+/// Who was the first to leave before the results were complete. Both sides are gone in the end, and both look at the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    Caller = 1,
+    Callee = 2,
+    /// The call went another way: there is nothing to tell.
+    Elsewhere = 3,
+}
+
+/// How far a call got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reached {
+    Queued,
+    Taken,
+    Admitted,
+    Running,
+    Complete,
+}
+
+impl Record {
+    pub(crate) fn new(ending: Arc<dyn Ending>, params_bytes: usize) -> Box<Self> {
+        Box::new(Self {
+            ending,
+            queued: Instant::now(),
+            taken: AtomicU64::new(0),
+            started: AtomicU64::new(0),
+            completed: AtomicU64::new(0),
+            params_bytes: AtomicU64::new(params_bytes as u64),
+            results_bytes: AtomicU64::new(0),
+            left: AtomicU8::new(0),
+        })
+    }
+
+    fn now(&self) -> u64 {
+        let since = self.queued.elapsed().as_nanos();
+        u64::try_from(since).unwrap_or(u64::MAX).max(1)
+    }
+
+    pub(crate) fn reached(&self, reached: Reached) {
+        let moment = match reached {
+            Reached::Taken => &self.taken,
+            Reached::Running => &self.started,
+            Reached::Complete => &self.completed,
+            Reached::Queued | Reached::Admitted => return,
+        };
+        // Shutting down twice is no error.
+        if moment.load(Ordering::Relaxed) == 0 {
+            moment.store(self.now(), Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn params(&self, bytes: usize) {
+        self.params_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn results(&self, bytes: usize) {
+        self.results_bytes
+            .fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// The first one counts.
+    pub(crate) fn left(&self, who: Left) {
+        let _ = self
+            .left
+            .compare_exchange(0, who as u8, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Tells about the end of the call.
+    pub(crate) fn end(self, target: &Arc<Target>, reached: Reached) {
+        let left = self.left.load(Ordering::Relaxed);
+        if left == Left::Elsewhere as u8 {
+            return;
+        }
+        let outcome = match reached {
+            Reached::Complete => Outcome::Completed,
+            _ if left == Left::Caller as u8 => Outcome::CallerLeft,
+            Reached::Queued | Reached::Admitted => Outcome::NotRun,
+            Reached::Taken => Outcome::Denied,
+            Reached::Running => Outcome::Failed,
+        };
+        let moment = |moment: &AtomicU64| match moment.load(Ordering::Relaxed) {
+            0 => None,
+            at => Some(Duration::from_nanos(at)),
+        };
+        let duration = moment(&self.completed);
+        let duration = duration.unwrap_or_else(|| self.queued.elapsed());
+        let (params_bytes, results_bytes) = (
+            self.params_bytes.load(Ordering::Relaxed),
+            self.results_bytes.load(Ordering::Relaxed),
+        );
+        target.counters.ended(outcome, params_bytes, results_bytes);
+        self.ending.ended(&Ended {
+            target,
+            outcome,
+            duration,
+            queued: moment(&self.taken).unwrap_or(duration),
+            callee: moment(&self.started).map(|started| duration.saturating_sub(started)),
+            params_bytes,
+            results_bytes,
+        });
+    }
+}
+
+static ON_START: OnceLock<fn(Route)> = OnceLock::new();
+
+/// Has `hook` called in the task and the span of each invocation that starts to run in this process, with the route that it
+/// came by: [`Route::Local`] or [`Route::Remote`]. Only the first one of a process is called.
+///
+/// For what the callee's side of a call says about it, such as an attribute of its span. It must neither wait nor take long.
+pub fn on_start(hook: fn(Route)) {
+    let _ = ON_START.set(hook);
+}
+
+/// Says that an invocation that came by `route` starts to run.
+pub fn starts(route: Route) {
+    if let Some(hook) = ON_START.get() {
+        hook(route);
+    }
+}

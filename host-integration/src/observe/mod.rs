@@ -1,0 +1,136 @@
+//! What can be seen of calls: metrics, span attributes, the slowest ones, and the tap.
+//!
+//! The transport counts calls by itself. This adds what needs a look at each call, and only when someone asked for it: with
+//! none of it, no observer is installed, and a call pays for none of it.
+
+mod listing;
+mod metrics;
+mod slowest;
+mod spans;
+mod tap;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_nats::HeaderMap;
+use tokio::task::JoinSet;
+use wasmcloud_host::WasmbusHostConfig;
+use wrpc_transport_nats::local::{self, Ended, Ending, Observer};
+
+use crate::args::Args;
+use crate::{host_config, observability};
+
+use listing::{Kept, Listing};
+use metrics::Durations;
+use slowest::Slowest;
+use tap::Tap;
+
+/// Looks at calls for as long as the process runs. Dropping it ends the tap.
+pub(crate) struct Watch {
+    seen: Arc<Seen>,
+    host: String,
+    /// Publishes the tap's records.
+    _tap: JoinSet<()>,
+}
+
+/// Who is told about calls.
+struct Seen {
+    /// Kept for the listing.
+    slowest: Option<Slowest<Kept>>,
+    durations: Option<Durations>,
+    tap: Option<Tap>,
+}
+
+impl Watch {
+    /// Starts what the flags ask for: to be called once, after the transport was configured and before the first call.
+    ///
+    /// A host whose tap cannot connect runs all the same, and the log says so.
+    pub(crate) fn start(args: &Args, config: &mut WasmbusHostConfig) -> Self {
+        let otel = observability::otel_config(args);
+        let host = host_config::host_id(config);
+        let local = local::installed();
+        let mut task = JoinSet::new();
+        let seen = Arc::new(Seen {
+            slowest: args.local.status.map(|_| Slowest::new()),
+            durations: otel
+                .metrics_enabled()
+                .then(|| metrics::export(local.clone(), &host, &config.version)),
+            tap: args
+                .local
+                .tap
+                .as_deref()
+                .map(|subject| Tap::start(subject, config, &local, &mut task)),
+        });
+        if otel.traces_enabled() {
+            spans::mark(&local);
+        }
+        if seen.is_of_use() {
+            local.observe(Observed(Arc::clone(&seen)));
+        }
+        Self {
+            seen,
+            host,
+            _tap: task,
+        }
+    }
+
+    /// What `--local-status` shows.
+    pub(crate) fn listing(&self) -> Listing {
+        Listing::new(self.host.clone(), Arc::clone(&self.seen))
+    }
+}
+
+impl Seen {
+    fn is_of_use(&self) -> bool {
+        self.slowest.is_some() || self.durations.is_some() || self.tap.is_some()
+    }
+
+    fn look(&self, call: &Ended<'_>) {
+        if let Some(slowest) = &self.slowest {
+            slowest.look(Instant::now(), call.duration, || Kept::of(call));
+        }
+        if let Some(durations) = &self.durations {
+            durations.record(call);
+        }
+    }
+}
+
+/// The transport's way to what is seen.
+struct Observed(Arc<Seen>);
+
+impl Observer<Option<HeaderMap>> for Observed {
+    fn begins(&self, headers: &Option<HeaderMap>) -> Arc<dyn Ending> {
+        match &self.0.tap {
+            // The callee takes the headers along, so the tap needs its own.
+            Some(_) => Arc::new(Tapped {
+                headers: headers.clone(),
+                seen: Arc::clone(&self.0),
+            }),
+            None => Arc::clone(&self.0) as Arc<dyn Ending>,
+        }
+    }
+}
+
+impl Ending for Seen {
+    fn ended(self: Arc<Self>, call: &Ended<'_>) {
+        self.look(call);
+    }
+}
+
+/// A call of which a record is published.
+struct Tapped {
+    headers: Option<HeaderMap>,
+    seen: Arc<Seen>,
+}
+
+impl Ending for Tapped {
+    fn ended(self: Arc<Self>, call: &Ended<'_>) {
+        self.seen.look(call);
+        let seen = Arc::clone(&self.seen);
+        if let Some(tap) = &seen.tap {
+            // The transport has let go of it, so this is the only handle.
+            let headers = Arc::into_inner(self).and_then(|call| call.headers);
+            tap.publish(headers, call);
+        }
+    }
+}

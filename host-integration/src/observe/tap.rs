@@ -1,0 +1,248 @@
+//! `--local-dispatch-tap`: a record of each call in memory, on a NATS subject.
+//!
+//! A call in memory does not pass NATS, so there is nothing to subscribe to. This publishes what would be seen of it there,
+//! without payloads. It is lossy: records wait in a bounded queue, and those that find it full are dropped and counted. A
+//! call never waits for it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use async_nats::{ConnectOptions, HeaderMap};
+use serde::Serialize;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+use wasmcloud_host::WasmbusHostConfig;
+use wrpc_transport_nats::invocation_subject;
+use wrpc_transport_nats::local::{Ended, Local, Outcome, Target};
+
+use super::listing::microseconds;
+use crate::nats_credentials;
+
+/// How many records may wait to be published.
+const QUEUE: usize = 1024;
+
+/// Takes records of calls. Its task ends with the set that it was spawned on.
+pub(super) struct Tap {
+    records: Lossy<Record>,
+    subject: String,
+}
+
+/// The end of the queue that calls put their records in.
+struct Lossy<T> {
+    queue: Sender<T>,
+    counts: Arc<Counters>,
+}
+
+#[derive(Default)]
+struct Counters {
+    published: AtomicU64,
+    dropped: AtomicU64,
+}
+
+/// The tap as it is listed.
+#[derive(Debug, Serialize)]
+pub(super) struct Counts {
+    subject: String,
+    published: u64,
+    dropped: u64,
+}
+
+/// A call that has ended, as it waits to be published.
+struct Record {
+    target: Arc<Target>,
+    headers: Option<HeaderMap>,
+    ended: SystemTime,
+    outcome: Outcome,
+    duration_us: u64,
+    queued_us: u64,
+    callee_us: Option<u64>,
+    params_bytes: u64,
+    results_bytes: u64,
+}
+
+/// What is published.
+#[derive(Serialize)]
+struct Published<'a> {
+    /// The subject that the call would have had on NATS.
+    subject: String,
+    headers: BTreeMap<&'a str, Vec<&'a str>>,
+    backend: &'a str,
+    outcome: String,
+    /// When it ended, in milliseconds since 1970.
+    ended_unix_ms: u64,
+    duration_us: u64,
+    queued_us: u64,
+    callee_us: Option<u64>,
+    params_bytes: u64,
+    results_bytes: u64,
+}
+
+impl Tap {
+    /// Publishes records on `subject`, in which `{lattice}` stands for the lattice, over a connection of its own with the
+    /// address and credentials of the host's connection for invocations. What publishes them is spawned on `task`.
+    pub(super) fn start(
+        subject: &str,
+        config: &WasmbusHostConfig,
+        local: &Local,
+        task: &mut JoinSet<()>,
+    ) -> Self {
+        let subject = subject.replace("{lattice}", &config.lattice);
+        let options = nats_credentials::connect_options(
+            config.rpc_jwt.clone(),
+            config.rpc_key.clone(),
+            config.rpc_tls,
+        )
+        .name("wasmcloud tap");
+        let backend = local.config().backend;
+        let (records, waiting) = mpsc::channel(QUEUE);
+        let counts = Arc::<Counters>::default();
+        let publisher = Publisher {
+            subject: subject.clone(),
+            backend: backend.map(|it| it.to_string()).unwrap_or_default(),
+            counts: Arc::clone(&counts),
+        };
+        let servers = config.rpc_nats_url.to_string();
+        task.spawn(async move {
+            if let Err(error) = publisher.run(options, &servers, waiting).await {
+                warn!("`--local-dispatch-tap`: no records of calls are published: {error:#}");
+            }
+        });
+        info!(
+            subject,
+            "a record of each call in memory is published, without its payload"
+        );
+        let records = Lossy {
+            queue: records,
+            counts,
+        };
+        Self { records, subject }
+    }
+
+    /// Has a record of `call` published, if there is room.
+    pub(super) fn publish(&self, headers: Option<HeaderMap>, call: &Ended<'_>) {
+        self.records.put(|| Record {
+            target: Arc::clone(call.target),
+            headers,
+            ended: SystemTime::now(),
+            outcome: call.outcome,
+            duration_us: microseconds(call.duration),
+            queued_us: microseconds(call.queued),
+            callee_us: call.callee.map(microseconds),
+            params_bytes: call.params_bytes,
+            results_bytes: call.results_bytes,
+        });
+    }
+
+    /// How many records were published, and how many were not.
+    pub(super) fn counts(&self) -> Counts {
+        let counts = &self.records.counts;
+        Counts {
+            subject: self.subject.clone(),
+            published: counts.published.load(Ordering::Relaxed),
+            dropped: counts.dropped.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl<T> Lossy<T> {
+    /// Puts what is made in the queue if there is room, else counts it. Never waits.
+    fn put(&self, make: impl FnOnce() -> T) {
+        match self.queue.try_reserve() {
+            Ok(room) => room.send(make()),
+            // Full, or no one publishes any more.
+            Err(_) => {
+                self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+struct Publisher {
+    subject: String,
+    backend: String,
+    counts: Arc<Counters>,
+}
+
+impl Publisher {
+    /// Publishes records until the tap is dropped.
+    async fn run(
+        &self,
+        options: ConnectOptions,
+        servers: &str,
+        mut records: Receiver<Record>,
+    ) -> anyhow::Result<()> {
+        let client = options
+            .connect(servers)
+            .await
+            .context("cannot connect to the NATS server for invocations")?;
+        while let Some(record) = records.recv().await {
+            let payload = serde_json::to_vec(&self.published(&record))?;
+            // Without a connection this waits when the client's own queue is full, and then ours fills up.
+            let published = client.publish(self.subject.clone(), payload.into()).await;
+            let count = match published {
+                Ok(()) => &self.counts.published,
+                Err(_) => &self.counts.dropped,
+            };
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn published<'a>(&'a self, record: &'a Record) -> Published<'a> {
+        let target = &record.target;
+        let ended = record.ended.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Published {
+            subject: invocation_subject(target.prefix(), target.instance(), target.function()),
+            headers: record.headers.iter().flat_map(HeaderMap::iter).fold(
+                BTreeMap::new(),
+                |mut headers, (name, values)| {
+                    let values = values.iter().map(|value| value.as_str());
+                    headers.insert(name.as_ref(), values.collect());
+                    headers
+                },
+            ),
+            backend: &self.backend,
+            outcome: record.outcome.to_string(),
+            ended_unix_ms: u64::try_from(ended.as_millis()).unwrap_or(u64::MAX),
+            duration_us: record.duration_us,
+            queued_us: record.queued_us,
+            callee_us: record.callee_us,
+            params_bytes: record.params_bytes,
+            results_bytes: record.results_bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_finds_no_room_is_dropped_and_counted() {
+        let (queue, mut waiting) = mpsc::channel(2);
+        let records = Lossy {
+            queue,
+            counts: Arc::default(),
+        };
+        let dropped = || records.counts.dropped.load(Ordering::Relaxed);
+        for n in 0..5 {
+            records.put(|| n);
+        }
+        assert_eq!(dropped(), 3);
+        assert_eq!(waiting.recv().await, Some(0));
+        records.put(|| 5);
+        assert_eq!(dropped(), 3);
+        assert_eq!(
+            (waiting.recv().await, waiting.recv().await),
+            (Some(1), Some(5))
+        );
+        // The publisher has ended: that costs records, and no call.
+        drop(waiting);
+        records.put(|| unreachable!("it is not made"));
+        assert_eq!(dropped(), 4);
+    }
+}

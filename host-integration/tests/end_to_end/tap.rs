@@ -1,0 +1,99 @@
+//! Records of calls in memory, as a subscriber sees them.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use inhost_testbed::{Deployment, CALLEE, CALLER, ECHO};
+use serde_json::Value;
+
+use crate::routes::{nats, Route, PROMPTLY};
+
+async fn next(records: &mut async_nats::Subscriber) -> Value {
+    let message = tokio::time::timeout(PROMPTLY, records.next()).await;
+    let message = message.expect("in time").expect("a record");
+    serde_json::from_slice(&message.payload).expect("JSON")
+}
+
+/// With all that is known of the call, and nothing of what it carried.
+#[tokio::test]
+async fn each_call_in_memory_has_a_record() {
+    const SECRET: &str = "do not tell anyone";
+    let nats = nats().await;
+    for (route, backend) in [(Route::Duplex, "duplex"), (Route::Mpsc, "mpsc")] {
+        let host = route.host().arg("--local-dispatch-tap");
+        let deployment = Deployment::start_on(nats.clone(), host).await;
+        let deployment = deployment.expect("the host starts");
+        deployment.deploy_pair().await.expect("deployed and linked");
+        let lattice = deployment.lattice();
+        let subject = format!("wasmbus.local.{lattice}.tap");
+        let records = deployment.client().subscribe(subject.clone()).await;
+        let mut records = records.expect("subscribed");
+        deployment.client().flush().await.expect("known there");
+        let driver = deployment.driver().await.expect("the caller");
+
+        assert_eq!(driver.ping(1).await.expect("an answer"), 2);
+        let record = next(&mut records).await;
+        let keys: Vec<_> = record.as_object().expect("an object").keys().collect();
+        let expected = [
+            "backend",
+            "callee_us",
+            "duration_us",
+            "ended_unix_ms",
+            "headers",
+            "outcome",
+            "params_bytes",
+            "queued_us",
+            "results_bytes",
+            "subject",
+        ];
+        assert_eq!(keys, expected);
+        let called = format!("{lattice}.{CALLEE}.wrpc.0.0.1.{ECHO}.ping");
+        assert_eq!(record["subject"], called);
+        assert_eq!(record["headers"]["source-id"][0], CALLER);
+        assert_eq!(record["headers"]["link-name"][0], "default");
+        assert_eq!(record["backend"], backend);
+        assert_eq!(record["outcome"], "completed");
+        assert_eq!(
+            (&record["params_bytes"], &record["results_bytes"]),
+            (&1.into(), &1.into())
+        );
+        let duration = record["duration_us"].as_u64().expect("a number");
+        assert!(record["callee_us"].as_u64().expect("a number") <= duration);
+
+        let trapped = driver.call_trap(SECRET).await;
+        trapped.expect_err("the callee traps");
+        let record = next(&mut records).await;
+        assert_eq!(record["outcome"], "failed");
+        assert!(!record.to_string().contains(SECRET), "{record}");
+
+        let tap = &deployment.host().status().await.expect("a listing")["tap"];
+        assert_eq!(tap["subject"], subject);
+        assert_eq!((&tap["published"], &tap["dropped"]), (&2.into(), &0.into()));
+    }
+}
+
+#[tokio::test]
+async fn records_go_to_the_subject_that_is_given_and_calls_over_nats_have_none() {
+    let nats = nats().await;
+    let tapped = |route: Route| {
+        let host = route.host();
+        host.env("WASMCLOUD_LOCAL_DISPATCH_TAP", "calls.{lattice}")
+    };
+    let remote = Deployment::start_on(nats.clone(), tapped(Route::Nats)).await;
+    let remote = remote.expect("the host starts");
+    let local = Deployment::start_on(nats, tapped(Route::Duplex)).await;
+    let local = local.expect("the host starts");
+    let records = remote.client().subscribe("calls.*").await;
+    let mut records = records.expect("subscribed");
+    remote.client().flush().await.expect("known there");
+    for deployment in [&remote, &local] {
+        deployment.deploy_pair().await.expect("deployed and linked");
+        let driver = deployment.driver().await.expect("the caller");
+        assert_eq!(driver.ping(1).await.expect("an answer"), 2);
+    }
+    let message = tokio::time::timeout(PROMPTLY, records.next()).await;
+    let message = message.expect("in time").expect("a record");
+    assert_eq!(&*message.subject, format!("calls.{}", local.lattice()));
+    let more = tokio::time::timeout(Duration::from_millis(50), records.next()).await;
+    more.expect_err("one call was made in memory");
+}

@@ -1,0 +1,181 @@
+//! What is served on this host and what was counted, as it is listed.
+
+use std::collections::{BTreeMap, HashMap};
+
+use inhost_dispatch as dispatch;
+use serde::Serialize;
+
+use super::{Config, Shared};
+
+/// What is served on this host, and which way its calls went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Status {
+    /// `prefer`, `require` or `off`.
+    pub mode: String,
+    /// The modes of calls to single components, by component ID.
+    pub targets: BTreeMap<String, String>,
+    /// `duplex` or `mpsc`; nothing in a build without backends.
+    pub backend: Option<String>,
+    /// How many calls went which way since the process started.
+    pub calls: Calls,
+    /// How many local calls have a stream that has not been dropped, on either side.
+    pub in_flight: usize,
+    /// The functions that can be called in memory, sorted.
+    pub endpoints: Vec<Endpoint>,
+    /// What was counted of each function that is served on this host or was called from it, sorted.
+    pub functions: Vec<Function>,
+}
+
+/// How many calls that components of this host made went which way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Calls {
+    /// In memory.
+    pub local: u64,
+    /// Over NATS: the callee is elsewhere, or the mode is off.
+    pub remote: u64,
+    /// Over NATS, because the queue at the local callee was full.
+    pub spilled: u64,
+    /// Over NATS, because the local callee went away before it took the call.
+    pub fallback: u64,
+    /// Nowhere: the callee is not here, and the mode is `require`.
+    pub refused: u64,
+}
+
+/// A function that is served on this host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Endpoint {
+    /// The lattice and the component: `lattice.component-id`.
+    pub prefix: Box<str>,
+    /// The WIT instance with its version.
+    pub instance: Box<str>,
+    /// The function.
+    pub function: Box<str>,
+    /// How many invocations wait to be taken.
+    pub queued: usize,
+}
+
+/// What was counted of a function since the process started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Function {
+    /// The lattice and the component: `lattice.component-id`. Empty, as the other names, for all functions together that are
+    /// too many to be told apart.
+    pub prefix: Box<str>,
+    /// The WIT instance with its version.
+    pub instance: Box<str>,
+    /// The function.
+    pub function: Box<str>,
+    /// Whether it can be called in memory.
+    pub served: bool,
+    /// How many invocations wait to be taken.
+    pub queued: usize,
+    /// Local calls of which a stream is left.
+    pub in_flight: usize,
+    /// How many calls went which way.
+    pub calls: Calls,
+    /// How many calls failed, and how.
+    pub failures: Failures,
+    /// Bytes of parameters of local calls that have ended.
+    pub params_bytes: u64,
+    /// Bytes of results of local calls that have ended.
+    pub results_bytes: u64,
+}
+
+/// How many calls failed, and in which way. All but `not_sent` are local calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Failures {
+    /// The callee ran and did not finish its results: it trapped, or was stopped.
+    pub failed: u64,
+    /// The callee's host refused it: a policy denied it.
+    pub denied: u64,
+    /// The function stopped being served before it ran.
+    pub not_run: u64,
+    /// The caller left before it had its results.
+    pub caller_left: u64,
+    /// It could not be sent over NATS.
+    pub not_sent: u64,
+}
+
+impl Status {
+    pub(super) fn of(config: &Config, shared: &Shared) -> Self {
+        let served = shared.served();
+        let mut queued = HashMap::new();
+        for it in &served {
+            let waiting = queued.entry((&*it.prefix, &*it.instance, &*it.function));
+            *waiting.or_insert(0) += it.queued;
+        }
+        let functions = shared.counted();
+        let functions = functions.into_iter().map(|counted| {
+            let names = (&*counted.prefix, &*counted.instance, &*counted.function);
+            let queued = queued.get(&names).copied();
+            Function::new(counted, queued)
+        });
+        Self {
+            mode: config.mode.to_string(),
+            targets: config
+                .targets
+                .iter()
+                .map(|(target, mode)| (target.clone(), mode.to_string()))
+                .collect(),
+            backend: config.backend.map(|backend| backend.to_string()),
+            in_flight: shared.in_flight(),
+            calls: shared.calls().into(),
+            functions: functions.collect(),
+            endpoints: served
+                .into_iter()
+                .map(|served| Endpoint {
+                    prefix: served.prefix,
+                    instance: served.instance,
+                    function: served.function,
+                    queued: served.queued,
+                })
+                .collect(),
+        }
+    }
+}
+
+impl Function {
+    /// `queued` is that of its endpoints, if it has any.
+    fn new(counted: dispatch::Counted, queued: Option<usize>) -> Self {
+        Self {
+            prefix: counted.prefix,
+            instance: counted.instance,
+            function: counted.function,
+            served: queued.is_some(),
+            queued: queued.unwrap_or_default(),
+            in_flight: counted.in_flight,
+            calls: counted.calls.into(),
+            failures: counted.failures.into(),
+            params_bytes: counted.params_bytes,
+            results_bytes: counted.results_bytes,
+        }
+    }
+}
+
+impl From<dispatch::Calls> for Calls {
+    fn from(calls: dispatch::Calls) -> Self {
+        Self {
+            local: calls.local,
+            remote: calls.remote,
+            spilled: calls.spilled,
+            fallback: calls.fallback,
+            refused: calls.refused,
+        }
+    }
+}
+
+impl From<dispatch::Failures> for Failures {
+    fn from(failures: dispatch::Failures) -> Self {
+        Self {
+            failed: failures.failed,
+            denied: failures.denied,
+            not_run: failures.not_run,
+            caller_left: failures.caller_left,
+            not_sent: failures.not_sent,
+        }
+    }
+}
