@@ -33,6 +33,7 @@ mod plain;
 mod resources;
 mod root;
 mod serve;
+mod serving;
 mod types;
 mod view;
 
@@ -45,4 +46,5 @@ pub use resources::{
 };
 pub use root::Root;
 pub use serve::ServeExt;
+pub use serving::type_being_served;
 pub use view::{RemoteResource, SharedResourceTable, WrpcView};

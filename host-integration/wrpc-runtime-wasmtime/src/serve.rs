@@ -19,6 +19,7 @@ use crate::export::{full_name, Export};
 use crate::general::paths;
 use crate::instance::{self, CallFailed, Instance, Step};
 use crate::name::rpc_func_name;
+use crate::serving::with_type;
 use crate::view::WrpcView;
 
 /// An invocation that runs when it is polled.
@@ -60,8 +61,6 @@ pub trait ServeExt: Serve {
         T: WasiView + WrpcView + 'static,
     {
         let span = Span::current();
-        // The type is that of the component, which the export is looked up in.
-        drop(ty);
         async move {
             // Upstream asks for no `Sync` here, so neither can we.
             let store = StdMutex::new(store);
@@ -69,9 +68,8 @@ pub trait ServeExt: Serve {
                 store.lock().unwrap_or_else(PoisonError::into_inner)()
             });
             let export = instance.export(instance_name, name)?;
-            let invocations = self
-                .serve(instance_name, rpc_func_name(name), export.paths())
-                .await?;
+            let serve = self.serve(instance_name, rpc_func_name(name), export.paths());
+            let invocations = with_type(ty, serve).await?;
             Ok(invocations.map_ok(move |(cx, mut results, mut params)| {
                 let (instance, export) = (instance.clone(), export.clone());
                 let caller = admit(&results);
@@ -145,9 +143,8 @@ pub trait ServeExt: Serve {
                 )
             })?;
             let export = Export::new(full_name(instance_name, name), index, &ty, guest_resources);
-            let invocations = self
-                .serve(instance_name, rpc_func_name(name), paths)
-                .await?;
+            let serve = self.serve(instance_name, rpc_func_name(name), paths);
+            let invocations = with_type(ty, serve).await?;
             Ok(invocations.map_ok(move |(cx, mut results, mut params)| {
                 let (store, export) = (Arc::clone(&store), export.clone());
                 let caller = admit(&results);
