@@ -137,7 +137,8 @@ mod tests {
     #[tokio::test]
     async fn a_call_is_refused_as_one_that_no_one_serves() {
         let no_paths: [Box<[Option<usize>]>; 0] = [];
-        let invoked = Nowhere::<()>::new().invoke((), "demo:a/b", "ping", Bytes::new(), no_paths);
+        let transport = Nowhere::<()>::new();
+        let invoked = transport.invoke((), "demo:a/b", "ping", Bytes::new(), no_paths);
         let error = invoked.await.expect_err("there is no one");
         let cause = error.root_cause().downcast_ref::<io::Error>();
         assert_eq!(

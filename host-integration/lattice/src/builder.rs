@@ -9,6 +9,7 @@ use inhost_registry::Scope;
 use tokio::sync::mpsc;
 use tokio::task::{spawn_blocking, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tracing::debug;
 use wasmcloud_runtime::capability::secrets::store::SecretValue;
 use wasmcloud_runtime::{Component, Runtime};
 use wasmtime::Engine;
@@ -299,6 +300,7 @@ async fn start(
     let handler = Handler::new(part);
     let invocations = component.serve_wrpc(&server, handler, sender).await;
     let invocations = invocations.context("cannot serve what it exports")?;
+    debug!(component = &**id, functions = invocations.len(), "serving");
     let stop = lattice.stop.clone();
     let id = Arc::clone(id);
     lattice

@@ -69,18 +69,18 @@ pub enum CallError {
         known: Vec<String>,
     },
     /// The component has no such function.
-    #[error("the component `{id}` does not export `{function}`; it exports {}", list(.exports))]
+    #[error("the component `{id}` does not export `{function}`; it exports{}", list(.exports))]
     #[non_exhaustive]
     NotExported {
         /// The component.
         id: String,
         /// The function that was asked for.
         function: String,
-        /// The functions that there are, with their types.
+        /// The functions that there are.
         exports: Vec<String>,
     },
     /// The component has several functions of this name.
-    #[error("the component `{id}` exports `{function}` more than once; say which version: {}", list(.exports))]
+    #[error("the component `{id}` exports `{function}` more than once; say which version:{}", list(.exports))]
     #[non_exhaustive]
     Ambiguous {
         /// The component.
@@ -102,7 +102,7 @@ pub enum CallError {
         function: String,
     },
     /// The arguments do not fit the function. It did not run.
-    #[error("the arguments do not fit `{function}`, which is `{signature}`: {detail}")]
+    #[error("the arguments do not fit `{function}`: {detail}")]
     #[non_exhaustive]
     Arguments {
         /// The function.
@@ -154,7 +154,7 @@ fn names(ids: &[String]) -> String {
 
 fn list(functions: &[String]) -> String {
     match functions {
-        [] => "nothing".into(),
+        [] => " nothing".into(),
         functions => format!("\n  {}", functions.join("\n  ")),
     }
 }

@@ -78,14 +78,14 @@ impl Exports {
             (None, _) => Err(CallError::NotExported {
                 id: id.into(),
                 function: name.into(),
-                exports: all.iter().map(Exported::to_string).collect(),
+                exports: all.iter().map(Exported::name).collect(),
             }),
             (Some(last), others) => {
                 let fitting = others.iter().copied().chain([last]);
                 Err(CallError::Ambiguous {
                     id: id.into(),
                     function: name.into(),
-                    exports: fitting.map(Exported::to_string).collect(),
+                    exports: fitting.map(Exported::name).collect(),
                 })
             }
         }

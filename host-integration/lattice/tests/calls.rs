@@ -268,7 +268,7 @@ async fn what_cannot_be_called_is_refused_before_anything_runs() {
             "callee",
             "inhost:demo/echo.pong",
             &[],
-            &["does not export", "echo@0.1.0.ping: func(u32) -> u32"],
+            &["does not export", "inhost:demo/echo@0.1.0.ping"],
         ),
         (
             "callee",
@@ -281,13 +281,13 @@ async fn what_cannot_be_called_is_refused_before_anything_runs() {
             "callee",
             "inhost:demo/echo.ping",
             &[],
-            &["takes 1 arguments, and 0"],
+            &["it is `func(u32) -> u32`, with 1 parameters, and 0"],
         ),
         (
             "callee",
             "inhost:demo/echo.ping",
             &["\"x\""],
-            &["argument 1 is not a `u32`", "func(u32) -> u32"],
+            &["argument 1 is not a `u32`"],
         ),
         (
             "callee",

@@ -17,8 +17,12 @@ pub(crate) struct Signature {
 /// Why arguments do not fit a function.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Misfit {
-    #[error("it takes {expected} arguments, and {given} were given")]
-    Count { expected: usize, given: usize },
+    #[error("it is `{signature}`, with {expected} parameters, and {given} arguments were given")]
+    Count {
+        signature: String,
+        expected: usize,
+        given: usize,
+    },
     #[error("argument {number} is not a `{expected}`: {detail}")]
     Argument {
         number: usize,
@@ -59,7 +63,11 @@ impl Signature {
     pub(crate) fn check_count(&self, given: usize) -> Result<(), Misfit> {
         match self.params.len() {
             expected if expected == given => Ok(()),
-            expected => Err(Misfit::Count { expected, given }),
+            expected => Err(Misfit::Count {
+                signature: self.to_string(),
+                expected,
+                given,
+            }),
         }
     }
 }
