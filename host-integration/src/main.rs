@@ -3,6 +3,7 @@
 
 mod args;
 mod certificates;
+mod commands;
 mod host_config;
 mod labels;
 mod local_dispatch;
@@ -14,11 +15,14 @@ mod stop;
 mod subject;
 mod updates;
 
+use std::process::ExitCode;
+
 use anyhow::Context as _;
 use clap::Parser as _;
 use wasmcloud_host::WasmbusHost;
 
 use crate::args::Args;
+use crate::commands::Command;
 
 /// What a call allocates on one thread is often freed on another. The allocator of the C library takes locks for that, and
 /// calls on several cores wait for each other there.
@@ -26,13 +30,20 @@ use crate::args::Args;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     if args.help_markdown {
         clap_markdown::print_help_markdown::<Args>();
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
+    match args.command {
+        Some(Command::Local(local)) => Ok(commands::local::run(local).await),
+        None => serve(args).await.map(|()| ExitCode::SUCCESS),
+    }
+}
 
+/// Is a host, until it is told to stop.
+async fn serve(args: Args) -> anyhow::Result<()> {
     certificates::require_any(&args.host.tls_ca_paths)?;
     // What is logged last reaches its file or terminal when this is dropped.
     let _flush = observability::start(&args)?;

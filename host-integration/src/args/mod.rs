@@ -21,9 +21,13 @@ pub(crate) use nats::{ControlArgs, NatsArgs, RpcArgs};
 pub(crate) use services::{OciArgs, PolicyArgs};
 pub(crate) use telemetry::TelemetryArgs;
 
+use crate::commands::Command;
+
 // A flag wins over its environment variable. None of these types is `Debug`: they hold seeds and passwords.
 #[derive(Parser)]
 #[command(name = "wasmcloud", version, about, long_about = None)]
+// The stock host has no commands: what it takes, and what it says of it, does not depend on ours.
+#[command(subcommand_negates_reqs = true, disable_help_subcommand = true)]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) host: HostArgs,
@@ -47,6 +51,9 @@ pub(crate) struct Args {
     /// Print this help as Markdown and exit
     #[arg(long, conflicts_with = "help", hide = true)]
     pub(crate) help_markdown: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
 }
 
 #[cfg(test)]

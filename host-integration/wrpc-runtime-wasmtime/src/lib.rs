@@ -35,6 +35,7 @@ mod resources;
 mod reuse;
 mod root;
 mod serve;
+mod serving;
 mod types;
 mod view;
 
@@ -48,4 +49,5 @@ pub use resources::{
 pub use reuse::{reuse_instances, AlreadyChosen};
 pub use root::Root;
 pub use serve::ServeExt;
+pub use serving::type_being_served;
 pub use view::{RemoteResource, SharedResourceTable, WrpcView};

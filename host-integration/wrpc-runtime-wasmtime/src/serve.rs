@@ -20,6 +20,7 @@ use crate::general::paths;
 use crate::instance::{self, CallFailed, Instance, Step};
 use crate::name::rpc_func_name;
 use crate::reuse;
+use crate::serving::with_type;
 use crate::view::WrpcView;
 
 /// An invocation that runs when it is polled.
@@ -61,8 +62,6 @@ pub trait ServeExt: Serve {
         T: WasiView + WrpcView + 'static,
     {
         let span = Span::current();
-        // The type is that of the component, which the export is looked up in.
-        drop(ty);
         async move {
             // Upstream asks for no `Sync` here, so neither can we.
             let store = StdMutex::new(store);
@@ -71,7 +70,7 @@ pub trait ServeExt: Serve {
             });
             let export = instance.export(instance_name, name)?;
             let serve = self.serve(instance_name, rpc_func_name(name), export.paths());
-            let (invocations, prefix) = with_prefix(serve).await;
+            let (invocations, prefix) = with_prefix(with_type(ty, serve)).await;
             let invocations = invocations?;
             let instance = match prefix.as_deref().and_then(reuse::of) {
                 Some(calls) => {
@@ -153,9 +152,8 @@ pub trait ServeExt: Serve {
                 )
             })?;
             let export = Export::new(full_name(instance_name, name), index, &ty, guest_resources);
-            let invocations = self
-                .serve(instance_name, rpc_func_name(name), paths)
-                .await?;
+            let serve = self.serve(instance_name, rpc_func_name(name), paths);
+            let invocations = with_type(ty, serve).await?;
             Ok(invocations.map_ok(move |(cx, mut results, mut params)| {
                 let (store, export) = (Arc::clone(&store), export.clone());
                 let caller = admit(&results);

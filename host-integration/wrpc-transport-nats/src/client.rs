@@ -3,11 +3,11 @@ use std::sync::Arc;
 use async_nats::HeaderMap;
 use bytes::Bytes;
 use futures::Stream;
+use inhost_backends::AnyBackend;
 use inhost_dispatch::{Dispatcher, Incoming, Outgoing};
 use inhost_registry::Scope;
 use wrpc_transport::{Invoke, Serve};
 
-use crate::backend::AnyBackend;
 use crate::local::{self, Local};
 use crate::nats;
 use crate::remote::Remote;

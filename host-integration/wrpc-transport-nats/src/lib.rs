@@ -15,16 +15,13 @@
 
 #![allow(clippy::module_name_repetitions)]
 
-#[cfg(not(all(feature = "duplex", feature = "mpsc")))]
-mod absent;
-mod backend;
 mod client;
 pub mod local;
 pub mod nats;
 mod remote;
 
-pub use backend::AnyBackend;
 pub use client::{Client, ParamWriter, Reader, SubjectWriter};
+pub use inhost_backends::AnyBackend;
 pub use nats::subject::{
     index_path, invocation_subject, param_subject, result_subject, subscribe_path, PROTOCOL,
 };

@@ -13,6 +13,8 @@ enum Rule {
 
 const BACKEND: Rule = Rule::Only(&["bytes", "inhost-dispatch", "tokio", "tokio-util"]);
 
+const BACKEND_CHOICE: Rule = Rule::Not(&["async-nats", "nats", "wasmcloud", "wasmtime", "wrpc"]);
+
 const RULES: &[(&str, Rule)] = &[
     (
         "inhost-registry",
@@ -40,6 +42,16 @@ const RULES: &[(&str, Rule)] = &[
             "inhost-backend",
             "nats",
             "wasmcloud",
+            "wrpc-transport-nats",
+        ]),
+    ),
+    ("inhost-backends", BACKEND_CHOICE),
+    (
+        "inhost-lattice",
+        Rule::Not(&[
+            "async-nats",
+            "nats",
+            "wasmcloud-host",
             "wrpc-transport-nats",
         ]),
     ),
@@ -126,6 +138,9 @@ mod tests {
             ("inhost-backend-duplex", "futures"),
             ("inhost-backend-mpsc", "inhost-registry"),
             ("wrpc-transport-nats", "wasmcloud-host"),
+            ("inhost-backends", "wrpc-transport-nats"),
+            ("inhost-lattice", "async-nats"),
+            ("inhost-lattice", "wasmcloud-host"),
         ] {
             let found = breaches(&metadata(package, &[dependency(forbidden)])).unwrap();
             let expected =

@@ -5,7 +5,7 @@ use tokio_util::either::Either;
 
 #[cfg(not(all(feature = "duplex", feature = "mpsc")))]
 use crate::absent::Absent;
-use crate::local::BackendKind;
+use crate::kind::BackendKind;
 
 #[cfg(feature = "duplex")]
 type Duplex = inhost_backend_duplex::DuplexBackend;
@@ -23,7 +23,7 @@ pub struct AnyBackend(Either<Duplex, Mpsc>);
 
 impl AnyBackend {
     /// The backend of this kind, if it was compiled in. Its streams hold up to `limit` bytes.
-    pub(crate) fn new(kind: BackendKind, limit: NonZeroUsize) -> Option<Self> {
+    pub fn new(kind: BackendKind, limit: NonZeroUsize) -> Option<Self> {
         #[cfg(not(any(feature = "duplex", feature = "mpsc")))]
         let _ = limit;
         match kind {

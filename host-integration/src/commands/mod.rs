@@ -1,0 +1,10 @@
+//! What the binary does besides being a host.
+
+pub(crate) mod local;
+
+use clap::Subcommand;
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Local(local::Local),
+}
