@@ -20,7 +20,7 @@ struct Flag {
     bad: &'static [&'static str],
 }
 
-const FLAGS: [Flag; 8] = [
+const FLAGS: [Flag; 9] = [
     Flag {
         name: "--local-dispatch",
         variable: "WASMCLOUD_LOCAL_DISPATCH",
@@ -62,6 +62,20 @@ const FLAGS: [Flag; 8] = [
         default: Some("67108864"),
         good: Some("0"),
         bad: &["-1", "64MiB", "1.5"],
+    },
+    Flag {
+        name: "--reuse-instances",
+        variable: "WASMCLOUD_REUSE_INSTANCES",
+        default: None,
+        good: Some("payments=1000"),
+        bad: &[
+            "",
+            "payments",
+            "=10",
+            "payments=0",
+            "payments=many",
+            "a.b=10",
+        ],
     },
     Flag {
         name: "--local-status",
@@ -108,14 +122,16 @@ fn help_shows_environment_variable_and_default() {
 #[test]
 fn the_list_of_this_test_is_complete() {
     let (_, help, _) = run(wasmcloud().arg("--help"));
-    let shown = help
-        .split_whitespace()
-        .filter(|word| word.starts_with("--local-"));
-    let mut shown: Vec<_> = shown
-        .filter(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
+    let (_, section) = help.split_once("In-host invocation:\n").expect("a section");
+    // Up to the next heading.
+    let section = section
+        .lines()
+        .take_while(|line| line.is_empty() || line.starts_with(' '));
+    let mut shown: Vec<_> = section
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|word| word.starts_with("--"))
         .collect();
     shown.sort_unstable();
-    shown.dedup();
     let mut listed = FLAGS.map(|flag| flag.name);
     listed.sort_unstable();
     assert_eq!(shown, listed);
@@ -177,6 +193,7 @@ fn errors_say_what_was_expected() {
         ("--local-buffer-bytes=0", "at least 1"),
         ("--local-queue-invocations=0", "at least 1"),
         ("--local-queue-bytes=64MiB", "whole number of bytes"),
+        ("--reuse-instances=a=0", "from 1 to"),
         ("--local-status=localhost:8085", "127.0.0.1:8085"),
         ("--local-dispatch-tap=calls.>", "single dots"),
     ] {

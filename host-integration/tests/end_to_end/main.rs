@@ -27,6 +27,7 @@ mod nats_faults;
 mod one_way;
 mod payloads;
 mod policy;
+mod reuse;
 mod routes;
 mod several_hosts;
 mod streams;

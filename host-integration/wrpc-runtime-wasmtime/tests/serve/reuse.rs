@@ -177,8 +177,24 @@ async fn an_invocation_that_exceeds_its_time_ends_and_its_instance_is_dropped() 
 
 #[tokio::test]
 async fn no_more_than_a_bounded_number_of_instances_wait() {
+    const CALLS: usize = 100;
     let reused = Reused::new(100);
-    let calls: Vec<_> = (0..100).map(|_| reused.call(9)).collect();
-    futures::future::join_all(calls).await;
-    assert!(reused.instances() <= 32, "{}", reused.instances());
+    let (mut callers, callees): (Vec<_>, Vec<_>) =
+        (0..CALLS).map(|_| tokio::io::duplex(16)).unzip();
+    let calls = callees.into_iter().map(|far| async {
+        let (params, results) = tokio::io::split(far);
+        let (mut params, mut results) = (Root(params), Root(results));
+        let call = reused
+            .instance
+            .call(&reused.export, &mut params, &mut results);
+        call.await.expect("an answer");
+    });
+    let mut calls = tokio_test::task::spawn(futures::future::join_all(calls));
+    tokio_test::assert_pending!(calls.poll());
+    assert_eq!(reused.instances(), CALLS, "each waits for its parameters");
+    for caller in &mut callers {
+        caller.write_all(&[9]).await.expect("there is room");
+    }
+    calls.await;
+    assert_eq!(reused.instances(), 32);
 }

@@ -1,0 +1,101 @@
+//! Instances that serve more than one invocation, where that was asked for.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use inhost_testbed::{Deployment, Driver, Guest, NatsServer, CALLEE, CALLER, DEFAULT_COUNT, ECHO};
+use tempfile::TempDir;
+
+use crate::routes::{assert_calls, nats, Route};
+
+/// A callee whose `ping` answers how often it was called in this instance. It traps when it is passed 0.
+fn counting(folder: &Path) -> String {
+    let text = format!(
+        r#"(component
+            (core module $module
+                (global $count (mut i32) (i32.const 0))
+                (func (export "ping") (param i32) (result i32)
+                    (if (i32.eqz (local.get 0)) (then unreachable))
+                    (global.set $count (i32.add (global.get $count) (i32.const 1)))
+                    (global.get $count)))
+            (core instance $core (instantiate $module))
+            (func $ping (param "n" u32) (result u32) (canon lift (core func $core "ping")))
+            (instance $echo (export "ping" (func $ping)))
+            (export "{ECHO}" (instance $echo)))"#
+    );
+    let path = folder.join("counting.wasm");
+    std::fs::write(&path, wat::parse_str(text).expect("a component")).expect("written");
+    format!("file://{}", path.display())
+}
+
+/// The caller and the counting callee, on a host that was started with `arguments`.
+struct Pair {
+    deployment: Deployment,
+    driver: Driver,
+    _folder: TempDir,
+}
+
+impl Pair {
+    async fn start(nats: &Arc<NatsServer>, route: Route, arguments: &[&str]) -> Self {
+        let host = route.host().args(arguments.iter().copied());
+        let deployment = Deployment::start_on(Arc::clone(nats), host).await;
+        let deployment = deployment.expect("the host starts");
+        let folder = tempfile::tempdir().expect("a folder");
+        let callee = counting(folder.path());
+        let host = deployment.host();
+        let deployed = deployment.deploy_on(host, &callee, CALLEE, 10).await;
+        deployed.expect("deployed");
+        let deployed = deployment
+            .deploy(Guest::Caller, CALLER, DEFAULT_COUNT)
+            .await;
+        deployed.expect("deployed");
+        let linked = deployment.link(CALLER, CALLEE, "echo").await;
+        linked.expect("linked");
+        let driver = deployment.driver().await.expect("the caller");
+        Self {
+            deployment,
+            driver,
+            _folder: folder,
+        }
+    }
+
+    /// What `calls` calls answer.
+    async fn count(&self, calls: usize) -> Vec<u32> {
+        let mut answers = Vec::new();
+        for _ in 0..calls {
+            answers.push(self.driver.ping(1).await.expect("an answer"));
+        }
+        answers
+    }
+}
+
+#[tokio::test]
+async fn an_instance_serves_as_many_invocations_as_was_asked_for() {
+    let nats = nats().await;
+    for route in Route::ALL {
+        let pair = Pair::start(&nats, route, &["--reuse-instances", "callee=3"]).await;
+        assert_eq!(pair.count(7).await, [1, 2, 3, 1, 2, 3, 1], "over {route:?}");
+        assert_calls(route, pair.deployment.host(), 7).await;
+    }
+}
+
+#[tokio::test]
+async fn a_component_that_was_not_named_has_a_new_instance_for_each_invocation() {
+    let nats = nats().await;
+    for arguments in [&[][..], &["--reuse-instances", "other=3"]] {
+        let pair = Pair::start(&nats, Route::Duplex, arguments).await;
+        assert_eq!(pair.count(3).await, [1, 1, 1], "{arguments:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_instance_that_trapped_serves_no_more() {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let pair = Pair::start(&nats, route, &["--reuse-instances", "callee=100"]).await;
+        assert_eq!(pair.count(2).await, [1, 2], "over {route:?}");
+        let trapped = pair.driver.ping(0).await;
+        trapped.expect_err("the callee traps, and its caller with it");
+        assert_eq!(pair.count(2).await, [1, 2], "over {route:?}");
+    }
+}
