@@ -180,11 +180,6 @@ impl<B: Backend> Drop for LocalIncoming<B> {
 }
 
 impl<B: Backend> Pieces for LocalIncoming<B> {
-    fn awaits_results(&self) -> bool {
-        self.wanted();
-        self.is_result_root() && self.stream.is_none() && self.handle.root().is_empty()
-    }
-
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         self.wanted();
         if !self.first.is_empty() {

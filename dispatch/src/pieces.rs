@@ -3,7 +3,6 @@ use std::future::poll_fn;
 use std::io;
 
 use bytes::Bytes;
-use tokio::task::yield_now;
 
 use crate::backend::Backend;
 use crate::incoming::Incoming;
@@ -24,20 +23,11 @@ use crate::known::Known;
 /// Dropping the future loses nothing.
 pub async fn next_piece<I: Any>(incoming: &mut I) -> Option<io::Result<Bytes>> {
     let pieces = KNOWN.get::<I>()?(incoming)?;
-    if pieces.awaits_results() {
-        // The callee's tasks are next on this thread, and most often the results are there when this one is polled again.
-        // If it waited for them instead, the callee would wake it in the middle of its own work. tokio takes that for work
-        // that piles up, and wakes another thread to take a part of it, for each call.
-        yield_now().await;
-    }
     Some(poll_fn(|cx| pieces.poll_piece(cx)).await)
 }
 
 /// A local stream, without the backend in its type.
 pub(crate) trait Pieces: Send {
-    /// Whether this is where a caller gets its results, and there are none yet. From here on the caller waits for them.
-    fn awaits_results(&self) -> bool;
-
     fn poll_piece(&mut self, cx: &mut std::task::Context<'_>)
         -> std::task::Poll<io::Result<Bytes>>;
 }

@@ -43,11 +43,6 @@ impl<B: Backend> Root<B> {
         Self(Mutex::new(State::Empty(None)))
     }
 
-    /// Whether nothing was written, and may yet be.
-    pub(crate) fn is_empty(&self) -> bool {
-        matches!(*self.lock(), State::Empty(_))
-    }
-
     /// The stream to write to, made for the first byte.
     ///
     /// # Errors
