@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,14 +72,15 @@ impl Import {
         let (instance, name) = (&*self.instance, rpc_func_name(&self.name));
         let start = Instant::now();
         let types = Arc::clone(&self.types);
+        // Pinned, here and below, before they pass through other hands: to hand on a future that is not is to copy it.
         let (outgoing, incoming) = match limit {
             Some(limit) => {
                 let client = client.timeout(limit);
-                let invoke = client.invoke(context, instance, name, params, paths);
+                let invoke = pin!(client.invoke(context, instance, name, params, paths));
                 with_types(types, invoke).await
             }
             None => {
-                let invoke = client.invoke(context, instance, name, params, paths);
+                let invoke = pin!(client.invoke(context, instance, name, params, paths));
                 with_types(types, invoke).await
             }
         }
@@ -108,7 +110,7 @@ impl Rest<'_> {
         receive: impl Future<Output = anyhow::Result<T>>,
     ) -> anyhow::Result<T> {
         let import = self.import;
-        let both = async {
+        let both = pin!(async {
             let ((), received) = try_join!(
                 async {
                     send.await
@@ -121,7 +123,7 @@ impl Rest<'_> {
                 },
             )?;
             Ok(received)
-        };
+        });
         self.within(both).await
     }
 
