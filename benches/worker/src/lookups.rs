@@ -31,7 +31,7 @@ pub(crate) fn measure(lookup: &Lookup) -> f64 {
             threads.spawn(|| write(&registry, &scope, &done));
         }
         let readers: Vec<_> = (0..lookup.readers.max(1))
-            .map(|_| threads.spawn(|| read(&registry, &scope, lookup.functions)))
+            .map(|_| threads.spawn(|| read(&registry, &scope, lookup)))
             .collect();
         let rounds: Vec<_> = readers
             .into_iter()
@@ -65,11 +65,11 @@ fn write(registry: &Registry<u32>, scope: &Scope, done: &AtomicBool) {
     }
 }
 
-/// Looks up functions of different components in turn. Returns the nanoseconds of a lookup, for each round.
-fn read(registry: &Registry<u32>, scope: &Scope, functions: usize) -> Vec<f64> {
-    let components = functions.div_ceil(FUNCTIONS).max(1);
-    // As many as there are, up to what a busy host may call in turn.
-    let prefixes: Vec<_> = (0..components.min(64)).map(component).collect();
+/// Looks up a function of each of some components in turn. Returns the nanoseconds of a lookup, for each round.
+fn read(registry: &Registry<u32>, scope: &Scope, lookup: &Lookup) -> Vec<f64> {
+    let components = lookup.functions.div_ceil(FUNCTIONS);
+    let spread = lookup.spread.min(components).max(1);
+    let prefixes: Vec<_> = (0..spread).map(component).collect();
     let round = || {
         let start = Instant::now();
         for number in 0..LOOKUPS {

@@ -78,6 +78,8 @@ pub(crate) enum Workload {
 pub(crate) struct Lookup {
     /// How many functions are registered.
     pub(crate) functions: usize,
+    /// In how many components a function is looked up, one after the other; in all of them if there are fewer.
+    pub(crate) spread: usize,
     /// How many threads look them up.
     pub(crate) readers: usize,
     /// Whether one more thread registers and removes a function all the time.

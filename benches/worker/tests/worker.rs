@@ -129,7 +129,9 @@ fn serve_one_connection(body: &'static str) -> (SocketAddr, JoinHandle<()>) {
 fn lookups_are_measured_beside_a_writer() {
     let mut worker = Worker::start();
     for writer in [false, true] {
-        let request = json!({ "do": "lookup", "functions": 100, "readers": 2, "writer": writer });
+        let request = json!({
+            "do": "lookup", "functions": 100, "spread": 64, "readers": 2, "writer": writer,
+        });
         let answer = worker.ask(&request);
         assert!(answer["ns"].as_f64() > Some(0.0), "{answer}");
     }

@@ -24,7 +24,7 @@ pub(crate) struct Budget {
 }
 
 /// How many calls a batch has at most: a floor makes a million a second, and each has a duration to keep.
-const MOST_CALLS: u32 = 40_000;
+const MOST_CALLS: u32 = 100_000;
 
 /// How often a batch over NATS is tried; see [`try_batch`].
 const NATS_ATTEMPTS: u32 = 5;
@@ -47,9 +47,11 @@ pub(crate) struct Missing {
 struct Turn<'a> {
     participant: &'a mut Participant,
     samples: Samples,
-    /// How many calls each caller makes in a round, and how long that should take.
+    /// How many calls each caller makes in a round, and how long it all should take.
     calls: u32,
     expected: Duration,
+    /// How much of that is for starting the callers and hearing from them.
+    around: Duration,
     rounds: u32,
     missing: Option<String>,
 }
@@ -75,6 +77,7 @@ pub(crate) async fn measure(
                 samples: Samples::default(),
                 calls: 1,
                 expected: FIRST_CALL + BYTE * case.load.bytes().unwrap_or(0) * case.callers,
+                around: Duration::ZERO,
                 rounds: 0,
                 missing: None,
             };
@@ -115,6 +118,12 @@ pub(crate) async fn measure(
     Ok((rows, missing))
 }
 
+/// The mean of durations in nanoseconds.
+fn mean(durations: &[u64]) -> Duration {
+    let sum: u64 = durations.iter().sum();
+    Duration::from_nanos(sum / durations.len().max(1) as u64)
+}
+
 fn reset_peak(participant: &Participant) {
     if let Some(Err(error)) = participant.usage().map(Usage::reset_peak) {
         eprintln!("The peak of memory may be older: {error:#}");
@@ -132,15 +141,16 @@ impl Turn<'_> {
     ) -> anyhow::Result<()> {
         let round = budget.calls / budget.rounds;
         // The first call is slower than others.
+        let mut one = self.expected;
         for share in [0, 8] {
             if share > 0 {
-                self.plan(case, self.expected, round / share);
+                self.plan(case, one, round / share);
             }
             let Some((batch, cost)) = self.try_batch(case, load, nats).await? else {
                 return Ok(());
             };
-            let one = batch.wall / self.calls;
-            self.expected = one;
+            one = mean(&batch.durations);
+            self.around = batch.wall.saturating_sub(one * self.calls);
             self.rounds = budget.rounds;
             if one > round {
                 // The calls made to warm up are some of the few that there is time for.
@@ -152,15 +162,15 @@ impl Turn<'_> {
             }
         }
         self.samples.clear();
-        self.plan(case, self.expected, round);
+        self.plan(case, one, round);
         Ok(())
     }
 
-    /// Plans batches that take as long as `time`, when a call takes as long as `one`.
+    /// Plans batches in which each caller calls for as long as `time`, when a call takes as long as `one`.
     fn plan(&mut self, case: Case, one: Duration, time: Duration) {
         let fit = time.as_secs_f64() / one.as_secs_f64().max(1e-9);
         self.calls = (fit as u32).clamp(1, (MOST_CALLS / case.callers).max(1));
-        self.expected = one * self.calls;
+        self.expected = self.around + one * self.calls;
     }
 
     /// Makes a batch of calls. `None` when calls over NATS have been lost again and again.

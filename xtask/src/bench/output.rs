@@ -213,7 +213,7 @@ mod tests {
             assert!(text.contains(&format!("![]({name})")), "{text}");
             assert!(folder.join(name).exists());
         }
-        let line = "- registry lookup, by registered functions: flat from 1 to 10,000 (1: 40.0 ns, 10,000: 44.0 ns)";
+        let line = "- registry lookup of one again and again, by registered functions: flat from 1 to 10,000 (1: 40.0 ns, 10,000: 44.0 ns)";
         assert!(text.contains(line), "{text}");
         let json = std::fs::read_to_string(folder.join("figures.json")).unwrap();
         let json: Value = serde_json::from_str(&json).unwrap();

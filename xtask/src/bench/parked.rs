@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use inhost_testbed::{Deployment, Driver, Guest, NatsServer, CALLEE, CALLER, ECHO};
+use inhost_testbed::{
+    Deployment, Driver, Guest, HostBuilder, NatsServer, Peer, CALLEE, CALLER, ECHO,
+};
 use serde::Serialize;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::participant::settled;
+use super::participant::{settled, REST};
 use super::worker::Worker;
 use crate::stage::{Binaries, Route};
 
@@ -66,67 +68,104 @@ pub(crate) async fn instances(worker: &Path, calls: u32) -> anyhow::Result<Optio
     })
 }
 
-/// Measures what `calls` calls that wait take on `route`, on a host of its own, as memory that was used before would be used
-/// again. `None` for a route without a host, and where memory cannot be read.
+/// Measures what `calls` calls that wait take on each of `routes`, on hosts of their own, as memory that was used before would
+/// be used again. Leaves out a route without a host, and all where memory cannot be read.
 ///
 /// # Errors
 ///
-/// When the host fails.
+/// When a host fails.
 pub(crate) async fn parked(
-    route: Route,
+    routes: &[Route],
     nats: &Arc<NatsServer>,
     binaries: &Binaries,
     calls: u32,
     instances: Instances,
-) -> anyhow::Result<Option<Parked>> {
-    let Some(host) = route.host(binaries) else {
-        return Ok(None);
-    };
-    let host = host.lattice(format!("parked-{route}"));
-    let deployment = Deployment::start_on(Arc::clone(nats), host).await?;
-    let count = 2 * (calls + WARM_UP);
-    deployment.deploy(Guest::Callee, CALLEE, count).await?;
-    deployment.deploy(Guest::Caller, CALLER, count).await?;
-    deployment.link(CALLER, CALLEE, "echo").await?;
-    let usage = deployment.host().usage();
-
-    // They end with this, and the host with its deployment.
-    let mut waiting = JoinSet::new();
-    let mut seen = Vec::new();
-    let deadline = Duration::from_millis(WAIT_MS.into());
-    let callee = deployment.peer(CALLEE).await?.with_deadline(deadline);
-    let driver = Driver::new(deployment.peer(CALLER).await?).with_deadline(deadline);
-    for through in [false, true] {
-        for count in [WARM_UP, calls] {
-            for _ in 0..count {
-                let (callee, driver) = (callee.clone(), driver.clone());
-                waiting.spawn(async move {
-                    if through {
-                        driver.call_wait(WAIT_MS).await
-                    } else {
-                        let answer = callee.call(ECHO, "wait", (WAIT_MS,)).await;
-                        answer.map(|(ms,): (u32,)| ms)
-                    }
-                });
-            }
-            seen.push(settled(usage).await);
+) -> anyhow::Result<Vec<Parked>> {
+    let mut hosts = Vec::new();
+    for &route in routes {
+        if let Some(host) = route.host(binaries) {
+            let host = host.lattice(format!("parked-{route}"));
+            hosts.push((route, Waiting::start(nats, host, calls).await?));
         }
     }
-    Ok(from_memory(route, calls, &seen, instances))
+    for (_, waiting) in &mut hosts {
+        waiting.warm_up().await;
+    }
+    tokio::time::sleep(REST).await;
+    let mut parked = Vec::new();
+    for (route, mut waiting) in hosts {
+        let seen = waiting.park(calls).await;
+        parked.extend(from_memory(route, calls, &seen, instances));
+    }
+    Ok(parked)
 }
 
-/// From the memory after the calls from outside for warming up, after those that count, and the same through the caller.
+/// A host, and calls on it that wait. They end with this, and the host too.
+struct Waiting {
+    callee: Peer,
+    driver: Driver,
+    calls: JoinSet<anyhow::Result<u32>>,
+    // After the calls: they go first.
+    deployment: Deployment,
+}
+
+impl Waiting {
+    async fn start(nats: &Arc<NatsServer>, host: HostBuilder, calls: u32) -> anyhow::Result<Self> {
+        let deployment = Deployment::start_on(Arc::clone(nats), host).await?;
+        let count = 2 * (calls + WARM_UP);
+        deployment.deploy(Guest::Callee, CALLEE, count).await?;
+        deployment.deploy(Guest::Caller, CALLER, count).await?;
+        deployment.link(CALLER, CALLEE, "echo").await?;
+        let deadline = Duration::from_millis(WAIT_MS.into());
+        let peer = async |id| anyhow::Ok(deployment.peer(id).await?.with_deadline(deadline));
+        Ok(Self {
+            callee: peer(CALLEE).await?,
+            driver: Driver::new(peer(CALLER).await?),
+            calls: JoinSet::new(),
+            deployment,
+        })
+    }
+
+    /// Begins `count` calls, of the callee or of the caller. Returns the host's memory once all have begun.
+    async fn begin(&mut self, count: u32, through: bool) -> Option<u64> {
+        for _ in 0..count {
+            let (callee, driver) = (self.callee.clone(), self.driver.clone());
+            self.calls.spawn(async move {
+                if through {
+                    return driver.call_wait(WAIT_MS).await;
+                }
+                let (ms,): (u32,) = callee.call(ECHO, "wait", (WAIT_MS,)).await?;
+                Ok(ms)
+            });
+        }
+        settled(self.deployment.host().usage()).await
+    }
+
+    async fn warm_up(&mut self) {
+        for through in [false, true] {
+            self.begin(WARM_UP, through).await;
+        }
+    }
+
+    /// Begins `calls` calls of the callee, then as many of the caller. Returns the host's memory before, between and after.
+    async fn park(&mut self, calls: u32) -> [Option<u64>; 3] {
+        [
+            settled(self.deployment.host().usage()).await,
+            self.begin(calls, false).await,
+            self.begin(calls, true).await,
+        ]
+    }
+}
+
+/// From the memory before, between and after the calls from outside and those through the caller.
 fn from_memory(
     route: Route,
     calls: u32,
-    seen: &[Option<u64>],
+    &[before, direct, through]: &[Option<u64>; 3],
     instances: Instances,
 ) -> Option<Parked> {
-    let [warm, direct, warm_through, through] = *seen else {
-        return None;
-    };
-    let direct_bytes = growth(warm, direct, calls)?;
-    let through_bytes = growth(warm_through, through, calls)?;
+    let direct_bytes = growth(before, direct, calls)?;
+    let through_bytes = growth(direct, through, calls)?;
     Some(Parked {
         route,
         calls,
@@ -151,12 +190,12 @@ mod tests {
             callee_bytes: 100.0,
             caller_bytes: 150.0,
         };
-        let seen = [Some(1_000), Some(3_000), Some(3_500), Some(7_500)];
+        let seen = [Some(1_000), Some(3_000), Some(7_000)];
         let parked = from_memory(Route::Duplex, 10, &seen, instances).unwrap();
         assert_eq!(parked.direct_bytes, 200.0);
         assert_eq!(parked.through_bytes, 400.0);
         assert_eq!(parked.call_bytes, 50.0);
-        let unknown = [Some(1), None, Some(1), Some(1)];
+        let unknown = [Some(1), None, Some(1)];
         assert_eq!(from_memory(Route::Duplex, 10, &unknown, instances), None);
     }
 }

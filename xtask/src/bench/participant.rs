@@ -24,13 +24,15 @@ const INSTANCES: u32 = 1_100;
 const MIDDLE: &str = "middle";
 const CHAIN: &str = "chain";
 
+/// How long a process is left alone before its memory counts as that at rest: an allocator gives back what it does not need
+/// after a while.
+pub(crate) const REST: Duration = Duration::from_secs(12);
+
 /// A route that takes part.
 #[derive(Debug)]
 pub(crate) struct Participant {
     pub(crate) route: Route,
     place: Place,
-    /// The memory of its process in RAM before any call, in bytes.
-    pub(crate) rest_bytes: Option<u64>,
 }
 
 /// Where the calls of a route are made.
@@ -50,9 +52,10 @@ struct Hosted {
 }
 
 impl Participant {
-    /// Starts what `route` needs. `load` composes components, into the folder `files`.
+    /// Starts what `route` needs, in a lattice of its own. `load` composes components, into the folder `files`.
     pub(crate) async fn start(
         route: Route,
+        lattice: &str,
         nats: &Arc<NatsServer>,
         binaries: &Binaries,
         worker: &Path,
@@ -61,7 +64,7 @@ impl Participant {
     ) -> anyhow::Result<Self> {
         let place = match route.host(binaries) {
             Some(host) => {
-                let host = host.args(Deployment::HTTP_SERVER);
+                let host = host.lattice(lattice).args(Deployment::HTTP_SERVER);
                 let deployment = Deployment::start_on(Arc::clone(nats), host).await?;
                 let http = match route {
                     Route::Composed => deploy_composed(&deployment, load, files).await?,
@@ -86,16 +89,7 @@ impl Participant {
                 Place::Floor(Box::new(worker))
             }
         };
-        let mut participant = Self {
-            route,
-            place,
-            rest_bytes: None,
-        };
-        participant.rest_bytes = match participant.usage() {
-            Some(usage) => settled(usage).await,
-            None => None,
-        };
-        Ok(participant)
+        Ok(Self { route, place })
     }
 
     /// What the process that makes the calls uses.

@@ -8,7 +8,7 @@ use super::machine::Machine;
 use super::measure::Missing;
 use super::parked::{Instances, Parked};
 use super::samples::Row;
-use super::scale::{Components, Lookup};
+use super::scale::{Components, Lookup, SPREAD};
 use crate::stage::Route;
 
 /// What a run has measured.
@@ -27,7 +27,7 @@ pub(crate) struct Results {
     pub(crate) components: Vec<Components>,
 }
 
-/// Memory in RAM before any call.
+/// Memory in RAM before any call: the median of some starts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Rest {
     pub(crate) route: Route,
@@ -62,16 +62,15 @@ impl Results {
     /// How cost grows with work. A curve has at least two points.
     pub(crate) fn curves(&self) -> Vec<Curve> {
         let mut curves = Vec::new();
-        for (readers, writer) in [(1, false), (8, true)] {
+        for (spread, readers, how) in [
+            (1, 1, "of one again and again"),
+            (SPREAD, 1, "of 64 in turn"),
+            (1, 8, "of one, 8 readers and a writer"),
+        ] {
             let lookups = self.lookups.iter();
-            let lookups = lookups.filter(|l| l.readers == readers && l.writer == writer);
-            let beside = if writer {
-                ", 8 readers and a writer"
-            } else {
-                ""
-            };
+            let lookups = lookups.filter(|l| (l.spread, l.readers) == (spread, readers));
             curves.push(Curve {
-                title: format!("registry lookup{beside}, by registered functions"),
+                title: format!("registry lookup {how}, by registered functions"),
                 work: "functions",
                 cost: "ns",
                 points: lookups.map(|l| (l.functions as f64, l.ns)).collect(),
@@ -175,12 +174,14 @@ pub(crate) mod tests {
             lookups: vec![
                 Lookup {
                     functions: 1,
+                    spread: 1,
                     readers: 1,
                     writer: false,
                     ns: 40.0,
                 },
                 Lookup {
                     functions: 10_000,
+                    spread: 1,
                     readers: 1,
                     writer: false,
                     ns: 44.0,
@@ -207,7 +208,7 @@ pub(crate) mod tests {
         assert_eq!(
             titles,
             [
-                "registry lookup, by registered functions",
+                "registry lookup of one again and again, by registered functions",
                 "ping, duplex, calls a second by callers",
                 "ping, duplex, median by callers",
             ]

@@ -1,17 +1,18 @@
 //! A run from its beginning to its end.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{ensure, Context as _};
-use inhost_testbed::Search;
+use inhost_testbed::{Search, Usage};
 
 use super::case::{cases, Case, Load};
 use super::machine::Machine;
 use super::measure::{measure, Budget};
 use super::parked::{instances, parked};
-use super::participant::Participant;
+use super::participant::{Participant, REST};
 use super::progress::Progress;
 use super::results::{Rest, Results};
 use super::scale::{components, lookups};
@@ -33,7 +34,7 @@ pub(crate) struct Plan {
 const START: Duration = Duration::from_millis(1_500);
 
 /// How long it takes to see what waiting calls need on a route.
-const PARKED: Duration = Duration::from_millis(2_500);
+const PARKED: Duration = Duration::from_millis(4_000);
 
 /// How long a component takes to start, with all else that a host with many needs.
 const COMPONENT: Duration = Duration::from_millis(60);
@@ -111,8 +112,18 @@ impl Plan {
         self.routes.iter().copied().filter(host).collect()
     }
 
+    /// How often a route is started to see its memory at rest, which differs by some percent from start to start.
+    fn starts(&self, route: Route) -> u32 {
+        let compared = matches!(route, Route::Stock | Route::Duplex | Route::Mpsc);
+        match compared && self.is_whole() {
+            true if !self.quick => 5,
+            _ => 1,
+        }
+    }
+
     fn planned_in_all(&self) -> Duration {
-        let start = START * self.routes.len() as u32;
+        let starts: u32 = self.routes.iter().map(|route| self.starts(*route)).sum();
+        let start = START * starts;
         let cases: Duration = self
             .cases()
             .into_iter()
@@ -164,13 +175,11 @@ pub(crate) async fn run(plan: &Plan) -> anyhow::Result<Results> {
     if plan.is_whole() {
         progress.step("instances of waiting calls", PARKED);
         results.instances = instances(&plan.worker, plan.parked()).await?;
-        for route in plan.parked_routes() {
-            progress.step(&format!("waiting calls, {route}"), PARKED);
-            let Some(instances) = results.instances else {
-                continue;
-            };
-            let parked = parked(route, &nats, &plan.binaries, plan.parked(), instances).await?;
-            results.parked.extend(parked);
+        let routes = plan.parked_routes();
+        progress.step("waiting calls", REST + PARKED * routes.len() as u32);
+        if let Some(instances) = results.instances {
+            let (binaries, calls) = (&plan.binaries, plan.parked());
+            results.parked = parked(&routes, &nats, binaries, calls, instances).await?;
         }
         let most = plan.components();
         progress.step(&format!("up to {most} components"), COMPONENT * most);
@@ -179,14 +188,30 @@ pub(crate) async fn run(plan: &Plan) -> anyhow::Result<Results> {
     }
 
     let mut participants = Vec::new();
+    let mut copies = Vec::new();
     for &route in &plan.routes {
-        progress.step(&format!("starting {route}"), START);
-        let (binaries, worker, files) = (&plan.binaries, &plan.worker, files.path());
-        let participant = Participant::start(route, &nats, binaries, worker, &mut load, files);
-        let participant = participant.await;
-        participants.push(participant.with_context(|| format!("cannot start the route {route}"))?);
+        progress.step(&format!("starting {route}"), START * plan.starts(route));
+        for number in 0..plan.starts(route) {
+            let lattice = format!("{route}-{number}");
+            let (binaries, worker, files) = (&plan.binaries, &plan.worker, files.path());
+            let started =
+                Participant::start(route, &lattice, &nats, binaries, worker, &mut load, files);
+            let started = started.await;
+            let started = started.with_context(|| format!("cannot start the route {route}"))?;
+            match number {
+                0 => participants.push(started),
+                _ => copies.push(started),
+            }
+        }
     }
-    results.rest = participants.iter().filter_map(rest).collect();
+    if plan.is_whole() {
+        progress.step("memory at rest", REST);
+        tokio::time::sleep(REST).await;
+    }
+    results.rest = rest(participants.iter().chain(&copies));
+    for copy in copies {
+        copy.stop().await?;
+    }
     for case in plan.cases() {
         progress.step(&case.describe(), plan.planned(case));
         let measured = measure(case, plan.budget(), &mut participants, &mut load, &nats);
@@ -201,11 +226,19 @@ pub(crate) async fn run(plan: &Plan) -> anyhow::Result<Results> {
     Ok(results)
 }
 
-fn rest(participant: &Participant) -> Option<Rest> {
-    Some(Rest {
-        route: participant.route,
-        bytes: participant.rest_bytes?,
-    })
+/// The memory of each route: the median of those who take it.
+fn rest<'a>(participants: impl Iterator<Item = &'a Participant>) -> Vec<Rest> {
+    let mut seen: BTreeMap<Route, Vec<u64>> = BTreeMap::new();
+    for participant in participants {
+        let bytes = participant.usage().and_then(Usage::resident_bytes);
+        seen.entry(participant.route).or_default().extend(bytes);
+    }
+    let medians = seen.into_iter().filter_map(|(route, mut seen)| {
+        seen.sort_unstable();
+        let bytes = *seen.get(seen.len() / 2)?;
+        Some(Rest { route, bytes })
+    });
+    medians.collect()
 }
 
 /// An error when nothing was measured, or when calls of a row went another way than they should.

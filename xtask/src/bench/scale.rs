@@ -18,11 +18,16 @@ const AT_ONCE: usize = 4;
 /// How many calls a figure stands on.
 const CALLS: u32 = 3_000;
 
+/// How many functions are looked up in turn, where it is more than one.
+pub(crate) const SPREAD: usize = 64;
+
 /// A lookup in the registry.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Lookup {
     /// How many functions are registered.
     pub(crate) functions: usize,
+    /// How many different ones are looked up in turn, at most.
+    pub(crate) spread: usize,
     /// How many threads look functions up.
     pub(crate) readers: usize,
     /// Whether one more registers and removes one all the time.
@@ -50,16 +55,19 @@ pub(crate) struct Components {
 ///
 /// When the worker fails.
 pub(crate) async fn lookups(worker: &mut Worker) -> anyhow::Result<Vec<Lookup>> {
-    let alone = [1, 10, 100, 1_000, 10_000].map(|functions| (functions, 1, false));
-    let busy = [1, 10_000].map(|functions| (functions, 8, true));
     let mut lookups = Vec::new();
-    for (functions, readers, writer) in alone.into_iter().chain(busy) {
+    let sizes = [1, 10, 100, 1_000, 10_000];
+    let alone = sizes.map(|functions| (functions, 1, 1, false));
+    let in_turn = sizes.map(|functions| (functions, SPREAD, 1, false));
+    let busy = [1, 10_000].map(|functions| (functions, 1, 8, true));
+    for (functions, spread, readers, writer) in alone.into_iter().chain(in_turn).chain(busy) {
         let request = json!({
-            "do": "lookup", "functions": functions, "readers": readers, "writer": writer,
+            "do": "lookup", "functions": functions, "spread": spread, "readers": readers, "writer": writer,
         });
         let answer = worker.ask(&request).await?;
         lookups.push(Lookup {
             functions,
+            spread,
             readers,
             writer,
             ns: answer["ns"].as_f64().unwrap_or(f64::NAN),
