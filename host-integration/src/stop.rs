@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::signal;
 use tokio::time::{timeout, timeout_at, Instant};
-use wasmcloud_host::WasmbusHost;
+
+use crate::embed::Host;
 
 /// Time to shut down in, unless the command to stop the host came with a time of its own.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -17,11 +18,11 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 /// # Errors
 ///
 /// When signals cannot be listened for, and when the host goes away by itself.
-pub(crate) async fn requested(host: &WasmbusHost) -> anyhow::Result<Option<Instant>> {
+pub(crate) async fn requested(host: &Host) -> anyhow::Result<Option<Instant>> {
     tokio::select! {
         signal = signal::ctrl_c() => signal.context("cannot wait for Ctrl-C").map(|()| None),
         signal = terminated() => signal.context("cannot wait for SIGTERM").map(|()| None),
-        deadline = host.stopped() => deadline.context("the host stopped without a command to"),
+        deadline = host.stop_requested() => deadline,
     }
 }
 

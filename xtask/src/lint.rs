@@ -9,8 +9,9 @@ use crate::test::FEATURE_SETS;
 use crate::{guests, tidy};
 
 /// The workspaces with lock files of their own, relative to the main one.
-const OTHER_WORKSPACES: [&str; 2] = [
+const OTHER_WORKSPACES: [&str; 3] = [
     "benches/stock/Cargo.toml",
+    "host-integration/examples/embed/Cargo.toml",
     "host-integration/guests/Cargo.toml",
 ];
 

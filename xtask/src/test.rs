@@ -10,8 +10,13 @@ use crate::{host, stock};
 
 const HINT: &str = "The messages above say why.";
 
+const EMBED_HINT: &str = "If its lock file is not up to date: copy Cargo.lock to host-integration/examples/embed and let \
+    `cargo metadata --manifest-path host-integration/examples/embed/Cargo.toml` trim it.";
+
 /// The drop-in. With its version: the crate that its tests compare it with has the same name.
 const DROP_IN: &str = "wrpc-transport-nats@0.27.9";
+
+const EMBED: &str = "host-integration/examples/embed/Cargo.toml";
 
 /// The sets of backends that a host can be built with, as arguments for Cargo.
 pub(crate) const FEATURE_SETS: [&[&str]; 4] = [
@@ -44,6 +49,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         steps.command(with_nats(command), HINT);
     }
     steps.command(interleavings(), HINT);
+    steps.command(embed(), EMBED_HINT);
     // What the tests of the two below compare with: the host and the codec of published crates.
     let mut stock_host = None;
     steps.step("build the stock host", || {
@@ -76,6 +82,13 @@ fn interleavings() -> Command {
     command.arg("loom");
     command.env("RUSTFLAGS", "--cfg inhost_loom");
     command.env("LOOM_MAX_PREEMPTIONS", "3");
+    command
+}
+
+/// The program outside of the workspace that has the drop-ins, as another host would.
+fn embed() -> Command {
+    let mut command = cargo(&["check", "--locked", "--manifest-path", EMBED]);
+    command.arg("--target-dir").arg(target_dir());
     command
 }
 
@@ -129,7 +142,7 @@ mod tests {
     #[test]
     fn each_set_of_backends_is_tested_and_each_build_is_checked() {
         let mut commands = commands();
-        commands.extend([vectors(), end_to_end_tests()]);
+        commands.extend([embed(), vectors(), end_to_end_tests()]);
         let commands: Vec<_> = commands.iter().map(text).collect();
         for expected in [
             "cargo test --package wrpc-transport-nats@0.27.9 --no-default-features",
@@ -140,6 +153,10 @@ mod tests {
             "cargo check --no-default-features",
             "cargo check --all-features",
             "cargo xtask vectors --check",
+            &format!(
+                "cargo check --locked --manifest-path {EMBED} --target-dir {}",
+                target_dir().display()
+            ),
             "cargo test --package wasmcloud --all-features",
         ] {
             assert!(
