@@ -237,10 +237,11 @@ impl<B: Backend> Call<B> {
 
 impl<B: Backend> Drop for Call<B> {
     fn drop(&mut self) {
-        self.target.counters.end();
         if let Some(record) = self.record.take() {
             record.end(&self.target, reached(self.state.load(Ordering::Acquire)));
         }
+        // Last: who sees no call in flight finds all of them told.
+        self.target.counters.end();
     }
 }
 

@@ -4,13 +4,28 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use inhost_testbed::{get_text, CALLEE, CALLER, ECHO};
+use inhost_testbed::{get_text, Host, CALLEE, CALLER, ECHO};
 use serde_json::{json, Value};
 
-use crate::routes::{nats, Route};
+use crate::routes::{nats, Route, PROMPTLY};
 
 /// A browser that has to start, on a busy machine.
 const BROWSER_DEADLINE: Duration = Duration::from_secs(60);
+
+/// What the host lists once no call is under way. An answer is there before the callee is done with its call.
+async fn status_when_idle(host: &Host) -> Value {
+    let idle = async {
+        loop {
+            let status = host.status().await.expect("a listing");
+            if status["in_flight"] == 0 {
+                break status;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let idle = tokio::time::timeout(PROMPTLY, idle).await;
+    idle.expect("the calls end")
+}
 
 /// What was counted of the callee's function.
 fn counted<'a>(status: &'a Value, function: &str) -> &'a Value {
@@ -36,7 +51,7 @@ async fn calls_are_counted_for_each_function() {
         let trapped = driver.call_trap("on purpose").await;
         trapped.expect_err("the callee traps");
 
-        let status = deployment.host().status().await.expect("a listing");
+        let status = status_when_idle(deployment.host()).await;
         assert_eq!(status["host"], deployment.host().id());
         let (local, remote) = match route {
             Route::Nats => (0, 3),

@@ -66,9 +66,22 @@ async fn each_call_in_memory_has_a_record() {
         assert_eq!(record["outcome"], "failed");
         assert!(!record.to_string().contains(SECRET), "{record}");
 
-        let tap = &deployment.host().status().await.expect("a listing")["tap"];
-        assert_eq!(tap["subject"], subject);
-        assert_eq!((&tap["published"], &tap["dropped"]), (&2.into(), &0.into()));
+        // A record is counted a moment after it was sent.
+        let counted = async {
+            loop {
+                let status = deployment.host().status().await.expect("a listing");
+                if status["tap"]["published"] == 2 {
+                    break status;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let status = tokio::time::timeout(PROMPTLY, counted).await;
+        let tap = &status.expect("both are counted")["tap"];
+        assert_eq!(
+            (&tap["subject"], &tap["dropped"]),
+            (&subject.into(), &0.into())
+        );
     }
 }
 
