@@ -323,3 +323,30 @@ fn nothing_listens_and_nothing_connects() {
     });
     assert_eq!(mine, None, "a socket of the process");
 }
+
+#[test]
+fn what_components_log_is_on_standard_error_and_their_configuration_is_given() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("settings.wasm");
+    let component = include_str!("../lattice/tests/data/settings.wat");
+    let component = wat::parse_str(component).expect("valid text");
+    std::fs::write(&file, component).expect("written");
+    let (code, stdout, stderr) = run(wasmcloud()
+        .args([
+            "local",
+            "--config",
+            "settings:greeting=hello: world",
+            "--component",
+        ])
+        .arg(format!("settings={}", file.display()))
+        .args(["--call", "settings", "get", r#""greeting""#]));
+    assert_eq!(
+        (code, &*stdout),
+        (0, "ok(some(\"hello: world\"))\n"),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("INFO") && stderr.contains("greeting"),
+        "{stderr}"
+    );
+}

@@ -25,7 +25,7 @@ use crate::serve::{self, Server};
 use crate::wasm::Wasm;
 
 /// How many instances of a component run at the same time, unless it is said otherwise.
-const MAX_INSTANCES: usize = 100;
+const MAX_INSTANCES: usize = 32;
 
 /// How many ended invocations the runtime can tell of before it is listened to.
 const EVENTS: usize = 256;
@@ -99,7 +99,7 @@ impl Builder {
         self
     }
 
-    /// How many instances of the component `id` run at the same time. Further calls wait. The default is 100.
+    /// How many instances of the component `id` run at the same time. Further calls wait. The default is 32.
     ///
     /// A call that leads back to the same component while it runs needs another instance: with one, it waits until the
     /// time is over.
@@ -171,7 +171,6 @@ impl Builder {
             engine: Engine::default(),
             execution_time: self.limits.execution_time,
             tasks: JoinSet::new(),
-            _stop_on_drop: stop.clone().drop_guard(),
             stop,
         };
         for ((id, (_, wasm)), part) in ids.iter().zip(&self.components).zip(parts.drain(..)) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use inhost_backends::BackendKind;
 use tokio::task::JoinSet;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 use wasmtime::component::Val;
 use wasmtime::Engine;
 
@@ -26,10 +26,9 @@ pub struct LocalLattice {
     /// For the values of calls from outside. No code runs in it.
     pub(crate) engine: Engine,
     pub(crate) execution_time: Duration,
-    /// One task for each component.
+    /// One task for each component. They end when this is dropped.
     pub(crate) tasks: JoinSet<()>,
     pub(crate) stop: CancellationToken,
-    pub(crate) _stop_on_drop: DropGuard,
 }
 
 /// A component that is being served.

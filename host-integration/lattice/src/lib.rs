@@ -33,7 +33,8 @@
 //! | import | what it does |
 //! |---|---|
 //! | an interface of another component | the call goes to the component that the [`Link`] leads to |
-//! | `wasi:keyvalue`, `wasi:blobstore`, `wasmcloud:messaging` 0.2, outgoing `wasi:http` | so does this: a component stands where a provider would |
+//! | `wasi:keyvalue`, `wasi:blobstore`, outgoing `wasi:http` | so does this; the component stands where a provider would, and exports what that serves: `wrpc:keyvalue` and so on |
+//! | `wasmcloud:messaging` 0.2 | so does this: there is no broker |
 //! | `wasi:config` | reads [`Builder::config`] |
 //! | `wasmcloud:secrets` | reads [`Builder::secrets`] |
 //! | `wasi:logging` | logs with `tracing`, target `inhost_lattice::guest` |

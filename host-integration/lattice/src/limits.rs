@@ -11,7 +11,7 @@ pub struct Limits {
     pub execution_time: Duration,
     /// How many instances there can be at the same time, in all components together. Each core module in a component
     /// counts. For each, address space for a memory is reserved, 6 GiB or so of the 128 TiB that a process has; no
-    /// memory is used for that. The default is 1,000.
+    /// memory is used for that. The default is 500.
     pub instances: u32,
 }
 
@@ -20,7 +20,7 @@ impl Default for Limits {
         Self {
             memory: 256 << 20,
             execution_time: Duration::from_secs(600),
-            instances: 1000,
+            instances: 500,
         }
     }
 }

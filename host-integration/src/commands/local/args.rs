@@ -76,7 +76,7 @@ struct Flags {
     )]
     call: Vec<String>,
 
-    /// How many instances of a component run at the same time; 100 unless set
+    /// How many instances of a component run at the same time; 32 unless set
     #[arg(long, value_name = "ID=COUNT", value_parser = max_instances)]
     max_instances: Vec<(String, NonZeroUsize)>,
 
