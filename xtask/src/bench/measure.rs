@@ -26,7 +26,7 @@ pub(crate) struct Budget {
 /// How many calls a batch has at most: a floor makes a million a second, and each has a duration to keep.
 const MOST_CALLS: u32 = 100_000;
 
-/// How often a batch over NATS is tried; see [`try_batch`].
+/// How often a batch over NATS is tried; see [`Turn::try_batch`].
 const NATS_ATTEMPTS: u32 = 5;
 
 /// How long the first call may take, on top of [`BYTE`] for each byte of payload of all callers.
@@ -118,6 +118,12 @@ pub(crate) async fn measure(
     Ok((rows, missing))
 }
 
+/// How many calls each of `callers` makes in `time`, when one takes as long as `one`: at least one, and not more than are kept.
+fn calls_in(time: Duration, one: Duration, callers: u32) -> u32 {
+    let fit = time.as_secs_f64() / one.as_secs_f64().max(1e-9);
+    (fit as u32).clamp(1, (MOST_CALLS / callers).max(1))
+}
+
 /// The mean of durations in nanoseconds.
 fn mean(durations: &[u64]) -> Duration {
     let sum: u64 = durations.iter().sum();
@@ -168,8 +174,7 @@ impl Turn<'_> {
 
     /// Plans batches in which each caller calls for as long as `time`, when a call takes as long as `one`.
     fn plan(&mut self, case: Case, one: Duration, time: Duration) {
-        let fit = time.as_secs_f64() / one.as_secs_f64().max(1e-9);
-        self.calls = (fit as u32).clamp(1, (MOST_CALLS / case.callers).max(1));
+        self.calls = calls_in(time, one, case.callers);
         self.expected = self.around + one * self.calls;
     }
 
@@ -208,5 +213,26 @@ impl Turn<'_> {
             }
             settle(nats).await?;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_has_the_calls_that_there_is_time_for() {
+        let second = Duration::from_secs(1);
+        assert_eq!(calls_in(second, Duration::from_micros(500), 1), 2_000);
+        assert_eq!(calls_in(second, Duration::from_secs(8), 1), 1);
+        assert_eq!(calls_in(second, Duration::from_nanos(40), 1), MOST_CALLS);
+        assert_eq!(calls_in(second, Duration::ZERO, 1_000), MOST_CALLS / 1_000);
+        assert_eq!(calls_in(second, second, 2 * MOST_CALLS), 1);
+    }
+
+    #[test]
+    fn no_calls_have_no_mean() {
+        assert_eq!(mean(&[1_000, 3_000]), Duration::from_micros(2));
+        assert_eq!(mean(&[]), Duration::ZERO);
     }
 }

@@ -275,3 +275,38 @@ pub(crate) async fn settled(usage: Usage) -> Option<u64> {
     }
     seen.last().copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nats_server_takes_part_where_calls_leave_the_process() {
+        let cost = |ms| Cost {
+            process: Some(Duration::from_millis(ms)),
+            nats: Some(Duration::from_millis(2 * ms)),
+            counts: Some(Counts {
+                local: ms,
+                remote: 0,
+            }),
+        };
+        let spent = cost(30).since(cost(10), Route::Nats);
+        assert_eq!(spent.process, Some(Duration::from_millis(20)));
+        assert_eq!(spent.nats, Some(Duration::from_millis(40)));
+        assert_eq!(spent.counts.map(|counts| counts.local), Some(20));
+        assert_eq!(cost(30).since(cost(10), Route::Mpsc).nats, None);
+        let unknown = Cost::default();
+        assert_eq!(cost(30).since(unknown, Route::Nats).process, None);
+    }
+
+    #[tokio::test]
+    async fn memory_that_does_not_change_is_settled() {
+        let this = Usage::of(std::process::id());
+        assert_eq!(
+            settled(this).await.is_some(),
+            this.resident_bytes().is_some()
+        );
+        // No process has this id.
+        assert_eq!(settled(Usage::of(u32::MAX)).await, None);
+    }
+}
