@@ -102,7 +102,7 @@ fn help_shows_environment_variable_and_default() {
     let (_, help, _) = run(wasmcloud().arg("--help"));
     for flag in FLAGS {
         let shown = format!("[env: {}=]", flag.variable);
-        let takes_value = ["<", "[<"].map(|value| format!("{} {value}", flag.name));
+        let takes_value = [" <", "[=<"].map(|value| format!("{}{value}", flag.name));
         let shows_value = takes_value.iter().any(|usage| help.contains(usage));
         assert!(shows_value, "{}", flag.name);
         let (_, rest) = help.split_once(&shown).expect(&shown);
@@ -150,8 +150,9 @@ fn good_values_are_accepted_from_flag_and_environment() {
         let Some(good) = good.or(backend.as_deref()) else {
             continue;
         };
-        let (code, _, stderr) = run(wasmcloud().arg("--help-markdown").args([name, good]));
-        assert_eq!(code, 0, "{name} {good}: {stderr}");
+        let flag = format!("{name}={good}");
+        let (code, _, stderr) = run(wasmcloud().args(["--help-markdown", &flag]));
+        assert_eq!(code, 0, "{flag}: {stderr}");
         let (code, _, stderr) = run(wasmcloud().arg("--help-markdown").env(variable, good));
         assert_eq!(code, 0, "{variable}={good}: {stderr}");
     }
@@ -179,6 +180,13 @@ fn bad_values_exit_with_2_and_name_the_flag_and_the_value() {
             }
         }
     }
+}
+
+#[test]
+fn a_command_is_not_taken_for_the_subject_of_the_tap() {
+    let (code, help, stderr) = run(wasmcloud().args(["--local-dispatch-tap", "local", "--help"]));
+    assert_eq!(code, 0, "{stderr}");
+    assert!(help.contains("--component"), "{help}");
 }
 
 #[test]

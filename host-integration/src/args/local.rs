@@ -119,6 +119,8 @@ pub(crate) struct LocalArgs {
         value_name = "SUBJECT",
         env = "WASMCLOUD_LOCAL_DISPATCH_TAP",
         num_args = 0..=1,
+        // So that what follows on the command line is not taken for the subject.
+        require_equals = true,
         default_missing_value = "true",
         value_parser = tap_subject
     )]
