@@ -1,7 +1,7 @@
 //! Measuring one case on all routes, in rounds: in each round every route has its turn, so that whatever else the machine
 //! does at the time hits all alike.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use inhost_testbed::{NatsServer, Usage};
 
@@ -25,6 +25,9 @@ pub(crate) struct Budget {
 
 /// How many calls a batch has at most: a floor makes a million a second, and each has a duration to keep.
 const MOST_CALLS: u32 = 100_000;
+
+/// How many calls a caller makes at least to see how long one takes.
+const LEAST_TO_JUDGE: u32 = 4;
 
 /// How often a batch over NATS is tried; see [`Turn::try_batch`].
 const NATS_ATTEMPTS: u32 = 5;
@@ -53,6 +56,8 @@ struct Turn<'a> {
     /// How much of that is for starting the callers and hearing from them.
     around: Duration,
     rounds: u32,
+    /// How long the rounds have taken.
+    spent: Duration,
     missing: Option<String>,
 }
 
@@ -79,6 +84,7 @@ pub(crate) async fn measure(
                 expected: FIRST_CALL + BYTE * case.load.bytes().unwrap_or(0) * case.callers,
                 around: Duration::ZERO,
                 rounds: 0,
+                spent: Duration::ZERO,
                 missing: None,
             };
             turn.warm_up(case, budget, load, nats).await?;
@@ -87,8 +93,13 @@ pub(crate) async fn measure(
     }
     for round in 0..budget.rounds {
         for turn in &mut turns {
-            if round < turn.rounds && turn.missing.is_none() {
-                if let Some((batch, cost)) = turn.try_batch(case, load, nats).await? {
+            // On a machine that has become slower than it was for warming up, rounds take longer than planned.
+            let late = turn.spent > budget.calls * 3 / 2;
+            if round < turn.rounds && !late && turn.missing.is_none() {
+                let start = Instant::now();
+                let done = turn.try_batch(case, load, nats).await?;
+                turn.spent += start.elapsed();
+                if let Some((batch, cost)) = done {
                     turn.samples.add(batch, cost);
                 }
             }
@@ -124,6 +135,13 @@ fn calls_in(time: Duration, one: Duration, callers: u32) -> u32 {
     (fit as u32).clamp(1, (MOST_CALLS / callers).max(1))
 }
 
+/// How long a caller takes from one call to the next: from the time of a batch of one call each, and from a batch of `calls`
+/// each. What a caller does between calls is in it, starting the callers is not.
+fn one_call(first: Duration, second: &Batch, calls: u32) -> Duration {
+    let more = second.wall.saturating_sub(first) / calls.saturating_sub(1).max(1);
+    more.max(mean(&second.durations))
+}
+
 /// The mean of durations in nanoseconds.
 fn mean(durations: &[u64]) -> Duration {
     let sum: u64 = durations.iter().sum();
@@ -146,27 +164,25 @@ impl Turn<'_> {
         nats: &NatsServer,
     ) -> anyhow::Result<()> {
         let round = budget.calls / budget.rounds;
-        // The first call is slower than others.
-        let mut one = self.expected;
-        for share in [0, 8] {
-            if share > 0 {
-                self.plan(case, one, round / share);
-            }
-            let Some((batch, cost)) = self.try_batch(case, load, nats).await? else {
-                return Ok(());
-            };
-            one = mean(&batch.durations);
-            self.around = batch.wall.saturating_sub(one * self.calls);
-            self.rounds = budget.rounds;
-            if one > round {
-                // The calls made to warm up are some of the few that there is time for.
-                self.samples.add(batch, cost);
-                let fit = (budget.calls.as_secs_f64() / one.as_secs_f64()) as u32;
-                self.rounds = fit.clamp(budget.least, budget.rounds) - 1;
-                self.plan(case, one, one);
-                return Ok(());
-            }
+        let Some((first, cost)) = self.try_batch(case, load, nats).await? else {
+            return Ok(());
+        };
+        self.rounds = budget.rounds;
+        if first.wall > round {
+            // The calls made to warm up are some of the few that there is time for.
+            let fit = (budget.calls.as_secs_f64() / first.wall.as_secs_f64()) as u32;
+            self.rounds = fit.clamp(budget.least, budget.rounds) - 1;
+            self.expected = first.wall;
+            self.samples.add(first, cost);
+            return Ok(());
         }
+        self.plan(case, first.wall, round / 8);
+        self.calls = self.calls.max(LEAST_TO_JUDGE);
+        let Some((second, _)) = self.try_batch(case, load, nats).await? else {
+            return Ok(());
+        };
+        let one = one_call(first.wall, &second, self.calls);
+        self.around = second.wall.saturating_sub(one * self.calls);
         self.samples.clear();
         self.plan(case, one, round);
         Ok(())
@@ -228,6 +244,20 @@ mod tests {
         assert_eq!(calls_in(second, Duration::from_nanos(40), 1), MOST_CALLS);
         assert_eq!(calls_in(second, Duration::ZERO, 1_000), MOST_CALLS / 1_000);
         assert_eq!(calls_in(second, second, 2 * MOST_CALLS), 1);
+    }
+
+    #[test]
+    fn what_a_caller_does_between_calls_takes_time_and_starting_it_does_not_count() {
+        let ms = Duration::from_millis;
+        let batch = |wall, durations: &[u64]| Batch {
+            durations: durations.to_vec(),
+            wall,
+        };
+        // Starting takes 10 ms, a call 1 ms, and 4 ms pass between calls.
+        assert_eq!(one_call(ms(15), &batch(ms(35), &[1_000_000; 5]), 5), ms(5));
+        // The second batch was quicker than the first.
+        assert_eq!(one_call(ms(15), &batch(ms(9), &[1_000_000; 5]), 5), ms(1));
+        assert_eq!(one_call(ms(15), &batch(ms(18), &[3_000_000]), 1), ms(3));
     }
 
     #[test]
