@@ -185,6 +185,15 @@ impl HostBuilder {
     ///
     /// Outside of a tokio runtime.
     pub async fn start(self) -> Result<Host, StartError> {
+        self.start_boxed().await
+    }
+
+    /// As [`run`](crate::run), of a type that keeps the host library in this one.
+    fn start_boxed(self) -> Pin<Box<dyn Future<Output = Result<Host, StartError>>>> {
+        Box::pin(self.start_host())
+    }
+
+    async fn start_host(self) -> Result<Host, StartError> {
         let Self {
             mut config,
             nats,
@@ -207,9 +216,8 @@ impl HostBuilder {
         let id = key.public_key();
         let updates = local_dispatch::watch_updates(&mut config).await;
         let servers = host_config::nats_servers(&config);
-        let (host, shutdown) = Box::pin(WasmbusHost::new(config))
-            .await
-            .map_err(|source| StartError::Host { servers, source })?;
+        let started = WasmbusHost::new(config).await;
+        let (host, shutdown) = started.map_err(|source| StartError::Host { servers, source })?;
         Ok(Host {
             host,
             id,

@@ -1,7 +1,9 @@
 //! The binary: the host library as published, started with the flags and environment variables of the v1.5.1 host, and
 //! with calls between components on this host made in memory.
 
+use std::future::Future;
 use std::num::NonZeroU32;
+use std::pin::Pin;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -26,16 +28,20 @@ use crate::{certificates, host_config, local_dispatch, observability, status, st
 /// # Panics
 ///
 /// Outside of a tokio runtime.
-pub async fn run() -> anyhow::Result<ExitCode> {
-    let args = Args::parse();
-    if args.help_markdown {
-        clap_markdown::print_help_markdown::<Args>();
-        return Ok(ExitCode::SUCCESS);
-    }
-    match args.command {
-        Some(Command::Local(local)) => Ok(commands::local::run(local).await),
-        None => serve(args).await.map(|()| ExitCode::SUCCESS),
-    }
+pub fn run() -> Pin<Box<dyn Future<Output = anyhow::Result<ExitCode>>>> {
+    // Of a type that says nothing of what is in it: all of the host is compiled into this library then, and not once more
+    // into whoever awaits this. That takes minutes.
+    Box::pin(async {
+        let args = Args::parse();
+        if args.help_markdown {
+            clap_markdown::print_help_markdown::<Args>();
+            return Ok(ExitCode::SUCCESS);
+        }
+        match args.command {
+            Some(Command::Local(local)) => Ok(commands::local::run(local).await),
+            None => serve(args).await.map(|()| ExitCode::SUCCESS),
+        }
+    })
 }
 
 /// Is a host, until it is told to stop.
