@@ -54,6 +54,9 @@ type Elsewhere<C> = (C, Bytes, Route);
 /// Both streams of a local call, at the caller.
 type Streams<B> = (LocalOutgoing<B>, LocalIncoming<B>);
 
+/// What a call that could not be queued at once takes along, and what the endpoint said, if there was one.
+type NotNow<C> = (C, Bytes, Option<Reason>);
+
 impl<R, C, B> Dispatcher<R, C, B>
 where
     C: Send + Sync + 'static,
@@ -66,33 +69,33 @@ where
         instance: &str,
         func: &str,
         params: Bytes,
-    ) -> Result<Streams<B>, (C, Bytes)> {
+    ) -> Result<Streams<B>, NotNow<C>> {
         let local = &self.local;
         let backend = match (self.mode, local.backend()) {
             (Mode::Prefer | Mode::Require, Some(backend)) => backend,
-            _ => return Err((cx, params)),
+            _ => return Err((cx, params, None)),
         };
         let Some(endpoint) = local.lookup(&self.scope, &self.prefix, instance, func) else {
-            return Err((cx, params));
+            return Err((cx, params, None));
         };
         let offered = endpoint.offer(backend, local.observer(), cx, params);
-        offered.map_err(|rejected| (rejected.context, rejected.params))
+        offered.map_err(|rejected| (rejected.context, rejected.params, Some(rejected.reason)))
     }
 
     /// Queues the call at an endpoint on this host, if that is where it is to go. Waits for one that is to come.
     async fn invoke_local(
         &self,
-        mut cx: C,
+        (mut cx, mut params, before): NotNow<C>,
         instance: &str,
         func: &str,
-        mut params: Bytes,
     ) -> Result<Streams<B>, Elsewhere<C>> {
         let local = &self.local;
         let (prefix, mode) = (&*self.prefix, self.mode);
-        let mut elsewhere = match mode {
-            Mode::Off => return Err((cx, params, Route::Remote)),
-            Mode::Prefer => Route::Remote,
-            Mode::Require => Route::Refused,
+        let mut elsewhere = match (mode, before) {
+            (Mode::Off, _) => return Err((cx, params, Route::Remote)),
+            (Mode::Prefer, Some(Reason::Closed)) => Route::Fallback,
+            (Mode::Prefer, _) => Route::Remote,
+            (Mode::Require, _) => Route::Refused,
         };
         let Some(backend) = local.backend() else {
             return Err((cx, params, elsewhere));
@@ -185,14 +188,14 @@ where
     where
         P: AsRef<[Option<usize>]> + Send + Sync,
     {
-        let (cx, params) = match self.invoke_now(cx, instance, func, params) {
+        let not_now = match self.invoke_now(cx, instance, func, params) {
             Ok(streams) => return Ok(self.invoked(streams, instance, func)),
-            Err(left) => left,
+            Err(not_now) => not_now,
         };
         // Boxed because this future passes through many hands on its way to whoever awaits it, and each of them moves it.
         // Nearly all local calls are done with it by now, and those over the remote transport do not notice.
         let slow = async {
-            let (cx, params, route) = match self.invoke_local(cx, instance, func, params).await {
+            let (cx, params, route) = match self.invoke_local(not_now, instance, func).await {
                 Ok(streams) => return Ok(self.invoked(streams, instance, func)),
                 // Nothing ran, so the call may still go the other way.
                 Err(elsewhere) => elsewhere,
@@ -292,5 +295,45 @@ impl<R, C, B: Backend> fmt::Debug for Dispatcher<R, C, B> {
             .field("mode", &self.mode)
             .field("scope", &self.scope)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(inhost_loom)))]
+mod tests {
+    use tokio::io::DuplexStream;
+
+    use super::*;
+    use crate::endpoint::QueueLimits;
+    use crate::nowhere::Nowhere;
+
+    #[derive(Clone)]
+    struct Duplex;
+
+    impl Backend for Duplex {
+        type Writer = DuplexStream;
+        type Reader = DuplexStream;
+
+        fn stream(&self) -> (DuplexStream, DuplexStream) {
+            tokio::io::duplex(16)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_whose_endpoint_closed_falls_back_and_one_without_an_endpoint_does_not() {
+        for (mode, before, expected) in [
+            (Mode::Prefer, None, Route::Remote),
+            (Mode::Prefer, Some(Reason::Closed), Route::Fallback),
+            (Mode::Require, Some(Reason::Closed), Route::Refused),
+            (Mode::Off, None, Route::Remote),
+        ] {
+            let local = Arc::new(Local::new(Some(Duplex), mode, QueueLimits::default()));
+            let scope = Scope::new(Arc::new(()));
+            let dispatcher =
+                Dispatcher::new(Nowhere::<()>::new(), scope, "lattice.id".into(), local);
+            let not_now = ((), Bytes::new(), before);
+            let invoked = dispatcher.invoke_local(not_now, "a:b/c", "f").await;
+            let (_, _, route) = invoked.err().expect("no one serves it");
+            assert_eq!(route, expected, "{mode}, {before:?}");
+        }
     }
 }
