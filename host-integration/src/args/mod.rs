@@ -71,13 +71,14 @@ mod tests {
     use super::*;
 
     /// What this host has beyond the stock host.
-    const OURS: [&str; 8] = [
+    const OURS: [&str; 9] = [
         "--local-dispatch",
         "--local-dispatch-target",
         "--local-backend",
         "--local-buffer-bytes",
         "--local-queue-invocations",
         "--local-queue-bytes",
+        "--reuse-instances",
         "--local-status",
         "--local-dispatch-tap",
     ];
