@@ -34,6 +34,7 @@ pub async fn run() -> anyhow::Result<ExitCode> {
     }
     match args.command {
         Some(Command::Local(local)) => Ok(commands::local::run(local).await),
+        Some(Command::Completions(completions)) => Ok(commands::completions::run(&completions)),
         None => serve(args).await.map(|()| ExitCode::SUCCESS),
     }
 }
