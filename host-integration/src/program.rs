@@ -39,6 +39,7 @@ pub fn run() -> Pin<Box<dyn Future<Output = anyhow::Result<ExitCode>>>> {
         }
         match args.command {
             Some(Command::Local(local)) => Ok(commands::local::run(local).await),
+            Some(Command::Completions(completions)) => Ok(commands::completions::run(&completions)),
             None => serve(args).await.map(|()| ExitCode::SUCCESS),
         }
     })

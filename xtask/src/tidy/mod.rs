@@ -1,8 +1,9 @@
-//! `cargo xtask tidy`: the rules that ARCHITECTURE.md sets and no other tool checks.
+//! `cargo xtask tidy`: the rules that ARCHITECTURE.md sets and no other tool checks, and what the pages say.
 
 mod dependencies;
 mod files;
 mod lock;
+mod pages;
 
 use anyhow::{ensure, Context as _};
 use inhost_testbed::workspace_root;
@@ -20,6 +21,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         .context("cannot read benches/stock/Cargo.lock, which belongs to the repository")?;
     breaches.extend(lock::stock_breaches(&stock, &lock));
     breaches.extend(files::breaches(root)?);
+    breaches.extend(pages::breaches(root)?);
     ensure!(
         breaches.is_empty(),
         "the workspace is not tidy:\n  - {}",

@@ -1,0 +1,225 @@
+//! The flags, environment variables and tests that pages name.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{ensure, Context as _};
+
+use super::Page;
+
+/// The list of the stock host's flags. The tests of the host compare it with what the host takes.
+const UPSTREAM: &str = "host-integration/tests/data/upstream-v1.5.1-flags.txt";
+
+/// The list of the flags that this host adds. A test in it compares it with what the host says of itself.
+const OURS: &str = "host-integration/tests/local_flags.rs";
+
+/// Where tests are that pages name as `file::test`.
+const TESTS: [&str; 2] = [
+    "host-integration/tests/end_to_end",
+    "host-integration/tests",
+];
+
+/// Flags of other programs that pages name.
+const OTHER_FLAGS: &[(&str, &[&str])] = &[
+    (
+        "cargo",
+        &[
+            "--all-features",
+            "--example",
+            "--features",
+            "--locked",
+            "--no-default-features",
+            "--package",
+            "--release",
+        ],
+    ),
+    (
+        "cargo xtask",
+        &[
+            "--backend",
+            "--calls",
+            "--concurrency",
+            "--help",
+            "--only",
+            "--out",
+            "--quick",
+            "--routes",
+            "--seed",
+        ],
+    ),
+    (
+        "wasmcloud local",
+        &["--call", "--component", "--help", "--link"],
+    ),
+    ("wash", &["--host-path"]),
+    ("systemctl", &["--now"]),
+    ("useradd", &["--no-create-home", "--shell", "--system"]),
+    ("docker", &["--from", "--network"]),
+    ("apt-get", &["--no-install-recommends", "--yes"]),
+];
+
+/// Variables of other programs that begin as the host's do.
+const OTHER_VARIABLES: [&str; 1] = ["WASMCLOUD_HOST_PATH"];
+
+/// The host takes a label from each variable that begins with this.
+const LABEL: &str = "WASMCLOUD_LABEL_";
+
+/// What there is to be named.
+#[derive(Default)]
+pub(super) struct Known {
+    flags: BTreeSet<String>,
+    variables: BTreeSet<String>,
+    /// As pages name them: `file::test`.
+    tests: BTreeSet<String>,
+}
+
+impl Known {
+    pub(super) fn read(root: &Path) -> anyhow::Result<Self> {
+        let read = |path: &str| {
+            fs::read_to_string(root.join(path)).with_context(|| format!("cannot read {path}"))
+        };
+        let mut known = Self::default();
+        for text in [read(UPSTREAM)?, read(OURS)?] {
+            known.flags.extend(words(&text, is_flag));
+            known.variables.extend(words(&text, is_variable));
+        }
+        for (what, names) in [("flags", &known.flags), ("variables", &known.variables)] {
+            ensure!(!names.is_empty(), "no {what} in {UPSTREAM} and {OURS}");
+        }
+        for (_, flags) in OTHER_FLAGS {
+            known.flags.extend(flags.iter().map(ToString::to_string));
+        }
+        known.variables.extend(OTHER_VARIABLES.map(str::to_string));
+        for folder in TESTS {
+            let entries = fs::read_dir(root.join(folder))
+                .with_context(|| format!("cannot read the folder {folder}"))?;
+            for entry in entries {
+                let path = entry?.path();
+                if path.extension().is_some_and(|it| it == "rs") {
+                    let file = path.file_stem().unwrap_or_default().to_string_lossy();
+                    let text = fs::read_to_string(&path)
+                        .with_context(|| format!("cannot read {}", path.display()))?;
+                    let tests = functions(&text).map(|test| format!("{file}::{test}"));
+                    known.tests.extend(tests);
+                }
+            }
+        }
+        Ok(known)
+    }
+}
+
+/// What `page` names and does not exist.
+pub(super) fn breaches(page: &Page, known: &Known) -> Vec<String> {
+    let says = |what: &str, name: &str| {
+        format!(
+            "{} names {what} `{name}`, which does not exist",
+            page.path.display()
+        )
+    };
+    let flags = words(&page.text, is_flag).filter(|it| !known.flags.contains(it));
+    let variables = words(&page.text, is_variable)
+        .filter(|it| !known.variables.contains(it) && !it.starts_with(LABEL));
+    let tests = tests(&page.text).filter(|it| !known.tests.contains(it));
+    flags
+        .map(|it| says("the flag", &it))
+        .chain(variables.map(|it| says("the environment variable", &it)))
+        .chain(tests.map(|it| says("the test", &it)))
+        .collect()
+}
+
+/// The words of `text` that are `wanted`, without what stands before and after a name.
+fn words(text: &str, wanted: fn(&str) -> bool) -> impl Iterator<Item = String> + '_ {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_')
+        .filter(move |word| wanted(word))
+        .map(str::to_owned)
+}
+
+fn is_flag(word: &str) -> bool {
+    let name = word.strip_prefix("--");
+    name.is_some_and(|name| name.starts_with(|c: char| c.is_ascii_lowercase()))
+}
+
+fn is_variable(word: &str) -> bool {
+    word.starts_with("WASMCLOUD_") || word.starts_with("OTEL_")
+}
+
+/// The tests that are named: spans of code of the form `file::test`.
+fn tests(text: &str) -> impl Iterator<Item = String> + '_ {
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && name
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    text.lines()
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .filter(move |span| {
+            let parts = span.split_once("::");
+            parts.is_some_and(|(file, test)| is_name(file) && is_name(test))
+        })
+        .map(str::to_owned)
+}
+
+/// The names of functions without parameters in Rust code, as tests are.
+fn functions(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| {
+        let (before, rest) = line.split_once("fn ")?;
+        let (name, _) = rest.split_once("()")?;
+        ["", "async "].contains(&before).then_some(name)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known() -> Known {
+        Known {
+            flags: ["--lattice".to_owned()].into(),
+            variables: ["WASMCLOUD_LATTICE".to_owned()].into(),
+            tests: ["modes::require_works".to_owned()].into(),
+        }
+    }
+
+    fn found(text: &str) -> Vec<String> {
+        let page = Page {
+            path: "docs/a.md".into(),
+            text: text.into(),
+        };
+        breaches(&page, &known())
+    }
+
+    #[test]
+    fn what_exists_may_be_named() {
+        let text =
+            "`--lattice=x`, WASMCLOUD_LATTICE=x, WASMCLOUD_LABEL_zone, `modes::require_works`\n\
+                    |---|---|\n`Host::builder()` `a::b::c` -- and - x--y";
+        assert_eq!(found(text), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_does_not_exist_is_found() {
+        let text =
+            "`--latice`, `WASMCLOUD_LATICE`, `OTEL_NONE`, `modes::requires` `mode::require_works`";
+        let breaches = found(text);
+        assert_eq!(breaches.len(), 5, "{breaches:?}");
+        assert_eq!(
+            breaches[0],
+            "docs/a.md names the flag `--latice`, which does not exist"
+        );
+    }
+
+    #[test]
+    fn the_lists_of_this_repository_are_read() {
+        let known = Known::read(inhost_testbed::workspace_root()).unwrap();
+        for flag in ["--lattice", "--local-dispatch", "--reuse-instances"] {
+            assert!(known.flags.contains(flag), "{flag}");
+        }
+        for variable in ["WASMCLOUD_NATS_HOST", "WASMCLOUD_LOCAL_STATUS"] {
+            assert!(known.variables.contains(variable), "{variable}");
+        }
+        let test = "modes::require_carries_calls_in_memory";
+        assert!(known.tests.contains(test), "{test}");
+    }
+}
