@@ -7,7 +7,8 @@
 //! How a local call flows, and the file each step is in:
 //!
 //! 1. `dispatcher`: [`Invoke::invoke`](wrpc_transport::Invoke::invoke) looks the function up and decides.
-//! 2. `call`: two byte streams are made by the [`Backend`], one for parameters and one for results.
+//! 2. `call`: what both sides of the call share. `root`: the [`Backend`] makes a byte stream for the parameters, or for the
+//!    results, once a side writes to it.
 //! 3. `endpoint`: the invocation waits in the function's bounded queue, with its context untouched and its
 //!    parameters not copied.
 //! 4. `served`: the served stream merges local and remote invocations and hands them out in turn.
