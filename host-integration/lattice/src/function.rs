@@ -117,9 +117,7 @@ impl Function {
         }
     }
 
-    /// As [`Function::call`], with arguments and results in the [WAVE] encoding: `42`, `"text"`, `{a: 1, b: [2, 3]}`.
-    ///
-    /// [WAVE]: https://docs.rs/wasm-wave
+    /// As [`Function::call`], with arguments and results in the WAVE encoding: `42`, `"text"`, `{a: 1, b: [2, 3]}`.
     ///
     /// # Errors
     ///
