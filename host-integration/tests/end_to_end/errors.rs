@@ -119,6 +119,9 @@ async fn start(host: HostBuilder, folder: &Path) -> Deployment {
     deployment
 }
 
+/// The outcome of a call that hangs.
+const NO_ANSWER: &str = "no answer in time";
+
 /// The caller's error, without what names the lattice.
 async fn outcome(failure: Failure, deployment: &Deployment, driver: &Driver) -> String {
     match tokio::time::timeout(PROMPTLY, failure.call(driver)).await {
@@ -127,7 +130,7 @@ async fn outcome(failure: Failure, deployment: &Deployment, driver: &Driver) -> 
             let prefix = format!("{}.{CALLER}", deployment.lattice());
             format!("{error:#}").replace(&prefix, "the caller")
         }
-        Err(_) => "no answer in time".to_owned(),
+        Err(_) => NO_ANSWER.to_owned(),
     }
 }
 
@@ -169,8 +172,15 @@ async fn each_kind_of_failure_is_the_same_for_the_caller_over_each_route_and_on_
             if name == "stock" && !failure.is_for_stock() {
                 continue;
             }
-            let outcome = outcome(failure, &deployment, &driver).await;
-            outcomes.push((failure, name.clone(), outcome));
+            let mut got = outcome(failure, &deployment, &driver).await;
+            for _ in 1..ATTEMPTS {
+                // A stock host loses a call now and then (see README.md, "Calls over NATS"), and ours do not.
+                if name != "stock" || got != NO_ANSWER {
+                    break;
+                }
+                got = outcome(failure, &deployment, &driver).await;
+            }
+            outcomes.push((failure, name.clone(), got));
             still_works(&name, &driver).await;
         }
     }
