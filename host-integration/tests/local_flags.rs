@@ -128,7 +128,7 @@ fn the_list_of_this_test_is_complete() {
         .lines()
         .take_while(|line| line.is_empty() || line.starts_with(' '));
     let mut shown: Vec<_> = section
-        .filter_map(|line| line.split_whitespace().next())
+        .filter_map(|line| line.split([' ', '[']).find(|word| !word.is_empty()))
         .filter(|word| word.starts_with("--"))
         .collect();
     shown.sort_unstable();
