@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use nkeys::KeyPair;
 use tokio::time::Instant;
 use wasmcloud_host::url::Url;
 use wasmcloud_host::{WasmbusHost, WasmbusHostConfig};
@@ -210,10 +209,7 @@ impl HostBuilder {
         if let Some(local) = local {
             local_dispatch::install(local)?;
         }
-        let key = config
-            .host_key
-            .get_or_insert_with(|| Arc::new(KeyPair::new_server()));
-        let id = key.public_key();
+        let id = host_config::host_id(&mut config);
         let updates = local_dispatch::watch_updates(&mut config).await;
         let servers = host_config::nats_servers(&config);
         let started = WasmbusHost::new(config).await;

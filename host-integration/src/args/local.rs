@@ -49,7 +49,7 @@ pub(crate) struct LocalArgs {
 
     /// Bytes that one in-memory stream holds before its writer has to wait, at least 1
     ///
-    /// A call has two streams, one for parameters and one for results, and one more for each nested stream.
+    /// A call has at most two streams, one for parameters and one for results, and one more for each nested stream.
     #[arg(
         long = "local-buffer-bytes",
         value_name = "BYTES",

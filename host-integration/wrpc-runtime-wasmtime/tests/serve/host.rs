@@ -149,18 +149,8 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) async fn new(component: &str) -> Self {
-        let mut config = Config::new();
-        config.async_support(true).epoch_interruption(true);
-        let engine = Engine::new(&config).expect("a valid configuration");
-        let component = Component::new(&engine, component).expect("a valid component");
-        let mut linker = Linker::<Ctx>::new(&engine);
-        linker
-            .root()
-            .func_wrap_async(
-                "wait",
-                |_, (): ()| Box::new(pending::<anyhow::Result<()>>()),
-            )
-            .expect("an empty linker");
+        let (component, linker) = prepare(component);
+        let engine = component.engine().clone();
         let pre = linker.instantiate_pre(&component).expect("all is linked");
         let host = Host::new(Duplex);
         let stores = Arc::new(AtomicUsize::new(0));
