@@ -2,6 +2,7 @@ use std::iter::Sum;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::observer::Outcome;
+use crate::pace;
 use crate::route::Route;
 
 /// How many calls went which way since the process started.
@@ -93,7 +94,7 @@ impl Counters {
     }
 
     pub(crate) fn begin(&self) {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        pace::note(self.in_flight.fetch_add(1, Ordering::Relaxed));
     }
 
     pub(crate) fn end(&self) {

@@ -17,7 +17,8 @@
 //!    `pieces` passes on what came in one piece without a copy.
 //! 6. `caller`: the callee may hand its results over in one piece, say why it failed, and learn that no one
 //!    waits for it any more.
-//! 7. `target`, `counters`: what is counted of each function. `observer`: who wants to be told about each call.
+//! 7. `target`, `counters`: what is counted of each function. `observer`: who wants to be told about each call. `pace`:
+//!    whether calls come one by one.
 //!
 //! # Who sees the end of a stream, and when
 //!
@@ -51,6 +52,7 @@ mod modes;
 mod nowhere;
 mod observer;
 mod outgoing;
+mod pace;
 mod paths;
 mod pieces;
 mod queue;
@@ -75,6 +77,7 @@ pub use modes::Modes;
 pub use nowhere::{NoStream, Nowhere};
 pub use observer::{on_start, starts, Ended, Ending, Observer, Outcome};
 pub use outgoing::Outgoing;
+pub use pace::Pace;
 pub use pieces::next_piece;
 pub use replacing::Replacement;
 pub use route::{Mode, Route, UnknownMode};

@@ -26,6 +26,7 @@ mod program;
 mod status;
 mod stop;
 mod subject;
+mod threads;
 mod updates;
 
 pub use embed::{Host, HostBuilder, StartError};
@@ -34,6 +35,7 @@ pub use inhost_lattice::{
     UnknownBackend, Val, Wasm, Watch, DEFAULT_LINK,
 };
 pub use program::run;
+pub use threads::runtime_builder;
 /// The configuration of a [`Host`].
 pub use wasmcloud_host::WasmbusHostConfig as HostConfig;
 /// How a [`Host`] carries calls in memory.

@@ -1,10 +1,9 @@
 //! The binary: the host library as published, started with the flags and environment variables of the v1.5.1 host, and
 //! with calls between components on this host made in memory.
 
-use std::future::Future;
 use std::num::NonZeroU32;
-use std::pin::Pin;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser as _;
@@ -15,7 +14,7 @@ use crate::args::Args;
 use crate::commands::{self, Command};
 use crate::embed::Host;
 use crate::observe::Watch;
-use crate::{certificates, host_config, local_dispatch, observability, status, stop};
+use crate::{certificates, host_config, local_dispatch, observability, status, stop, threads};
 
 /// Does what the command line of this process says: is a host until it is told to stop, or runs a command.
 ///
@@ -27,22 +26,22 @@ use crate::{certificates, host_config, local_dispatch, observability, status, st
 ///
 /// # Panics
 ///
-/// Outside of a tokio runtime.
-pub fn run() -> Pin<Box<dyn Future<Output = anyhow::Result<ExitCode>>>> {
-    // Of a type that says nothing of what is in it: all of the host is compiled into this library then, and not once more
-    // into whoever awaits this. That takes minutes.
-    Box::pin(async {
-        let args = Args::parse();
-        if args.help_markdown {
-            clap_markdown::print_help_markdown::<Args>();
-            return Ok(ExitCode::SUCCESS);
-        }
-        match args.command {
-            Some(Command::Local(local)) => Ok(commands::local::run(local).await),
-            Some(Command::Completions(completions)) => Ok(commands::completions::run(&completions)),
-            None => serve(args).await.map(|()| ExitCode::SUCCESS),
-        }
-    })
+/// Within a tokio runtime: it starts one of its own.
+pub fn run() -> anyhow::Result<ExitCode> {
+    let args = Args::parse();
+    if args.help_markdown {
+        clap_markdown::print_help_markdown::<Args>();
+        return Ok(ExitCode::SUCCESS);
+    }
+    let linger = Duration::from_micros(args.local.linger_us);
+    let runtime = threads::runtime_builder(linger)
+        .build()
+        .context("cannot start the threads of the host")?;
+    match args.command {
+        Some(Command::Local(local)) => Ok(runtime.block_on(commands::local::run(local))),
+        Some(Command::Completions(completions)) => Ok(commands::completions::run(&completions)),
+        None => runtime.block_on(serve(args)).map(|()| ExitCode::SUCCESS),
+    }
 }
 
 /// Is a host, until it is told to stop.

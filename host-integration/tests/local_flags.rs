@@ -20,7 +20,7 @@ struct Flag {
     bad: &'static [&'static str],
 }
 
-const FLAGS: [Flag; 9] = [
+const FLAGS: [Flag; 10] = [
     Flag {
         name: "--local-dispatch",
         variable: "WASMCLOUD_LOCAL_DISPATCH",
@@ -62,6 +62,13 @@ const FLAGS: [Flag; 9] = [
         default: Some("67108864"),
         good: Some("0"),
         bad: &["-1", "64MiB", "1.5"],
+    },
+    Flag {
+        name: "--local-linger-us",
+        variable: "WASMCLOUD_LOCAL_LINGER_US",
+        default: Some("50"),
+        good: Some("0"),
+        bad: &["-1", "50us", "10001", ""],
     },
     Flag {
         name: "--reuse-instances",
@@ -201,6 +208,7 @@ fn errors_say_what_was_expected() {
         ("--local-buffer-bytes=0", "at least 1"),
         ("--local-queue-invocations=0", "at least 1"),
         ("--local-queue-bytes=64MiB", "whole number of bytes"),
+        ("--local-linger-us=10001", "from 0 to 10000"),
         ("--reuse-instances=a=0", "from 1 to"),
         ("--local-status=localhost:8085", "127.0.0.1:8085"),
         ("--local-dispatch-tap=calls.>", "single dots"),

@@ -12,7 +12,7 @@ use inhost_dispatch::{self as dispatch, Modes, QueueLimits};
 
 pub use inhost_backends::{BackendKind, UnknownBackend};
 pub use inhost_dispatch::{
-    Ended, Ending, Mode, Observer, Outcome, Replacement, Route, Target, UnknownMode,
+    Ended, Ending, Mode, Observer, Outcome, Pace, Replacement, Route, Target, UnknownMode,
 };
 
 use inhost_backends::AnyBackend;
