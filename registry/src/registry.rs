@@ -16,11 +16,22 @@ pub struct Registry<T> {
     table: Arc<Table<T>>,
 }
 
-/// The registrations of one function, oldest first. There is more than one only while a component is replaced.
+/// The registrations of one function. There is more than one only while a component is replaced.
 ///
 /// Only weak references: the map frees what it replaced some time later, and must not keep an endpoint, and with
 /// it the calls that wait there, alive until then. The [`Registration`] holds the strong one.
-type Registrations<T> = Arc<[(u64, Weak<T>)]>;
+struct Registrations<T> {
+    /// In the map itself, so that a lookup need not go elsewhere for it.
+    newest: Registered<T>,
+    /// Oldest first.
+    older: Box<[Registered<T>]>,
+}
+
+/// A value with the number of its registration.
+struct Registered<T> {
+    generation: u64,
+    value: Weak<T>,
+}
 
 pub(crate) struct Table<T> {
     /// Hashed with a seed of its own in each process, by a hash that is quick on short texts: most of a lookup is hashing.
@@ -88,8 +99,8 @@ impl<T> Registry<T> {
         };
         let functions = self.table.functions.pin();
         loop {
-            let (_, newest) = functions.get(&key)?.last()?;
-            if let Some(value) = newest.upgrade() {
+            let newest = &functions.get(&key)?.newest;
+            if let Some(value) = newest.value.upgrade() {
                 return Some(value);
             }
             // It was dropped after the map was read. A registration leaves the map before it lets go of its
@@ -106,14 +117,14 @@ impl<T> Registry<T> {
         let mut listed: Vec<_> = functions
             .iter()
             .flat_map(|(key, registrations)| {
-                registrations.iter().filter_map(|(generation, value)| {
+                registrations.iter().filter_map(move |registered| {
                     Some(Listed {
                         scope: key.scope,
                         prefix: key.prefix.clone(),
                         instance: key.instance.clone(),
                         function: key.function.clone(),
-                        generation: *generation,
-                        value: value.upgrade()?,
+                        generation: registered.generation,
+                        value: registered.value.upgrade()?,
                     })
                 })
             })
@@ -135,25 +146,24 @@ impl<T> Registry<T> {
 
 impl<T> Table<T> {
     fn insert(&self, key: Key, generation: u64, value: Weak<T>) {
+        let added = Registered { generation, value };
         self.functions.pin().update_or_insert_with(
             key,
-            |registrations| {
-                let mut registrations = registrations.to_vec();
-                // Two threads may arrive here in the other order than they took their numbers.
-                let at = registrations.partition_point(|(other, _)| *other < generation);
-                registrations.insert(at, (generation, value.clone()));
-                registrations.into()
+            |registrations| registrations.with(added.clone()),
+            || Registrations {
+                newest: added.clone(),
+                older: Box::default(),
             },
-            || Arc::new([(generation, value.clone())]),
         );
     }
 
     pub(crate) fn older(&self, key: &Key, generation: u64) -> Vec<Arc<T>> {
         let functions = self.functions.pin();
-        let registrations = functions.get(key).into_iter().flat_map(|found| &**found);
+        let registrations = functions.get(key).into_iter();
         registrations
-            .filter(|(other, _)| *other < generation)
-            .filter_map(|(_, value)| value.upgrade())
+            .flat_map(Registrations::iter)
+            .filter(|other| other.generation < generation)
+            .filter_map(|other| other.value.upgrade())
             .collect()
     }
 
@@ -162,17 +172,50 @@ impl<T> Table<T> {
             let Some((_, registrations)) = entry else {
                 return Operation::Abort(());
             };
-            let rest: Registrations<T> = registrations
-                .iter()
-                .filter(|(other, _)| *other != generation)
-                .cloned()
-                .collect();
-            if rest.is_empty() {
-                Operation::Remove
-            } else {
-                Operation::Insert(rest)
+            match registrations.without(generation) {
+                Some(rest) => Operation::Insert(rest),
+                None => Operation::Remove,
             }
         });
+    }
+}
+
+impl<T> Registrations<T> {
+    /// Oldest first.
+    fn iter(&self) -> impl Iterator<Item = &Registered<T>> {
+        self.older.iter().chain([&self.newest])
+    }
+
+    fn with(&self, added: Registered<T>) -> Self {
+        let mut all: Vec<_> = self.iter().cloned().collect();
+        // Two threads may arrive here in the other order than they took their numbers.
+        let at = all.partition_point(|other| other.generation < added.generation);
+        all.insert(at, added);
+        Self::of(all).expect("one was added")
+    }
+
+    /// `None` when there is no other.
+    fn without(&self, generation: u64) -> Option<Self> {
+        let others = self.iter().filter(|other| other.generation != generation);
+        Self::of(others.cloned().collect())
+    }
+
+    /// `all`, oldest first. `None` when there is none.
+    fn of(mut all: Vec<Registered<T>>) -> Option<Self> {
+        let newest = all.pop()?;
+        Some(Self {
+            newest,
+            older: all.into(),
+        })
+    }
+}
+
+impl<T> Clone for Registered<T> {
+    fn clone(&self) -> Self {
+        Self {
+            generation: self.generation,
+            value: Weak::clone(&self.value),
+        }
     }
 }
 
