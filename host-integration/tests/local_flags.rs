@@ -66,7 +66,7 @@ const FLAGS: [Flag; 10] = [
     Flag {
         name: "--local-linger-us",
         variable: "WASMCLOUD_LOCAL_LINGER_US",
-        default: Some("50"),
+        default: Some("200"),
         good: Some("0"),
         bad: &["-1", "50us", "10001", ""],
     },
