@@ -12,7 +12,6 @@ mod measure;
 mod output;
 mod parked;
 mod participant;
-mod progress;
 mod results;
 mod run;
 mod samples;
@@ -25,15 +24,16 @@ mod worker;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{bail, Context as _};
+use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
 use clap::Args;
 use inhost_testbed::target_dir;
 
 use crate::command::cargo;
 use crate::host::{build, HostArguments};
+use crate::progress;
 use crate::report;
-use crate::stage::{block_on, until_asked_to_end, Binaries, Route};
+use crate::stage::{block_on, until_asked_to_end, Binaries, Interrupted, Route};
 use crate::stock;
 
 #[derive(Debug, Args)]
@@ -84,9 +84,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let plan = arguments.plan()?;
     let results = block_on(until_asked_to_end(run::run(&plan)))?;
-    let Some(results) = results else {
-        bail!("interrupted: the hosts and the nats-server have been stopped");
-    };
+    let results = results.ok_or(Interrupted)?;
     println!("{}\n", output::text(&results));
     let folder = arguments.out.clone();
     let folder = folder.unwrap_or_else(|| target_dir().join("bench"));

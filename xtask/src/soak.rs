@@ -35,7 +35,7 @@ use self::load::{load, Callers, Run, EXECUTION};
 use self::summary::Summary;
 use crate::host::HostArguments;
 use crate::report;
-use crate::stage::{block_on, start_nats, until_asked_to_end, Counts};
+use crate::stage::{block_on, start_nats, until_asked_to_end, Counts, Interrupted};
 
 /// The caller whose calls pass through [`MIDDLE`].
 const CHAIN: &str = "chain-caller";
@@ -96,9 +96,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let log = folder.join(format!("host-{}.log", arguments.backend));
     let summary = block_on(until_asked_to_end(soak(arguments, &binary, &log)));
     let summary = summary.with_context(|| format!("the host's log is {}", log.display()))?;
-    let Some(summary) = summary else {
-        bail!("interrupted: the host and the nats-server have been stopped");
-    };
+    let summary = summary.ok_or(Interrupted)?;
     println!("\n{}", summary.text());
     if let Some(path) = &arguments.json {
         summary.write_json(path)?;

@@ -52,7 +52,16 @@ const OTHER_FLAGS: &[(&str, &[&str])] = &[
         "wasmcloud local",
         &["--call", "--component", "--help", "--link"],
     ),
-    ("wash", &["--host-path"]),
+    (
+        "wash",
+        &[
+            "--disable-wadm",
+            "--host-path",
+            "--nats-connect-only",
+            "--skip-wait",
+            "--wasmcloud-version",
+        ],
+    ),
     ("systemctl", &["--now"]),
     ("useradd", &["--no-create-home", "--shell", "--system"]),
     ("docker", &["--from", "--network"]),
