@@ -32,6 +32,7 @@ const OTHER_FLAGS: &[(&str, &[&str])] = &[
             "--no-default-features",
             "--package",
             "--release",
+            "--test",
         ],
     ),
     (
@@ -65,6 +66,7 @@ const OTHER_FLAGS: &[(&str, &[&str])] = &[
     ("systemctl", &["--now"]),
     ("useradd", &["--no-create-home", "--shell", "--system"]),
     ("docker", &["--from", "--network"]),
+    ("debootstrap", &["--variant"]),
     ("apt-get", &["--no-install-recommends", "--yes"]),
 ];
 
