@@ -70,7 +70,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
 
-    /// Write the figures to this file too, as JSON
+    /// Write the figures to this file too, as JSON; to standard output when it is `-`
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
@@ -85,7 +85,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let plan = arguments.plan()?;
     let results = block_on(until_asked_to_end(run::run(&plan)))?;
     let results = results.ok_or(Interrupted)?;
-    println!("{}\n", output::text(&results));
+    report::show(
+        &format!("{}\n", output::text(&results)),
+        arguments.json.as_deref(),
+    );
     let folder = arguments.out.clone();
     let folder = folder.unwrap_or_else(|| target_dir().join("bench"));
     let report = output::write(&results, &folder)?;
@@ -94,7 +97,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         report.display()
     );
     if let Some(path) = &arguments.json {
-        report::write_json_value(path, &output::json(&results))?;
+        report::give_json(path, &output::json(&results))?;
     }
     eprintln!("`cargo bench --package inhost-benches` measures the parts: registry, streams, dispatch and codec.");
     run::check_routes(&results)

@@ -15,7 +15,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     host: HostArguments,
 
-    /// Write the figures to this file, as JSON
+    /// Write the figures to this file, as JSON; to standard output when it is `-`
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
@@ -68,10 +68,9 @@ async fn measure_all(stages: &mut [Stage], cases: &[Case]) -> anyhow::Result<Vec
 }
 
 fn show(rows: &[Row], json: Option<&Path>) -> anyhow::Result<()> {
-    println!("\n{}", report::text(rows));
+    report::show(&format!("\n{}", report::text(rows)), json);
     if let Some(path) = json {
-        report::write_json(path, rows)?;
-        eprintln!("The figures are in {}", path.display());
+        report::give_rows(path, rows)?;
     }
     Ok(())
 }

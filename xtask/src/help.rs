@@ -25,6 +25,7 @@ pub(crate) const TASKS: &str = help!(
 pub(crate) const DEMO: &str = help!(
     "cargo xtask demo",
     "cargo xtask demo --calls 500 --json demo.json",
+    "cargo xtask demo --json -",
     "cargo xtask demo --host target/release/wasmcloud",
 );
 

@@ -80,7 +80,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
 
-    /// Write the figures to this file, as JSON
+    /// Write the figures to this file, as JSON; to standard output when it is `-`
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
@@ -97,10 +97,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let summary = block_on(until_asked_to_end(soak(arguments, &binary, &log)));
     let summary = summary.with_context(|| format!("the host's log is {}", log.display()))?;
     let summary = summary.ok_or(Interrupted)?;
-    println!("\n{}", summary.text());
+    report::show(&format!("\n{}", summary.text()), arguments.json.as_deref());
     if let Some(path) = &arguments.json {
-        summary.write_json(path)?;
-        eprintln!("The figures are in {}", path.display());
+        summary.give_json(path)?;
     }
     match summary
         .checks

@@ -9,6 +9,7 @@ use inhost_testbed::{Guest, CALLEE, HTTP};
 use super::checks::Checks;
 use super::processes::runs;
 use super::scenes::{call_in_memory, count, until, Stage};
+use super::user::WADM_ID;
 
 /// The version of `wadm` that is built, as `wash up` has to be told it.
 const VERSION: &str = "v0.20.0";
@@ -28,7 +29,7 @@ pub(super) async fn app(stage: &Stage<'_>, wadm: &Path, checks: &mut Checks) -> 
         .with_context(|| format!("cannot copy {}", wadm.display()))?;
     let more = ["--wadm-version", VERSION];
     user.up(stage.host, &more, &[]).await?;
-    let process = user.id_in("wadm.pid")?;
+    let process = user.id_in(WADM_ID)?;
     until("wadm answers", async || {
         Ok(user.wash(&["app", "list"]).await.is_ok())
     })

@@ -27,8 +27,20 @@ const POLL: Duration = Duration::from_millis(200);
 /// The release of the host, for `wash up`, which would else ask the internet for the newest.
 const RELEASE: &str = "v1.5.1";
 
-/// Variables of whoever runs this that are not those of the user: they are for `wash`, the host, `wadm` or NATS.
-const FOREIGN: [&str; 6] = ["WASMCLOUD_", "WASH_", "WADM_", "NATS_", "OTEL_", "RUST_LOG"];
+/// Where `wash` writes down the ids of the processes that `wash up` starts.
+const HOST_ID: &str = "wasmcloud.pid";
+pub(super) const WADM_ID: &str = "wadm.pid";
+
+/// Variables of whoever runs this that are not those of the user: for `wash`, the host, `wadm` or NATS, and for where files are.
+const FOREIGN: [&str; 7] = [
+    "WASMCLOUD_",
+    "WASH_",
+    "WADM_",
+    "NATS_",
+    "OTEL_",
+    "XDG_",
+    "RUST_LOG",
+];
 
 /// A user. Dropping one kills what `wash up` has started.
 #[derive(Debug)]
@@ -155,7 +167,7 @@ impl User {
         let mut variables = variables.to_vec();
         variables.push(("WASMCLOUD_LOCAL_STATUS", "127.0.0.1:0"));
         self.wash_with(&arguments, &variables).await?;
-        let process = self.id_in("wasmcloud.pid")?;
+        let process = self.id_in(HOST_ID)?;
         let ready = async {
             let status = loop {
                 if let Some(address) = listing_address(&self.host_log()) {
@@ -192,6 +204,8 @@ impl User {
             )
         })?;
         self.host = None;
+        // Only `wash down` removes it, and the id may soon be another process's.
+        let _ = fs::remove_file(self.downloads().join(HOST_ID));
         Ok(())
     }
 
@@ -238,7 +252,7 @@ impl Drop for User {
     fn drop(&mut self) {
         let host = self.host.as_ref().map(|host| host.process);
         // What was started a moment ago is known from the files only.
-        let files = ["wasmcloud.pid", "wadm.pid"];
+        let files = [HOST_ID, WADM_ID];
         let started = files.iter().filter_map(|file| self.id_in(file).ok());
         for process in host.into_iter().chain(started) {
             kill(process);
