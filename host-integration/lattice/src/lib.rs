@@ -10,6 +10,7 @@
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # if inhost_lattice::BackendKind::compiled_in().is_empty() { return Ok(()); }
 //! let lattice = LocalLattice::builder()
 //!     .component("caller", Wasm::file("../guests/caller/caller.wasm"))
 //!     .component("callee", Wasm::file("../guests/callee/callee.wasm"))
