@@ -3,6 +3,36 @@
 //! A duplex stream goes both ways and ends when a whole end of it is dropped. A call needs streams that go one way
 //! and end one by one, so each stream here is a duplex stream of its own, of which one direction is used. The other
 //! direction holds no buffer.
+//!
+//! ```
+//! use std::num::NonZeroUsize;
+//!
+//! use inhost_backend_duplex::DuplexBackend;
+//! use inhost_dispatch::Backend as _;
+//! use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! // A writer waits when its stream holds 5 bytes that were not read.
+//! let backend = DuplexBackend::new(NonZeroUsize::new(5).expect("not zero"));
+//! let (mut writer, mut reader) = backend.stream();
+//! let write = async {
+//!     writer.write_all(b"hello, world").await?;
+//!     writer.shutdown().await
+//! };
+//! let mut text = String::new();
+//! let read = reader.read_to_string(&mut text);
+//! tokio::try_join!(write, read)?;
+//! assert_eq!(text, "hello, world");
+//!
+//! // A writer whose reader has gone is told so.
+//! let (mut writer, reader) = backend.stream();
+//! drop(reader);
+//! let error = writer.write_all(b"hello").await.unwrap_err();
+//! assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
+//! # Ok(())
+//! # }
+//! ```
 
 use std::io;
 use std::num::NonZeroUsize;

@@ -5,6 +5,36 @@
 //! and a semaphore beside it has a permit for each byte that the stream may hold: a writer takes permits for what it
 //! writes, a reader gives them back for what it has read. Closing the semaphore is how a reader that goes away wakes
 //! a writer that waits.
+//!
+//! ```
+//! use std::num::NonZeroUsize;
+//!
+//! use inhost_backend_mpsc::MpscBackend;
+//! use inhost_dispatch::Backend as _;
+//! use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! // A writer waits when its stream holds 5 bytes that were not read.
+//! let backend = MpscBackend::new(NonZeroUsize::new(5).expect("not zero"));
+//! let (mut writer, mut reader) = backend.stream();
+//! let write = async {
+//!     writer.write_all(b"hello, world").await?;
+//!     writer.shutdown().await
+//! };
+//! let mut text = String::new();
+//! let read = reader.read_to_string(&mut text);
+//! tokio::try_join!(write, read)?;
+//! assert_eq!(text, "hello, world");
+//!
+//! // A writer whose reader has gone is told so.
+//! let (mut writer, reader) = backend.stream();
+//! drop(reader);
+//! let error = writer.write_all(b"hello").await.unwrap_err();
+//! assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
+//! # Ok(())
+//! # }
+//! ```
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

@@ -4,6 +4,69 @@
 //! [`wrpc_transport::Serve`] over any remote transport that does. Serving a function subscribes it on the remote
 //! transport *and* registers an [`Endpoint`] in this host's registry. Invoking one decides on a [`Route`] first.
 //!
+//! ```
+//! use std::pin::pin;
+//! use std::sync::Arc;
+//!
+//! use futures::StreamExt as _;
+//! use inhost_dispatch::{Backend, Dispatcher, Local, Mode, Nowhere, QueueLimits};
+//! use inhost_registry::Scope;
+//! use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+//! use wrpc_transport::{Invoke as _, Serve as _};
+//!
+//! /// A backend for this example. `inhost-backend-duplex` and `inhost-backend-mpsc` are those to use.
+//! #[derive(Clone)]
+//! struct Streams;
+//!
+//! impl Backend for Streams {
+//!     type Writer = DuplexStream;
+//!     type Reader = DuplexStream;
+//!
+//!     fn stream(&self) -> (DuplexStream, DuplexStream) {
+//!         tokio::io::duplex(64 * 1024)
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> anyhow::Result<()> {
+//! // What the dispatchers of a host share. Nothing but this process can be reached here, so calls have to stay in it.
+//! let local = Arc::new(Local::new(Some(Streams), Mode::Require, QueueLimits::default()));
+//! let scope = Scope::new(Arc::new("a connection"));
+//! let callee = || {
+//!     let (scope, local) = (scope.clone(), Arc::clone(&local));
+//!     Dispatcher::new(Nowhere::new(), scope, "default.callee".into(), local)
+//! };
+//!
+//! // The callee: takes one invocation. Its context is `()` here, and the headers of a message over NATS.
+//! let mut invocations = pin!(callee().serve("inhost:demo/echo", "shout", []).await?);
+//! let serve = async {
+//!     let ((), mut results, mut params) = invocations.next().await.expect("an invocation")?;
+//!     let mut text = String::new();
+//!     params.read_to_string(&mut text).await?;
+//!     results.write_all(text.to_uppercase().as_bytes()).await?;
+//!     results.shutdown().await?;
+//!     anyhow::Ok(())
+//! };
+//!
+//! // The caller, over a dispatcher of its own for the same prefix.
+//! let call = async {
+//!     let paths: [&[Option<usize>]; 0] = [];
+//!     let call = callee();
+//!     let call = call.invoke((), "inhost:demo/echo", "shout", "hello".into(), paths);
+//!     let (mut params, mut results) = call.await?;
+//!     params.shutdown().await?;
+//!     let mut answer = String::new();
+//!     results.read_to_string(&mut answer).await?;
+//!     anyhow::Ok(answer)
+//! };
+//!
+//! let ((), answer) = tokio::try_join!(serve, call)?;
+//! assert_eq!(answer, "HELLO");
+//! assert_eq!(local.calls().local, 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! How a local call flows, and the file each step is in:
 //!
 //! 1. `dispatcher`: [`Invoke::invoke`](wrpc_transport::Invoke::invoke) looks the function up and decides.

@@ -7,6 +7,37 @@
 //! - [`LocalLattice`] is components, links and configuration alone, without NATS and without a host. It is a crate of its
 //!   own, `inhost-lattice`, which builds without the host library.
 //!
+//! ```
+//! use inhost::{Link, LocalLattice, Wasm};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # if inhost::BackendKind::compiled_in().is_empty() { return Ok(()); }
+//! let lattice = LocalLattice::builder()
+//!     .component("caller", Wasm::file("guests/caller/caller.wasm"))
+//!     .component("callee", Wasm::file("guests/callee/callee.wasm"))
+//!     .link(Link::new("caller", "callee", "inhost:demo/echo"))
+//!     .build()
+//!     .await?;
+//! let results = lattice.call_wave("caller", "inhost:demo/driver.ping", &["41"]).await?;
+//! assert_eq!(results, ["42"]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With NATS at hand, the same components on a host:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let host = inhost::Host::builder().nats("nats://127.0.0.1:4222").start().await?;
+//! // `wash start component`, `wash link put` and so on; until `wash stop host`:
+//! host.stop_requested().await?;
+//! println!("{} calls were made in memory", host.status().calls.local);
+//! host.shut_down().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! A program that starts the published host library or provider library by itself can have in-host invocation, too, by
 //! putting this project's drop-ins in the place of two crates. `examples/embed` in this package's folder is such a program.
 //!

@@ -265,6 +265,15 @@ fn a_call_that_takes_too_long_is_ended() {
 }
 
 #[test]
+fn a_log_that_goes_to_a_pipe_has_no_colours() {
+    let mut command = local(&["callee"], &[]);
+    let (code, _, stderr) = run(command.env("RUST_LOG", "inhost_lattice=debug"));
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.contains("serving"), "{stderr}");
+    assert!(!stderr.contains('\u{1b}'), "{stderr}");
+}
+
+#[test]
 fn help_shows_examples() {
     for flag in ["-h", "--help"] {
         let help = answer(wasmcloud().args(["local", flag]));

@@ -12,7 +12,6 @@ mod measure;
 mod output;
 mod parked;
 mod participant;
-mod progress;
 mod results;
 mod run;
 mod samples;
@@ -25,15 +24,16 @@ mod worker;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{bail, Context as _};
+use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
 use clap::Args;
 use inhost_testbed::target_dir;
 
 use crate::command::cargo;
 use crate::host::{build, HostArguments};
+use crate::progress;
 use crate::report;
-use crate::stage::{block_on, until_asked_to_end, Binaries, Route};
+use crate::stage::{block_on, until_asked_to_end, Binaries, Interrupted, Route};
 use crate::stock;
 
 #[derive(Debug, Args)]
@@ -70,7 +70,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
 
-    /// Write the figures to this file too, as JSON
+    /// Write the figures to this file too, as JSON; to standard output when it is `-`
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
@@ -84,10 +84,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let plan = arguments.plan()?;
     let results = block_on(until_asked_to_end(run::run(&plan)))?;
-    let Some(results) = results else {
-        bail!("interrupted: the hosts and the nats-server have been stopped");
-    };
-    println!("{}\n", output::text(&results));
+    let results = results.ok_or(Interrupted)?;
+    report::show(
+        &format!("{}\n", output::text(&results)),
+        arguments.json.as_deref(),
+    );
     let folder = arguments.out.clone();
     let folder = folder.unwrap_or_else(|| target_dir().join("bench"));
     let report = output::write(&results, &folder)?;
@@ -96,7 +97,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         report.display()
     );
     if let Some(path) = &arguments.json {
-        report::write_json_value(path, &output::json(&results))?;
+        report::give_json(path, &output::json(&results))?;
     }
     eprintln!("`cargo bench --package inhost-benches` measures the parts: registry, streams, dispatch and codec.");
     run::check_routes(&results)

@@ -48,6 +48,16 @@ pub(crate) fn run(command: &mut Command, hint: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What the toolchain builds for by itself.
+pub(crate) fn host_triple() -> anyhow::Result<String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc).arg("-vV").output();
+    let output = output.context("cannot run `rustc -vV`")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.context("`rustc -vV` names no host")?.to_owned())
+}
+
 /// Steps that are all carried out, whatever becomes of the ones before, and a summary at the end.
 #[derive(Debug, Default)]
 pub(crate) struct Steps {

@@ -2,20 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
 use clap::Args;
 
 use crate::host::HostArguments;
-use crate::measure::{cases, check_routes, measure, Row, DEFAULT_CALLS};
+use crate::measure::{cases, check_routes, measure, Case, Row, DEFAULT_CALLS};
+use crate::progress::Progress;
 use crate::report;
-use crate::stage::{block_on, until_asked_to_end, Binaries, Route, Stage};
+use crate::stage::{block_on, until_asked_to_end, Binaries, Interrupted, Route, Stage};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     host: HostArguments,
 
-    /// Write the figures to this file, as JSON
+    /// Write the figures to this file, as JSON; to standard output when it is `-`
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
@@ -44,22 +44,33 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let cases = cases(arguments.calls);
     let rows = block_on(until_asked_to_end(async {
         let mut stages = Stage::start_all(&binaries, &Route::DEMO).await?;
-        let rows = measure(&mut stages, &cases).await?;
+        let rows = measure_all(&mut stages, &cases).await?;
         Stage::stop_all(stages).await?;
         Ok(rows)
     }))?;
-    let Some(rows) = rows else {
-        bail!("interrupted: the hosts and the nats-server have been stopped");
-    };
+    let rows = rows.ok_or(Interrupted)?;
     show(&rows, json)?;
     check_routes(&rows)
 }
 
+/// Measures all cases, and shows how far it is.
+async fn measure_all(stages: &mut [Stage], cases: &[Case]) -> anyhow::Result<Vec<Row>> {
+    let planned = |case: &Case| Route::DEMO.iter().map(|&route| case.planned(route)).sum();
+    let mut progress = Progress::start(cases.iter().map(planned).sum());
+    let mut rows = Vec::new();
+    for case in cases {
+        let routes = stages.iter().map(|stage| stage.route);
+        progress.step(&case.describe(routes), planned(case));
+        rows.extend(measure(stages, case, &progress).await?);
+    }
+    progress.finish();
+    Ok(rows)
+}
+
 fn show(rows: &[Row], json: Option<&Path>) -> anyhow::Result<()> {
-    println!("\n{}", report::text(rows));
+    report::show(&format!("\n{}", report::text(rows)), json);
     if let Some(path) = json {
-        report::write_json(path, rows)?;
-        eprintln!("The figures are in {}", path.display());
+        report::give_rows(path, rows)?;
     }
     Ok(())
 }

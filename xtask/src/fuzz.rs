@@ -3,12 +3,14 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure, Context as _};
 use clap::{Args, ValueEnum};
 use inhost_testbed::{target_dir, workspace_root};
 
-use crate::command::{cargo, run as run_command};
+use crate::command::{cargo, host_triple, run as run_command};
+use crate::progress::bar;
 
 const PACKAGE: &str = "inhost-codec-fuzz";
 
@@ -25,6 +27,12 @@ const RUSTFLAGS: &[&str] = &[
     "-Coverflow-checks=on",
     "-Cstrip=none",
 ];
+
+/// What is shown while the targets run.
+const BAR: &str = "{bar:30} {elapsed} of {len} s, about {eta} left";
+
+/// How often the targets are looked at meanwhile.
+const TICK: Duration = Duration::from_millis(200);
 
 /// The largest input that is tried, in bytes.
 const MAX_LEN: usize = 1024;
@@ -67,7 +75,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let runs = targets
         .iter()
         .map(|target| Run::start(target, &binaries, &folder, arguments.seconds));
-    let runs: Vec<_> = runs.collect::<anyhow::Result<_>>()?;
+    let mut runs: Vec<_> = runs.collect::<anyhow::Result<_>>()?;
+    show_time(&mut runs, arguments.seconds)?;
     // All are waited for, so that none goes on behind the user's back.
     let outcomes: Vec<_> = runs.into_iter().map(Run::outcome).collect();
     let mut findings = Vec::new();
@@ -78,6 +87,26 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
     }
     ensure!(findings.is_empty(), "{}", findings.join("\n"));
+    Ok(())
+}
+
+/// Shows how long it goes on, on a terminal, until that time is over or the first target ends.
+fn show_time(runs: &mut [Run], seconds: u64) -> anyhow::Result<()> {
+    let Some(bar) = bar(seconds, BAR) else {
+        return Ok(());
+    };
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(seconds) {
+        bar.set_position(start.elapsed().as_secs());
+        for run in runs.iter_mut() {
+            if run.has_ended()? {
+                bar.finish_and_clear();
+                return Ok(());
+            }
+        }
+        std::thread::sleep(TICK);
+    }
+    bar.finish_and_clear();
     Ok(())
 }
 
@@ -94,16 +123,6 @@ fn build(folder: &Path) -> anyhow::Result<PathBuf> {
         "The messages above say why. libFuzzer is built with the C++ compiler, which has to be installed.",
     )?;
     Ok(folder.join(host).join("release"))
-}
-
-/// What the toolchain builds for by itself.
-fn host_triple() -> anyhow::Result<String> {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = Command::new(rustc).arg("-vV").output();
-    let output = output.context("cannot run `rustc -vV`")?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
-    Ok(host.context("`rustc -vV` names no host")?.to_owned())
 }
 
 /// A target that runs.
@@ -151,6 +170,14 @@ impl Run {
             process,
             log,
         })
+    }
+
+    /// Whether it has ended before its time.
+    fn has_ended(&mut self) -> anyhow::Result<bool> {
+        let status = self.process.try_wait();
+        let status =
+            status.with_context(|| format!("cannot look at the target {}", self.target))?;
+        Ok(status.is_some())
     }
 
     /// Waits for the end: a summary, or an error that says where a finding is.

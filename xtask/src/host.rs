@@ -1,6 +1,6 @@
 //! The host that is started: one that is built here, or a given one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{ensure, Context as _};
@@ -24,12 +24,20 @@ impl HostArguments {
 
     /// Where the host is. Builds it unless one is given.
     pub(crate) fn binary(&self) -> anyhow::Result<PathBuf> {
-        match &self.binary {
-            // Relative to where the user is, not to where it is started.
-            Some(binary) => std::path::absolute(binary)
-                .with_context(|| format!("{} is not the path of a host", binary.display())),
-            None => build_release(),
-        }
+        given(self.binary.as_deref(), build_release)
+    }
+}
+
+/// The program at `path`, or the one that `build` builds when none is given.
+pub(crate) fn given(
+    path: Option<&Path>,
+    build: impl FnOnce() -> anyhow::Result<PathBuf>,
+) -> anyhow::Result<PathBuf> {
+    match path {
+        // Relative to where the user is, not to where it is started.
+        Some(path) => std::path::absolute(path)
+            .with_context(|| format!("{} is not the path of a program", path.display())),
+        None => build(),
     }
 }
 

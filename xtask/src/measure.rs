@@ -13,6 +13,7 @@ use anyhow::{bail, Context as _};
 use inhost_testbed::{Driver, NatsServer, Workload};
 use tokio::task::JoinSet;
 
+use crate::progress::Progress;
 use crate::stage::{Counts, Stage};
 
 pub(crate) use case::{cases, Case, DEFAULT_CALLS};
@@ -25,27 +26,26 @@ use row::Samples;
 /// How often a round over NATS is tried; see [`round`].
 const NATS_ATTEMPTS: u32 = 20;
 
-/// Measures all `cases` on all `stages`.
-pub(crate) async fn measure(stages: &mut [Stage], cases: &[Case]) -> anyhow::Result<Vec<Row>> {
-    let mut rows = Vec::new();
-    for case in cases {
-        let routes = stages.iter().map(|stage| stage.route);
-        eprintln!("Measuring {}", case.describe(routes));
-        let mut samples = vec![Samples::default(); stages.len()];
-        for stage in stages.iter_mut() {
-            let warm_up = case.calls_per_run(stage.route).div_ceil(10).min(100);
-            batch_without_loss(stage, case, warm_up).await?;
-        }
-        for _ in 0..case.rounds {
-            for (stage, samples) in stages.iter_mut().zip(&mut samples) {
-                round(stage, case, samples).await?;
-            }
-        }
-        for (stage, samples) in stages.iter().zip(samples) {
-            rows.push(samples.row(case, stage.route));
+/// Measures `case` on all `stages`: a row for each.
+pub(crate) async fn measure(
+    stages: &mut [Stage],
+    case: &Case,
+    progress: &Progress,
+) -> anyhow::Result<Vec<Row>> {
+    let mut samples = vec![Samples::default(); stages.len()];
+    for stage in stages.iter_mut() {
+        let warm_up = case.calls_per_run(stage.route).div_ceil(10).min(100);
+        batch_without_loss(stage, case, warm_up, progress).await?;
+    }
+    for _ in 0..case.rounds {
+        for (stage, samples) in stages.iter_mut().zip(&mut samples) {
+            round(stage, case, samples, progress).await?;
         }
     }
-    Ok(rows)
+    let rows = stages.iter().zip(samples);
+    Ok(rows
+        .map(|(stage, samples)| samples.row(case, stage.route))
+        .collect())
 }
 
 /// One round of one route: its calls are added to `samples`.
@@ -54,9 +54,14 @@ pub(crate) async fn measure(stages: &mut [Stage], cases: &[Case]) -> anyhow::Res
 /// are made at once: it may read an answer before it has noted who waits for it. Then the caller waits for minutes, or
 /// fails because its results end too early. A fault that is there each time still fails. The routes in memory get no
 /// second chance.
-async fn round(stage: &mut Stage, case: &Case, samples: &mut Samples) -> anyhow::Result<()> {
+async fn round(
+    stage: &mut Stage,
+    case: &Case,
+    samples: &mut Samples,
+    progress: &Progress,
+) -> anyhow::Result<()> {
     let calls = case.calls_per_run(stage.route);
-    let (before, (durations, wall)) = batch_without_loss(stage, case, calls).await?;
+    let (before, (durations, wall)) = batch_without_loss(stage, case, calls, progress).await?;
     samples.durations.extend(durations);
     samples.wall += wall;
     if let (Some(before), Some(after)) = (before, stage.counts().await?) {
@@ -70,6 +75,7 @@ async fn batch_without_loss(
     stage: &mut Stage,
     case: &Case,
     calls: u32,
+    progress: &Progress,
 ) -> anyhow::Result<(Option<Counts>, (Vec<u64>, Duration))> {
     let mut attempts = if stage.route.is_local() {
         1
@@ -82,10 +88,10 @@ async fn batch_without_loss(
         match batch(stage, case, calls).await {
             Ok(batch) => return Ok((before, batch)),
             Err(error) if attempts == 0 => return Err(error),
-            Err(error) => eprintln!(
+            Err(error) => progress.say(&format!(
                 "  a call over NATS was lost ({}), so this round is measured again; see README.md, \"Calls over NATS\"",
                 error.root_cause()
-            ),
+            )),
         }
         settle(stage.deployment.nats()).await?;
     }

@@ -75,19 +75,46 @@ fn json(rows: &[Row]) -> Value {
     json!({ "rows": rows })
 }
 
-/// Writes the rows as JSON to `path`.
-pub(crate) fn write_json(path: &Path, rows: &[Row]) -> anyhow::Result<()> {
-    write_json_value(path, &json(rows))
+/// Gives the rows as JSON; see [`give_json`].
+pub(crate) fn give_rows(path: &Path, rows: &[Row]) -> anyhow::Result<()> {
+    give_json(path, &json(rows))
 }
 
-/// Writes `value` as JSON to `path`.
+/// Writes `value` as JSON to the file `path`.
 pub(crate) fn write_json_value(path: &Path, value: &Value) -> anyhow::Result<()> {
     let text = format!("{value:#}\n");
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// Gives `value` as JSON to whoever asked for it at `path`: in a file, or on standard output when it is `-`.
+pub(crate) fn give_json(path: &Path, value: &Value) -> anyhow::Result<()> {
+    if is_stdout(path) {
+        println!("{value:#}");
+        return Ok(());
+    }
+    write_json_value(path, value)?;
+    eprintln!("The figures are in {}", path.display());
+    Ok(())
+}
+
+/// Shows `text` to people: on standard output, or on standard error when the JSON goes to standard output.
+pub(crate) fn show(text: &str, json: Option<&Path>) {
+    match json {
+        Some(path) if is_stdout(path) => eprintln!("{text}"),
+        _ => println!("{text}"),
+    }
+}
+
+/// Whether standard output is meant.
+fn is_stdout(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
 /// Fails now rather than after the measurement when `path` cannot be written.
 pub(crate) fn check_writable(path: &Path) -> anyhow::Result<()> {
+    if is_stdout(path) {
+        return Ok(());
+    }
     let open = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
@@ -133,6 +160,16 @@ echo 1 MiB        1  mpsc    30.5 µs  61.2 µs   32,000       -      20       0
         let table = table(&rows);
         assert_eq!(table, expected, "\n{table}");
         assert_fits(&text(&rows));
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_written_is_known_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = check_writable(&folder.path().join("missing/figures.json"));
+        assert!(error.unwrap_err().to_string().contains("figures.json"));
+        check_writable(&folder.path().join("figures.json")).unwrap();
+        check_writable(Path::new("-")).unwrap();
+        assert!(!Path::new("-").exists());
     }
 
     #[test]

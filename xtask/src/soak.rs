@@ -35,7 +35,7 @@ use self::load::{load, Callers, Run, EXECUTION};
 use self::summary::Summary;
 use crate::host::HostArguments;
 use crate::report;
-use crate::stage::{block_on, start_nats, until_asked_to_end, Counts};
+use crate::stage::{block_on, start_nats, until_asked_to_end, Counts, Interrupted};
 
 /// The caller whose calls pass through [`MIDDLE`].
 const CHAIN: &str = "chain-caller";
@@ -80,7 +80,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
 
-    /// Write the figures to this file, as JSON
+    /// Write the figures to this file, as JSON; to standard output when it is `-`
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
@@ -96,13 +96,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let log = folder.join(format!("host-{}.log", arguments.backend));
     let summary = block_on(until_asked_to_end(soak(arguments, &binary, &log)));
     let summary = summary.with_context(|| format!("the host's log is {}", log.display()))?;
-    let Some(summary) = summary else {
-        bail!("interrupted: the host and the nats-server have been stopped");
-    };
-    println!("\n{}", summary.text());
+    let summary = summary.ok_or(Interrupted)?;
+    report::show(&format!("\n{}", summary.text()), arguments.json.as_deref());
     if let Some(path) = &arguments.json {
-        summary.write_json(path)?;
-        eprintln!("The figures are in {}", path.display());
+        summary.give_json(path)?;
     }
     match summary
         .checks

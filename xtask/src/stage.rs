@@ -212,6 +212,18 @@ pub(crate) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyh
         .block_on(work)
 }
 
+/// Someone asked for the end before the work was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Interrupted;
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("interrupted: what was started has been stopped")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
 /// Waits for `work`, or until someone asks for the end: with Ctrl-C or `SIGTERM`.
 ///
 /// Returns `None` in the second case. What `work` has started and not given away is killed by then.

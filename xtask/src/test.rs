@@ -140,6 +140,20 @@ mod tests {
     use crate::command::text;
 
     #[test]
+    fn no_test_of_a_package_is_left_out() {
+        // An example in the documentation is a test, too, unless only other kinds are asked for.
+        let mut commands = commands();
+        commands.push(end_to_end_tests());
+        for command in &commands {
+            let kinds = ["--lib", "--bins", "--tests", "--test", "--examples"];
+            let limited = command
+                .get_args()
+                .any(|it| kinds.iter().any(|kind| it == *kind));
+            assert!(!limited, "{}", text(command));
+        }
+    }
+
+    #[test]
     fn each_set_of_backends_is_tested_and_each_build_is_checked() {
         let mut commands = commands();
         commands.extend([embed(), vectors(), end_to_end_tests()]);

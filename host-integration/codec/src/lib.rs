@@ -10,6 +10,83 @@
 //!
 //! `string` and `list<u8>` are one copy each; lists of numbers are converted in a loop of their own.
 //!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use inhost_codec::{Checker, Destination, Lift, Lower, Plan, Progress, Source, Target, Type};
+//! use inhost_codec::MAX_FLAT_PARAMS;
+//!
+//! /// A guest that is nothing but memory.
+//! struct Guest(Vec<u8>);
+//!
+//! impl<'m> Source<'m> for &'m Guest {
+//!     type Error = ();
+//!
+//!     fn bytes(&self) -> &'m [u8] {
+//!         &self.0
+//!     }
+//!
+//!     fn is_utf8(&self) -> bool {
+//!         true
+//!     }
+//!
+//!     fn transcoded(&mut self, _: u32, _: u32) -> Result<String, ()> {
+//!         Err(())
+//!     }
+//! }
+//!
+//! impl Target for Guest {
+//!     type Error = ();
+//!
+//!     fn bytes(&mut self) -> &mut [u8] {
+//!         &mut self.0
+//!     }
+//!
+//!     fn allocate(&mut self, align: u32, size: usize) -> Result<usize, ()> {
+//!         let address = self.0.len().next_multiple_of(align as usize);
+//!         self.0.resize(address + size, 0);
+//!         Ok(address)
+//!     }
+//!
+//!     fn is_utf8(&self) -> bool {
+//!         true
+//!     }
+//!
+//!     fn transcode(&mut self, _: &str) -> Result<(u32, u32), ()> {
+//!         Err(())
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // The parameters of `func(name: string, number: u32)`.
+//! let plan = Arc::new(Plan::new(&[Type::String, Type::U32])?);
+//!
+//! // The caller passes pointer and length of a string in its memory, and a number.
+//! let caller = Guest(b"....hello".to_vec());
+//! let message = Lift::new(&plan).run(&mut &caller, &[4, 5, 7], MAX_FLAT_PARAMS).expect("fine");
+//! assert_eq!(message, b"\x05hello\x07");
+//!
+//! // The message arrives in pieces.
+//! let mut checker = Checker::new(Arc::clone(&plan));
+//! assert!(matches!(checker.advance(&message[..3])?, Progress::Incomplete { .. }));
+//! assert_eq!(checker.advance(&message)?, Progress::Complete { length: 7 });
+//!
+//! // The callee is given the same in its own memory.
+//! let (mut callee, mut core) = (Guest(vec![0; 16]), [0; 3]);
+//! let lowered = Lower::new(&plan).run(
+//!     &message,
+//!     &mut callee,
+//!     &mut core,
+//!     MAX_FLAT_PARAMS,
+//!     Destination::Allocate,
+//! );
+//! lowered.expect("fine");
+//! assert_eq!(core, [16, 5, 7]);
+//! assert_eq!(callee.0[16..], *b"hello");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # The two formats
 //!
 //! - Guest memory: the canonical ABI of the component model

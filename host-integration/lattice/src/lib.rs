@@ -5,13 +5,15 @@
 //! and one of its backends. It is for tests, for development, and for devices on which nothing else shall run. It does
 //! not listen, and does not connect to anything.
 //!
-//! ```no_run
+//! ```
 //! use inhost_lattice::{Link, LocalLattice, Val, Wasm};
 //!
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # if inhost_lattice::BackendKind::compiled_in().is_empty() { return Ok(()); }
 //! let lattice = LocalLattice::builder()
-//!     .component("caller", Wasm::file("caller.wasm"))
-//!     .component("callee", Wasm::file("callee.wasm"))
+//!     .component("caller", Wasm::file("../guests/caller/caller.wasm"))
+//!     .component("callee", Wasm::file("../guests/callee/callee.wasm"))
 //!     .link(Link::new("caller", "callee", "inhost:demo/echo"))
 //!     .config("callee", [("greeting", "hello")])
 //!     .build()

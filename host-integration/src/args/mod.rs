@@ -23,9 +23,30 @@ pub(crate) use telemetry::TelemetryArgs;
 
 use crate::commands::Command;
 
+/// What this host adds, at the end of its help.
+const EXAMPLES: &str = "\
+Examples:
+  List what is served here, and which way calls went:
+    wasmcloud --local-status 127.0.0.1:8081
+
+  Over NATS as on a stock host, but for the calls of one component, which have to stay in memory:
+    wasmcloud --local-dispatch off --local-dispatch-target payments=require
+
+  Let an instance of a component serve up to 1000 invocations:
+    wasmcloud --reuse-instances payments=1000
+
+  Publish a record of each call in memory on NATS:
+    wasmcloud --local-dispatch-tap
+
+  Run components in one process, without NATS:
+    wasmcloud local --component callee=callee.wasm
+
+Exit codes: 0 when it was told to stop and did, 1 when it did not start or did not stop in order, 2 when the command line is \
+not right.";
+
 // A flag wins over its environment variable. None of these types is `Debug`: they hold seeds and passwords.
 #[derive(Parser)]
-#[command(name = "wasmcloud", version, about, long_about = None)]
+#[command(name = "wasmcloud", version, about, long_about = None, after_help = EXAMPLES)]
 // The stock host has no commands: what it takes, and what it says of it, does not depend on ours.
 #[command(subcommand_negates_reqs = true, disable_help_subcommand = true)]
 pub(crate) struct Args {
@@ -90,6 +111,17 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_examples_are_command_lines() {
+        let examples = EXAMPLES.lines().map(str::trim);
+        let examples: Vec<_> = examples.filter(|it| it.starts_with("wasmcloud")).collect();
+        assert_eq!(examples.len(), 5, "{examples:?}");
+        for example in examples {
+            let error = Args::try_parse_from(example.split(' ')).err();
+            assert!(error.is_none(), "{example}: {error:?}");
+        }
     }
 
     #[test]

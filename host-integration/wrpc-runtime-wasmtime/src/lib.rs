@@ -6,6 +6,76 @@
 //! - A guest calls an import: [`link_item`], [`link_instance`] and [`link_function`] define it.
 //! - A peer calls an export: [`ServeExt`] serves it, and runs each invocation with [`Instance::call`].
 //!
+//! ```
+//! use inhost_dispatch::Nowhere;
+//! use wasmtime::component::{Component, Linker};
+//! use wasmtime::{Config, Engine, Store};
+//! use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiView};
+//! use wrpc_runtime_wasmtime::{Instance, Root, SharedResourceTable, WrpcView};
+//!
+//! /// What a store holds: WASI, and the transport over which the guest's imports are called. This one reaches no one.
+//! struct Data {
+//!     wasi: WasiCtx,
+//!     table: ResourceTable,
+//!     shared: SharedResourceTable,
+//!     client: Nowhere<()>,
+//! }
+//!
+//! impl WasiView for Data {
+//!     fn table(&mut self) -> &mut ResourceTable {
+//!         &mut self.table
+//!     }
+//!
+//!     fn ctx(&mut self) -> &mut WasiCtx {
+//!         &mut self.wasi
+//!     }
+//! }
+//!
+//! impl WrpcView for Data {
+//!     type Invoke = Nowhere<()>;
+//!
+//!     fn client(&self) -> &Nowhere<()> {
+//!         &self.client
+//!     }
+//!
+//!     fn shared_resources(&mut self) -> &mut SharedResourceTable {
+//!         &mut self.shared
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> anyhow::Result<()> {
+//! let engine = Engine::new(Config::new().async_support(true))?;
+//! let component = Component::new(
+//!     &engine,
+//!     r#"(component
+//!         (core module $code
+//!             (func (export "double") (param i32) (result i32)
+//!                 (i32.mul (local.get 0) (i32.const 2))))
+//!         (core instance $instance (instantiate $code))
+//!         (func (export "double") (param "n" u32) (result u32)
+//!             (canon lift (core func $instance "double"))))"#,
+//! )?;
+//! let pre = Linker::new(&engine).instantiate_pre(&component)?;
+//! let instance = Instance::new(pre, move || {
+//!     let data = Data {
+//!         wasi: WasiCtxBuilder::new().build(),
+//!         table: ResourceTable::new(),
+//!         shared: SharedResourceTable::default(),
+//!         client: Nowhere::new(),
+//!     };
+//!     Store::new(&engine, data)
+//! });
+//!
+//! // The function is looked up once, and called with the bytes that a peer sends.
+//! let double = instance.export("", "double")?;
+//! let (mut params, mut results) = (Root(&[21_u8][..]), Root(Vec::new()));
+//! instance.call(&double, &mut params, &mut results).await?;
+//! assert_eq!(results.0, [42]);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Two ways for values
 //!
 //! Which one a function takes is decided when it is linked or resolved, and logged at the level debug.

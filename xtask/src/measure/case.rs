@@ -109,8 +109,19 @@ impl Case {
         run + (call + BYTE * self.bytes()) * calls * self.concurrency
     }
 
+    /// How long it takes on `route`, roughly: a forecast.
+    pub(crate) fn planned(&self, route: Route) -> Duration {
+        let call = Duration::from_micros(400)
+            + Duration::from_nanos(8) * self.bytes()
+            + Duration::from_micros(1) * self.strings();
+        // Of the cores, and of a call in memory against one over NATS.
+        let faster = if self.concurrency > 1 { 4 } else { 1 };
+        let shorter = if route.is_local() { 4 } else { 1 };
+        call * self.calls(route) / faster / shorter
+    }
+
     /// The case in words, with its number of calls on each of `routes`.
-    pub(super) fn describe(&self, routes: impl Iterator<Item = Route>) -> String {
+    pub(crate) fn describe(&self, routes: impl Iterator<Item = Route>) -> String {
         let what = match self.workload {
             Workload::Ping => "ping".to_owned(),
             Workload::Echo => format!("echo of {} bytes", self.size),
@@ -176,6 +187,19 @@ mod tests {
             [5_000, 30_720, 2_000, 400, 60, 400, 2_000]
         );
         assert_eq!(calls(500, Route::Nats), [500, 3_072, 200, 40, 10, 40, 200]);
+    }
+
+    #[test]
+    fn the_demo_takes_about_a_minute() {
+        let planned = |calls: u32| -> Duration {
+            let cases = cases(calls).into_iter();
+            cases
+                .flat_map(|case| Route::DEMO.map(|route| case.planned(route)))
+                .sum()
+        };
+        let seconds = planned(DEFAULT_CALLS).as_secs();
+        assert!((10..=90).contains(&seconds), "{seconds}");
+        assert!(planned(500) < planned(DEFAULT_CALLS) / 5);
     }
 
     #[test]

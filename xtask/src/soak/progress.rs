@@ -1,12 +1,10 @@
 //! How far a run is: a bar on a terminal, else a line for each tenth.
 
-use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
-/// How often the bar is drawn when nothing happens, so that its clock goes on.
-const TICK: Duration = Duration::from_millis(200);
+use crate::progress::bar;
 
 /// What the bar shows.
 const BAR: &str = "{bar:30} {human_pos} of {human_len} calls, {elapsed}, {eta} left {msg}";
@@ -22,18 +20,11 @@ pub(super) struct Progress {
 impl Progress {
     /// Begins, on standard error.
     pub(super) fn start(total: u64) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template(BAR);
-            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-            let bar = ProgressBar::new(total).with_style(style);
-            bar.enable_steady_tick(TICK);
-            bar
-        });
         Self {
             total,
             done: 0,
             start: Instant::now(),
-            bar,
+            bar: bar(total, BAR),
         }
     }
 

@@ -81,8 +81,9 @@ impl Summary {
         lines.join("\n")
     }
 
-    pub(super) fn write_json(&self, path: &Path) -> anyhow::Result<()> {
-        report::write_json_value(path, &self.json())
+    /// Gives the figures; see [`report::give_json`].
+    pub(super) fn give_json(&self, path: &Path) -> anyhow::Result<()> {
+        report::give_json(path, &self.json())
     }
 
     fn json(&self) -> Value {

@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: the rules that ARCHITECTURE.md sets and no other tool checks, and what the pages say.
 
 mod dependencies;
+mod examples;
 mod files;
 mod lock;
 mod pages;
@@ -21,6 +22,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         .context("cannot read benches/stock/Cargo.lock, which belongs to the repository")?;
     breaches.extend(lock::stock_breaches(&stock, &lock));
     breaches.extend(files::breaches(root)?);
+    breaches.extend(examples::breaches(root)?);
     breaches.extend(pages::breaches(root)?);
     ensure!(
         breaches.is_empty(),

@@ -3,7 +3,7 @@
 mod args;
 mod report;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
 
 use inhost_lattice::{BuildError, CallError, Limits, LocalLattice, Wasm};
@@ -104,12 +104,19 @@ fn list<O: Write, E: Write>(lattice: &LocalLattice, report: &mut Report<O, E>) -
     0
 }
 
+/// Whether what is logged may have colours: for someone who looks at it, and has nothing against them.
+fn colours() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stderr().is_terminal() && !refused
+}
+
 /// What components log, and what goes wrong, on standard error. `RUST_LOG` says otherwise.
 fn log() {
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new("error,inhost_lattice=warn,inhost_lattice::guest=info"));
     // It fails when there is a log already, which is as good.
     let _ = tracing_subscriber::fmt()
+        .with_ansi(colours())
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .try_init();

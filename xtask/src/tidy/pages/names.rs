@@ -32,6 +32,7 @@ const OTHER_FLAGS: &[(&str, &[&str])] = &[
             "--no-default-features",
             "--package",
             "--release",
+            "--test",
         ],
     ),
     (
@@ -52,10 +53,20 @@ const OTHER_FLAGS: &[(&str, &[&str])] = &[
         "wasmcloud local",
         &["--call", "--component", "--help", "--link"],
     ),
-    ("wash", &["--host-path"]),
+    (
+        "wash",
+        &[
+            "--disable-wadm",
+            "--host-path",
+            "--nats-connect-only",
+            "--skip-wait",
+            "--wasmcloud-version",
+        ],
+    ),
     ("systemctl", &["--now"]),
     ("useradd", &["--no-create-home", "--shell", "--system"]),
     ("docker", &["--from", "--network"]),
+    ("debootstrap", &["--variant"]),
     ("apt-get", &["--no-install-recommends", "--yes"]),
 ];
 

@@ -5,11 +5,22 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How often the bar is drawn when nothing happens, so that its clock goes on.
+/// How often a bar is drawn when nothing happens, so that its clock goes on.
 const TICK: Duration = Duration::from_millis(200);
 
-/// What the bar shows. It has no colours.
+/// What the bar of [`Progress`] shows.
 const BAR: &str = "{bar:30} {percent:>3} %, {elapsed}, {prefix} {wide_msg}";
+
+/// A bar on standard error when that is a terminal, else none. `template` names no colours.
+pub(crate) fn bar(length: u64, template: &str) -> Option<ProgressBar> {
+    std::io::stderr().is_terminal().then(|| {
+        let style = ProgressStyle::with_template(template);
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = ProgressBar::new(length).with_style(style);
+        bar.enable_steady_tick(TICK);
+        bar
+    })
+}
 
 /// Steps with the time that each is expected to take.
 #[derive(Debug)]
@@ -24,13 +35,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// Begins, on standard error, with steps that take as long as `planned` in all.
     pub(crate) fn start(planned: Duration) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template(BAR);
-            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-            let bar = ProgressBar::new(millis(planned)).with_style(style);
-            bar.enable_steady_tick(TICK);
-            bar
-        });
+        let bar = bar(millis(planned), BAR);
         Self {
             planned,
             done: Duration::ZERO,
@@ -53,6 +58,22 @@ impl Progress {
                 bar.set_message(what.to_owned());
             }
             None => eprintln!("{:>5.0} s, {left}: {what}", elapsed.as_secs_f64()),
+        }
+    }
+
+    /// Writes a line to standard error, above the bar.
+    pub(crate) fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
+        }
+    }
+
+    /// Writes a line to standard output, above the bar.
+    pub(crate) fn print(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| println!("{line}")),
+            None => println!("{line}"),
         }
     }
 
