@@ -50,7 +50,6 @@ mod embed;
 mod host_config;
 mod labels;
 mod local_dispatch;
-mod memory;
 mod nats_credentials;
 mod observability;
 mod observe;

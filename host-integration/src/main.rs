@@ -2,11 +2,9 @@
 
 use std::process::ExitCode;
 
-/// What a call allocates on one thread is often freed on another. The allocator of the C library takes locks for that, and
-/// calls on several cores wait for each other there.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+mod allocator;
 
 fn main() -> anyhow::Result<ExitCode> {
+    allocator::give_memory_back_soon();
     inhost::run()
 }

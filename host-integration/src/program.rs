@@ -14,9 +14,7 @@ use crate::args::Args;
 use crate::commands::{self, Command};
 use crate::embed::Host;
 use crate::observe::Watch;
-use crate::{
-    certificates, host_config, local_dispatch, memory, observability, status, stop, threads,
-};
+use crate::{certificates, host_config, local_dispatch, observability, status, stop, threads};
 
 /// Does what the command line of this process says: is a host until it is told to stop, or runs a command.
 ///
@@ -65,7 +63,6 @@ async fn serve(args: Args) -> anyhow::Result<()> {
         None => None,
     };
 
-    let _memory = memory::give_back();
     // Boxed because this future is large. Until it is done, a signal ends the process at once.
     let host = Box::pin(Host::builder().config(config).start()).await?;
     let deadline = stop::requested(&host).await?;

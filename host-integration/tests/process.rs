@@ -1,0 +1,70 @@
+//! The process of a host, as the system sees it.
+#![cfg(target_os = "linux")]
+
+mod cli;
+
+use std::fs;
+use std::net::TcpListener;
+use std::process::{Child, Command};
+
+use cli::wasmcloud;
+
+/// A host that waits for the first word of its NATS server, and does not get it.
+struct Waiting(Child);
+
+impl Waiting {
+    fn start(command: &mut Command) -> Self {
+        let nats = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let port = nats.local_addr().expect("address").port();
+        command.args(["--nats-host", "127.0.0.1", "--nats-port"]);
+        let host = Self(command.arg(port.to_string()).spawn().expect("start"));
+        // It does this last of what is looked at.
+        nats.accept().expect("it connects");
+        host
+    }
+
+    /// What the system knows of it.
+    fn file(&self, name: &str) -> String {
+        let path = format!("/proc/{}/{name}", self.0.id());
+        fs::read_to_string(path).expect("the host runs")
+    }
+
+    /// The value of a variable of its environment.
+    fn variable(&self, name: &str) -> Option<String> {
+        let environment = self.file("environ");
+        let mut variables = environment.split('\0').filter_map(|v| v.split_once('='));
+        variables.find_map(|(other, value)| (other == name).then(|| value.to_owned()))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_host_sets_its_allocator_up_in_its_own_process_and_keeps_name_and_arguments() {
+    let mut command = wasmcloud();
+    command
+        .env_remove("MIMALLOC_PURGE_DELAY")
+        .arg("--lattice=a lattice");
+    // That of the process that was started: the one that sets it up is no other.
+    let host = Waiting::start(&mut command);
+    assert_eq!(host.variable("MIMALLOC_PURGE_DELAY").as_deref(), Some("10"));
+    assert_eq!(host.file("comm").trim_end(), "wasmcloud");
+    let arguments = host.file("cmdline");
+    let arguments: Vec<_> = arguments.split('\0').collect();
+    assert_eq!(arguments[0], env!("CARGO_BIN_EXE_wasmcloud"));
+    assert_eq!(
+        arguments[1..4],
+        ["--lattice=a lattice", "--nats-host", "127.0.0.1"]
+    );
+}
+
+#[test]
+fn what_the_environment_says_of_the_allocator_stays() {
+    let host = Waiting::start(wasmcloud().env("MIMALLOC_PURGE_DELAY", "77"));
+    assert_eq!(host.variable("MIMALLOC_PURGE_DELAY").as_deref(), Some("77"));
+}
