@@ -49,6 +49,8 @@ pub(crate) struct Call<B: Backend> {
     answer: Mutex<Bytes>,
     /// The types that the caller takes the function to have, if it said so.
     caller_types: Option<Arc<str>>,
+    /// Whether the answer is all results, and of those types.
+    answer_is_whole: AtomicBool,
     /// Why the callee does not finish its results, if it said so.
     cause: OnceLock<Arc<dyn Error + Send + Sync>>,
     params: Direction<B>,
@@ -97,6 +99,7 @@ impl<B: Backend> Call<B> {
             caller_left: Notify::new(),
             answer: Mutex::new(Bytes::new()),
             caller_types: types::of_caller(),
+            answer_is_whole: AtomicBool::new(false),
             cause: OnceLock::new(),
             params: Direction::new(),
             results: Direction::new(),
@@ -107,6 +110,21 @@ impl<B: Backend> Call<B> {
     /// The types that the caller takes the function to have, if it said so.
     pub(crate) fn caller_types(&self) -> Option<&Arc<str>> {
         self.caller_types.as_ref()
+    }
+
+    /// Whether what goes `way` in one piece is all that goes there, and of the types `types`: its sender said so.
+    pub(crate) fn is_whole(&self, way: Way, types: &str) -> bool {
+        let said = match way {
+            Way::Params => true,
+            Way::Results => self.answer_is_whole.load(Ordering::Relaxed),
+        };
+        said && self.caller_types.as_deref() == Some(types)
+    }
+
+    /// The answer that is set next is all results, and of the types that the caller gave.
+    pub(crate) fn answer_is_whole(&self) {
+        // Who takes the answer sees this: the answer is behind a lock.
+        self.answer_is_whole.store(true, Ordering::Relaxed);
     }
 
     /// The callee's side took the call out of its queue.

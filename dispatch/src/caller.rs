@@ -77,6 +77,17 @@ impl Caller {
         self.0.answer(results)
     }
 
+    /// As [`Caller::answer`], and says that `results` are all of them, and of the types that the caller gave: it need not
+    /// check them; see [`is_whole`](crate::is_whole).
+    ///
+    /// # Errors
+    ///
+    /// As [`Caller::answer`].
+    pub fn answer_whole(&self, results: Bytes) -> io::Result<()> {
+        self.0.answer_is_whole();
+        self.0.answer(results)
+    }
+
     /// Says why the results will not be finished. When the callee's result stream is dropped without `shutdown`, the
     /// caller gets `cause` as the source of [`CallError::CalleeFailed`](crate::CallError::CalleeFailed).
     ///
@@ -98,6 +109,7 @@ trait OtherSide: Send + Sync {
     fn admitted(&self);
     fn started(&self);
     fn gone(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+    fn answer_is_whole(&self);
     fn answer(&self, results: Bytes) -> io::Result<()>;
     fn failed(&self, cause: Arc<dyn Error + Send + Sync>);
 }
@@ -117,6 +129,10 @@ impl<B: Backend> OtherSide for Call<B> {
 
     fn gone(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(self.until_caller_gone())
+    }
+
+    fn answer_is_whole(&self) {
+        Self::answer_is_whole(self);
     }
 
     fn answer(&self, results: Bytes) -> io::Result<()> {

@@ -193,6 +193,10 @@ impl<B: Backend> Pieces for LocalIncoming<B> {
             bytes => Ok(Bytes::copy_from_slice(bytes)),
         })
     }
+
+    fn is_whole(&self, types: &str) -> bool {
+        self.path.is_empty() && self.handle.call.is_whole(self.handle.way, types)
+    }
 }
 
 impl<B: Backend, R: AsyncRead + Unpin> AsyncRead for Incoming<B, R> {

@@ -141,7 +141,7 @@ pub use nowhere::{NoStream, Nowhere};
 pub use observer::{on_start, starts, Ended, Ending, Observer, Outcome};
 pub use outgoing::Outgoing;
 pub use pace::Pace;
-pub use pieces::next_piece;
+pub use pieces::{is_whole, next_piece};
 pub use replacing::Replacement;
 pub use route::{Mode, Route, UnknownMode};
 pub use serving::with_prefix;

@@ -12,7 +12,8 @@ tokio::task_local! {
 /// Runs `invoke`, in which a call is invoked, and lets a local callee know the types that the caller takes the function to
 /// have: it gets them from [`Caller::types`](crate::Caller::types).
 ///
-/// What `types` says is between caller and callee.
+/// What `types` says is between caller and callee. Who passes parameters with the invocation says by this, too, that they
+/// are all of them, and are of these types: the callee need not check them; see [`is_whole`](crate::is_whole).
 ///
 /// # Cancel safety
 ///

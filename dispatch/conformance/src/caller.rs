@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
-use inhost_dispatch::{next_piece, with_types, Backend, CallError, Caller};
+use inhost_dispatch::{is_whole, next_piece, with_types, Backend, CallError, Caller};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_test::{assert_pending, assert_ready, task};
 use wrpc_transport::Index as _;
@@ -252,4 +252,37 @@ pub async fn a_callee_learns_the_types_that_its_caller_has<B: Backend>(make: imp
         let caller = Caller::of(&outgoing).expect("a local call has a caller");
         assert_eq!(caller.types().as_deref(), types);
     }
+}
+
+/// Each side believes the other one that a piece is whole and of certain types, if it says so, and of no other types.
+pub async fn a_side_says_that_what_it_sends_is_whole<B: Backend>(make: impl Make<B>) {
+    const TYPES: &str = "func(string) -> (string)";
+    let host = Host::new(make(limit(64)));
+    let mut served = host.serve().await;
+    for (typed, whole) in [(true, true), (true, false), (false, true)] {
+        let invoke = host.invoke("", "parameters");
+        let invoked = match typed {
+            true => with_types(TYPES.into(), invoke).await,
+            false => invoke.await,
+        };
+        let (_params, mut results) = invoked.expect("invoke");
+        let (_, mut outgoing, mut incoming) = served.next().await.expect("an invocation");
+        assert_eq!(is_whole(&mut incoming, TYPES), typed);
+        assert!(!is_whole(&mut incoming, "func(u8)"));
+        let mut nested = incoming.index(&[0]).expect("a nested stream");
+        assert!(!is_whole(&mut nested, TYPES), "only the root came whole");
+
+        let caller = Caller::of(&outgoing).expect("a local call has a caller");
+        let answered = match whole {
+            true => caller.answer_whole("results".into()),
+            false => caller.answer("results".into()),
+        };
+        answered.expect("someone reads");
+        outgoing.shutdown().await.expect("shutdown");
+        let piece = next_piece(&mut results).await.expect("a local stream");
+        assert_eq!(piece.expect("results"), "results");
+        assert_eq!(is_whole(&mut results, TYPES), typed && whole);
+        assert!(!is_whole(&mut results, "func(u8)"));
+    }
+    assert!(!is_whole(&mut tokio::io::empty(), TYPES));
 }

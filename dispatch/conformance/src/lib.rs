@@ -93,6 +93,7 @@ macro_rules! suite {
             streams_dropped_at_once_are_not_missed
             only_local_calls_have_callers
             a_callee_learns_the_types_that_its_caller_has
+            a_side_says_that_what_it_sends_is_whole
         }
         $crate::cases! { $make, paths:
             a_path_works_whoever_asks_first

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use anyhow::{anyhow, Context as _};
+use inhost_dispatch::is_whole;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::trace;
 use wasmtime::component::{Func, InstancePre};
@@ -160,7 +161,9 @@ where
         Codec::Plain(signature) => {
             // All of it before the guest is entered: an error in the middle of lowering would leave the instance
             // unusable.
-            let message = receive(params, &signature.params)
+            let types = &**export.types();
+            let agreed = is_whole(params, types);
+            let message = receive(params, &signature.params, types)
                 .await
                 .map_err(|error| failed(Step::Parameters)(error.into()))?;
             let message = plain::call(&mut store, func, signature, message)
@@ -168,7 +171,7 @@ where
                 .map_err(|(step, source)| failed(step)(source))?;
             trace!(bytes = message.len(), "sending results");
             // They are not in the guest's memory any more, so the peer need not wait for the guest to clean up.
-            let sent = send(results, message).await;
+            let sent = send(results, message, agreed).await;
             let cleaned = func.post_return_async(&mut store).await;
             sent.map_err(|error| failed(Step::Results)(error.into()))?;
             cleaned.map_err(failed(Step::PostReturn))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use inhost_codec::{Checker, DecodeError, Plan, Progress};
-use inhost_dispatch::{next_piece, Caller};
+use inhost_dispatch::{is_whole, next_piece, Caller};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tracing::trace;
 
@@ -28,28 +28,37 @@ pub(crate) enum ReceiveError {
 
 /// Reads one message with the values of `plan`, and checks it. What follows on the stream stays there, or is dropped.
 ///
+/// Not checked is a message of a local call whose other side has `types`, too: it was lifted from a guest here, and that is
+/// to be checked.
+///
 /// # Cancel safety
 ///
 /// Dropping the future loses what was read.
 pub(crate) async fn receive<I: AsyncRead + Unpin + 'static>(
     stream: &mut I,
     plan: &Arc<Plan>,
+    types: &str,
 ) -> Result<Bytes, ReceiveError> {
     if plan.is_empty() {
         return Ok(Bytes::new());
     }
+    let piece = next_piece(stream).await.transpose()?;
+    let piece = piece.filter(|piece| !piece.is_empty());
+    if piece.is_some() && is_whole(stream, types) {
+        return Ok(piece.unwrap_or_default());
+    }
     let mut checker = Checker::new(Arc::clone(plan));
     let mut needed = 1;
-    let mut message = match next_piece(stream).await.transpose()? {
+    let mut message = match piece {
         // A local call: most often this is the whole message, and it is not copied.
-        Some(piece) if !piece.is_empty() => match checker.advance(&piece)? {
+        Some(piece) => match checker.advance(&piece)? {
             Progress::Complete { length } => return Ok(piece.slice(..length)),
             Progress::Incomplete { needed: now } => {
                 needed = now;
                 piece.into()
             }
         },
-        _ => BytesMut::with_capacity(FIRST_READ),
+        None => BytesMut::with_capacity(FIRST_READ),
     };
     loop {
         let received = message.len();
@@ -69,7 +78,8 @@ pub(crate) async fn receive<I: AsyncRead + Unpin + 'static>(
     }
 }
 
-/// Sends a message and ends the stream. A caller on the same host gets it as it is.
+/// Sends a message and ends the stream. A caller on the same host gets it as it is, and as one that needs no check when
+/// `agreed` says that it has the same types.
 ///
 /// # Cancel safety
 ///
@@ -77,10 +87,12 @@ pub(crate) async fn receive<I: AsyncRead + Unpin + 'static>(
 pub(crate) async fn send<O: AsyncWrite + Unpin + 'static>(
     stream: &mut O,
     message: Bytes,
+    agreed: bool,
 ) -> io::Result<()> {
     match Caller::of(stream) {
         // A function without results: its caller may have left, and wants nothing.
         _ if message.is_empty() => {}
+        Some(caller) if agreed => caller.answer_whole(message)?,
         Some(caller) => caller.answer(message)?,
         None => stream.write_all(&message).await?,
     }
@@ -117,7 +129,7 @@ mod tests {
             for frame in message.chunks(size) {
                 stream.read(frame);
             }
-            let received = receive(&mut stream.build(), &plan).await.unwrap();
+            let received = receive(&mut stream.build(), &plan, "").await.unwrap();
             assert_eq!(received, message);
         }
     }
@@ -125,21 +137,21 @@ mod tests {
     #[tokio::test]
     async fn what_follows_a_message_is_not_part_of_it() {
         let mut stream = Builder::new().read(&[5, 99, 99]).build();
-        let received = receive(&mut stream, &plan(&[Type::U8])).await.unwrap();
+        let received = receive(&mut stream, &plan(&[Type::U8]), "").await.unwrap();
         assert_eq!(received, [5][..]);
     }
 
     #[tokio::test]
     async fn nothing_is_read_when_there_are_no_values() {
         // It would panic when it is read.
-        let received = receive(&mut Builder::new().build(), &plan(&[])).await;
+        let received = receive(&mut Builder::new().build(), &plan(&[]), "").await;
         assert_eq!(received.unwrap(), Bytes::new());
     }
 
     #[tokio::test]
     async fn a_stream_that_ends_early_is_an_error_that_says_so() {
         let mut stream = Builder::new().read(&[3, b'a']).build();
-        let error = receive(&mut stream, &plan(&[Type::String])).await;
+        let error = receive(&mut stream, &plan(&[Type::String]), "").await;
         assert_eq!(
             error.unwrap_err().to_string(),
             "the peer ended the stream after 2 bytes, and at least 4 are needed"
@@ -150,7 +162,7 @@ mod tests {
     async fn a_wrong_message_is_an_error_before_it_is_complete() {
         let mut stream = Builder::new().read(&[2]).build();
         let types = [Type::option(Type::U8), Type::U64];
-        let error = receive(&mut stream, &plan(&types)).await.unwrap_err();
+        let error = receive(&mut stream, &plan(&types), "").await.unwrap_err();
         assert!(matches!(error, ReceiveError::Malformed(_)), "{error}");
     }
 
@@ -162,7 +174,7 @@ mod tests {
             .read(&[0; 1000])
             .build();
         let types = [Type::list(Type::U8)];
-        let error = receive(&mut stream, &plan(&types)).await.unwrap_err();
+        let error = receive(&mut stream, &plan(&types), "").await.unwrap_err();
         let ReceiveError::Ended { received, needed } = error else {
             panic!("{error}");
         };

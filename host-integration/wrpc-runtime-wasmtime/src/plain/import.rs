@@ -169,6 +169,9 @@ where
             finished => Ok(finished?),
         }
     };
-    let receive = async { Ok(receive(&mut incoming, &function.signature.results).await?) };
+    let receive = async {
+        let (plan, types) = (&function.signature.results, &*function.import.types);
+        Ok(receive(&mut incoming, plan, types).await?)
+    };
     invocation.rest.of(send, receive).await
 }
