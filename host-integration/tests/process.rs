@@ -7,7 +7,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::process::{Child, Command};
 
-use cli::wasmcloud;
+use cli::{run, wasmcloud};
 
 /// A host that waits for the first word of its NATS server, and does not get it.
 struct Waiting(Child);
@@ -67,4 +67,14 @@ fn a_host_sets_its_allocator_up_in_its_own_process_and_keeps_name_and_arguments(
 fn what_the_environment_says_of_the_allocator_stays() {
     let host = Waiting::start(wasmcloud().env("MIMALLOC_PURGE_DELAY", "77"));
     assert_eq!(host.variable("MIMALLOC_PURGE_DELAY").as_deref(), Some("77"));
+}
+
+#[test]
+fn exit_code_and_output_are_those_of_the_program_that_was_started() {
+    let mut command = wasmcloud();
+    command.env_remove("MIMALLOC_PURGE_DELAY");
+    let (code, stdout, stderr) = run(command.arg("--no-such-flag"));
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("--no-such-flag"), "{stderr}");
+    assert_eq!(stdout, "");
 }
