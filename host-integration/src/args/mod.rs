@@ -92,13 +92,14 @@ mod tests {
     use super::*;
 
     /// What this host has beyond the stock host.
-    const OURS: [&str; 9] = [
+    const OURS: [&str; 10] = [
         "--local-dispatch",
         "--local-dispatch-target",
         "--local-backend",
         "--local-buffer-bytes",
         "--local-queue-invocations",
         "--local-queue-bytes",
+        "--local-linger-us",
         "--reuse-instances",
         "--local-status",
         "--local-dispatch-tap",
