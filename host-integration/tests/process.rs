@@ -6,8 +6,13 @@ mod cli;
 use std::fs;
 use std::net::TcpListener;
 use std::process::{Child, Command};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use cli::{run, wasmcloud};
+
+/// How long a host may take to start on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A host that waits for the first word of its NATS server, and does not get it.
 struct Waiting(Child);
@@ -17,9 +22,16 @@ impl Waiting {
         let nats = TcpListener::bind("127.0.0.1:0").expect("bind");
         let port = nats.local_addr().expect("address").port();
         command.args(["--nats-host", "127.0.0.1", "--nats-port"]);
-        let host = Self(command.arg(port.to_string()).spawn().expect("start"));
-        // It does this last of what is looked at.
-        nats.accept().expect("it connects");
+        let mut host = Self(command.arg(port.to_string()).spawn().expect("start"));
+        // It connects after all that is looked at here.
+        nats.set_nonblocking(true).expect("a socket");
+        let deadline = Instant::now() + PATIENCE;
+        while nats.accept().is_err() {
+            let ended = host.0.try_wait().expect("the state of the process");
+            assert_eq!(ended, None, "the host ended before it connected");
+            assert!(Instant::now() < deadline, "the host does not connect");
+            thread::sleep(Duration::from_millis(10));
+        }
         host
     }
 
