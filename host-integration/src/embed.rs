@@ -44,7 +44,7 @@ use crate::{host_config, local_dispatch};
 /// ```
 ///
 /// It runs on any multi-thread runtime of tokio. On one of [`runtime_builder`](crate::runtime_builder), short calls that come
-/// one by one take about half the time.
+/// one by one take little more than half the time.
 ///
 /// Dropping it without [`Host::shut_down`] leaves the host's components served until the process ends, as the host library
 /// has it.

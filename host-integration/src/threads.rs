@@ -18,13 +18,13 @@ use wrpc_transport_nats::local::Pace;
 const MOST: u32 = 10;
 
 /// A builder of the multi-thread tokio runtime that the `wasmcloud` program runs on, with all drivers enabled. For programs
-/// that start a [`Host`](crate::Host) by themselves: on it, calls that come one by one stay on one worker, and take about
-/// half the time.
+/// that start a [`Host`](crate::Host) by themselves: on it, calls that come one by one stay on one worker, and short
+/// ones take little more than half the time.
 ///
 /// `linger` is how long an idle worker waits for the next call before it looks again whether there were any, and parks if
-/// not; zero turns that off. The program has 200 microseconds: calls that are more than that apart do not count as
-/// coming one by one. At most 10 waits follow each other, only one worker waits at
-/// a time, none does while a function has several calls in flight, and the last one that is awake never does.
+/// not; zero turns that off. The program has 200 microseconds: calls that are more than that apart do not count as coming one
+/// by one. At most 10 waits follow each other, and only one worker waits at a time. None begins to while all others are
+/// parked, and none goes on after it has seen a function with several calls in flight.
 ///
 /// It sets [`Builder::on_thread_park`] and [`Builder::on_thread_unpark`].
 pub fn runtime_builder(linger: Duration) -> Builder {

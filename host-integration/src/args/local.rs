@@ -97,8 +97,8 @@ pub(crate) struct LocalArgs {
     /// Microseconds for which an idle thread waits for the next call while calls come one by one, before it goes to sleep; up
     /// to 10000, and 0 to turn that off
     ///
-    /// Such calls then stay on one processor. Only one thread waits at a time, at most 10 times in a row, and none while a
-    /// function has several calls in flight. Other work that a waiting thread could have taken is delayed by no more.
+    /// Such calls then stay on one processor. Only one thread waits at a time, at most 10 times in a row, and not while it
+    /// sees a function with several calls in flight. Other work that it could have taken is delayed by no more.
     #[arg(
         long = "local-linger-us",
         value_name = "MICROSECONDS",

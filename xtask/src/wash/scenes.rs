@@ -125,13 +125,9 @@ pub(super) async fn in_memory(stage: &Stage<'_>, checks: &mut Checks) -> anyhow:
 
 /// The variable that turns in-host invocation off reaches the host.
 pub(super) async fn off(stage: &Stage<'_>, checks: &mut Checks) -> anyhow::Result<()> {
-    let mut user = stage.user("off")?;
     checks.begin("with WASMCLOUD_LOCAL_DISPATCH=off, calls go over NATS");
-    let variables = [("WASMCLOUD_LOCAL_DISPATCH", "off")];
-    user.up(stage.host, &["--disable-wadm"], &variables).await?;
-    start(&user, Guest::Callee, CALLEE).await?;
-    start(&user, Guest::Http, HTTP).await?;
-    link(&user, HTTP).await?;
+    let variable = ("WASMCLOUD_LOCAL_DISPATCH", "off");
+    let mut user = with_linked_pair(stage, "off", variable).await?;
     call(&user).await?;
     let calls = Counts::read(&user.listing().await?)?;
     ensure!(calls.local == 0 && calls.remote > 0, "{calls:?}");
@@ -144,13 +140,9 @@ pub(super) async fn off(stage: &Stage<'_>, checks: &mut Checks) -> anyhow::Resul
 
 /// The built-in HTTP server is started, configured and linked.
 pub(super) async fn http_server(stage: &Stage<'_>, checks: &mut Checks) -> anyhow::Result<()> {
-    let mut user = stage.user("http")?;
     checks.begin("`wash config put` and `wash start provider` start the built-in HTTP server");
-    let variables = [("WASMCLOUD_EXPERIMENTAL_FEATURES", "builtin-http-server")];
-    user.up(stage.host, &["--disable-wadm"], &variables).await?;
-    start(&user, Guest::Callee, CALLEE).await?;
-    start(&user, Guest::Http, HTTP).await?;
-    link(&user, HTTP).await?;
+    let variable = ("WASMCLOUD_EXPERIMENTAL_FEATURES", "builtin-http-server");
+    let mut user = with_linked_pair(stage, "http", variable).await?;
     // The server takes its address from a configuration, so it has to be known before.
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let entry = format!("address={address}");
@@ -192,6 +184,21 @@ pub(super) async fn http_server(stage: &Stage<'_>, checks: &mut Checks) -> anyho
     .await?;
     user.wash(&["down"]).await?;
     user.host_is_gone().await
+}
+
+/// A user whose host is up with `variable`, and has a component that answers HTTP requests with what the callee says.
+async fn with_linked_pair(
+    stage: &Stage<'_>,
+    lattice: &str,
+    variable: (&str, &str),
+) -> anyhow::Result<User> {
+    let mut user = stage.user(lattice)?;
+    user.up(stage.host, &["--disable-wadm"], &[variable])
+        .await?;
+    start(&user, Guest::Callee, CALLEE).await?;
+    start(&user, Guest::Http, HTTP).await?;
+    link(&user, HTTP).await?;
+    Ok(user)
 }
 
 /// Starts a guest as `id`, with at most 10 instances.
