@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use futures::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use inhost_registry::Scope;
 use tracing::trace;
@@ -53,6 +54,12 @@ type Elsewhere<C> = (C, Bytes, Route);
 
 /// Both streams of a local call, at the caller.
 type Streams<B> = (LocalOutgoing<B>, LocalIncoming<B>);
+
+/// Both streams of a call, at the caller.
+type BothWays<B, R> = (
+    Outgoing<B, <R as Invoke>::Outgoing>,
+    Incoming<B, <R as Invoke>::Incoming>,
+);
 
 /// What a call that could not be queued at once takes along, and what the endpoint said, if there was one.
 type NotNow<C> = (C, Bytes, Option<Reason>);
@@ -144,10 +151,45 @@ where
         (outgoing, incoming): Streams<B>,
         instance: &str,
         func: &str,
-    ) -> (Outgoing<B, R::Outgoing>, Incoming<B, R::Incoming>) {
+    ) -> BothWays<B, R> {
         pieces::know::<B, R::Incoming>();
         self.count(outgoing.counters(), Route::Local, instance, func);
         (Outgoing::local(outgoing), Incoming::local(incoming))
+    }
+
+    /// The rest of an invocation that could not be queued at once.
+    ///
+    /// Boxed because the future of an invocation passes through many hands on its way to whoever awaits it, and each of
+    /// them moves it; nearly all local calls are done without this, and those over the remote transport do not notice. Not
+    /// inlined because a guest's stack keeps each page that was touched once, and room for this would be in the frame of
+    /// each invocation.
+    #[cold]
+    #[inline(never)]
+    fn invoke_slowly<'a, P>(
+        &'a self,
+        not_now: NotNow<C>,
+        instance: &'a str,
+        func: &'a str,
+        paths: impl AsRef<[P]> + Send + 'a,
+    ) -> BoxFuture<'a, anyhow::Result<BothWays<B, R>>>
+    where
+        P: AsRef<[Option<usize>]> + Send + Sync + 'a,
+    {
+        Box::pin(async move {
+            let (cx, params, route) = match self.invoke_local(not_now, instance, func).await {
+                Ok(streams) => return Ok(self.invoked(streams, instance, func)),
+                // Nothing ran, so the call may still go the other way.
+                Err(elsewhere) => elsewhere,
+            };
+            let target = self.local.targets.get(&self.prefix, instance, func);
+            self.count(&target.counters, route, instance, func);
+            if route == Route::Refused {
+                return Err(CallError::not_served_here(&self.prefix, instance, func).into());
+            }
+            let invoked = self.remote.invoke(cx, instance, func, params, paths).await;
+            let (outgoing, incoming) = invoked.inspect_err(|_| target.counters.not_sent())?;
+            Ok((Outgoing::remote(outgoing), Incoming::remote(incoming)))
+        })
     }
 }
 
@@ -192,24 +234,7 @@ where
             Ok(streams) => return Ok(self.invoked(streams, instance, func)),
             Err(not_now) => not_now,
         };
-        // Boxed because this future passes through many hands on its way to whoever awaits it, and each of them moves it.
-        // Nearly all local calls are done with it by now, and those over the remote transport do not notice.
-        let slow = async {
-            let (cx, params, route) = match self.invoke_local(not_now, instance, func).await {
-                Ok(streams) => return Ok(self.invoked(streams, instance, func)),
-                // Nothing ran, so the call may still go the other way.
-                Err(elsewhere) => elsewhere,
-            };
-            let target = self.local.targets.get(&self.prefix, instance, func);
-            self.count(&target.counters, route, instance, func);
-            if route == Route::Refused {
-                return Err(CallError::not_served_here(&self.prefix, instance, func).into());
-            }
-            let invoked = self.remote.invoke(cx, instance, func, params, paths).await;
-            let (outgoing, incoming) = invoked.inspect_err(|_| target.counters.not_sent())?;
-            Ok((Outgoing::remote(outgoing), Incoming::remote(incoming)))
-        };
-        Box::pin(slow).await
+        self.invoke_slowly(not_now, instance, func, paths).await
     }
 }
 

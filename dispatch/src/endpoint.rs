@@ -195,6 +195,8 @@ impl<C, B: Backend> Endpoint<C, B> {
     }
 
     /// Queues an invocation that waited at another endpoint of the same function.
+    // The error is what was passed, and rare.
+    #[allow(clippy::result_large_err)]
     pub(crate) fn adopt(&self, invocation: Invocation<C, B>) -> Result<(), Invocation<C, B>> {
         let weight = invocation.weight;
         self.queue

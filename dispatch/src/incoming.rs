@@ -36,9 +36,10 @@ use crate::route::Route;
 /// A read that is dropped before it is ready has taken no bytes.
 pub struct Incoming<B: Backend, R>(Inner<B, R>);
 
+/// Small, as of [`Outgoing`](crate::Outgoing).
 enum Inner<B: Backend, R> {
     Local(LocalIncoming<B>),
-    Remote(R),
+    Remote(Box<R>),
 }
 
 /// The largest piece of what was written to a stream.
@@ -49,7 +50,7 @@ pub(crate) struct LocalIncoming<B: Backend> {
     /// What came with the invocation itself; read before the stream.
     first: Bytes,
     /// `None` at a root that nothing was written to, as far as is known here.
-    stream: Option<B::Reader>,
+    stream: Option<Box<B::Reader>>,
     handle: Handle<B>,
     path: Box<[usize]>,
 }
@@ -60,7 +61,7 @@ impl<B: Backend, R> Incoming<B, R> {
     }
 
     pub(crate) fn remote(stream: R) -> Self {
-        Self(Inner::Remote(stream))
+        Self(Inner::Remote(Box::new(stream)))
     }
 
     /// The stream, if it is that of a local call.
@@ -88,12 +89,12 @@ impl<B: Backend, R: Index<R>> Index<Self> for Incoming<B, R> {
                 local.wanted();
                 Inner::Local(LocalIncoming {
                     first: Bytes::new(),
-                    stream: Some(local.handle.reader(&path)?),
+                    stream: Some(Box::new(local.handle.reader(&path)?)),
                     handle: local.handle.clone(),
                     path,
                 })
             }
-            Inner::Remote(stream) => Inner::Remote(stream.index(path)?),
+            Inner::Remote(stream) => Inner::Remote(Box::new(stream.index(path)?)),
         }))
     }
 }
@@ -153,7 +154,7 @@ impl<B: Backend> LocalIncoming<B> {
     /// Reads what was written to the stream, which ends at once when that was nothing.
     fn poll_stream(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.stream.is_none() {
-            self.stream = ready!(self.handle.root().poll_begun(cx));
+            self.stream = ready!(self.handle.root().poll_begun(cx)).map(Box::new);
         }
         match &mut self.stream {
             Some(stream) => Pin::new(stream).poll_read(cx, buf),

@@ -27,15 +27,16 @@ use crate::route::Route;
 /// [`CallError::ReaderGone`] in an [`io::Error`] of kind `BrokenPipe` when the other side dropped its stream.
 pub struct Outgoing<B: Backend, R>(Inner<B, R>);
 
+/// Small, because the streams of a call pass through many hands on the way to who reads and writes them.
 enum Inner<B: Backend, R> {
     Local(LocalOutgoing<B>),
-    Remote(R),
+    Remote(Box<R>),
 }
 
 /// The local half of [`Outgoing`]: it knows nothing of the remote transport.
 pub(crate) struct LocalOutgoing<B: Backend> {
     /// `None` at a root that nothing was written to: it has no stream yet.
-    stream: Option<B::Writer>,
+    stream: Option<Box<B::Writer>>,
     handle: Handle<B>,
     path: Box<[usize]>,
 }
@@ -46,7 +47,7 @@ impl<B: Backend, R> Outgoing<B, R> {
     }
 
     pub(crate) fn remote(stream: R) -> Self {
-        Self(Inner::Remote(stream))
+        Self(Inner::Remote(Box::new(stream)))
     }
 
     /// The local call that this is a result stream of.
@@ -74,12 +75,12 @@ impl<B: Backend, R: Index<R>> Index<Self> for Outgoing<B, R> {
             Inner::Local(local) => {
                 let path = join(&local.handle.call.target, &local.path, path)?;
                 Inner::Local(LocalOutgoing {
-                    stream: Some(local.handle.writer(&path)?),
+                    stream: Some(Box::new(local.handle.writer(&path)?)),
                     handle: local.handle.clone(),
                     path,
                 })
             }
-            Inner::Remote(stream) => Inner::Remote(stream.index(path)?),
+            Inner::Remote(stream) => Inner::Remote(Box::new(stream.index(path)?)),
         }))
     }
 }
@@ -114,7 +115,7 @@ impl<B: Backend> LocalOutgoing<B> {
         }
         let stream = match &mut self.stream {
             Some(stream) => stream,
-            begins => begins.insert(self.handle.begin_root()?),
+            begins => begins.insert(Box::new(self.handle.begin_root()?)),
         };
         Pin::new(stream).poll_write(cx, buf)
     }

@@ -6,12 +6,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{bail, Context as _};
+use anyhow::{anyhow, bail, Context as _};
 use bytes::Bytes;
 use inhost_dispatch::with_types;
-use tokio::time::{timeout, Instant};
+use tokio::time::{timeout_at, Instant};
 use tokio::try_join;
-use wrpc_transport::{Invoke, InvokeExt as _};
+use wrpc_transport::Invoke;
 
 use crate::general::Path;
 use crate::name::rpc_func_name;
@@ -36,8 +36,8 @@ pub(crate) struct Invocation<'a, C: Invoke> {
 /// What bounds the rest of an invocation.
 pub(crate) struct Rest<'a> {
     import: &'a Import,
-    /// What was allowed for the whole invocation, and what is left of it.
-    limit: Option<(Duration, Duration)>,
+    /// What was allowed for the whole invocation, and when that is over.
+    limit: Option<(Duration, Instant)>,
 }
 
 impl Import {
@@ -70,22 +70,21 @@ impl Import {
         paths: &[Path],
     ) -> anyhow::Result<Invocation<'a, C>> {
         let (instance, name) = (&*self.instance, rpc_func_name(&self.name));
-        let start = Instant::now();
+        // None as well when it would be over later than the clock can tell.
+        let limit = limit.and_then(|limit| Some((limit, Instant::now().checked_add(limit)?)));
         let types = Arc::clone(&self.types);
-        // Pinned, here and below, before they pass through other hands: to hand on a future that is not is to copy it.
+        // Pinned, here and below, before they pass through other hands: to hand on a future that is not is to copy it. And
+        // what is in the frame of a function is on the guest's stack, which keeps each page that was ever touched.
+        let invoke = pin!(client.invoke(context, instance, name, params, paths));
+        let invoke = with_types(types, invoke);
         let (outgoing, incoming) = match limit {
-            Some(limit) => {
-                let client = client.timeout(limit);
-                let invoke = pin!(client.invoke(context, instance, name, params, paths));
-                with_types(types, invoke).await
-            }
-            None => {
-                let invoke = pin!(client.invoke(context, instance, name, params, paths));
-                with_types(types, invoke).await
-            }
+            Some((_, end)) => match timeout_at(end, invoke).await {
+                Ok(invoked) => invoked,
+                Err(_) => Err(anyhow!("invocation timed out")),
+            },
+            None => invoke.await,
         }
         .with_context(|| format!("failed to invoke `{self}`"))?;
-        let limit = limit.map(|limit| (limit, limit.saturating_sub(start.elapsed())));
         let rest = Rest {
             import: self,
             limit,
@@ -139,7 +138,7 @@ impl Rest<'_> {
         let import = self.import;
         match self.limit {
             None => rest.await,
-            Some((limit, left)) => match timeout(left, rest).await {
+            Some((limit, end)) => match timeout_at(end, rest).await {
                 Ok(result) => result,
                 Err(_) => bail!("`{import}` timed out: it did not answer within {limit:?}"),
             },

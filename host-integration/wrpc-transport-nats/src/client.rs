@@ -1,3 +1,4 @@
+use std::future::Future;
 use std::sync::Arc;
 
 use async_nats::HeaderMap;
@@ -70,18 +71,19 @@ impl Invoke for Client {
     type Outgoing = ParamWriter;
     type Incoming = Reader;
 
-    async fn invoke<P>(
+    // Not `async`: that would be a future around the one that there is, with a copy of all that is passed.
+    fn invoke<P>(
         &self,
         cx: Self::Context,
         instance: &str,
         func: &str,
         params: Bytes,
         paths: impl AsRef<[P]> + Send,
-    ) -> anyhow::Result<(Self::Outgoing, Self::Incoming)>
+    ) -> impl Future<Output = anyhow::Result<(Self::Outgoing, Self::Incoming)>> + Send
     where
         P: AsRef<[Option<usize>]> + Send + Sync,
     {
-        self.0.invoke(cx, instance, func, params, paths).await
+        self.0.invoke(cx, instance, func, params, paths)
     }
 }
 
