@@ -100,6 +100,7 @@ mod kept;
 mod link;
 mod message;
 mod name;
+mod off_fiber;
 mod plain;
 mod resources;
 mod reuse;

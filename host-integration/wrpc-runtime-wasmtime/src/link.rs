@@ -40,6 +40,7 @@ pub fn link_item<V>(
 ) -> wasmtime::Result<()>
 where
     V: WasiView + WrpcView,
+    V::Invoke: Clone + 'static,
     <V::Invoke as Invoke>::Context: Clone + 'static,
 {
     let (instance, name) = (instance.into(), name.into());
@@ -97,6 +98,7 @@ pub fn link_instance<V>(
 ) -> wasmtime::Result<()>
 where
     V: WrpcView + WasiView,
+    V::Invoke: Clone + 'static,
     <V::Invoke as Invoke>::Context: Clone + 'static,
 {
     let instance = name.into();
@@ -132,6 +134,7 @@ pub fn link_function<V>(
 ) -> wasmtime::Result<()>
 where
     V: WrpcView + WasiView,
+    V::Invoke: Clone + 'static,
     <V::Invoke as Invoke>::Context: Clone + 'static,
 {
     let import = Import {

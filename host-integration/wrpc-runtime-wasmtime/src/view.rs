@@ -1,7 +1,10 @@
 //! What the data of a store must offer, so that values can pass between a guest and wRPC.
 
 use core::time::Duration;
+use std::any::Any;
 use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use uuid::Uuid;
@@ -14,6 +17,8 @@ pub trait WrpcView: Send {
     type Invoke: Invoke;
 
     /// The transport over which imports are invoked.
+    ///
+    /// A guest's first import makes a clone of it, and those that follow may use that: a store keeps to one transport.
     fn client(&self) -> &Self::Invoke;
 
     /// The resources of this store's guests that were handed out to peers.
@@ -31,21 +36,50 @@ pub trait WrpcView: Send {
 /// The resources of a guest that were handed out to peers, by the id that a peer knows them under.
 ///
 /// Nothing tells the guest's side that a peer is done with a resource, so an entry lives as long as the table.
-#[derive(Debug, Default)]
-pub struct SharedResourceTable(HashMap<Uuid, ResourceAny>);
+#[derive(Default)]
+pub struct SharedResourceTable {
+    resources: HashMap<Uuid, ResourceAny>,
+    /// A clone of the store's [`client`](WrpcView::client). Here because this is the only place that is ours in a store.
+    client: Option<Arc<dyn Any + Send + Sync>>,
+}
 
 impl SharedResourceTable {
     /// Files `resource` under an id that was not in use, and returns the id.
     pub(crate) fn insert(&mut self, resource: ResourceAny) -> Uuid {
         let id = Uuid::now_v7();
-        self.0.insert(id, resource);
+        self.resources.insert(id, resource);
         id
     }
 
     /// The resource that a peer knows as `id`.
     pub(crate) fn get(&self, id: &Uuid) -> Option<ResourceAny> {
-        self.0.get(id).copied()
+        self.resources.get(id).copied()
     }
+}
+
+impl fmt::Debug for SharedResourceTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SharedResourceTable")
+            .field(&self.resources)
+            .finish()
+    }
+}
+
+/// The client of `view`, for an invocation that does not borrow from it.
+///
+/// One clone serves all invocations of a store: a client of the host has a dozen counted parts.
+pub(crate) fn shared_client<V>(view: &mut V) -> Arc<V::Invoke>
+where
+    V: WrpcView,
+    V::Invoke: Clone + 'static,
+{
+    let shared = view.shared_resources().client.clone();
+    if let Some(Ok(client)) = shared.map(Arc::downcast) {
+        return client;
+    }
+    let client = Arc::new(view.client().clone());
+    view.shared_resources().client = Some(Arc::clone(&client) as _);
+    client
 }
 
 /// A resource of a peer: the handle that the peer gave it, of which only the peer knows the meaning.

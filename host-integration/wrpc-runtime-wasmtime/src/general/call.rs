@@ -1,6 +1,7 @@
 //! A peer calls an export.
 
 use core::iter::zip;
+use core::pin::pin;
 
 use anyhow::Context as _;
 use bytes::BytesMut;
@@ -20,6 +21,7 @@ use crate::export::Resources;
 use crate::imports::Imports;
 use crate::instance::Step;
 use crate::message::finish;
+use crate::off_fiber::{drive, StoreId};
 use crate::view::WrpcView;
 
 /// Reads the parameters of `func` from `rx`, calls it, and writes its results to `tx`.
@@ -89,9 +91,9 @@ where
         .await
         .map_err(|error| (Step::Parameters, error))?;
     let mut results = vec![Val::Bool(false); results_ty.len()];
-    func.call_async(&mut store, &params, &mut results)
-        .await
-        .map_err(|error| (Step::Call, error))?;
+    let id = StoreId::of(store.as_context());
+    let called = drive(id, pin!(func.call_async(&mut store, &params, &mut results))).await;
+    called.map_err(|error| (Step::Call, error))?;
     let sent = send_results(&mut store, tx, &results, &results_ty, &kinds)
         .await
         .map_err(|error| (Step::Results, error));

@@ -1,5 +1,7 @@
 //! A peer calls an export.
 
+use std::pin::pin;
+
 use bytes::Bytes;
 use wasmtime::component::Func;
 use wasmtime::AsContextMut;
@@ -7,6 +9,7 @@ use wasmtime::AsContextMut;
 use super::abi::{ExportParams, ExportResults};
 use super::Signature;
 use crate::instance::Step;
+use crate::off_fiber::{drive, StoreId};
 
 /// Calls `func` with parameters in the wRPC encoding, which have been checked, and returns its results in it.
 ///
@@ -37,9 +40,8 @@ where
         .typed::<ExportParams, ExportResults>(&store)
         .map_err(|error| (Step::Resolve, error))?;
     let params = ExportParams::new(signature.params.clone(), params);
-    let ExportResults(results) = func
-        .call_async(&mut store, params)
-        .await
-        .map_err(|error| (Step::Call, error))?;
+    let id = StoreId::of(store.as_context());
+    let call = pin!(func.call_async(&mut store, params));
+    let ExportResults(results) = drive(id, call).await.map_err(|error| (Step::Call, error))?;
     Ok(results)
 }

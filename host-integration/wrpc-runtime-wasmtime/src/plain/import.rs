@@ -1,7 +1,5 @@
 //! A guest calls an import.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,14 +8,15 @@ use inhost_codec::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
 use inhost_dispatch::CallError;
 use tracing::{debug, Instrument as _, Span};
 use wasmtime::component::LinkerInstance;
-use wasmtime::StoreContextMut;
+use wasmtime::{AsContext as _, StoreContextMut};
 use wrpc_transport::Invoke;
 
 use super::abi::{ImportParams, ImportResults};
 use super::Signature;
 use crate::invoke::Import;
 use crate::message::{finish, receive};
-use crate::view::WrpcView;
+use crate::off_fiber::{run, Begin, StoreId, Work};
+use crate::view::{shared_client, WrpcView};
 
 /// Defines the function `import.name` in `linker`, so that a guest that calls it invokes it with the store's
 /// [`client`](WrpcView::client). `context` goes to the transport with every invocation.
@@ -33,6 +32,7 @@ pub(crate) fn link<V>(
 ) -> wasmtime::Result<()>
 where
     V: WrpcView,
+    V::Invoke: Clone + 'static,
     <V::Invoke as Invoke>::Context: Clone + 'static,
 {
     let return_pointer = signature.results.flat_count() > MAX_FLAT_RESULTS;
@@ -78,6 +78,7 @@ fn define<V, const N: usize, const M: usize, const RETURN_POINTER: bool>(
 ) -> wasmtime::Result<()>
 where
     V: WrpcView,
+    V::Invoke: Clone + 'static,
     <V::Invoke as Invoke>::Context: Clone + 'static,
 {
     let name = Arc::clone(&function.import.name);
@@ -85,11 +86,11 @@ where
     linker.func_wrap_async(
         &name,
         move |store, params: ImportParams<N, RETURN_POINTER>| {
-            let function = Arc::clone(&function);
+            let plan = Arc::clone(&function.signature.results);
+            let return_pointer = params.return_pointer;
+            let (store, begin) = prepare(store, &function, params.message);
             Box::new(async move {
-                let plan = Arc::clone(&function.signature.results);
-                let return_pointer = params.return_pointer;
-                let message = call(store, &function, params.message).await?;
+                let message = run(store, begin).await?;
                 Ok(ImportResults::<M, RETURN_POINTER> {
                     plan,
                     message,
@@ -100,34 +101,53 @@ where
     )
 }
 
+/// What is left to do, and in which store, without anything that is borrowed from that.
+///
 /// Not generic over the number of core values: there is one of this, and not one for each number.
-fn call<'a, V>(
-    store: StoreContextMut<'a, V>,
-    function: &'a Function<<V::Invoke as Invoke>::Context>,
+fn prepare<V>(
+    mut store: StoreContextMut<'_, V>,
+    function: &Arc<Function<<V::Invoke as Invoke>::Context>>,
     params: Bytes,
-) -> Pin<Box<dyn Future<Output = anyhow::Result<Bytes>> + Send + 'a>>
+) -> (StoreId, Begin)
 where
     V: WrpcView,
+    V::Invoke: Clone + 'static,
     <V::Invoke as Invoke>::Context: Clone + 'static,
 {
-    let invoked = async move {
-        let view = store.data();
-        let (client, timeout) = (view.client(), view.timeout());
-        for _ in 0..REPEATS {
-            // The payload of a large call is not kept in memory while the callee works.
-            if params.len() > REPEATABLE {
-                break;
-            }
-            match invoke(client, timeout, function, params.clone()).await {
-                Err(error) if did_not_run(&error) => {
-                    debug!(%error, import = %function.import, "the callee went away before it ran: calling again");
-                }
-                done => return done,
-            }
-        }
-        invoke(client, timeout, function, params).await
+    let function = Arc::clone(function);
+    let view = store.data_mut();
+    let (client, timeout) = (shared_client(view), view.timeout());
+    let begin = move || {
+        let span = function.span.clone();
+        let invoked = async move { call(&*client, timeout, &function, params).await };
+        Box::pin(invoked.instrument(span)) as Work
     };
-    Box::pin(invoked.instrument(function.span.clone()))
+    (StoreId::of(store.as_context()), Box::new(begin))
+}
+
+async fn call<C>(
+    client: &C,
+    timeout: Option<Duration>,
+    function: &Function<C::Context>,
+    params: Bytes,
+) -> anyhow::Result<Bytes>
+where
+    C: Invoke,
+    C::Context: Clone + 'static,
+{
+    for _ in 0..REPEATS {
+        // The payload of a large call is not kept in memory while the callee works.
+        if params.len() > REPEATABLE {
+            break;
+        }
+        match invoke(client, timeout, function, params.clone()).await {
+            Err(error) if did_not_run(&error) => {
+                debug!(%error, import = %function.import, "the callee went away before it ran: calling again");
+            }
+            done => return done,
+        }
+    }
+    invoke(client, timeout, function, params).await
 }
 
 /// How many times a call is made again whose callee went away before it ran.

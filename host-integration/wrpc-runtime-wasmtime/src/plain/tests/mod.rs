@@ -5,5 +5,6 @@ mod arbitrary;
 mod guest;
 mod host;
 mod hostile;
+mod stack;
 mod vectors;
 mod version;
