@@ -18,6 +18,7 @@ mod lifecycle;
 mod lifecycle_under_load;
 mod links;
 mod load;
+mod log;
 mod look_inside;
 mod metrics;
 mod mismatch;

@@ -1,0 +1,65 @@
+//! The log of a host looks as that of the stock host does, whoever writes it.
+
+use std::sync::Arc;
+
+use inhost_testbed::{Deployment, HostBuilder, NatsServer};
+
+use crate::routes::{nats, Route, PROMPTLY};
+
+/// Says nothing, in words that only the subscriber of the published crates understands: a span of that name is never made.
+const OF_THE_PUBLISHED_CRATES: &str = "[no-such-span]=off";
+
+/// What `host` logs of a call without a link, from the level on: the time is left out.
+async fn warning(nats: &Arc<NatsServer>, host: HostBuilder) -> String {
+    let deployment = Deployment::start_on(Arc::clone(nats), host).await;
+    let deployment = deployment.expect("the host starts");
+    deployment.deploy_pair().await.expect("deployed and linked");
+    let driver = deployment.driver().await.expect("the caller");
+    let called = tokio::time::timeout(PROMPTLY, driver.call_unlinked()).await;
+    called.expect("an answer").expect_err("there is no link");
+    let line = deployment.host().wait_for_log("not linked", PROMPTLY).await;
+    let line = line.expect("the reason is in the log");
+    let (_, rest) = line.split_once("WARN").expect("a warning");
+    rest.to_owned()
+}
+
+#[tokio::test]
+async fn a_line_has_the_same_span_and_the_same_fields_as_one_of_the_published_crates() {
+    let nats = nats().await;
+    for json in [false, true] {
+        let host = || {
+            let host = Route::Duplex.host();
+            match json {
+                true => host.arg("--enable-structured-logging"),
+                false => host,
+            }
+        };
+        let ours = warning(&nats, host()).await;
+        let theirs = warning(&nats, host().env("RUST_LOG", OF_THE_PUBLISHED_CRATES)).await;
+        assert_eq!(ours, theirs);
+        for part in [
+            "component_invocation",
+            "inhost:demo/unlinked",
+            "wasmcloud_host",
+        ] {
+            assert!(ours.contains(part), "`{part}` is missing in: {ours}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn rust_log_chooses_what_is_logged_of_which_part() {
+    let nats = nats().await;
+    let host = Route::Duplex
+        .host()
+        .env("RUST_LOG", "wasmcloud_host=error,inhost=debug");
+    let deployment = Deployment::start_on(Arc::clone(&nats), host).await;
+    let deployment = deployment.expect("the host starts");
+    deployment.deploy_pair().await.expect("deployed and linked");
+    let driver = deployment.driver().await.expect("the caller");
+    driver.call_unlinked().await.expect_err("there is no link");
+    let lines = deployment.host().log_lines();
+    let of = |target: &str| lines.iter().filter(|line| line.contains(target)).count();
+    assert_eq!(of(" WARN wasmcloud_host"), 0, "{lines:#?}");
+    assert_ne!(of(" INFO inhost"), 0, "{lines:#?}");
+}
