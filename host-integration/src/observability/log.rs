@@ -30,14 +30,17 @@ pub(super) fn filter(level: LevelFilter, rust_log: Option<&str>) -> Option<Targe
         .flat_map(|directives| directives.split(','))
     {
         filter = match directive.split_once('=') {
-            Some((target, level)) if is_plain(target) => {
-                filter.with_target(target, level.parse::<LevelFilter>().ok()?)
-            }
+            Some((target, level)) if is_plain(target) => filter.with_target(target, parse(level)?),
             Some(_) => return None,
-            None => filter.with_default(directive.parse::<LevelFilter>().ok()?),
+            None => filter.with_default(parse(directive)?),
         };
     }
     Some(filter)
+}
+
+fn parse(level: &str) -> Option<LevelFilter> {
+    // An empty one would be taken for a level.
+    level.parse().ok().filter(|_| !level.is_empty())
 }
 
 /// Whether it is a path of Rust modules: a directive can also name spans and fields.
@@ -101,6 +104,7 @@ mod tests {
             "wasmcloud_host[component_invocation]=debug",
             "[component_invocation{id=\"callee\"}]=debug",
             "=debug",
+            "async_nats=",
             "async_nats=loud",
             "async_nats",
         ] {
