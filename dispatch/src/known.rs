@@ -4,32 +4,52 @@
 //! more than the traits say. To find that out, it is looked up by its type.
 
 use std::any::{Any, TypeId};
-use std::sync::{PoisonError, RwLock};
+use std::sync::OnceLock;
 
-/// What there is for each type. There is one type for each type of dispatcher in the process, so a handful at most.
-pub(crate) struct Known<F>(RwLock<Vec<(TypeId, F)>>);
+/// What there is for each type: a list that only grows. There is one type for each type of dispatcher in the process, so a
+/// handful at most.
+///
+/// It is looked into several times in each call, by all threads: looking writes nothing, as even a lock for readers would.
+pub(crate) struct Known<F>(OnceLock<Box<Entry<F>>>);
+
+struct Entry<F> {
+    ty: TypeId,
+    what: F,
+    others: Known<F>,
+}
 
 impl<F: Copy> Known<F> {
     pub(crate) const fn new() -> Self {
-        Self(RwLock::new(Vec::new()))
+        Self(OnceLock::new())
     }
 
     /// What there is for `T`.
     pub(crate) fn get<T: Any>(&self) -> Option<F> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let found = known.iter().find(|(ty, _)| *ty == TypeId::of::<T>());
-        found.map(|(_, what)| *what)
+        let mut known = self;
+        while let Some(entry) = known.0.get() {
+            if entry.ty == TypeId::of::<T>() {
+                return Some(entry.what);
+            }
+            known = &entry.others;
+        }
+        None
     }
 
     /// Adds what there is for `T`, unless it is there.
     pub(crate) fn add<T: Any>(&self, what: F) {
-        if self.get::<T>().is_some() {
-            return;
-        }
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        // It may have been added in between. Twice would do no harm, but grow the list.
-        if !known.iter().any(|(ty, _)| *ty == TypeId::of::<T>()) {
-            known.push((TypeId::of::<T>(), what));
+        let mut known = self;
+        loop {
+            let entry = known.0.get_or_init(|| {
+                Box::new(Entry {
+                    ty: TypeId::of::<T>(),
+                    what,
+                    others: Self::new(),
+                })
+            });
+            if entry.ty == TypeId::of::<T>() {
+                return;
+            }
+            known = &entry.others;
         }
     }
 }
@@ -37,6 +57,12 @@ impl<F: Copy> Known<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl<F> Known<F> {
+        fn len(&self) -> usize {
+            self.0.get().map_or(0, |entry| 1 + entry.others.len())
+        }
+    }
 
     #[test]
     fn types_are_told_apart_and_added_once() {
@@ -47,6 +73,22 @@ mod tests {
         known.add::<u16>("two bytes");
         assert_eq!(known.get::<u8>(), Some("a byte"));
         assert_eq!(known.get::<u16>(), Some("two bytes"));
-        assert_eq!(known.0.read().unwrap().len(), 2);
+        assert_eq!(known.len(), 2);
+    }
+
+    #[test]
+    fn none_is_lost_when_threads_add_at_the_same_time() {
+        for _ in 0..100 {
+            let known: Known<u8> = Known::new();
+            std::thread::scope(|scope| {
+                scope.spawn(|| known.add::<u8>(1));
+                scope.spawn(|| known.add::<u16>(2));
+                scope.spawn(|| known.add::<u32>(3));
+                scope.spawn(|| known.add::<u8>(1));
+            });
+            let found = (known.get::<u8>(), known.get::<u16>(), known.get::<u32>());
+            assert_eq!(found, (Some(1), Some(2), Some(3)));
+            assert_eq!(known.len(), 3);
+        }
     }
 }

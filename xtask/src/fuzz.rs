@@ -119,7 +119,7 @@ fn build(folder: &Path) -> anyhow::Result<PathBuf> {
     command.arg("--target-dir").arg(folder);
     command.env("CARGO_ENCODED_RUSTFLAGS", RUSTFLAGS.join("\x1f"));
     // What a release has to be as fast as can be is of no use to coverage, and takes long.
-    command.env("CARGO_PROFILE_RELEASE_LTO", "off");
+    command.env("CARGO_PROFILE_RELEASE_LTO", "false");
     command.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
     run_command(
         &mut command,

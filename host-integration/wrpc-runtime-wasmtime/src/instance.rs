@@ -161,9 +161,8 @@ where
         Codec::Plain(signature) => {
             // All of it before the guest is entered: an error in the middle of lowering would leave the instance
             // unusable.
-            let types = &**export.types();
-            let agreed = is_whole(params, types);
-            let message = receive(params, &signature.params, types)
+            let agreed = is_whole(params, export.types());
+            let message = receive(params, &signature.params, |_| agreed)
                 .await
                 .map_err(|error| failed(Step::Parameters)(error.into()))?;
             let message = plain::call(&mut store, func, signature, message)

@@ -107,6 +107,7 @@ mod reuse;
 mod root;
 mod serve;
 mod serving;
+mod span;
 mod types;
 mod view;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use inhost_codec::{Checker, DecodeError, Plan, Progress};
-use inhost_dispatch::{is_whole, next_piece, Caller};
+use inhost_dispatch::{next_piece, Caller};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tracing::trace;
 
@@ -28,8 +28,7 @@ pub(crate) enum ReceiveError {
 
 /// Reads one message with the values of `plan`, and checks it. What follows on the stream stays there, or is dropped.
 ///
-/// Not checked is a message of a local call whose other side has `types`, too: it was lifted from a guest here, and that is
-/// to be checked.
+/// Not checked is a message that comes in one piece and is `whole`; see [`is_whole`](inhost_dispatch::is_whole).
 ///
 /// # Cancel safety
 ///
@@ -37,7 +36,7 @@ pub(crate) enum ReceiveError {
 pub(crate) async fn receive<I: AsyncRead + Unpin + 'static>(
     stream: &mut I,
     plan: &Arc<Plan>,
-    types: &str,
+    whole: impl FnOnce(&mut I) -> bool,
 ) -> Result<Bytes, ReceiveError> {
     if plan.is_empty() {
         return Ok(Bytes::new());
@@ -47,7 +46,7 @@ pub(crate) async fn receive<I: AsyncRead + Unpin + 'static>(
     let mut checker = Checker::new(Arc::clone(plan));
     let mut needed = 1;
     let mut message = match piece {
-        Some(piece) if is_whole(stream, types) => return Ok(piece),
+        Some(piece) if whole(stream) => return Ok(piece),
         // A local call: most often this is the whole message, and it is not copied.
         Some(piece) => match checker.advance(&piece)? {
             Progress::Complete { length } => return Ok(piece.slice(..length)),
@@ -127,7 +126,9 @@ mod tests {
             for frame in message.chunks(size) {
                 stream.read(frame);
             }
-            let received = receive(&mut stream.build(), &plan, "").await.unwrap();
+            let received = receive(&mut stream.build(), &plan, |_| false)
+                .await
+                .unwrap();
             assert_eq!(received, message);
         }
     }
@@ -135,21 +136,23 @@ mod tests {
     #[tokio::test]
     async fn what_follows_a_message_is_not_part_of_it() {
         let mut stream = Builder::new().read(&[5, 99, 99]).build();
-        let received = receive(&mut stream, &plan(&[Type::U8]), "").await.unwrap();
+        let received = receive(&mut stream, &plan(&[Type::U8]), |_| false)
+            .await
+            .unwrap();
         assert_eq!(received, [5][..]);
     }
 
     #[tokio::test]
     async fn nothing_is_read_when_there_are_no_values() {
         // It would panic when it is read.
-        let received = receive(&mut Builder::new().build(), &plan(&[]), "").await;
+        let received = receive(&mut Builder::new().build(), &plan(&[]), |_| false).await;
         assert_eq!(received.unwrap(), Bytes::new());
     }
 
     #[tokio::test]
     async fn a_stream_that_ends_early_is_an_error_that_says_so() {
         let mut stream = Builder::new().read(&[3, b'a']).build();
-        let error = receive(&mut stream, &plan(&[Type::String]), "").await;
+        let error = receive(&mut stream, &plan(&[Type::String]), |_| false).await;
         assert_eq!(
             error.unwrap_err().to_string(),
             "the peer ended the stream after 2 bytes, and at least 4 are needed"
@@ -160,7 +163,9 @@ mod tests {
     async fn a_wrong_message_is_an_error_before_it_is_complete() {
         let mut stream = Builder::new().read(&[2]).build();
         let types = [Type::option(Type::U8), Type::U64];
-        let error = receive(&mut stream, &plan(&types), "").await.unwrap_err();
+        let error = receive(&mut stream, &plan(&types), |_| false)
+            .await
+            .unwrap_err();
         assert!(matches!(error, ReceiveError::Malformed(_)), "{error}");
     }
 
@@ -172,7 +177,9 @@ mod tests {
             .read(&[0; 1000])
             .build();
         let types = [Type::list(Type::U8)];
-        let error = receive(&mut stream, &plan(&types), "").await.unwrap_err();
+        let error = receive(&mut stream, &plan(&types), |_| false)
+            .await
+            .unwrap_err();
         let ReceiveError::Ended { received, needed } = error else {
             panic!("{error}");
         };

@@ -21,6 +21,7 @@ use crate::instance::{self, CallFailed, Instance, Step};
 use crate::name::rpc_func_name;
 use crate::reuse;
 use crate::serving::with_type;
+use crate::span::within;
 use crate::view::WrpcView;
 
 /// An invocation that runs when it is polled.
@@ -79,14 +80,16 @@ pub trait ServeExt: Serve {
                 }
                 None => instance,
             };
+            let served = Arc::new((instance, export, span));
             Ok(invocations.map_ok(move |(cx, mut results, mut params)| {
-                let (instance, export) = (instance.clone(), export.clone());
+                let served = Arc::clone(&served);
                 let caller = admit(&results);
                 let running = async move {
-                    let call = pin!(instance.call(&export, &mut params, &mut results));
-                    run(&export, caller, call).await
+                    let (instance, export, span) = &*served;
+                    let call = pin!(instance.call(export, &mut params, &mut results));
+                    within(span, run(export, caller, call)).await
                 };
-                (cx, Box::pin(running.instrument(span.clone())) as Running)
+                (cx, Box::pin(running) as Running)
             }))
         }
     }

@@ -45,7 +45,7 @@ impl Client {
             nats,
             prefix,
             queue_group,
-            &local::installed(),
+            local::of_process(),
         ))
     }
 

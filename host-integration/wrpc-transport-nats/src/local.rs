@@ -190,7 +190,7 @@ pub fn install(config: Config) -> Result<(), InstallError> {
 
 /// What is served in this process and what was done. Configures it with [`Config::default`] if nothing else has.
 pub fn status() -> Status {
-    installed().status()
+    of_process().status()
 }
 
 /// What the clients of this process share.
@@ -199,11 +199,14 @@ pub fn status() -> Status {
 ///
 /// Never: the default configuration asks for no backend in particular.
 pub fn installed() -> Local {
-    INSTALLED
-        .get_or_init(|| {
-            Local::new(Config::default()).expect("the default configuration fits any build")
-        })
-        .clone()
+    of_process().clone()
+}
+
+/// As [`installed`], without counting another one: a host makes a client for each call.
+pub(crate) fn of_process() -> &'static Local {
+    INSTALLED.get_or_init(|| {
+        Local::new(Config::default()).expect("the default configuration fits any build")
+    })
 }
 
 #[cfg(all(test, not(any(feature = "duplex", feature = "mpsc"))))]

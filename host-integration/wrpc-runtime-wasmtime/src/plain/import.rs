@@ -1,12 +1,13 @@
 //! A guest calls an import.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use inhost_codec::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
-use inhost_dispatch::CallError;
-use tracing::{debug, Instrument as _, Span};
+use inhost_dispatch::{is_whole, CallError};
+use tracing::{debug, Span};
 use wasmtime::component::LinkerInstance;
 use wasmtime::{AsContext as _, StoreContextMut};
 use wrpc_transport::Invoke;
@@ -16,6 +17,7 @@ use super::Signature;
 use crate::invoke::Import;
 use crate::message::{finish, receive};
 use crate::off_fiber::{run, Begin, StoreId, Work};
+use crate::span::within;
 use crate::view::{shared_client, WrpcView};
 
 /// Defines the function `import.name` in `linker`, so that a guest that calls it invokes it with the store's
@@ -118,9 +120,11 @@ where
     let view = store.data_mut();
     let (client, timeout) = (shared_client(view), view.timeout());
     let begin = move || {
-        let span = function.span.clone();
-        let invoked = async move { call(&*client, timeout, &function, params).await };
-        Box::pin(invoked.instrument(span)) as Work
+        let invoked = async move {
+            let invoked = pin!(call(&*client, timeout, &function, params));
+            within(&function.span, invoked).await
+        };
+        Box::pin(invoked) as Work
     };
     (StoreId::of(store.as_context()), Box::new(begin))
 }
@@ -190,8 +194,8 @@ where
         }
     };
     let receive = async {
-        let (plan, types) = (&function.signature.results, &*function.import.types);
-        Ok(receive(&mut incoming, plan, types).await?)
+        let whole = |incoming: &mut _| is_whole(incoming, &function.import.types);
+        Ok(receive(&mut incoming, &function.signature.results, whole).await?)
     };
     invocation.rest.of(send, receive).await
 }
