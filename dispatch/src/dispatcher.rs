@@ -82,8 +82,10 @@ where
             (Mode::Prefer | Mode::Require, Some(backend)) => backend,
             _ => return Err((cx, params, None)),
         };
-        let Some(endpoint) = local.lookup(&self.scope, &self.prefix, instance, func) else {
-            return Err((cx, params, None));
+        let (prefix, view) = (&*self.prefix, local.registry.view());
+        let endpoint = match view.get(&self.scope, prefix, instance, func) {
+            Some(endpoint) if local.takes_calls(prefix, endpoint) => endpoint,
+            _ => return Err((cx, params, None)),
         };
         let offered = endpoint.offer(backend, local.observer(), cx, params);
         offered.map_err(|rejected| (rejected.context, rejected.params, Some(rejected.reason)))

@@ -101,9 +101,11 @@ impl<C, B: Backend> Endpoint<C, B> {
         &self.room
     }
 
-    /// Refuses further invocations and returns those that wait.
+    /// Refuses further invocations and returns those that wait. From here on it holds nothing of who served it: the registry
+    /// may keep it for a while.
     pub(crate) fn close(&self) -> impl Iterator<Item = Invocation<C, B>> {
         let left = self.queue.close();
+        drop(self.serving.take());
         self.room.notify_waiters();
         left
     }

@@ -107,11 +107,13 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
         instance: &str,
         function: &str,
     ) -> Option<Arc<Endpoint<C, B>>> {
-        self.registry
-            .lookup(scope, prefix, instance, function)
-            .filter(|endpoint| {
-                !endpoint.is_superseded() && !self.replacing.holds(prefix, endpoint.generation())
-            })
+        let endpoint = self.registry.lookup(scope, prefix, instance, function)?;
+        self.takes_calls(prefix, &endpoint).then_some(endpoint)
+    }
+
+    /// Whether calls to `prefix` may go to `endpoint`, which is registered.
+    pub(crate) fn takes_calls(&self, prefix: &str, endpoint: &Endpoint<C, B>) -> bool {
+        !endpoint.is_superseded() && !self.replacing.holds(prefix, endpoint.generation())
     }
 }
 

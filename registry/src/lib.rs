@@ -7,7 +7,7 @@
 //! - [`Registry::register`] returns a [`Registration`]. Dropping it removes exactly that registration.
 //! - Where two registrations of one function overlap, as they do while a component is updated, the newest wins.
 //!   When it goes, the older one is found again.
-//! - [`Registry::lookup`] neither allocates nor takes a lock.
+//! - [`Registry::lookup`] neither allocates nor takes a lock. [`Registry::view`] is for those who need no reference of their own.
 //! - [`Registry::snapshot`] lists what is registered.
 //!
 //! ```
@@ -35,5 +35,5 @@ mod registry;
 mod scope;
 
 pub use registration::Registration;
-pub use registry::{Listed, Registry};
+pub use registry::{Listed, Registry, View};
 pub use scope::Scope;

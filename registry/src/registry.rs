@@ -1,9 +1,9 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use papaya::{HashMap, Operation};
+use papaya::{HashMap, HashMapRef, LocalGuard, Operation};
 
 use crate::key::{Key, KeyRef};
 use crate::registration::Registration;
@@ -16,10 +16,10 @@ pub struct Registry<T> {
     table: Arc<Table<T>>,
 }
 
+/// What is registered at the moment, without counting who looks at it: see [`Registry::view`].
+pub struct View<'a, T>(HashMapRef<'a, Key, Registrations<T>, RandomState, LocalGuard<'a>>);
+
 /// The registrations of one function. There is more than one only while a component is replaced.
-///
-/// Only weak references: the map frees what it replaced some time later, and must not keep an endpoint, and with
-/// it the calls that wait there, alive until then. The [`Registration`] holds the strong one.
 struct Registrations<T> {
     /// In the map itself, so that a lookup need not go elsewhere for it.
     newest: Registered<T>,
@@ -30,7 +30,7 @@ struct Registrations<T> {
 /// A value with the number of its registration.
 struct Registered<T> {
     generation: u64,
-    value: Weak<T>,
+    value: Arc<T>,
 }
 
 pub(crate) struct Table<T> {
@@ -55,6 +55,9 @@ impl<T> Registry<T> {
     /// `prefix` is the wRPC prefix (`lattice.component-id` in wasmCloud), `instance` the WIT instance with its
     /// version, as it stands in an invocation. An earlier registration of the same function stays, hidden by
     /// this one.
+    ///
+    /// `value` may be kept for a while after the guard was dropped, because someone may be looking at it: what it holds
+    /// should be given up by whoever drops the guard.
     pub fn register(
         &self,
         scope: Scope,
@@ -71,7 +74,7 @@ impl<T> Registry<T> {
         };
         let generation = self.table.generations.fetch_add(1, Ordering::Relaxed);
         self.table
-            .insert(key.clone(), generation, Arc::downgrade(&value));
+            .insert(key.clone(), generation, Arc::clone(&value));
         Registration {
             table: Arc::clone(&self.table),
             key,
@@ -91,21 +94,16 @@ impl<T> Registry<T> {
         instance: &str,
         function: &str,
     ) -> Option<Arc<T>> {
-        let key = KeyRef {
-            scope: scope.id(),
-            prefix,
-            instance,
-            function,
-        };
-        let functions = self.table.functions.pin();
-        loop {
-            let newest = &functions.get(&key)?.newest;
-            if let Some(value) = newest.value.upgrade() {
-                return Some(value);
-            }
-            // It was dropped after the map was read. A registration leaves the map before it lets go of its
-            // value, so another look finds what is there now, and this ends.
-        }
+        let view = self.view();
+        view.get(scope, prefix, instance, function).cloned()
+    }
+
+    /// For a look at what is registered that leaves no trace: threads that look at the same function do not disturb each
+    /// other, as they would by counting references.
+    ///
+    /// What is removed while a view exists is freed later. It stays on its thread, and so cannot be held across an await.
+    pub fn view(&self) -> View<'_, T> {
+        View(self.table.functions.pin())
     }
 
     /// What is registered, sorted by prefix, instance, function and age. A function that is registered twice is
@@ -117,15 +115,13 @@ impl<T> Registry<T> {
         let mut listed: Vec<_> = functions
             .iter()
             .flat_map(|(key, registrations)| {
-                registrations.iter().filter_map(move |registered| {
-                    Some(Listed {
-                        scope: key.scope,
-                        prefix: key.prefix.clone(),
-                        instance: key.instance.clone(),
-                        function: key.function.clone(),
-                        generation: registered.generation,
-                        value: registered.value.upgrade()?,
-                    })
+                registrations.iter().map(move |registered| Listed {
+                    scope: key.scope,
+                    prefix: key.prefix.clone(),
+                    instance: key.instance.clone(),
+                    function: key.function.clone(),
+                    generation: registered.generation,
+                    value: Arc::clone(&registered.value),
                 })
             })
             .collect();
@@ -144,8 +140,29 @@ impl<T> Registry<T> {
     }
 }
 
+impl<T> View<'_, T> {
+    /// What serves `function` within `scope`: the newest registration there is.
+    ///
+    /// Neither allocates, nor takes a lock, nor writes to what threads share.
+    pub fn get(
+        &self,
+        scope: &Scope,
+        prefix: &str,
+        instance: &str,
+        function: &str,
+    ) -> Option<&Arc<T>> {
+        let key = KeyRef {
+            scope: scope.id(),
+            prefix,
+            instance,
+            function,
+        };
+        Some(&self.0.get(&key)?.newest.value)
+    }
+}
+
 impl<T> Table<T> {
-    fn insert(&self, key: Key, generation: u64, value: Weak<T>) {
+    fn insert(&self, key: Key, generation: u64, value: Arc<T>) {
         let added = Registered { generation, value };
         self.functions.pin().update_or_insert_with(
             key,
@@ -163,7 +180,7 @@ impl<T> Table<T> {
         registrations
             .flat_map(Registrations::iter)
             .filter(|other| other.generation < generation)
-            .filter_map(|other| other.value.upgrade())
+            .map(|other| Arc::clone(&other.value))
             .collect()
     }
 
@@ -214,7 +231,7 @@ impl<T> Clone for Registered<T> {
     fn clone(&self) -> Self {
         Self {
             generation: self.generation,
-            value: Weak::clone(&self.value),
+            value: Arc::clone(&self.value),
         }
     }
 }
@@ -265,6 +282,14 @@ impl<T> fmt::Debug for Registry<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registry")
             .field("functions", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for View<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("View")
+            .field("functions", &self.0.len())
             .finish_non_exhaustive()
     }
 }

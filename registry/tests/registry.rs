@@ -97,7 +97,7 @@ fn an_old_guard_does_not_remove_a_newer_registration() {
 }
 
 #[test]
-fn what_was_registered_is_freed_with_its_guard() {
+fn the_connection_is_let_go_with_the_guard_and_the_value_with_the_registry_at_the_latest() {
     let (registry, connection) = (Registry::new(), Arc::new(()));
     let value = Arc::new(());
     let registration = registry.register(
@@ -109,8 +109,37 @@ fn what_was_registered_is_freed_with_its_guard() {
     );
     assert!(Arc::strong_count(&value) > 1);
     drop(registration);
-    assert_eq!(Arc::strong_count(&value), 1);
     assert_eq!(Arc::strong_count(&connection), 1);
+    drop(registry);
+    assert_eq!(Arc::strong_count(&value), 1);
+}
+
+#[test]
+fn what_was_removed_does_not_pile_up() {
+    let (registry, scope) = (Registry::new(), Scope::new(Arc::new(())));
+    let value = Arc::new(());
+    for _ in 0..10_000 {
+        let value = Arc::clone(&value);
+        drop(registry.register(scope.clone(), "default.callee", INSTANCE, "get", value));
+    }
+    let kept = Arc::strong_count(&value) - 1;
+    assert!(kept < 1_000, "{kept} of 10,000 are kept");
+}
+
+#[test]
+fn what_a_view_shows_stays_there_for_as_long_as_it_is_looked_at() {
+    let (registry, scope) = (Registry::new(), Scope::new(Arc::new(())));
+    let guard = register(&registry, &scope, "default.callee", 42);
+    let view = registry.view();
+    let found = view.get(&scope, "default.callee", INSTANCE, "get");
+    let found = found.expect("it is registered");
+    drop(guard);
+    for value in 0..10_000 {
+        drop(register(&registry, &scope, "default.other", value));
+    }
+    assert_eq!(**found, 42);
+    let gone = view.get(&scope, "default.callee", INSTANCE, "get");
+    assert_eq!(gone, None);
 }
 
 #[test]
