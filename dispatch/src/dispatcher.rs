@@ -82,6 +82,7 @@ where
             (Mode::Prefer | Mode::Require, Some(backend)) => backend,
             _ => return Err((cx, params, None)),
         };
+        // A view is no lock: whom the offer wakes may look things up, register and remove.
         let (prefix, view) = (&*self.prefix, local.registry.view());
         let endpoint = match view.get(&self.scope, prefix, instance, func) {
             Some(endpoint) if local.takes_calls(prefix, endpoint) => endpoint,

@@ -58,7 +58,10 @@ async fn rust_log_chooses_what_is_logged_of_which_part() {
     deployment.deploy_pair().await.expect("deployed and linked");
     let driver = deployment.driver().await.expect("the caller");
     driver.call_unlinked().await.expect_err("there is no link");
-    let lines = deployment.host().log_lines();
+    // Complete once the host has ended.
+    let log = deployment.host().log().clone();
+    deployment.stop().await.expect("it stops");
+    let lines = log.lines();
     let of = |target: &str| lines.iter().filter(|line| line.contains(target)).count();
     assert_eq!(of(" WARN wasmcloud_host"), 0, "{lines:#?}");
     assert_ne!(of(" INFO inhost"), 0, "{lines:#?}");

@@ -20,7 +20,7 @@ use crate::{general, imports, plain};
 /// An instance is defined with all it has, a component with all it imports, a resource as a [`RemoteResource`]. Types
 /// need no definition. `instance` is the name of the instance that `name` is in, and empty for none.
 ///
-/// An import is invoked by whoever runs the guest, with a clone of the store's transport.
+/// A function without resources is invoked with a clone of the store's transport.
 ///
 /// A resource that the import uses, and that another import defines, stays what it is there. To tell the two apart,
 /// [`collect_component_resources`](crate::collect_component_resources) must have seen the component before, on this

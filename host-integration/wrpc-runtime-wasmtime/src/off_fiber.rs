@@ -230,6 +230,16 @@ mod tests {
         (answer, Box::new(begin))
     }
 
+    /// Checks that `call` waits until there is an answer, and has that.
+    fn waits_for(answer: oneshot::Sender<u8>, call: impl Future<Output = Outcome>) {
+        let mut call = task::spawn(call);
+        assert_pending!(call.poll());
+        assert!(!call.is_woken());
+        answer.send(7).expect("it waits");
+        assert!(call.is_woken());
+        assert_eq!(assert_ready!(call.poll()).expect("an answer"), [7][..]);
+    }
+
     fn ready(byte: u8) -> Begin {
         Box::new(move || {
             Box::pin(async move {
@@ -242,35 +252,23 @@ mod tests {
     #[test]
     fn who_drives_a_guest_polls_what_its_imports_wait_for() {
         let (answer, begin) = invocation(false);
-        let mut call = task::spawn(async {
-            let guest = pin!(fiber(async { run(STORE, begin).await }));
-            drive(STORE, guest).await
+        waits_for(answer, async {
+            drive(STORE, pin!(fiber(async { run(STORE, begin).await }))).await
         });
-        assert_pending!(call.poll());
-        assert!(!call.is_woken());
-        answer.send(7).expect("it waits");
-        assert!(call.is_woken());
-        assert_eq!(assert_ready!(call.poll()).expect("an answer"), [7][..]);
     }
 
     #[test]
     fn a_guest_that_no_one_drives_waits_by_itself() {
         let (answer, begin) = invocation(true);
-        let mut call = task::spawn(fiber(run(STORE, begin)));
-        assert_pending!(call.poll());
-        answer.send(7).expect("it waits");
-        assert_eq!(assert_ready!(call.poll()).expect("an answer"), [7][..]);
+        waits_for(answer, fiber(run(STORE, begin)));
     }
 
     #[test]
     fn a_guest_of_another_store_is_no_business_of_who_drives_this_one() {
         let (answer, begin) = invocation(true);
-        let mut call = task::spawn(async {
+        waits_for(answer, async {
             drive(STORE, pin!(fiber(async { run(OTHER, begin).await }))).await
         });
-        assert_pending!(call.poll());
-        answer.send(7).expect("it waits");
-        assert_eq!(assert_ready!(call.poll()).expect("an answer"), [7][..]);
     }
 
     #[test]
@@ -366,10 +364,7 @@ mod tests {
         assert!(polled.is_err());
 
         let (answer, begin) = invocation(true);
-        let mut call = task::spawn(fiber(run(STORE, begin)));
-        assert_pending!(call.poll());
-        answer.send(7).expect("it waits");
-        assert_eq!(assert_ready!(call.poll()).expect("an answer"), [7][..]);
+        waits_for(answer, fiber(run(STORE, begin)));
     }
 
     #[test]

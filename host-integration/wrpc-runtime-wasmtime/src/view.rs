@@ -67,7 +67,7 @@ impl fmt::Debug for SharedResourceTable {
 
 /// The client of `view`, for an invocation that does not borrow from it.
 ///
-/// One clone serves all invocations of a store: a client of the host has a dozen counted parts.
+/// One clone serves all invocations of a store: a client of the host has many counted parts.
 pub(crate) fn shared_client<V>(view: &mut V) -> Arc<V::Invoke>
 where
     V: WrpcView,

@@ -121,7 +121,7 @@ where
     let (client, timeout) = (shared_client(view), view.timeout());
     let begin = move || {
         let invoked = async move {
-            let invoked = pin!(call(&*client, timeout, &function, params));
+            let invoked = pin!(function.call(&*client, timeout, params));
             within(&function.span, invoked).await
         };
         Box::pin(invoked) as Work
@@ -129,29 +129,55 @@ where
     (StoreId::of(store.as_context()), Box::new(begin))
 }
 
-async fn call<C>(
-    client: &C,
-    timeout: Option<Duration>,
-    function: &Function<C::Context>,
-    params: Bytes,
-) -> anyhow::Result<Bytes>
-where
-    C: Invoke,
-    C::Context: Clone + 'static,
-{
-    for _ in 0..REPEATS {
-        // The payload of a large call is not kept in memory while the callee works.
-        if params.len() > REPEATABLE {
-            break;
-        }
-        match invoke(client, timeout, function, params.clone()).await {
-            Err(error) if did_not_run(&error) => {
-                debug!(%error, import = %function.import, "the callee went away before it ran: calling again");
+impl<C: Clone + 'static> Function<C> {
+    /// Invokes it, and again when the callee went away before it ran.
+    async fn call(
+        &self,
+        client: &impl Invoke<Context = C>,
+        timeout: Option<Duration>,
+        params: Bytes,
+    ) -> anyhow::Result<Bytes> {
+        for _ in 0..REPEATS {
+            // The payload of a large call is not kept in memory while the callee works.
+            if params.len() > REPEATABLE {
+                break;
             }
-            done => return done,
+            match self.invoke(client, timeout, params.clone()).await {
+                Err(error) if did_not_run(&error) => {
+                    debug!(%error, import = %self.import, "the callee went away before it ran: calling again");
+                }
+                done => return done,
+            }
         }
+        self.invoke(client, timeout, params).await
     }
-    invoke(client, timeout, function, params).await
+
+    async fn invoke(
+        &self,
+        client: &impl Invoke<Context = C>,
+        timeout: Option<Duration>,
+        params: Bytes,
+    ) -> anyhow::Result<Bytes> {
+        let context = self.context.clone();
+        let invocation = self.import.start(client, timeout, context, params).await?;
+        let (mut outgoing, mut incoming) = (invocation.outgoing, invocation.incoming);
+        let send = async {
+            match finish(&mut outgoing).await {
+                // All parameters went with the invocation. Why the callee has gone is what the results end with.
+                Err(error)
+                    if matches!(CallError::find(&error), Some(CallError::ReaderGone { .. })) =>
+                {
+                    Ok(())
+                }
+                finished => Ok(finished?),
+            }
+        };
+        let receive = async {
+            let whole = |incoming: &mut _| is_whole(incoming, &self.import.types);
+            Ok(receive(&mut incoming, &self.signature.results, whole).await?)
+        };
+        invocation.rest.of(send, receive).await
+    }
 }
 
 /// How many times a call is made again whose callee went away before it ran.
@@ -166,36 +192,4 @@ fn did_not_run(error: &anyhow::Error) -> bool {
         CallError::find(error.as_ref()),
         Some(CallError::NotAccepted { .. })
     )
-}
-
-async fn invoke<C>(
-    client: &C,
-    timeout: Option<Duration>,
-    function: &Function<C::Context>,
-    params: Bytes,
-) -> anyhow::Result<Bytes>
-where
-    C: Invoke,
-    C::Context: Clone + 'static,
-{
-    let context = function.context.clone();
-    let invocation = function
-        .import
-        .start(client, timeout, context, params)
-        .await?;
-    let (mut outgoing, mut incoming) = (invocation.outgoing, invocation.incoming);
-    let send = async {
-        match finish(&mut outgoing).await {
-            // All parameters went with the invocation. Why the callee has gone is what the results end with.
-            Err(error) if matches!(CallError::find(&error), Some(CallError::ReaderGone { .. })) => {
-                Ok(())
-            }
-            finished => Ok(finished?),
-        }
-    };
-    let receive = async {
-        let whole = |incoming: &mut _| is_whole(incoming, &function.import.types);
-        Ok(receive(&mut incoming, &function.signature.results, whole).await?)
-    };
-    invocation.rest.of(send, receive).await
 }
