@@ -1,7 +1,11 @@
 //! Requests to the HTTP component: `GET /ping?n=N`, over connections that are kept.
 //!
 //! A duration goes from before a request is sent until its whole answer is there. The connections are made before.
+//!
+//! All is done on one thread, and a connection and its caller are one task: what this takes of the processors, the host that
+//! is measured does not have.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use anyhow::{ensure, Context as _};
@@ -20,22 +24,43 @@ use crate::protocol::Http;
 /// # Errors
 ///
 /// When a request fails, its answer is not what it should be, or the time is over.
-pub(crate) async fn run(load: Http) -> anyhow::Result<(Vec<u64>, Duration)> {
-    // They end when this returns.
-    let mut connections = JoinSet::new();
-    let mut senders = Vec::new();
+///
+/// # Panics
+///
+/// Within an asynchronous task.
+pub(crate) fn run(load: Http) -> anyhow::Result<(Vec<u64>, Duration)> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the tokio runtime")?;
+    runtime.block_on(requests(load))
+}
+
+async fn requests(load: Http) -> anyhow::Result<(Vec<u64>, Duration)> {
+    let mut connections = Vec::new();
     for _ in 0..load.callers {
         let stream = TcpStream::connect(load.address).await;
         let stream = stream.with_context(|| format!("no one listens at {}", load.address))?;
         stream.set_nodelay(true)?;
-        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-        connections.spawn(connection);
-        senders.push(sender);
+        connections.push(handshake(TokioIo::new(stream)).await?);
     }
     let start = Instant::now();
+    // They end when this returns.
     let mut callers = JoinSet::new();
-    for sender in senders {
-        callers.spawn(caller(sender, load));
+    for (sender, connection) in connections {
+        callers.spawn(async move {
+            let mut caller = pin!(caller(sender, load));
+            tokio::select! {
+                // Its last answer ends both.
+                biased;
+                durations = &mut caller => durations,
+                ended = connection => {
+                    ended?;
+                    // The server has closed it: after the last answer, or the caller has an error.
+                    caller.await
+                }
+            }
+        });
     }
     let mut durations = Vec::new();
     let all = async {

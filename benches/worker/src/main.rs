@@ -22,20 +22,25 @@ use std::io::{BufRead as _, Write as _};
 
 use anyhow::Context as _;
 use serde_json::{json, Value};
+use tokio::runtime::Runtime;
 use wasmtime::Engine;
 
 use crate::protocol::Request;
 
 fn main() -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the tokio runtime")?;
-    let mut worker = Worker::default();
+    let mut worker = Worker {
+        runtime: tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .context("cannot start the tokio runtime")?,
+        engine: None,
+        callee: None,
+        parked: Vec::new(),
+    };
     let mut output = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {
         let answer = match serde_json::from_str(&line?) {
-            Ok(request) => runtime.block_on(worker.answer(request)),
+            Ok(request) => worker.answer(request),
             Err(err) => Err(err).context("this is not a request"),
         };
         let answer = answer.unwrap_or_else(|err| json!({ "error": format!("{err:#}") }));
@@ -46,8 +51,9 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// What is kept from one request to the next.
-#[derive(Default)]
 struct Worker {
+    /// What the floors run on, as a host does.
+    runtime: Runtime,
     /// One for all: each reserves a good part of the address space.
     engine: Option<Engine>,
     callee: Option<callee::Callee>,
@@ -62,7 +68,7 @@ impl Worker {
         }
     }
 
-    async fn answer(&mut self, request: Request) -> anyhow::Result<Value> {
+    fn answer(&mut self, request: Request) -> anyhow::Result<Value> {
         match request {
             Request::Load { callee } => {
                 self.callee = Some(callee::Callee::load(self.engine()?, &callee)?);
@@ -71,11 +77,11 @@ impl Worker {
             Request::Run(run) => {
                 let callee = self.callee.as_ref();
                 let callee = callee.context("no callee has been loaded")?;
-                let (durations, wall) = floor::run(callee, run).await?;
+                let (durations, wall) = self.runtime.block_on(floor::run(callee, run))?;
                 Ok(json!({ "durations": durations, "wall_ns": wall.as_nanos() as u64 }))
             }
             Request::Http(load) => {
-                let (durations, wall) = http::run(load).await?;
+                let (durations, wall) = http::run(load)?;
                 Ok(json!({ "durations": durations, "wall_ns": wall.as_nanos() as u64 }))
             }
             Request::Park { component, count } => {
@@ -92,7 +98,7 @@ impl Worker {
                     }
                 };
                 let parked = &mut self.parked[number];
-                parked.park(count).await?;
+                self.runtime.block_on(parked.park(count))?;
                 Ok(json!({ "parked": parked.count() }))
             }
             Request::Lookup(lookup) => Ok(json!({ "ns": lookups::measure(&lookup) })),
