@@ -1,7 +1,8 @@
 //! The log alone, for a host that exports neither traces nor logs.
 //!
 //! What `wasmcloud-tracing` sets up then writes the same lines. But it asks two filters about each span that is made, entered
-//! or left, because a directive may say something about spans, and each call of a component has a span. Here there is one filter, and it looks at targets and levels only.
+//! or left, because a directive may say something about spans, and each call of a component has a span. Here there is one
+//! filter, and it looks at targets and levels only.
 
 use std::io::IsTerminal as _;
 
