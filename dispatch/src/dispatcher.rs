@@ -254,7 +254,7 @@ where
     /// Serves a function on the remote transport and, unless the mode is off, on this host.
     ///
     /// The stream hands out remote and local invocations in turn when there are both. The function is served for
-    /// as long as the stream lives.
+    /// as long as the stream lives. It does not end: when the remote one has, it brings local invocations only.
     ///
     /// # Errors
     ///
@@ -270,13 +270,16 @@ where
             + 'static,
     > {
         note_prefix(&self.prefix);
-        let remote =
-            self.remote
-                .serve(instance, func, paths)
-                .await?
-                .map_ok(|(cx, outgoing, incoming)| {
-                    (cx, Outgoing::remote(outgoing), Incoming::remote(incoming))
-                });
+        let remote = self
+            .remote
+            .serve(instance, func, paths)
+            .await?
+            .map_ok(|(cx, outgoing, incoming)| {
+                (cx, Outgoing::remote(outgoing), Incoming::remote(incoming))
+            })
+            // The remote one ends with its connection. The host library would ask for the next invocation again and
+            // again without ever letting go of its thread, and a runtime that is shut down waits for that.
+            .chain(stream::pending());
         caller::know::<B, R::Outgoing>();
         pieces::know::<B, R::Incoming>();
         let local = match (self.local.backend(), self.mode) {

@@ -129,7 +129,9 @@ impl Host {
 
     /// Stops the host: tells the lattice, and ends the host's tasks.
     ///
-    /// Components that were not stopped before are served until the process ends: the host library counts on that.
+    /// Components that were not stopped before are served until the process ends: the host library counts on that. A runtime
+    /// that is dropped then waits for each guest that is computing, up to its maximum execution time; one that is ended with
+    /// `Runtime::shutdown_timeout` does not.
     ///
     /// # Errors
     ///

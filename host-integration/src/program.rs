@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser as _;
+use tokio::runtime::{Builder, Runtime};
 use tracing::info;
 use wrpc_runtime_wasmtime::reuse_instances;
 
@@ -15,6 +16,9 @@ use crate::commands::{self, Command};
 use crate::embed::Host;
 use crate::observe::Watch;
 use crate::{certificates, host_config, local_dispatch, observability, status, stop, threads};
+
+/// How long tasks may take to let go of their threads when the process ends.
+const TASKS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Does what the command line of this process says: is a host until it is told to stop, or runs a command.
 ///
@@ -37,25 +41,50 @@ pub fn run() -> anyhow::Result<ExitCode> {
     let runtime = threads::runtime_builder(linger)
         .build()
         .context("cannot start the threads of the host")?;
-    match args.command {
+    let outcome = match args.command {
         Some(Command::Local(local)) => Ok(runtime.block_on(commands::local::run(local))),
         Some(Command::Completions(completions)) => Ok(commands::completions::run(&completions)),
-        None => runtime.block_on(serve(args)).map(|()| ExitCode::SUCCESS),
-    }
+        None => serve(&runtime, args).map(|()| ExitCode::SUCCESS),
+    };
+    // Not dropped: that would wait for each guest that is computing, up to the execution time that it may take.
+    runtime.shutdown_timeout(TASKS_TIMEOUT);
+    outcome
 }
 
-/// Is a host, until it is told to stop.
-async fn serve(args: Args) -> anyhow::Result<()> {
+/// Is a host on the threads of `runtime`, until it is told to stop.
+fn serve(runtime: &Runtime, args: Args) -> anyhow::Result<()> {
+    // Guests may keep all threads of `runtime` busy. On this one, the host hears that it is to stop, and how long it has.
+    let own = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot set up the thread that waits for the end")?;
+    // What runs beside the host ends after it, within its runtime.
+    let _context = runtime.enter();
+    let (host, _beside) = runtime.block_on(start(args))?;
+    own.block_on(async {
+        let deadline = stop::requested(&host).await?;
+        stop::shut_down(host.shut_down(), deadline).await
+    })
+}
+
+/// What runs beside a host for as long as this lives.
+struct Beside {
+    _listing: Option<status::Listing>,
+    _watch: Watch,
+    /// Dropped last: what is logged last reaches its file or terminal then.
+    _flush: Option<observability::Flush>,
+}
+
+async fn start(args: Args) -> anyhow::Result<(Host, Beside)> {
     certificates::require_any(&args.host.tls_ca_paths)?;
-    // What is logged last reaches its file or terminal when this is dropped.
-    let _flush = observability::start(&args)?;
+    let flush = observability::start(&args)?;
 
     let mut config = host_config::from_args(&args, std::env::vars_os()).await?;
     // Before the host makes its first client.
     local_dispatch::install(args.local.config()).context("cannot set up in-host invocation")?;
     reuse(&args.local.reuse)?;
     let watch = Watch::start(&args, &mut config);
-    let _listing = match args.local.status {
+    let listing = match args.local.status {
         Some(address) => {
             let listing = watch.listing();
             Some(status::Listing::start(address, move || listing.json()).await?)
@@ -65,8 +94,12 @@ async fn serve(args: Args) -> anyhow::Result<()> {
 
     // Boxed because this future is large. Until it is done, a signal ends the process at once.
     let host = Box::pin(Host::builder().config(config).start()).await?;
-    let deadline = stop::requested(&host).await?;
-    stop::shut_down(host.shut_down(), deadline).await
+    let beside = Beside {
+        _listing: listing,
+        _watch: watch,
+        _flush: flush,
+    };
+    Ok((host, beside))
 }
 
 /// Lets the instances of components serve as many invocations as was asked for.

@@ -144,6 +144,7 @@ macro_rules! suite {
             a_queued_call_with_nowhere_to_go_fails_at_once
             the_newest_endpoint_gets_the_calls
             local_and_remote_invocations_take_turns
+            a_served_function_waits_when_the_remote_has_ended
             two_scopes_do_not_reach_each_other
             a_remote_that_cannot_serve_leaves_nothing_registered
         }

@@ -169,6 +169,26 @@ pub async fn local_and_remote_invocations_take_turns<B: Backend>(make: impl Make
     }
 }
 
+/// The host library asks for the next invocation for ever: when there can be none any more, it has to wait.
+pub async fn a_served_function_waits_when_the_remote_has_ended<B: Backend>(make: impl Make<B>) {
+    for mode in [Mode::Off, Mode::Prefer, Mode::Require] {
+        let host = Host::with(make(limit(64)), mode, QueueLimits::default());
+        let mut served = host.serve().await;
+        host.remote.deliver("before");
+        let before = served.next().await.expect("an invocation");
+        assert_eq!(before.0, "before", "{mode}");
+        let mut next = task::spawn(served.next());
+        assert_pending!(next.poll(), "{mode}");
+        host.remote.end();
+        assert_pending!(next.poll(), "{mode}");
+        if mode != Mode::Off {
+            let _call = host.invoke("here", "").await.expect("invoke");
+            let local = assert_ready!(next.poll()).expect("an invocation");
+            assert_eq!(local.0, "here", "{mode}");
+        }
+    }
+}
+
 /// Two connections in one process, the same names on both: no call crosses.
 pub async fn two_scopes_do_not_reach_each_other<B: Backend>(make: impl Make<B>) {
     let host = Host::new(make(limit(64)));

@@ -52,6 +52,11 @@ impl Remote {
         });
     }
 
+    /// Ends the invocations of the function that was served last, as the end of a connection does.
+    pub fn end(&self) {
+        self.with(|state| state.served = None);
+    }
+
     fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
         f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -79,7 +79,7 @@ impl Failure {
 }
 
 /// A component whose `ping` never ends by itself.
-fn spinning(folder: &Path) -> String {
+pub(crate) fn spinning(folder: &Path) -> String {
     let component = wat::parse_str(
         r#"(component
             (core module $module

@@ -1,7 +1,13 @@
 //! Start, stop, and what the host says of itself.
 
-use inhost_testbed::{Deployment, CALLEE};
+use std::sync::Arc;
+use std::time::Duration;
 
+use inhost_testbed::{
+    Deployment, Guest, Host, HostBuilder, NatsServer, CALLEE, CALLER, DEFAULT_COUNT,
+};
+
+use crate::errors::spinning;
 use crate::routes::{nats, until_not_listed, Route, PROMPTLY};
 
 #[tokio::test]
@@ -54,6 +60,62 @@ async fn a_host_ends_in_order_when_it_is_asked_to() {
         let deployment = route.start_pair_on(&nats).await;
         stops(deployment).await;
     }
+}
+
+/// Waits until the host has computed for a while.
+async fn until_it_computes(host: &Host) {
+    let used = || host.usage().cpu_time().expect("this system tells it");
+    let before = used();
+    let computes = async {
+        while used() < before + Duration::from_millis(300) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let computes = tokio::time::timeout(PROMPTLY, computes).await;
+    computes.expect("the host computes");
+}
+
+/// A host on which a guest computes without end.
+async fn start_computing(nats: &Arc<NatsServer>, host: HostBuilder) -> Deployment {
+    let folder = tempfile::tempdir().expect("a folder");
+    let deployment = Deployment::start_on(Arc::clone(nats), host).await;
+    let deployment = deployment.expect("the host starts");
+    let callee = spinning(folder.path());
+    let host = deployment.host();
+    let deployed = deployment.deploy_on(host, &callee, CALLEE, 10).await;
+    deployed.expect("deployed");
+    let deployed = deployment.deploy(Guest::Caller, CALLER, DEFAULT_COUNT);
+    deployed.await.expect("deployed");
+    let linked = deployment.link(CALLER, CALLEE, "echo").await;
+    linked.expect("linked");
+    let driver = deployment.driver().await.expect("the caller");
+    let call = driver.ping(1);
+    tokio::select! {
+        answer = call => panic!("it computes without end, and answers {answer:?}"),
+        () = until_it_computes(host) => {}
+    }
+    deployment
+}
+
+#[tokio::test]
+async fn a_host_ends_in_order_while_a_guest_computes() {
+    let nats = nats().await;
+    for route in Route::ALL {
+        // Whatever this machine has: one for the guest, and others.
+        let host = route.host().env("TOKIO_WORKER_THREADS", "2");
+        stops(start_computing(&nats, host).await).await;
+    }
+}
+
+#[tokio::test]
+async fn a_host_ends_though_guests_keep_all_its_threads() {
+    let nats = nats().await;
+    let host = Route::Duplex.host().env("TOKIO_WORKER_THREADS", "1");
+    let deployment = start_computing(&nats, host).await;
+    // It cannot do so in order: its own tasks do not get on.
+    let stopped = deployment.stop().await;
+    let error = stopped.expect_err("not in order").to_string();
+    assert!(error.contains("did not shut down within 10s"), "{error}");
 }
 
 async fn stops(deployment: Deployment) {

@@ -190,7 +190,7 @@ async fn a_host_that_is_stopped_under_load_ends_in_order_and_leaves_no_request_b
         assert!(local > 0 || route == Route::Nats, "{local} local calls");
         let stopped = tokio::time::timeout(2 * PROMPTLY, deployment.take_host(0).stop()).await;
         stopped
-            .expect("the host ends soon")
+            .unwrap_or_else(|_| panic!("over {route:?} the host does not end soon"))
             .expect("the host ends without a failure");
         load.failures(100).await;
         let ended = load.finish().await;
