@@ -107,6 +107,7 @@
 //! wasmtime, tokio, any transport. Guest memory is what [`Source`] and [`Target`] say.
 
 mod check;
+mod copy;
 mod error;
 mod lift;
 mod lower;

@@ -1,5 +1,6 @@
 //! From a guest's memory to the encoding.
 
+use crate::copy::append;
 use crate::error::LiftError;
 use crate::memory::Source;
 use crate::plan::{Id, Kind, Layout, Plan, Scalar, Variant};
@@ -276,7 +277,7 @@ impl<'m, S: Source<'m>> Lifter<'_, '_, 'm, S> {
             let text = self.bytes(pointer, length)?;
             utf8(text).map_err(LiftError::Text)?;
             put_uleb128(&mut self.out, length.into());
-            self.out.extend_from_slice(text);
+            append(&mut self.out, text);
         }
         Ok(())
     }
@@ -285,7 +286,7 @@ impl<'m, S: Source<'m>> Lifter<'_, '_, 'm, S> {
     fn block(&mut self, bytes: &[u8]) -> Result<(), LiftError<S::Error>> {
         self.reserve(MAX_LEB128.saturating_add(bytes.len()))?;
         put_uleb128(&mut self.out, bytes.len() as u64);
-        self.out.extend_from_slice(bytes);
+        append(&mut self.out, bytes);
         Ok(())
     }
 

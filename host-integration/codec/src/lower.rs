@@ -1,5 +1,6 @@
 //! From the encoding to a guest's memory.
 
+use crate::copy::copy;
 use crate::error::{Fault, LowerError};
 use crate::memory::Target;
 use crate::plan::{Id, Kind, Layout, Plan, Scalar, Variant};
@@ -251,7 +252,7 @@ impl<T: Target> Lowerer<'_, '_, '_, T> {
         }
         // Memory is looked at once: a look costs as much as the copy of a short string.
         let pointer = self.address(1, bytes.len())?;
-        self.region(pointer, bytes.len())?.copy_from_slice(bytes);
+        copy(self.region(pointer, bytes.len())?, bytes);
         Ok((pointer as u32, length))
     }
 
@@ -312,7 +313,7 @@ impl<T: Target> Lowerer<'_, '_, '_, T> {
         let mut message = self.message;
         let to = self.region(pointer, size)?;
         match scalar {
-            Scalar::U8 | Scalar::S8 => to.copy_from_slice(message.take(length as usize)?),
+            Scalar::U8 | Scalar::S8 => copy(to, message.take(length as usize)?),
             Scalar::Bool => each(to, || Ok([u8::from(message.bit()?)]))?,
             Scalar::U16 => each(to, || Ok((message.uleb128(16)? as u16).to_le_bytes()))?,
             Scalar::S16 => each(to, || Ok((message.sleb128(16)? as i16).to_le_bytes()))?,
