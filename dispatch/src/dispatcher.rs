@@ -270,16 +270,13 @@ where
             + 'static,
     > {
         note_prefix(&self.prefix);
-        let remote = self
-            .remote
-            .serve(instance, func, paths)
-            .await?
-            .map_ok(|(cx, outgoing, incoming)| {
-                (cx, Outgoing::remote(outgoing), Incoming::remote(incoming))
-            })
-            // The remote one ends with its connection. The host library would ask for the next invocation again and
-            // again without ever letting go of its thread, and a runtime that is shut down waits for that.
-            .chain(stream::pending());
+        let remote =
+            self.remote
+                .serve(instance, func, paths)
+                .await?
+                .map_ok(|(cx, outgoing, incoming)| {
+                    (cx, Outgoing::remote(outgoing), Incoming::remote(incoming))
+                });
         caller::know::<B, R::Outgoing>();
         pieces::know::<B, R::Incoming>();
         let local = match (self.local.backend(), self.mode) {

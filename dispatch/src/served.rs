@@ -143,7 +143,9 @@ pin_project! {
     /// All invocations of a function, until a newer endpoint takes over for good.
     ///
     /// It then drops the streams that it has, and with them the registration and the remote subscription. It does not
-    /// end: whoever serves a function takes it that such a stream goes on for ever.
+    /// end, not even when they do, as the remote one does with its connection: whoever serves a function takes it that
+    /// such a stream goes on for ever. The host library would ask for the next invocation again and again without ever
+    /// letting go of its thread, and a runtime that is shut down waits for that.
     pub(crate) struct UntilSuperseded<S, C, B: Backend> {
         #[pin]
         invocations: Option<S>,
@@ -171,9 +173,12 @@ impl<S: Stream, C, B: Backend> Stream for UntilSuperseded<S, C, B> {
             this.invocations.set(None);
             *this.endpoint = None;
         }
-        match this.invocations.as_pin_mut() {
-            Some(invocations) => invocations.poll_next(cx),
-            None => Poll::Pending,
+        if let Some(invocations) = this.invocations.as_mut().as_pin_mut() {
+            match ready!(invocations.poll_next(cx)) {
+                None => this.invocations.set(None),
+                invocation => return Poll::Ready(invocation),
+            }
         }
+        Poll::Pending
     }
 }

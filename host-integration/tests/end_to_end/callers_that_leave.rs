@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use inhost_testbed::{Driver, Host, NatsServer, CALLEE, CALLER, ECHO};
+use inhost_testbed::{Driver, NatsServer, CALLEE, CALLER, ECHO};
 use tokio::task::JoinHandle;
 
 use crate::load::Pair;
-use crate::routes::{calls, nats, Route, PROMPTLY};
+use crate::routes::{calls, nats, queued, until, Route, PROMPTLY};
 
 /// How long a caller may run.
 const EXECUTION: Duration = Duration::from_secs(2);
@@ -50,28 +50,6 @@ async fn start(nats: &Arc<NatsServer>, route: Route) -> Taken {
     }
     assert_eq!(pair.tally.count(accepted), 0, "it has run");
     Taken { pair, by, accepted }
-}
-
-/// How many calls wait at the callee.
-async fn queued(host: &Host) -> u64 {
-    let status = host.status().await.expect("the host lists what it serves");
-    let endpoints = status["endpoints"].as_array().expect("a list");
-    let prefix = format!("{}.{CALLEE}", host.lattice());
-    let callee = endpoints.iter().filter(|e| e["prefix"] == prefix.as_str());
-    callee
-        .map(|e| e["queued"].as_u64().expect("a number"))
-        .sum()
-}
-
-async fn until(what: &str, condition: impl AsyncFn() -> bool) {
-    let holds = async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PROMPTLY, holds)
-        .await
-        .unwrap_or_else(|_| panic!("{what}"));
 }
 
 /// Waits until so many calls wait at the callee. The host itself holds one more, for which it waits for an instance.

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use inhost_testbed::{
-    Deployment, Guest, Host, HostBuilder, NatsServer, CALLEE, CALLER, DEFAULT_COUNT,
-};
+use inhost_testbed::{Deployment, HostBuilder, NatsServer, CALLEE};
 
 use crate::errors::spinning;
-use crate::routes::{nats, until_not_listed, Route, PROMPTLY};
+use crate::routes::{deploy_pair_with, nats, until, until_not_listed, Route, PROMPTLY};
 
 #[tokio::test]
 async fn the_log_says_which_backend_and_mode_are_on() {
@@ -62,37 +60,17 @@ async fn a_host_ends_in_order_when_it_is_asked_to() {
     }
 }
 
-/// Waits until the host has computed for a while.
-async fn until_it_computes(host: &Host) {
-    let used = || host.usage().cpu_time().expect("this system tells it");
-    let before = used();
-    let computes = async {
-        while used() < before + Duration::from_millis(300) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let computes = tokio::time::timeout(PROMPTLY, computes).await;
-    computes.expect("the host computes");
-}
-
 /// A host on which a guest computes without end.
 async fn start_computing(nats: &Arc<NatsServer>, host: HostBuilder) -> Deployment {
     let folder = tempfile::tempdir().expect("a folder");
     let deployment = Deployment::start_on(Arc::clone(nats), host).await;
     let deployment = deployment.expect("the host starts");
-    let callee = spinning(folder.path());
-    let host = deployment.host();
-    let deployed = deployment.deploy_on(host, &callee, CALLEE, 10).await;
-    deployed.expect("deployed");
-    let deployed = deployment.deploy(Guest::Caller, CALLER, DEFAULT_COUNT);
-    deployed.await.expect("deployed");
-    let linked = deployment.link(CALLER, CALLEE, "echo").await;
-    linked.expect("linked");
-    let driver = deployment.driver().await.expect("the caller");
-    let call = driver.ping(1);
+    let driver = deploy_pair_with(&deployment, &spinning(folder.path())).await;
+    let used = || deployment.host().usage().cpu_time().expect("it is told");
+    let enough = used() + Duration::from_millis(300);
     tokio::select! {
-        answer = call => panic!("it computes without end, and answers {answer:?}"),
-        () = until_it_computes(host) => {}
+        answer = driver.ping(1) => panic!("it computes without end, and answers {answer:?}"),
+        () = until("nothing computes", async || used() >= enough) => {}
     }
     deployment
 }

@@ -8,7 +8,7 @@ use inhost_testbed::{
 };
 
 use crate::load::{Calls, Load, Pair};
-use crate::routes::{calls, nats, Route, PROMPTLY};
+use crate::routes::{calls, nats, until_not_listed, Route, PROMPTLY};
 
 /// How long a call may take, with the test's own way over NATS and back, on a machine that does something else too.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -26,24 +26,6 @@ fn host(route: Route) -> HostBuilder {
         .env("RUST_BACKTRACE", "0")
         // A call whose answer is lost over NATS keeps an instance for this long.
         .args(["--max-execution-time-ms", "5000"])
-}
-
-/// Waits until the host lists no function of `component`.
-async fn until_not_listed(host: &Host, component: &str) {
-    let prefix = format!("{}.{component}", host.lattice());
-    let gone = async {
-        loop {
-            let status = host.status().await.expect("the host lists what it serves");
-            let endpoints = status["endpoints"].as_array().expect("a list");
-            if !endpoints.iter().any(|e| e["prefix"] == prefix.as_str()) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PROMPTLY, gone)
-        .await
-        .unwrap_or_else(|_| panic!("{component} is still listed"));
 }
 
 /// Lets calls be answered until none of them is left over from before, checks that no further one fails, and ends the

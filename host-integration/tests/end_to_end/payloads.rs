@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use inhost_testbed::{Deployment, Guest, Host, Workload, CALLEE, CALLER};
+use inhost_testbed::{Deployment, Guest, Workload, CALLEE, CALLER};
 use tokio::task::JoinSet;
 
-use crate::routes::{assert_calls, calls, nats, Route, PROMPTLY};
+use crate::routes::{assert_calls, calls, nats, queued, until, Route};
 
 #[tokio::test]
 async fn payloads_up_to_16_mib_are_echoed_over_each_backend() {
@@ -73,9 +73,13 @@ async fn a_queue_that_is_full_spills_over_and_no_call_is_lost() {
             answers.spawn(async move { (ms, driver.call_wait(ms).await) });
         };
         // The first call runs, the second has been taken and waits for its turn, the third waits in the queue.
-        for (made, queued, ms) in [(1, 0, 2000), (2, 0, 1), (3, 1, 1)] {
+        for (made, waiting, ms) in [(1, 0, 2000), (2, 0, 1), (3, 1, 1)] {
             start(ms);
-            until_queued(deployment.host(), made, queued).await;
+            let host = deployment.host();
+            until(&format!("call {made} is not where it waits"), async || {
+                calls(host).await.0 == made && queued(host).await == waiting
+            })
+            .await;
         }
         // What comes then goes over NATS, to this same host.
         for _ in 0..3 {
@@ -89,24 +93,4 @@ async fn a_queue_that_is_full_spills_over_and_no_call_is_lost() {
         assert_eq!(local + remote, 6);
         assert!(local >= 3 && remote >= 1, "{local} local, {remote} remote");
     }
-}
-
-/// Waits until the host has made so many calls in memory, of which `queued` wait at the callee.
-async fn until_queued(host: &Host, made: u64, queued: u64) {
-    let reached = async {
-        loop {
-            let status = host.status().await.expect("the host lists what it serves");
-            let endpoints = status["endpoints"].as_array().expect("a list");
-            let waiting: u64 = endpoints
-                .iter()
-                .filter_map(|it| it["queued"].as_u64())
-                .sum();
-            if status["calls"]["local"] == made && waiting == queued {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    let reached = tokio::time::timeout(PROMPTLY, reached).await;
-    reached.unwrap_or_else(|_| panic!("{made} calls in memory, {queued} of them queued"));
 }

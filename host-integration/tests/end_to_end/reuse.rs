@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use inhost_testbed::{Deployment, Driver, Guest, NatsServer, CALLEE, CALLER, DEFAULT_COUNT, ECHO};
+use inhost_testbed::{Deployment, Driver, NatsServer, ECHO};
 use tempfile::TempDir;
 
-use crate::routes::{assert_calls, nats, Route};
+use crate::routes::{assert_calls, deploy_pair_with, nats, Route};
 
 /// A callee whose `ping` answers how often it was called in this instance. It traps when it is passed 0.
 fn counting(folder: &Path) -> String {
@@ -41,17 +41,7 @@ impl Pair {
         let deployment = Deployment::start_on(Arc::clone(nats), host).await;
         let deployment = deployment.expect("the host starts");
         let folder = tempfile::tempdir().expect("a folder");
-        let callee = counting(folder.path());
-        let host = deployment.host();
-        let deployed = deployment.deploy_on(host, &callee, CALLEE, 10).await;
-        deployed.expect("deployed");
-        let deployed = deployment
-            .deploy(Guest::Caller, CALLER, DEFAULT_COUNT)
-            .await;
-        deployed.expect("deployed");
-        let linked = deployment.link(CALLER, CALLEE, "echo").await;
-        linked.expect("linked");
-        let driver = deployment.driver().await.expect("the caller");
+        let driver = deploy_pair_with(&deployment, &counting(folder.path())).await;
         Self {
             deployment,
             driver,

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use inhost_testbed::{
-    Backend, Deployment, Guest, Host, HostBuilder, LocalDispatch, NatsServer, CALLEE,
+    Backend, Deployment, Driver, Guest, Host, HostBuilder, LocalDispatch, NatsServer, CALLEE,
+    CALLER, DEFAULT_COUNT,
 };
 
 /// A call that is answered takes far less; one that hangs is caught.
@@ -79,23 +80,51 @@ pub(crate) async fn assert_calls(route: Route, host: &Host, expected: u64) {
     );
 }
 
+/// How many calls wait at the callee.
+pub(crate) async fn queued(host: &Host) -> u64 {
+    let status = host.status().await.expect("the host lists what it serves");
+    let endpoints = status["endpoints"].as_array().expect("a list");
+    let prefix = format!("{}.{CALLEE}", host.lattice());
+    let callee = endpoints.iter().filter(|e| e["prefix"] == prefix.as_str());
+    callee
+        .map(|e| e["queued"].as_u64().expect("a number"))
+        .sum()
+}
+
+/// Waits until `condition` holds, and panics with `what` if it does not do so soon.
+pub(crate) async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+    let holds = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PROMPTLY, holds)
+        .await
+        .unwrap_or_else(|_| panic!("{what}"));
+}
+
 /// Waits until a host has no function of a component listed any more. What serves a component ends a moment after the
 /// command to stop it was answered.
 pub(crate) async fn until_not_listed(host: &Host, id: &str) {
     let prefix = format!("{}.{id}", host.lattice());
-    let listed = async {
-        loop {
-            let status = host.status().await.expect("the host lists what it serves");
-            let endpoints = status["endpoints"].as_array().expect("a list");
-            if endpoints.iter().all(|it| it["prefix"] != prefix.as_str()) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PROMPTLY, listed)
-        .await
-        .unwrap_or_else(|_| panic!("`{id}` is still listed"));
+    until(&format!("`{id}` is still listed"), async || {
+        let status = host.status().await.expect("the host lists what it serves");
+        let endpoints = status["endpoints"].as_array().expect("a list");
+        endpoints.iter().all(|it| it["prefix"] != prefix.as_str())
+    })
+    .await;
+}
+
+/// Deploys the component `callee` as the callee, and the caller, linked to it.
+pub(crate) async fn deploy_pair_with(deployment: &Deployment, callee: &str) -> Driver {
+    let host = deployment.host();
+    let deployed = deployment.deploy_on(host, callee, CALLEE, DEFAULT_COUNT);
+    deployed.await.expect("deployed");
+    let deployed = deployment.deploy(Guest::Caller, CALLER, DEFAULT_COUNT);
+    deployed.await.expect("deployed");
+    let linked = deployment.link(CALLER, CALLEE, "echo").await;
+    linked.expect("linked");
+    deployment.driver().await.expect("the caller")
 }
 
 /// Adds a host whose calls go this way, with the callee on it.
