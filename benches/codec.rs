@@ -254,7 +254,8 @@ fn encode(store: &mut Store<Ctx>, ty: &WasmtimeType, value: &Val) -> BytesMut {
 
 fn wasmtime_type(engine: &Engine, (definition, ty): (&str, &str)) -> WasmtimeType {
     let component = format!("(component {definition} (import \"f\" (func (param \"p\" {ty}))))");
-    let component = Component::new(engine, component).expect("a valid type");
+    let component = Component::new(engine, wat::parse_str(component).expect("valid text"))
+        .expect("a valid type");
     let ty = component.component_type();
     let function = ty.imports(engine).find_map(|(_, item)| match item {
         ComponentItem::ComponentFunc(function) => Some(function),

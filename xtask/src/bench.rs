@@ -1,11 +1,12 @@
 //! `cargo xtask bench`: calls between components, on every route that a user could take instead, in one run.
 //!
-//! [`case`] says what is measured, [`participant`] starts what takes part, [`measure`] takes turns, and [`samples`] makes rows of
+//! [`case`] says what is measured, [`participant`] starts what takes part, [`composed`] what is composed of it, [`measure`] takes turns, and [`samples`] makes rows of
 //! it. [`parked`] and [`scale`] look at memory and at large numbers. [`results`] holds it all; [`targets`], [`growth`] and
 //! [`shares`] say what follows, [`tables`], [`charts`] and [`output`] show it.
 
 mod case;
 mod charts;
+mod composed;
 mod growth;
 mod machine;
 mod measure;
@@ -27,10 +28,11 @@ use std::process::Command;
 use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
 use clap::Args;
+use composed::Composed;
 use inhost_testbed::target_dir;
 
 use crate::command::cargo;
-use crate::host::{build, HostArguments};
+use crate::host::{build, HostArguments, Profile};
 use crate::progress;
 use crate::report;
 use crate::stage::{block_on, until_asked_to_end, Binaries, Interrupted, Route};
@@ -48,6 +50,10 @@ pub(crate) struct Arguments {
     /// Run this worker, the program of the floors, instead of building one
     #[arg(long, value_name = "FILE")]
     worker: Option<PathBuf>,
+
+    /// How to build what is measured: `dist`, as for production, or `release`, as for who tries a checkout
+    #[arg(long, value_name = "PROFILE", default_value = "dist")]
+    profile: Profile,
 
     /// Fewer cases and samples: 3 minutes instead of 20
     #[arg(long)]
@@ -112,12 +118,16 @@ impl Arguments {
             false => None,
         };
         let (host, worker) = self.host_and_worker()?;
+        let compose = routes.contains(&Route::Composed);
+        let compose = compose.then(Composed::build).transpose()?;
         if !reuses_instances(&host) {
             routes.retain(|route| *route != Route::Reuse);
         }
         Ok(run::Plan {
             binaries: Binaries { host, stock },
             worker,
+            compose,
+            profile: (!self.host.is_given()).then_some(self.profile),
             routes,
             quick: self.quick,
             only: self.only.clone(),
@@ -130,32 +140,22 @@ impl Arguments {
             // Relative to where the user is, not to where it is started.
             Some(binary) => std::path::absolute(binary)
                 .with_context(|| format!("{} is not the path of a host", binary.display())),
-            None => stock::host(stock::Profile::Release),
+            None => stock::host(self.profile),
         }
     }
 
-    /// Where host and worker are. Builds what is not given: both in one go, as they then share a build of wasmtime.
+    /// Where host and worker are. Builds what is not given.
     fn host_and_worker(&self) -> anyhow::Result<(PathBuf, PathBuf)> {
+        let host = self.host.binary_of(self.profile)?;
         if let Some(worker) = &self.worker {
             let worker = std::path::absolute(worker)
                 .with_context(|| format!("{} is not the path of a worker", worker.display()))?;
-            return Ok((self.host.binary()?, worker));
+            return Ok((host, worker));
         }
-        eprintln!("Building what is measured. From nothing this takes some minutes.");
-        let command = || {
-            let mut command = cargo(&["build", "--release", "--package", WORKER]);
-            if !self.host.is_given() {
-                command.args(["--package", "wasmcloud", "--all-features"]);
-            }
-            command
-        };
-        let worker = build(command(), WORKER)?;
-        let host = match self.host.is_given() {
-            true => self.host.binary()?,
-            // It has been built: Cargo only says where it is.
-            false => build(command(), "wasmcloud")?,
-        };
-        Ok((host, worker))
+        // Together with the host, whose features then hold for what both depend on, so that nothing is built twice.
+        let mut command = cargo(&["build", "--package", "wasmcloud", "--package", WORKER]);
+        command.args(["--profile", self.profile.name()]);
+        Ok((host, build(command, WORKER)?))
     }
 }
 

@@ -4,10 +4,34 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{ensure, Context as _};
-use clap::Args;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::command::{cargo, text};
+
+/// How to build, as the manifest has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Profile {
+    /// For tests.
+    Dev,
+    /// For who waits for it.
+    Release,
+    /// For production and for figures: optimised as a whole.
+    Dist,
+}
+
+impl Profile {
+    /// What Cargo calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Release => "release",
+            Self::Dist => "dist",
+        }
+    }
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct HostArguments {
@@ -24,7 +48,12 @@ impl HostArguments {
 
     /// Where the host is. Builds it unless one is given.
     pub(crate) fn binary(&self) -> anyhow::Result<PathBuf> {
-        given(self.binary.as_deref(), build_release)
+        self.binary_of(Profile::Release)
+    }
+
+    /// As [`HostArguments::binary`], in another profile.
+    pub(crate) fn binary_of(&self, profile: Profile) -> anyhow::Result<PathBuf> {
+        given(self.binary.as_deref(), || build_host(profile))
     }
 }
 
@@ -41,16 +70,13 @@ pub(crate) fn given(
     }
 }
 
-/// Builds the release host with all backends and returns where it is. Cargo's progress goes to the terminal.
-fn build_release() -> anyhow::Result<PathBuf> {
+/// Builds the host and returns where it is. Cargo's progress goes to the terminal.
+///
+/// The package and its features are those of a plain `cargo build`: whoever has done that does not wait again.
+fn build_host(profile: Profile) -> anyhow::Result<PathBuf> {
     eprintln!("Building the host. From nothing this takes some minutes.");
-    let command = cargo(&[
-        "build",
-        "--release",
-        "--package",
-        "wasmcloud",
-        "--all-features",
-    ]);
+    let mut command = cargo(&["build", "--package", "wasmcloud"]);
+    command.args(["--profile", profile.name()]);
     build(command, "wasmcloud")
 }
 

@@ -9,10 +9,11 @@ use crate::test::FEATURE_SETS;
 use crate::{guests, tidy};
 
 /// The workspaces with lock files of their own, relative to the main one.
-const OTHER_WORKSPACES: [&str; 4] = [
+const OTHER_WORKSPACES: [&str; 5] = [
     "benches/stock/Cargo.toml",
     "host-integration/examples/embed/Cargo.toml",
     "host-integration/guests/Cargo.toml",
+    "benches/compose/Cargo.toml",
     "xtask/wadm/Cargo.toml",
 ];
 

@@ -5,16 +5,7 @@ use std::path::PathBuf;
 use inhost_testbed::target_dir;
 
 use crate::command::cargo;
-use crate::host::build;
-
-/// How to build.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Profile {
-    /// Quickly.
-    Dev,
-    /// For measurements.
-    Release,
-}
+use crate::host::{build, Profile};
 
 /// Builds the v1.5 host as published and returns where it is. Cargo's progress goes to the terminal.
 ///
@@ -38,10 +29,7 @@ pub(crate) fn vectors() -> anyhow::Result<PathBuf> {
 
 fn package(name: &str, profile: Profile) -> anyhow::Result<PathBuf> {
     let mut command = cargo(&["build", "--manifest-path", "benches/stock/Cargo.toml"]);
-    command.args(["--package", name, "--locked"]);
-    if profile == Profile::Release {
-        command.arg("--release");
-    }
+    command.args(["--package", name, "--locked", "--profile", profile.name()]);
     command.arg("--target-dir").arg(target_dir());
     build(command, name)
 }

@@ -53,7 +53,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     // What the tests of the two below compare with: the host and the codec of published crates.
     let mut stock_host = None;
     steps.step("build the stock host", || {
-        stock_host = Some(stock::host(stock::Profile::Dev)?);
+        stock_host = Some(stock::host(host::Profile::Dev)?);
         Ok(())
     });
     steps.command(vectors(), HINT);
@@ -99,7 +99,7 @@ fn vectors() -> Command {
 
 /// End to end: this builds the host with all backends, and the tests start it.
 fn end_to_end_tests() -> Command {
-    cargo(&["test", "--package", "wasmcloud", "--all-features"])
+    cargo(&["test", "--package", "wasmcloud"])
 }
 
 /// Many calls on this host.
@@ -171,7 +171,7 @@ mod tests {
                 "cargo check --locked --manifest-path {EMBED} --target-dir {}",
                 target_dir().display()
             ),
-            "cargo test --package wasmcloud --all-features",
+            "cargo test --package wasmcloud",
         ] {
             assert!(
                 commands.iter().any(|c| c == expected),

@@ -5,11 +5,9 @@
 //!
 //! - the floors: a component called from Rust, without a host ([`floor`], [`parked`]);
 //! - requests over HTTP ([`http`]);
-//! - lookups in the registry ([`lookups`]);
-//! - composing components ahead of time ([`compose`]).
+//! - lookups in the registry ([`lookups`]).
 
 mod callee;
-mod compose;
 mod engine;
 mod floor;
 mod http;
@@ -102,10 +100,6 @@ impl Worker {
                 Ok(json!({ "parked": parked.count() }))
             }
             Request::Lookup(lookup) => Ok(json!({ "ns": lookups::measure(&lookup) })),
-            Request::Compose { components, output } => {
-                compose::to_file(&components, &output)?;
-                Ok(json!({}))
-            }
         }
     }
 }

@@ -27,13 +27,6 @@ pub(crate) enum Request {
     },
     /// Looks functions up in the registry. Answers `ns`: nanoseconds a lookup.
     Lookup(Lookup),
-    /// Composes components into one. Answers nothing.
-    Compose {
-        /// Their files. Each calls the next.
-        components: Vec<PathBuf>,
-        /// Where to write the result.
-        output: PathBuf,
-    },
 }
 
 /// See [`Request::Run`].

@@ -176,7 +176,8 @@ mod tests {
     #[test]
     fn a_resource_is_known_by_the_import_that_defines_it_and_not_by_its_name() {
         let engine = Engine::default();
-        let component = Component::new(&engine, USER).expect("a valid component");
+        let component = Component::new(&engine, wat::parse_str(USER).expect("valid text"))
+            .expect("a valid component");
         let ty = component.component_type();
         linking(&engine, &ty);
         let api = "test:peer/api";
@@ -199,7 +200,9 @@ mod tests {
     #[test]
     fn nothing_is_known_of_another_component() {
         let engine = Engine::default();
-        let [one, other] = [(), ()].map(|()| Component::new(&engine, USER).expect("valid"));
+        let [one, other] = [(), ()].map(|()| {
+            Component::new(&engine, wat::parse_str(USER).expect("valid text")).expect("valid")
+        });
         linking(&engine, &one.component_type());
         let body = resource(&engine, &other.component_type(), "body");
         assert_eq!(of_host(body), None);

@@ -46,8 +46,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> anyhow::Result<()> {
 //! let engine = Engine::new(Config::new().async_support(true))?;
-//! let component = Component::new(
-//!     &engine,
+//! let wasm = wat::parse_str(
 //!     r#"(component
 //!         (core module $code
 //!             (func (export "double") (param i32) (result i32)
@@ -56,6 +55,7 @@
 //!         (func (export "double") (param "n" u32) (result u32)
 //!             (canon lift (core func $instance "double"))))"#,
 //! )?;
+//! let component = Component::new(&engine, wasm)?;
 //! let pre = Linker::new(&engine).instantiate_pre(&component)?;
 //! let instance = Instance::new(pre, move || {
 //!     let data = Data {

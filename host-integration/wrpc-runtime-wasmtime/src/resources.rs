@@ -76,8 +76,7 @@ mod tests {
     #[test]
     fn exported_resources_are_found_at_the_root_and_in_instances() -> wasmtime::Result<()> {
         let engine = Engine::default();
-        let component = Component::new(
-            &engine,
+        let component = wat::parse_str(
             r#"(component
                 (type $a (resource (rep i32)))
                 (type $b (resource (rep i32)))
@@ -86,6 +85,7 @@ mod tests {
                 (export "i" (instance $i))
                 (import "c" (type (sub resource))))"#,
         )?;
+        let component = Component::new(&engine, component)?;
         let mut found = Vec::new();
         collect_component_resources(&engine, &component.component_type(), &mut found);
         assert_eq!(

@@ -119,7 +119,8 @@ mod tests {
     fn text(definitions: &str, parameters: &str) -> String {
         let component = format!(r#"(component {definitions} (import "f" (func {parameters})))"#);
         let engine = Engine::default();
-        let component = Component::new(&engine, component).expect("a component");
+        let component = Component::new(&engine, wat::parse_str(component).expect("valid text"))
+            .expect("a component");
         let imports = component.component_type();
         let ty = imports.imports(&engine).find_map(|(_, ty)| match ty {
             ComponentItem::ComponentFunc(ty) => Some(types(&ty).to_string()),

@@ -85,10 +85,14 @@ fn put(path: &Path, text: &str) -> anyhow::Result<()> {
 /// The report, which shows `charts` beside it.
 fn markdown(results: &Results, charts: &[&str]) -> String {
     let kind = if results.quick { "quick" } else { "full" };
+    let host = match results.profile {
+        Some(profile) => format!("built with the profile `{}`", profile.name()),
+        None => "a given program".to_owned(),
+    };
     let mut parts = vec![
         "# Calls between two components: every way to make them".to_owned(),
         format!(
-            "A {kind} run of `cargo xtask bench`. {}.",
+            "A {kind} run of `cargo xtask bench`. The host is {host}. {}.",
             results.machine.describe()
         ),
         ROUTES.to_owned(),

@@ -12,6 +12,7 @@ use inhost_testbed::{
 use serde_json::json;
 
 use super::case::{Case, Load};
+use super::composed::Composed;
 use super::samples::{Batch, Cost};
 use super::worker::Worker;
 use crate::measure::run_callers;
@@ -52,22 +53,23 @@ struct Hosted {
 }
 
 impl Participant {
-    /// Starts what `route` needs, in a lattice of its own. `load` composes components, into the folder `files`.
+    /// Starts what `route` needs, in a lattice of its own. The route [`Route::Composed`] needs `composed`.
     pub(crate) async fn start(
         route: Route,
         lattice: &str,
         nats: &Arc<NatsServer>,
         binaries: &Binaries,
         worker: &Path,
-        load: &mut Worker,
-        files: &Path,
+        composed: Option<&Composed>,
     ) -> anyhow::Result<Self> {
         let place = match route.host(binaries) {
             Some(host) => {
                 let host = host.lattice(lattice).args(Deployment::HTTP_SERVER);
                 let deployment = Deployment::start_on(Arc::clone(nats), host).await?;
-                let http = match route {
-                    Route::Composed => deploy_composed(&deployment, load, files).await?,
+                let http = match (route, composed) {
+                    (Route::Composed, Some(composed)) => {
+                        deploy_composed(&deployment, composed).await?
+                    }
                     _ => deploy(&deployment).await?,
                 };
                 let pair = Driver::new(deployment.peer(CALLER).await?);
@@ -235,23 +237,13 @@ async fn deploy(deployment: &Deployment) -> anyhow::Result<SocketAddr> {
 /// The same with caller and callee in one component.
 async fn deploy_composed(
     deployment: &Deployment,
-    load: &mut Worker,
-    files: &Path,
+    composed: &Composed,
 ) -> anyhow::Result<SocketAddr> {
-    let mut compose = async |name: &str, guests: &[Guest]| -> anyhow::Result<String> {
-        let output = files.join(format!("{name}.wasm"));
-        let parts: Vec<_> = guests.iter().map(|guest| guest.path()).collect();
-        let parts: Vec<_> = parts.iter().map(|path| path.as_path()).collect();
-        load.compose(&parts, &output).await?;
-        Ok(format!("file://{}", output.display()))
-    };
-    let pair = compose("pair", &[Guest::Caller, Guest::Callee]).await?;
-    let chain = compose("chain", &[Guest::Caller, Guest::Middle, Guest::Callee]).await?;
-    let http = compose("http", &[Guest::Http, Guest::Callee]).await?;
     let host: &Host = deployment.host();
-    deployment.deploy_on(host, &pair, CALLER, INSTANCES).await?;
-    deployment.deploy_on(host, &chain, CHAIN, INSTANCES).await?;
-    deployment.deploy_http_as(host, &http).await
+    for (component, id) in [(&composed.pair, CALLER), (&composed.chain, CHAIN)] {
+        deployment.deploy_on(host, component, id, INSTANCES).await?;
+    }
+    deployment.deploy_http_as(host, &composed.http).await
 }
 
 /// The memory of a process in RAM once it no longer changes much, in bytes; the last value seen if it goes on changing.

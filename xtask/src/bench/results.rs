@@ -9,12 +9,15 @@ use super::measure::Missing;
 use super::parked::{Instances, Parked};
 use super::samples::Row;
 use super::scale::{Components, Lookup, SPREAD};
+use crate::host::Profile;
 use crate::stage::Route;
 
 /// What a run has measured.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Results {
     pub(crate) machine: Machine,
+    /// How the host was built; nothing when one was given.
+    pub(crate) profile: Option<Profile>,
     /// Whether it was a quick run.
     pub(crate) quick: bool,
     pub(crate) rows: Vec<Row>,

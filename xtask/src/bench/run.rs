@@ -9,6 +9,7 @@ use anyhow::{ensure, Context as _};
 use inhost_testbed::{Search, Usage};
 
 use super::case::{cases, Case, Load};
+use super::composed::Composed;
 use super::machine::Machine;
 use super::measure::{measure, Budget};
 use super::parked::{instances, parked};
@@ -17,6 +18,7 @@ use super::progress::Progress;
 use super::results::{Rest, Results};
 use super::scale::{components, lookups};
 use super::worker::Worker;
+use crate::host::Profile;
 use crate::stage::{start_nats, Binaries, Route};
 
 /// What is run.
@@ -24,6 +26,10 @@ use crate::stage::{start_nats, Binaries, Route};
 pub(crate) struct Plan {
     pub(crate) binaries: Binaries,
     pub(crate) worker: PathBuf,
+    /// What composes components, if the route has a part.
+    pub(crate) compose: Option<PathBuf>,
+    /// How the host was built; nothing when it was given.
+    pub(crate) profile: Option<Profile>,
     pub(crate) routes: Vec<Route>,
     pub(crate) quick: bool,
     /// Names of workloads; all if there is none.
@@ -163,11 +169,12 @@ pub(crate) async fn run(plan: &Plan) -> anyhow::Result<Results> {
     let found = tokio::task::spawn_blocking(|| Search::from_env().find()).await??;
     let mut results = Results {
         machine: Machine::look(&found.binary),
+        profile: plan.profile,
         quick: plan.quick,
         ..Results::default()
     };
     let nats = Arc::new(start_nats().await?);
-    let files = tempfile::tempdir().context("cannot create a folder for composed components")?;
+    let composed = plan.compose.as_deref().map(Composed::make).transpose()?;
     let mut load = Worker::start(&plan.worker)?;
     let mut progress = Progress::start(plan.planned_in_all());
 
@@ -193,9 +200,8 @@ pub(crate) async fn run(plan: &Plan) -> anyhow::Result<Results> {
         progress.step(&format!("starting {route}"), START * plan.starts(route));
         for number in 0..plan.starts(route) {
             let lattice = format!("{route}-{number}");
-            let (binaries, worker, files) = (&plan.binaries, &plan.worker, files.path());
-            let started =
-                Participant::start(route, &lattice, &nats, binaries, worker, &mut load, files);
+            let (binaries, worker, composed) = (&plan.binaries, &plan.worker, composed.as_ref());
+            let started = Participant::start(route, &lattice, &nats, binaries, worker, composed);
             let started = started.await;
             let started = started.with_context(|| format!("cannot start the route {route}"))?;
             match number {
@@ -273,6 +279,8 @@ mod tests {
                 stock: Some(PathBuf::new()),
             },
             worker: PathBuf::new(),
+            compose: None,
+            profile: None,
             routes: Route::ALL.to_vec(),
             quick,
             only: Vec::new(),

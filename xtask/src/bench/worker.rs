@@ -84,20 +84,6 @@ impl Worker {
             wall: Duration::from_nanos(wall),
         })
     }
-
-    /// Composes `components`, each of which calls the next, into the file `output`.
-    ///
-    /// # Errors
-    ///
-    /// When they do not fit.
-    pub(crate) async fn compose(
-        &mut self,
-        components: &[&Path],
-        output: &Path,
-    ) -> anyhow::Result<()> {
-        let request = json!({ "do": "compose", "components": components, "output": output });
-        self.ask(&request).await.map(drop)
-    }
 }
 
 #[cfg(test)]

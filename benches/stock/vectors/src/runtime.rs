@@ -36,7 +36,8 @@ impl Runtime {
             .collect();
         let engine = Engine::default();
         let text = component::text(types.iter().copied());
-        let component = Component::new(&engine, text).context("the component has a flaw")?;
+        let component =
+            Component::new(&engine, wat::parse_str(text)?).context("the component has a flaw")?;
         let exports = component.component_type();
         let exports: HashMap<_, _> = exports.exports(&engine).collect();
         let types = types.into_iter().enumerate().map(|(number, ty)| {

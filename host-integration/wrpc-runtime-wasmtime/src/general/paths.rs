@@ -89,7 +89,8 @@ mod tests {
         let component = format!(
             r#"(component (import "in" (type $in (sub resource))) (import "f" (func (param "p" {ty}))))"#
         );
-        let component = Component::new(&engine, component).expect("a valid type");
+        let component = Component::new(&engine, wat::parse_str(component).expect("valid text"))
+            .expect("a valid type");
         let function = component.component_type().get_import(&engine, "f");
         let Some(types::ComponentItem::ComponentFunc(function)) = function else {
             panic!("it imports a function");

@@ -206,7 +206,8 @@ pub(crate) fn prepare(text: &str) -> (Component, Linker<Ctx>) {
     let mut config = Config::new();
     config.async_support(true).epoch_interruption(true);
     let engine = Engine::new(&config).expect("a valid configuration");
-    let component = Component::new(&engine, text).expect("a valid component");
+    let component = Component::new(&engine, wat::parse_str(text).expect("valid text"))
+        .expect("a valid component");
     let mut linker = Linker::<Ctx>::new(&engine);
     linker
         .root()

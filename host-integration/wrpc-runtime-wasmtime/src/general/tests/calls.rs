@@ -35,7 +35,7 @@ impl Guest {
     async fn new() -> wasmtime::Result<Self> {
         let engine = engine();
         let mut store = store(&engine);
-        let component = Component::new(&engine, GUEST)?;
+        let component = Component::new(&engine, wat::parse_str(GUEST)?)?;
         let instance = Linker::new(&engine)
             .instantiate_async(&mut store, &component)
             .await?;

@@ -102,7 +102,7 @@ struct Guest {
 impl Guest {
     async fn new(peer: Peer, timeout: Option<Duration>) -> wasmtime::Result<Self> {
         let engine = engine();
-        let component = Component::new(&engine, GUEST)?;
+        let component = Component::new(&engine, wat::parse_str(GUEST)?)?;
         // The types of the functions, with the resources as the linker defines them.
         let api = linker(&engine, None)?
             .substituted_component_type(&component)?

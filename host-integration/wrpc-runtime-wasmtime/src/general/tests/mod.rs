@@ -93,7 +93,8 @@ fn ty(engine: &Engine, text: &str) -> Type {
         })
         .collect();
     let component = format!("(component {named} (import \"f\" (func (param \"p\" {text}))))");
-    let component = Component::new(engine, component).expect("a valid type");
+    let component = Component::new(engine, wat::parse_str(component).expect("valid text"))
+        .expect("a valid type");
     let f = component
         .component_type()
         .imports(engine)

@@ -88,7 +88,7 @@ impl Guest {
             ResourceType::host::<InputStream>(),
             |_, _| Ok(()),
         )?;
-        let component = Component::new(&engine, GUEST)?;
+        let component = Component::new(&engine, wat::parse_str(GUEST)?)?;
         let instance = linker.instantiate_async(&mut store, &component).await?;
         Ok(Self { store, instance })
     }

@@ -49,7 +49,7 @@ fn ty(engine: &Engine, tree: &Value) -> Type {
     let mut definitions = String::new();
     let name = expression(tree, &mut definitions, &mut 0);
     let component = format!("(component {definitions} (import \"f\" (func (param \"p\" {name}))))");
-    let component = Component::new(engine, &component)
+    let component = Component::new(engine, wat::parse_str(&component).expect("valid text"))
         .unwrap_or_else(|error| panic!("{error:#} in {component}"));
     let imports = component.component_type();
     let function = imports.imports(engine).find_map(|(_, item)| match item {

@@ -20,7 +20,11 @@ pub(super) fn check(
     encoding: StringEncoding,
     messages: &[Vec<u8>],
 ) {
-    let component = Component::new(engine, pass_on(types, encoding)).expect("a valid component");
+    let component = Component::new(
+        engine,
+        wat::parse_str(pass_on(types, encoding)).expect("valid text"),
+    )
+    .expect("a valid component");
     for import in WAYS {
         for export in WAYS {
             let guest = Guest::new(&component, import, export, Mirror::default());
@@ -120,11 +124,11 @@ fn memory_that_grows_while_values_are_lowered_is_followed() {
 #[test]
 fn a_function_with_a_resource_takes_the_general_way() {
     let engine = engine();
-    let component = Component::new(
-        &engine,
+    let component = wat::parse_str(
         r#"(component (import "r" (type $r (sub resource))) (import "f" (func (param "r" (own $r)))))"#,
-    )
-    .expect("a valid component");
+    );
+    let component = Component::new(&engine, component.expect("valid text"));
+    let component = component.expect("a valid component");
     let ty = component.component_type();
     let function = ty.imports(&engine).find_map(|(_, item)| match item {
         wasmtime::component::types::ComponentItem::ComponentFunc(ty) => Some(ty),
@@ -158,7 +162,8 @@ fn an_enum_of_256_cases_is_one_byte_in_memory() {
             (canon lift (core func $i "f") (memory $i "memory") (realloc (func $i "realloc"))))
           (export "f" (func $f)))"#
     );
-    let component = Component::new(&engine, component).expect("a valid component");
+    let component = Component::new(&engine, wat::parse_str(component).expect("valid text"))
+        .expect("a valid component");
     let message = [3, 0, 0x80, 1, 0xff, 1];
     let results = runtime.block_on(super::hostile::call_component(&component, &message));
     assert_eq!(results.expect("bytes"), [3, 0, 128, 255]);

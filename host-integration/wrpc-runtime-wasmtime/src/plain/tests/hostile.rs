@@ -32,7 +32,8 @@ fn lifted(result: &str) -> String {
 }
 
 async fn call(component: &str, params: &[u8]) -> Result<Vec<u8>, CallFailed> {
-    let component = Component::new(&engine(), component).expect("a valid component");
+    let component = Component::new(&engine(), wat::parse_str(component).expect("valid text"))
+        .expect("a valid component");
     call_component(&component, params).await
 }
 
@@ -290,7 +291,8 @@ async fn a_peer_that_answers_something_else_makes_its_caller_trap() {
     let engine = engine();
     let types = [Type::String, Type::Bool];
     let component = pass_on(&types, StringEncoding::UTF8);
-    let component = Component::new(&engine, component).expect("a valid component");
+    let component = Component::new(&engine, wat::parse_str(component).expect("valid text"))
+        .expect("a valid component");
     for (answer, expected) in [
         (&[1, 0xff, 0][..], "text is not UTF-8"),
         (&[1, b'a', 2], "0x02 where 0 or 1 is expected"),
@@ -331,7 +333,8 @@ async fn a_return_pointer_outside_of_memory_is_an_error() {
               (export "{INSTANCE}" (instance $echo_out)))"#
         );
         let engine = engine();
-        let component = Component::new(&engine, component).expect("a valid component");
+        let component = Component::new(&engine, wat::parse_str(component).expect("valid text"))
+            .expect("a valid component");
         let guest = Guest::new(&component, Way::Plain, Way::Plain, Mirror::default());
         let reason = reason(guest.call(&[]).await.expect_err(pointer));
         assert!(reason.contains(expected), "{pointer}: {reason}");
@@ -372,7 +375,8 @@ fn any_result_out_of_any_memory_is_valid_or_an_error() {
                 (canon lift (core func $i "f") (memory $i "memory") (realloc (func $i "realloc"))))
               (export "f" (func $f)))"#
         );
-        let component = Component::new(&engine, component).expect("a valid component");
+        let component = Component::new(&engine, wat::parse_str(component).expect("valid text"))
+            .expect("a valid component");
         let pre = Linker::new(&engine)
             .instantiate_pre(&component)
             .expect("no imports");

@@ -1,25 +1,30 @@
-//! Composing components ahead of time: what calls another is linked to it inside one component.
+//! `compose OUTPUT COMPONENT...`: composes components ahead of time. What calls another is linked to it inside one component.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{ensure, Context as _};
 use wac_graph::types::Package;
 use wac_graph::{CompositionGraph, EncodeOptions};
 
-use crate::callee::ECHO;
+/// The interface by which each component calls the next.
+const ECHO: &str = "inhost:demo/echo";
 
-/// Composes the components in `files`, of which each calls `echo` of the next, and writes the result to `output`.
+fn main() -> anyhow::Result<()> {
+    let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
+    let output = arguments.next().context("usage: compose OUTPUT COMPONENT...")?;
+    let files: Vec<_> = arguments.collect();
+    ensure!(!files.is_empty(), "usage: compose OUTPUT COMPONENT...");
+    let composed = compose(&files)?;
+    std::fs::write(&output, composed).with_context(|| format!("cannot write {}", output.display()))
+}
+
+/// Composes the components in `files`, of which each calls `echo` of the next.
 ///
-/// It exports what the first exports. What is imported and not linked stays an import.
+/// The result exports what the first exports. What is imported and not linked stays an import.
 ///
 /// # Errors
 ///
 /// When a file is not a component, or when one does not fit the next.
-pub(crate) fn to_file(files: &[PathBuf], output: &Path) -> anyhow::Result<()> {
-    let composed = compose(files)?;
-    std::fs::write(output, composed).with_context(|| format!("cannot write {}", output.display()))
-}
-
 fn compose(files: &[PathBuf]) -> anyhow::Result<Vec<u8>> {
     let mut graph = CompositionGraph::new();
     let mut instances = Vec::new();
