@@ -4,14 +4,15 @@ use std::ffi::OsStr;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::without;
+use crate::workspace::workspace_root;
 use anyhow::{bail, Context as _};
-use inhost_testbed::workspace_root;
 
 /// The Cargo that runs this program, in the workspace's folder.
 ///
 /// It does not see what Cargo has told this program of its own package. Build scripts look at such variables, and would
 /// build anew what was built by hand.
-pub(crate) fn cargo(arguments: &[&str]) -> Command {
+pub fn cargo(arguments: &[&str]) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(workspace_root()).args(arguments);
@@ -29,7 +30,7 @@ fn is_of_a_package(variable: &str) -> bool {
 }
 
 /// `command` as one would type it.
-pub(crate) fn text(command: &Command) -> String {
+pub fn text(command: &Command) -> String {
     let program = std::path::Path::new(command.get_program());
     let mut words = vec![program.file_stem().unwrap_or(OsStr::new("?"))];
     words.extend(command.get_args());
@@ -38,18 +39,23 @@ pub(crate) fn text(command: &Command) -> String {
 }
 
 /// Runs `command`, which writes to the terminal. `hint` says what to do when it fails.
-pub(crate) fn run(command: &mut Command, hint: &str) -> anyhow::Result<()> {
+///
+/// # Errors
+///
+/// When it cannot be run, or fails.
+pub fn run(command: &mut Command, hint: &str) -> anyhow::Result<()> {
     let status = command
         .status()
         .with_context(|| format!("cannot run `{}`", text(command)))?;
     if !status.success() {
+        let hint = without::cause().unwrap_or_else(|| hint.to_owned());
         bail!("`{}` failed ({status}). {hint}", text(command));
     }
     Ok(())
 }
 
 /// What the toolchain builds for by itself.
-pub(crate) fn host_triple() -> anyhow::Result<String> {
+pub fn host_triple() -> anyhow::Result<String> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc).arg("-vV").output();
     let output = output.context("cannot run `rustc -vV`")?;
@@ -59,9 +65,19 @@ pub(crate) fn host_triple() -> anyhow::Result<String> {
 }
 
 /// Steps that are all carried out, whatever becomes of the ones before, and a summary at the end.
-#[derive(Debug, Default)]
-pub(crate) struct Steps {
-    done: Vec<Step>,
+#[derive(Default)]
+pub struct Steps<'a> {
+    planned: Vec<Planned<'a>>,
+}
+
+struct Planned<'a> {
+    title: String,
+    work: Work<'a>,
+}
+
+enum Work<'a> {
+    Do(Box<dyn FnOnce() -> anyhow::Result<()> + 'a>),
+    Skip(String),
 }
 
 #[derive(Debug)]
@@ -78,69 +94,99 @@ enum Outcome {
     Skipped(String),
 }
 
-impl Steps {
-    /// Carries out one step and shows its error, if it has one.
-    pub(crate) fn step(&mut self, title: &str, work: impl FnOnce() -> anyhow::Result<()>) {
-        println!("\n=== {title}");
+impl<'a> Steps<'a> {
+    /// Adds a step.
+    pub fn step(&mut self, title: &str, work: impl FnOnce() -> anyhow::Result<()> + 'a) {
+        self.planned.push(Planned {
+            title: title.to_owned(),
+            work: Work::Do(Box::new(work)),
+        });
+    }
+
+    /// Adds a command as a step. The command is the title.
+    pub fn command(&mut self, mut command: Command, hint: &'static str) {
+        let title = text(&command);
+        self.step(&title, move || run(&mut command, hint));
+    }
+
+    /// Adds a step that is not carried out, and why.
+    pub fn skip(&mut self, title: &str, reason: &str) {
+        self.planned.push(Planned {
+            title: title.to_owned(),
+            work: Work::Skip(reason.to_owned()),
+        });
+    }
+
+    /// Carries the steps out, one after the other. Says before each which it is and for how long it all goes on, shows the
+    /// error of one that fails, and a summary at the end.
+    ///
+    /// # Errors
+    ///
+    /// When a step failed.
+    pub fn run(self) -> anyhow::Result<()> {
         let start = Instant::now();
-        let result = work();
-        let took = start.elapsed();
-        let outcome = match result {
-            Ok(()) => {
-                println!("=== passed after {}", seconds(took));
-                Outcome::Passed
-            }
-            Err(err) => {
-                eprintln!("error: {err:#}");
-                println!("=== FAILED after {}", seconds(took));
-                Outcome::Failed
-            }
-        };
-        self.done.push(Step {
-            title: title.to_owned(),
-            took,
-            outcome,
-        });
-    }
-
-    /// Runs a command as one step. The command is the title.
-    pub(crate) fn command(&mut self, mut command: Command, hint: &str) {
-        self.step(&text(&command), || run(&mut command, hint));
-    }
-
-    /// Notes a step that is not carried out, and why.
-    pub(crate) fn skip(&mut self, title: &str, reason: &str) {
-        println!("\n=== {title}: skipped, {reason}");
-        self.done.push(Step {
-            title: title.to_owned(),
-            took: Duration::ZERO,
-            outcome: Outcome::Skipped(reason.to_owned()),
-        });
-    }
-
-    /// Shows the summary. An error when a step failed.
-    pub(crate) fn finish(self) -> anyhow::Result<()> {
-        println!("\n{}", self.summary());
-        let failed = self.done.iter();
+        let count = self.planned.len();
+        let mut done = Vec::new();
+        for (number, Planned { title, work }) in self.planned.into_iter().enumerate() {
+            let number = number + 1;
+            let elapsed = minutes(start.elapsed());
+            println!("\n=== step {number} of {count}, after {elapsed}: {title}");
+            let begun = Instant::now();
+            let outcome = match work {
+                Work::Skip(reason) => {
+                    println!("=== skipped: {reason}");
+                    Outcome::Skipped(reason)
+                }
+                Work::Do(work) => match work() {
+                    Ok(()) => {
+                        println!("=== passed after {}", minutes(begun.elapsed()));
+                        Outcome::Passed
+                    }
+                    Err(err) => {
+                        eprintln!("error: {err:#}");
+                        println!("=== FAILED after {}", minutes(begun.elapsed()));
+                        Outcome::Failed
+                    }
+                },
+            };
+            let took = begun.elapsed();
+            done.push(Step {
+                title,
+                took,
+                outcome,
+            });
+        }
+        println!("\n{}", summary(&done));
+        let failed = done.iter();
         let failed = failed.filter(|step| matches!(step.outcome, Outcome::Failed));
         match failed.count() {
             0 => Ok(()),
-            1 => bail!("1 of {} steps failed: see above", self.done.len()),
-            n => bail!("{n} of {} steps failed: see above", self.done.len()),
+            1 => bail!("1 of {count} steps failed: see above"),
+            n => bail!("{n} of {count} steps failed: see above"),
         }
     }
+}
 
-    fn summary(&self) -> String {
-        let lines = self.done.iter().map(|step| {
-            let took = seconds(step.took);
-            let Step { title, outcome, .. } = step;
-            match outcome {
-                Outcome::Passed => format!("{took:>8}  passed   {title}"),
-                Outcome::Failed => format!("{took:>8}  FAILED   {title}"),
-                Outcome::Skipped(reason) => format!("{:>8}  skipped  {title}: {reason}", ""),
-            }
-        });
-        lines.collect::<Vec<_>>().join("\n")
+fn summary(done: &[Step]) -> String {
+    let lines = done.iter().map(|step| {
+        let took = seconds(step.took);
+        let Step { title, outcome, .. } = step;
+        match outcome {
+            Outcome::Passed => format!("{took:>8}  passed   {title}"),
+            Outcome::Failed => format!("{took:>8}  FAILED   {title}"),
+            Outcome::Skipped(reason) => format!("{:>8}  skipped  {title}: {reason}", ""),
+        }
+    });
+    let took = done.iter().map(|step| step.took).sum();
+    let lines: Vec<_> = lines.collect();
+    format!("{}\n{:>8}  in all", lines.join("\n"), minutes(took))
+}
+
+/// As people read it: `41 s`, `3 min 05 s`.
+pub fn minutes(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds if seconds < 60 => format!("{seconds} s"),
+        seconds => format!("{} min {:02} s", seconds / 60, seconds % 60),
     }
 }
 
@@ -163,28 +209,42 @@ mod tests {
 
     #[test]
     fn a_failed_step_does_not_stop_the_others_but_fails_the_whole() {
-        let mut steps = Steps::default();
         let mut carried_out = false;
+        let mut steps = Steps::default();
         steps.step("first", || bail!("no"));
         steps.step("second", || {
             carried_out = true;
             Ok(())
         });
         steps.skip("third", "not at hand");
+        let error = steps.run().unwrap_err().to_string();
+        assert_eq!(error, "1 of 3 steps failed: see above");
         assert!(carried_out);
-        let summary = steps.summary();
+    }
+
+    #[test]
+    fn the_summary_has_each_step() {
+        let step = |title: &str, outcome| Step {
+            title: title.to_owned(),
+            took: Duration::from_secs(40),
+            outcome,
+        };
+        let summary = summary(&[
+            step("first", Outcome::Failed),
+            step("second", Outcome::Passed),
+            step("third", Outcome::Skipped("not at hand".to_owned())),
+        ]);
         assert!(summary.contains("FAILED   first"), "{summary}");
         assert!(summary.contains("passed   second"), "{summary}");
         assert!(summary.contains("skipped  third: not at hand"), "{summary}");
-        let error = steps.finish().unwrap_err().to_string();
-        assert_eq!(error, "1 of 3 steps failed: see above");
+        assert!(summary.ends_with("2 min 00 s  in all"), "{summary}");
     }
 
     #[test]
     fn skipped_steps_are_no_failure() {
         let mut steps = Steps::default();
         steps.skip("one", "why not");
-        steps.finish().unwrap();
+        steps.run().unwrap();
     }
 
     #[test]

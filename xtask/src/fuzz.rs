@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure, Context as _};
 use clap::{Args, ValueEnum};
-use inhost_testbed::{target_dir, workspace_root};
+use xtask::workspace::{target_dir, workspace_root};
 
-use crate::command::{cargo, host_triple, run as run_command};
-use crate::progress::bar;
+use xtask::bar::bar;
+use xtask::command::{cargo, host_triple, run as run_command};
 
 const PACKAGE: &str = "inhost-codec-fuzz";
 

@@ -8,9 +8,11 @@ mod toolchain;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{ensure, Context as _};
-use wit_component::ComponentEncoder;
+use xtask::command::run;
+use xtask::components;
 
 use digest::{RECORD, TARGET};
 
@@ -33,12 +35,13 @@ const GUESTS: [&str; 6] = [
 pub(crate) fn build() -> anyhow::Result<()> {
     let guests = folder();
     toolchain::compile(&guests, &guests.join(TARGET))?;
+    let components = components::program()?;
     for guest in GUESTS {
-        let core = module(&guests, guest);
-        let component = encode(&core)
-            .with_context(|| format!("cannot turn {} into a component", core.display()))?;
-        write(&guests.join(prebuilt(guest)), &component)?;
-        println!("{}: {} bytes", prebuilt(guest), component.len());
+        let mut encode = Command::new(&components);
+        encode.arg("encode").arg(module(&guests, guest));
+        encode.arg(guests.join(prebuilt(guest)));
+        run(&mut encode, "The message above says why.")?;
+        println!("{}", prebuilt(guest));
     }
     let record = digest::record(&guests, &all_prebuilt())?;
     write(&guests.join(RECORD), record.as_bytes())
@@ -62,15 +65,6 @@ fn check_in(guests: &Path) -> anyhow::Result<()> {
         differences.join("; "),
     );
     Ok(())
-}
-
-/// The component of a core module that `wit-bindgen` has put the description of its interfaces into.
-fn encode(core: &Path) -> anyhow::Result<Vec<u8>> {
-    let module = fs::read(core).context("cannot read it")?;
-    ComponentEncoder::default()
-        .module(&module)?
-        .validate(true)
-        .encode()
 }
 
 /// The folder of the guests' workspace.

@@ -2,18 +2,20 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use anyhow::{ensure, Context as _};
+use anyhow::{bail, Context as _};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::command::{cargo, text};
+use crate::command::{cargo, minutes, text};
+use crate::without;
 
 /// How to build, as the manifest has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Profile {
+pub enum Profile {
     /// For tests.
     Dev,
     /// For who waits for it.
@@ -24,7 +26,7 @@ pub(crate) enum Profile {
 
 impl Profile {
     /// What Cargo calls it.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Dev => "dev",
             Self::Release => "release",
@@ -33,8 +35,9 @@ impl Profile {
     }
 }
 
+/// Which host to start.
 #[derive(Debug, Args)]
-pub(crate) struct HostArguments {
+pub struct HostArguments {
     /// Start this host, which has to have both backends, instead of building one
     #[arg(long = "host", value_name = "FILE")]
     binary: Option<PathBuf>,
@@ -42,23 +45,23 @@ pub(crate) struct HostArguments {
 
 impl HostArguments {
     /// Whether there is nothing to build.
-    pub(crate) fn is_given(&self) -> bool {
+    pub fn is_given(&self) -> bool {
         self.binary.is_some()
     }
 
     /// Where the host is. Builds it unless one is given.
-    pub(crate) fn binary(&self) -> anyhow::Result<PathBuf> {
+    pub fn binary(&self) -> anyhow::Result<PathBuf> {
         self.binary_of(Profile::Release)
     }
 
     /// As [`HostArguments::binary`], in another profile.
-    pub(crate) fn binary_of(&self, profile: Profile) -> anyhow::Result<PathBuf> {
+    pub fn binary_of(&self, profile: Profile) -> anyhow::Result<PathBuf> {
         given(self.binary.as_deref(), || build_host(profile))
     }
 }
 
 /// The program at `path`, or the one that `build` builds when none is given.
-pub(crate) fn given(
+pub fn given(
     path: Option<&Path>,
     build: impl FnOnce() -> anyhow::Result<PathBuf>,
 ) -> anyhow::Result<PathBuf> {
@@ -69,6 +72,9 @@ pub(crate) fn given(
         None => build(),
     }
 }
+
+/// A build that takes less has found everything built.
+const WORTH_SAYING: Duration = Duration::from_secs(5);
 
 /// Builds the host and returns where it is. Cargo's progress goes to the terminal.
 ///
@@ -85,21 +91,46 @@ fn build_host(profile: Profile) -> anyhow::Result<PathBuf> {
 /// # Errors
 ///
 /// When it does not build, or builds no such executable.
-pub(crate) fn build(mut command: Command, name: &str) -> anyhow::Result<PathBuf> {
+pub fn build(command: Command, name: &str) -> anyhow::Result<PathBuf> {
+    executables(command, [name]).map(|[path]| path)
+}
+
+/// As [`build`], for several executables.
+///
+/// # Errors
+///
+/// As for [`build`].
+pub fn executables<const N: usize>(
+    mut command: Command,
+    names: [&str; N],
+) -> anyhow::Result<[PathBuf; N]> {
     // Cargo says on standard output, as JSON, what it has built.
     command.args(["--message-format", "json-render-diagnostics"]);
+    let start = Instant::now();
     let output = command
         .stderr(Stdio::inherit())
         .output()
         .with_context(|| format!("cannot run `{}`", text(&command)))?;
-    ensure!(
-        output.status.success(),
-        "`{}` failed ({}). The compiler's messages above say why.",
-        text(&command),
-        output.status
-    );
-    executable(&String::from_utf8_lossy(&output.stdout), name)
-        .with_context(|| format!("cargo built {name} but did not say where it put it"))
+    if !output.status.success() {
+        let hint = without::cause();
+        bail!(
+            "`{}` failed ({}). {}",
+            text(&command),
+            output.status,
+            hint.as_deref().unwrap_or("The messages above say why."),
+        );
+    }
+    if start.elapsed() > WORTH_SAYING {
+        let built = names.join(" and ");
+        eprintln!("Built {built} in {}.", minutes(start.elapsed()));
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let mut paths = [const { PathBuf::new() }; N];
+    for (path, name) in paths.iter_mut().zip(names) {
+        *path = executable(&messages, name)
+            .with_context(|| format!("cargo built {name} but did not say where it put it"))?;
+    }
+    Ok(paths)
 }
 
 /// The executable `name` in Cargo's messages, one JSON object a line.

@@ -2,10 +2,18 @@
 
 use std::path::PathBuf;
 
-use inhost_testbed::target_dir;
-
 use crate::command::cargo;
-use crate::host::{build, Profile};
+use crate::host::{build, executables, Profile};
+use crate::workspace::target_dir;
+
+/// The programs of published crates.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// The v1.5 host.
+    pub host: PathBuf,
+    /// What writes wire vectors.
+    pub vectors: PathBuf,
+}
 
 /// Builds the v1.5 host as published and returns where it is. Cargo's progress goes to the terminal.
 ///
@@ -14,22 +22,31 @@ use crate::host::{build, Profile};
 /// # Errors
 ///
 /// When it does not build. From nothing that takes some minutes, and the crates have to be at hand or fetched.
-pub(crate) fn host(profile: Profile) -> anyhow::Result<PathBuf> {
-    package("stock-host", profile)
+pub fn host(profile: Profile) -> anyhow::Result<PathBuf> {
+    let mut command = command(profile);
+    command.args(["--package", HOST]);
+    build(command, HOST)
 }
 
-/// Builds the program that writes wire vectors and returns where it is.
+/// Builds both programs and returns where they are.
 ///
 /// # Errors
 ///
-/// When it does not build.
-pub(crate) fn vectors() -> anyhow::Result<PathBuf> {
-    package("stock-vectors", Profile::Dev)
+/// As for [`host`].
+pub fn all(profile: Profile) -> anyhow::Result<Published> {
+    let mut command = command(profile);
+    command.arg("--workspace");
+    let [host, vectors] = executables(command, [HOST, VECTORS])?;
+    Ok(Published { host, vectors })
 }
 
-fn package(name: &str, profile: Profile) -> anyhow::Result<PathBuf> {
+const HOST: &str = "stock-host";
+
+const VECTORS: &str = "stock-vectors";
+
+fn command(profile: Profile) -> std::process::Command {
     let mut command = cargo(&["build", "--manifest-path", "benches/stock/Cargo.toml"]);
-    command.args(["--package", name, "--locked", "--profile", profile.name()]);
+    command.args(["--locked", "--profile", profile.name()]);
     command.arg("--target-dir").arg(target_dir());
-    build(command, name)
+    command
 }

@@ -8,10 +8,11 @@ use std::process::{Command, Stdio};
 
 use anyhow::{ensure, Context as _};
 use clap::Args;
-use inhost_testbed::workspace_root;
+use xtask::workspace::workspace_root;
 
-use crate::command::text;
-use crate::stock;
+use xtask::command::text;
+use xtask::host::Profile;
+use xtask::stock;
 
 /// Where the vectors are, relative to the workspace.
 const FILE: &str = "host-integration/wrpc-runtime-wasmtime/tests/data/wire-vectors.json";
@@ -31,19 +32,29 @@ pub(crate) struct Arguments {
 /// vectors are others.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     eprintln!("Building the published crates. From nothing this takes some minutes.");
-    let made = make(&stock::vectors()?)?;
-    let path = workspace_root().join(FILE);
+    let generator = stock::all(Profile::Dev)?.vectors;
     if arguments.check {
-        compare(&path, &made)?;
-        println!("{FILE} is what the published crates make.");
-        return Ok(());
+        return check(&generator);
     }
+    let made = make(&generator)?;
+    let path = workspace_root().join(FILE);
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
     fs::write(&path, &made).with_context(|| format!("cannot write {}", path.display()))?;
     println!("{FILE}: {} bytes", made.len());
+    Ok(())
+}
+
+/// Compares the committed vectors with what `generator` makes.
+///
+/// # Errors
+///
+/// When they differ, or when the published crates do not agree with each other.
+pub(crate) fn check(generator: &Path) -> anyhow::Result<()> {
+    compare(&workspace_root().join(FILE), &make(generator)?)?;
+    println!("{FILE} is what the published crates make.");
     Ok(())
 }
 

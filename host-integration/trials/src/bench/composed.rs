@@ -1,14 +1,13 @@
-//! Caller and callee in one component, composed ahead of time by the program in `benches/compose`.
+//! Caller and callee in one component, composed ahead of time by [`xtask::components`].
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context as _;
-use inhost_testbed::{target_dir, Guest};
+use inhost_testbed::Guest;
 use tempfile::TempDir;
 
-use crate::command::{cargo, run};
-use crate::host::build as cargo_build;
+use xtask::command::run;
 
 /// Composed components, as references by which a host starts them. The files go with this value.
 #[derive(Debug)]
@@ -20,18 +19,6 @@ pub(crate) struct Composed {
 }
 
 impl Composed {
-    /// Builds the program that composes, and returns where it is.
-    ///
-    /// # Errors
-    ///
-    /// When it does not build.
-    pub(crate) fn build() -> anyhow::Result<PathBuf> {
-        let mut command = cargo(&["build", "--locked", "--manifest-path"]);
-        command.arg("benches/compose/Cargo.toml");
-        command.arg("--target-dir").arg(target_dir());
-        cargo_build(command, "compose")
-    }
-
     /// Has `program` compose what the workloads need.
     ///
     /// # Errors
@@ -43,6 +30,7 @@ impl Composed {
             let output = files.path().join(format!("{name}.wasm"));
             let mut command = Command::new(program);
             command
+                .arg("compose")
                 .arg(&output)
                 .args(guests.iter().map(|guest| guest.path()));
             run(&mut command, "The message above says why.")?;

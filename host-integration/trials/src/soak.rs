@@ -33,9 +33,9 @@ use self::ledger::Disturbance;
 use self::leftovers::Footprint;
 use self::load::{load, Callers, Run, EXECUTION};
 use self::summary::Summary;
-use crate::host::HostArguments;
 use crate::report;
 use crate::stage::{block_on, start_nats, until_asked_to_end, Counts, Interrupted};
+use xtask::host::HostArguments;
 
 /// The caller whose calls pass through [`MIDDLE`].
 const CHAIN: &str = "chain-caller";

@@ -1,22 +1,13 @@
-//! `compose OUTPUT COMPONENT...`: composes components ahead of time. What calls another is linked to it inside one component.
+//! Composing components ahead of time: what calls another is linked to it inside one component.
 
 use std::path::PathBuf;
 
-use anyhow::{ensure, Context as _};
+use anyhow::Context as _;
 use wac_graph::types::Package;
 use wac_graph::{CompositionGraph, EncodeOptions};
 
 /// The interface by which each component calls the next.
 const ECHO: &str = "inhost:demo/echo";
-
-fn main() -> anyhow::Result<()> {
-    let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
-    let output = arguments.next().context("usage: compose OUTPUT COMPONENT...")?;
-    let files: Vec<_> = arguments.collect();
-    ensure!(!files.is_empty(), "usage: compose OUTPUT COMPONENT...");
-    let composed = compose(&files)?;
-    std::fs::write(&output, composed).with_context(|| format!("cannot write {}", output.display()))
-}
 
 /// Composes the components in `files`, of which each calls `echo` of the next.
 ///
@@ -25,7 +16,7 @@ fn main() -> anyhow::Result<()> {
 /// # Errors
 ///
 /// When a file is not a component, or when one does not fit the next.
-fn compose(files: &[PathBuf]) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn compose(files: &[PathBuf]) -> anyhow::Result<Vec<u8>> {
     let mut graph = CompositionGraph::new();
     let mut instances = Vec::new();
     for (number, file) in files.iter().enumerate() {

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::host::HostArguments;
 use crate::measure::{cases, check_routes, measure, Case, Row, DEFAULT_CALLS};
 use crate::progress::Progress;
 use crate::report;
 use crate::stage::{block_on, until_asked_to_end, Binaries, Interrupted, Route, Stage};
+use xtask::host::HostArguments;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {

@@ -9,8 +9,8 @@ use super::measure::Missing;
 use super::parked::{Instances, Parked};
 use super::samples::Row;
 use super::scale::{Components, Lookup, SPREAD};
-use crate::host::Profile;
 use crate::stage::Route;
+use xtask::host::Profile;
 
 /// What a run has measured.
 #[derive(Clone, Debug, Default, Serialize)]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 
-use crate::progress::bar;
+use xtask::bar::bar;
 
 /// What the bar shows.
 const BAR: &str = "{bar:30} {human_pos} of {human_len} calls, {elapsed}, {eta} left {msg}";

@@ -7,8 +7,8 @@ use anyhow::{ensure, Context as _};
 use inhost_testbed::target_dir;
 use serde_json::Value;
 
-use crate::command::{cargo, host_triple, run};
-use crate::host::build;
+use xtask::command::{cargo, host_triple, run};
+use xtask::host::build;
 
 /// The package of `wash`, and its version of the v1.5 line.
 const PACKAGE: &str = "wash-cli";
@@ -21,7 +21,7 @@ const INSTEAD: [(&str, &str); 2] = [
 ];
 
 /// `wadm` as a program; see its manifest.
-const WADM: &str = "xtask/wadm/Cargo.toml";
+const WADM: &str = "host-integration/trials/wadm/Cargo.toml";
 
 /// Builds `wash` and returns where it is. Cargo's progress goes to the terminal.
 ///

@@ -5,7 +5,7 @@
     unreachable_pub,
     reason = "it is a module of the caller component, and all of it is used there"
 )]
-#[path = "../../../host-integration/guests/caller/src/plan.rs"]
+#[path = "../../../guests/caller/src/plan.rs"]
 mod guest;
 
 use guest::{calls, Call, Random};

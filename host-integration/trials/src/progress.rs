@@ -1,26 +1,12 @@
 //! How far a run is, and how long it goes on: a bar on a terminal, else a line for each step.
 
-use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
-
-/// How often a bar is drawn when nothing happens, so that its clock goes on.
-const TICK: Duration = Duration::from_millis(200);
+use indicatif::ProgressBar;
+use xtask::bar::bar;
 
 /// What the bar of [`Progress`] shows.
 const BAR: &str = "{bar:30} {percent:>3} %, {elapsed}, {prefix} {wide_msg}";
-
-/// A bar on standard error when that is a terminal, else none. `template` names no colours.
-pub(crate) fn bar(length: u64, template: &str) -> Option<ProgressBar> {
-    std::io::stderr().is_terminal().then(|| {
-        let style = ProgressStyle::with_template(template);
-        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = ProgressBar::new(length).with_style(style);
-        bar.enable_steady_tick(TICK);
-        bar
-    })
-}
 
 /// Steps with the time that each is expected to take.
 #[derive(Debug)]

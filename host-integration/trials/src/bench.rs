@@ -28,15 +28,14 @@ use std::process::Command;
 use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
 use clap::Args;
-use composed::Composed;
 use inhost_testbed::target_dir;
 
-use crate::command::cargo;
-use crate::host::{build, HostArguments, Profile};
 use crate::progress;
 use crate::report;
 use crate::stage::{block_on, until_asked_to_end, Binaries, Interrupted, Route};
-use crate::stock;
+use xtask::command::cargo;
+use xtask::host::{build, HostArguments, Profile};
+use xtask::stock;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -119,7 +118,7 @@ impl Arguments {
         };
         let (host, worker) = self.host_and_worker()?;
         let compose = routes.contains(&Route::Composed);
-        let compose = compose.then(Composed::build).transpose()?;
+        let compose = compose.then(xtask::components::program).transpose()?;
         if !reuses_instances(&host) {
             routes.retain(|route| *route != Route::Reuse);
         }
