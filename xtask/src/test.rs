@@ -28,6 +28,9 @@ const FEATURE_SETS: [&[&str]; 3] = [
     &["--no-default-features", "--features", "mpsc"],
 ];
 
+/// How many tests of a program run at once; libtest reads it.
+const TEST_THREADS: &str = "RUST_TEST_THREADS";
+
 const BACKENDS: [&str; 2] = ["duplex", "mpsc"];
 
 pub(crate) fn run() -> anyhow::Result<()> {
@@ -84,9 +87,15 @@ pub(crate) fn run() -> anyhow::Result<()> {
 /// Everything, with all backends. This builds the host, and tests start it.
 ///
 /// In one command, so that what several packages depend on is built once, with the features of all. A test that fails keeps
-/// none of the others from running.
+/// none of the others from running. Most of the time is that of tests which wait for a host, so there are more of them at
+/// once than processors, unless the user says otherwise.
 fn all_tests() -> Command {
-    cargo(&["test", "--workspace", "--no-fail-fast"])
+    let mut command = cargo(&["test", "--workspace", "--no-fail-fast"]);
+    if std::env::var_os(TEST_THREADS).is_none() {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        command.env(TEST_THREADS, (2 * processors).to_string());
+    }
+    command
 }
 
 /// What a set of backends changes: which one is chosen when none is named, and what is said when there is none.

@@ -8,8 +8,6 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
 
 use serde_json::{json, Value};
-use wasmtime::component::Component;
-use wasmtime::{Config, Engine};
 
 struct Worker {
     process: Child,
@@ -139,35 +137,6 @@ fn lookups_are_measured_beside_a_writer() {
 }
 
 #[test]
-fn a_composition_is_valid_exports_what_the_first_exports_and_no_longer_imports_what_was_linked() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut worker = Worker::start();
-    for (parts, export) in [
-        (vec!["caller", "callee"], "inhost:demo/driver@0.1.0"),
-        (
-            vec!["caller", "middle", "callee"],
-            "inhost:demo/driver@0.1.0",
-        ),
-        (vec!["http", "callee"], "wasi:http/incoming-handler@0.2.0"),
-    ] {
-        let output = folder.path().join(parts.join("-"));
-        let components: Vec<_> = parts.iter().map(|name| guest(name)).collect();
-        let request = json!({ "do": "compose", "components": components, "output": output });
-        assert_eq!(worker.ask(&request), json!({}), "{parts:?}");
-
-        let engine = Engine::new(Config::new().wasm_component_model(true)).unwrap();
-        let component = Component::from_file(&engine, &output).unwrap();
-        let ty = component.component_type();
-        let exports: Vec<_> = ty.exports(&engine).map(|(name, _)| name).collect();
-        assert_eq!(exports, [export], "{parts:?}");
-        let imports: Vec<_> = ty.imports(&engine).map(|(name, _)| name).collect();
-        assert!(!imports.contains(&"inhost:demo/echo@0.1.0"), "{imports:?}");
-        assert!(imports.contains(&"inhost:demo/tally@0.1.0"), "{imports:?}");
-    }
-    worker.end();
-}
-
-#[test]
 fn a_request_that_cannot_be_answered_is_an_error_and_the_next_one_is_answered() {
     let mut worker = Worker::start();
     let run = json!({ "do": "run", "floor": "warm", "workload": "ping", "size": 0, "callers": 1, "calls": 1 });
@@ -177,10 +146,6 @@ fn a_request_that_cannot_be_answered_is_an_error_and_the_next_one_is_answered() 
         (
             json!({ "do": "load", "callee": "/missing.wasm" }),
             "/missing.wasm",
-        ),
-        (
-            json!({ "do": "compose", "components": [guest("callee"), guest("http")], "output": "/missing/x" }),
-            "does not fit",
         ),
     ] {
         let answer = worker.ask(&request);

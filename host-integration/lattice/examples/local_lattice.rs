@@ -1,7 +1,7 @@
 //! Two components in one process: one calls the other, and this program calls both.
 //!
 //! ```console
-//! $ cargo run --example local_lattice
+//! $ cargo run --package inhost-lattice --example local_lattice
 //! ```
 
 // It is a program.

@@ -44,3 +44,45 @@ impl Composed {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wit_component::DecodedWasm;
+
+    #[test]
+    fn a_composition_is_valid_exports_what_the_first_exports_and_no_longer_imports_what_was_linked()
+    {
+        let program = xtask::components::program().unwrap();
+        let composed = Composed::make(&program).unwrap();
+        for (file, export) in [
+            (&composed.pair, "inhost:demo/driver@0.1.0"),
+            (&composed.chain, "inhost:demo/driver@0.1.0"),
+            (&composed.http, "wasi:http/incoming-handler@0.2.0"),
+        ] {
+            let component = std::fs::read(file.strip_prefix("file://").unwrap()).unwrap();
+            let decoded = wit_component::decode(&component).unwrap();
+            let DecodedWasm::Component(resolve, world) = decoded else {
+                panic!("{file} is not a component");
+            };
+            let world = &resolve.worlds[world];
+            let name = |key| resolve.name_world_key(key);
+            let exports: Vec<_> = world.exports.keys().map(name).collect();
+            assert_eq!(exports, [export], "{file}");
+            let imports: Vec<_> = world.imports.keys().map(name).collect();
+            assert!(!imports.iter().any(|it| it == "inhost:demo/echo@0.1.0"));
+            assert!(imports.iter().any(|it| it == "inhost:demo/tally@0.1.0"));
+        }
+    }
+
+    #[test]
+    fn components_that_do_not_fit_are_an_error() {
+        let mut command = Command::new(xtask::components::program().unwrap());
+        let parts = [Guest::Callee, Guest::Http].map(Guest::path);
+        command.args(["compose", "/missing/output"]).args(parts);
+        let output = command.output().unwrap();
+        assert!(!output.status.success());
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains("does not fit"), "{error}");
+    }
+}

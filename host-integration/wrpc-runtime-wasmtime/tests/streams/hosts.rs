@@ -189,7 +189,7 @@ fn define_control(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
 
 /// Links what a component imports as the host does: some by itself, and the rest as that of a peer.
 pub(crate) fn prepare(engine: &Engine, component: &[u8]) -> anyhow::Result<InstancePre<Ctx>> {
-    let component = Component::new(engine, wat::parse_str(component)?)?;
+    let component = Component::new(engine, component)?;
     let mut linker = Linker::<Ctx>::new(engine);
     wasmtime_wasi::add_to_linker_async(&mut linker)?;
     define_control(&mut linker)?;

@@ -20,11 +20,7 @@ pub(super) fn check(
     encoding: StringEncoding,
     messages: &[Vec<u8>],
 ) {
-    let component = Component::new(
-        engine,
-        wat::parse_str(pass_on(types, encoding)).expect("valid text"),
-    )
-    .expect("a valid component");
+    let component = Component::new(engine, pass_on(types, encoding)).expect("a valid component");
     for import in WAYS {
         for export in WAYS {
             let guest = Guest::new(&component, import, export, Mirror::default());

@@ -291,8 +291,7 @@ async fn a_peer_that_answers_something_else_makes_its_caller_trap() {
     let engine = engine();
     let types = [Type::String, Type::Bool];
     let component = pass_on(&types, StringEncoding::UTF8);
-    let component = Component::new(&engine, wat::parse_str(component).expect("valid text"))
-        .expect("a valid component");
+    let component = Component::new(&engine, component).expect("a valid component");
     for (answer, expected) in [
         (&[1, 0xff, 0][..], "text is not UTF-8"),
         (&[1, b'a', 2], "0x02 where 0 or 1 is expected"),

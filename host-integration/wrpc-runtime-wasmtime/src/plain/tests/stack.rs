@@ -16,8 +16,7 @@ const NEAR: usize = 256 << 10;
 async fn an_import_is_invoked_on_the_stack_of_the_thread_and_leaves_that_of_the_guest_small() {
     let engine = engine();
     let wasm = pass_on(&[Type::U32], StringEncoding::UTF8);
-    let component = Component::new(&engine, wat::parse_str(wasm).expect("valid text"))
-        .expect("a valid component");
+    let component = Component::new(&engine, wasm).expect("a valid component");
     // The general way needs the store while it invokes, so it stays with the guest: here it shows what the other one is not.
     for (import, near) in [(Way::Plain, true), (Way::General, false)] {
         for export in [Way::Plain, Way::General] {
