@@ -5,9 +5,8 @@
 //! `handle_update_component_task`.) What the host then has on record is the new version, so scaling the component makes
 //! one that serves.
 //!
-//! This watches the commands that the host gets. When one updates a component, the transport is told that the component
-//! is being replaced: the new version ends the old one for good, and calls wait for it. Once the host has the new version
-//! on record, the component is scaled to another number of instances and back.
+//! This watches the commands that the host gets. When one updates a component, and the host has the new version on record,
+//! the component is scaled to another number of instances and back, and what serves the old version is ended.
 //!
 //! A `scale` command may update the component, too. When it changes the number of instances or the configuration as well,
 //! the host library makes instances of the old version and puts the new one on record. Then nothing can be done here but to
@@ -35,16 +34,13 @@ use crate::{host_config, nats_credentials};
 /// How long the host may take to fetch and compile a new version. An update that takes longer is as on a stock host.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// How long the host may take between making the new version and having it on record.
-const SWITCH_TIME: Duration = Duration::from_secs(5);
-
 /// How long the host may take to scale a component.
 const SCALE_TIME: Duration = Duration::from_secs(60);
 
 /// The time between looks at what the host has on record, while it fetches the new version.
 const SLOW: Duration = Duration::from_millis(250);
 
-/// As [`SLOW`], once calls wait.
+/// As [`SLOW`], while it scales.
 const FAST: Duration = Duration::from_millis(2);
 
 /// Where the control interface is, and who the host is there.
@@ -309,10 +305,7 @@ impl Host {
                 "it was scaled by the same command, and then the host library keeps the old version"
             );
         }
-        // Held until the new version serves: calls wait for it.
-        let replacement = self.local.replace(&self.control.lattice, id);
-        let mut deadline = Instant::now() + PATIENCE;
-        let mut wait = SLOW;
+        let deadline = Instant::now() + PATIENCE;
         let component = loop {
             match self.component(id).await? {
                 Some(component) if *component.image_ref == **reference => break component,
@@ -320,14 +313,7 @@ impl Host {
                 // It failed, it was stopped, or it is updated again.
                 _ => return Ok(false),
             }
-            if timeout(wait, replacement.begun()).await.is_ok() {
-                // The new version is made, and calls wait. If the host does not have it soon, it has failed.
-                if wait == SLOW {
-                    deadline = Instant::now() + SWITCH_TIME;
-                }
-                wait = FAST;
-                sleep(FAST).await;
-            }
+            sleep(SLOW).await;
         };
         let count = component.max_instances;
         self.with(id, |known| known.count = None);
@@ -337,6 +323,12 @@ impl Host {
         // Back, or to what someone else has asked for meanwhile, none included.
         let count = self.with(id, |known| known.count).unwrap_or(count);
         self.scale(&component, count).await?;
+        let prefix = format!("{}.{id}", self.control.lattice);
+        let generations = self.local.generations().into_iter();
+        for it in generations.filter(|it| *it.prefix == *prefix) {
+            let newest = it.numbers.last().copied().unwrap_or_default();
+            self.local.end_older(it.scope, &prefix, newest);
+        }
         Ok(true)
     }
 
