@@ -9,8 +9,8 @@ use crate::key::Key;
 pub(crate) struct Component<T> {
     /// Oldest first: the first one serves, the others stand by. None of them is empty.
     generations: Vec<Generation<T>>,
-    /// Whether one that stood by went, as the last of all, while the one that serves stayed.
-    outlived: bool,
+    /// The number of the newest one that went while it stood by.
+    gone: u64,
 }
 
 /// What one client serves of a component.
@@ -82,8 +82,10 @@ impl<T> Component<T> {
             return;
         };
         if self.generations.len() > 1 {
-            self.outlived = at > 0 && (self.outlived || at == self.generations.len() - 1);
-            self.generations.remove(at);
+            let gone = self.generations.remove(at);
+            if at > 0 {
+                self.gone = self.gone.max(gone.number);
+            }
         } else {
             self.generations[at]
                 .functions
@@ -94,25 +96,21 @@ impl<T> Component<T> {
 
     /// Ends all generations whose number is below `than`.
     pub(crate) fn end_older(&mut self, than: u64) {
-        let oldest = self.oldest();
         self.generations.retain(|it| it.number >= than);
-        self.outlived &= self.oldest() == oldest;
     }
 
     pub(crate) fn numbers(&self) -> Vec<u64> {
         self.generations.iter().map(|it| it.number).collect()
     }
 
-    pub(crate) fn is_outlived(&self) -> bool {
-        self.outlived
+    /// Whether the one that serves is older than one that went.
+    pub(crate) fn has_outlived(&self) -> bool {
+        let oldest = self.generations.first();
+        oldest.is_some_and(|oldest| oldest.number < self.gone)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.generations.is_empty()
-    }
-
-    fn oldest(&self) -> Option<u64> {
-        self.generations.first().map(|oldest| oldest.number)
     }
 }
 
@@ -120,7 +118,7 @@ impl<T> Default for Component<T> {
     fn default() -> Self {
         Self {
             generations: Vec::new(),
-            outlived: false,
+            gone: 0,
         }
     }
 }

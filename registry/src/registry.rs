@@ -96,7 +96,7 @@ impl<T> Registry<T> {
             prefix: key.prefix.clone(),
             scope: key.scope,
             numbers: component.numbers(),
-            outlived: component.is_outlived(),
+            outlived: component.has_outlived(),
         });
         let mut generations: Vec<_> = generations.collect();
         drop(components);
@@ -268,7 +268,7 @@ pub struct Generations {
     pub scope: ScopeId,
     /// Their numbers, oldest first: the first one serves. A number is never given twice.
     pub numbers: Vec<u64>,
-    /// Whether the one that serves has outlived the newest of those that stood by.
+    /// Whether the one that serves is older than one that has gone.
     ///
     /// A program that replaces what it serves drops the older generation. One that drops the newer one has either failed to
     /// replace it, or has lost hold of the older one.

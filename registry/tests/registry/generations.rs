@@ -82,13 +82,19 @@ fn one_that_goes_while_it_stands_by_changes_nothing_but_is_noticed() {
     assert_eq!(host.reader("get"), Some(old[0].reader()));
     assert_eq!(host.reader("set"), None);
     assert!(host.is_outlived());
-    // One that another has replaced is no news.
-    let other = Host::new();
-    let _old = other.generation(["get"]);
-    let second = other.generation(["get"]);
-    let _third = other.generation(["get"]);
-    drop(second);
-    assert!(!other.is_outlived());
+    // Ended for one that was there before: there is another one yet to come. For a later one: there is not.
+    let second = host.generation(["get"]);
+    drop(host.generation(["get"]));
+    let third = host.generation(["get"]);
+    host.end_older(second[0].reader());
+    assert!(host.is_outlived());
+    host.end_older(third[0].reader());
+    assert!(!host.is_outlived());
+    // A scale.
+    let fourth = host.generation(["get"]);
+    drop(third);
+    assert_eq!(host.reader("get"), Some(fourth[0].reader()));
+    assert!(!host.is_outlived());
 }
 
 #[test]
