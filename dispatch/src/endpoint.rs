@@ -159,8 +159,8 @@ impl<C, B: Backend> Endpoint<C, B> {
 }
 
 impl<C, B: Backend> Function for Endpoint<C, B> {
-    fn pause(&self) {
-        self.queue.pause();
+    fn pause(&self) -> Option<Waker> {
+        self.queue.pause()
     }
 
     fn give(&self, reader: u64) -> Option<Waker> {

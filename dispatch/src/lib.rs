@@ -2,7 +2,8 @@
 //!
 //! A [`Dispatcher`] stands where a wRPC transport stood: it implements [`wrpc_transport::Invoke`] and
 //! [`wrpc_transport::Serve`] over any remote transport that does. Serving a function subscribes it on the remote
-//! transport *and* registers an [`Endpoint`] in this host's registry. Invoking one decides on a [`Route`] first.
+//! transport *and* registers an [`Endpoint`] in this host's registry, once it is the turn of its generation of the component
+//! ([`Local::generations`]). Invoking one decides on a [`Route`] first.
 //!
 //! ```
 //! use std::pin::pin;
@@ -89,7 +90,7 @@
 //! |---|---|
 //! | `shutdown` on a writer | the bytes written before it, then end of stream |
 //! | the callee's result root dropped without `shutdown` | the bytes, then an [`std::io::Error`] that holds [`CallError::CalleeFailed`], with the cause if the callee gave one ([`Caller::failed`]) |
-//! | an endpoint goes away before a call has started | another endpoint takes it, or [`CallError::NotAccepted`], at once |
+//! | a generation ends before a call has started | the next one takes it, or [`CallError::NotAccepted`], at once |
 //! | any other writer dropped without `shutdown` | the bytes, then end of stream |
 //! | a reader dropped | the writer gets `BrokenPipe`, at once if it was waiting |
 //!

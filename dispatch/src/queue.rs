@@ -182,9 +182,12 @@ impl<T, S> Queue<T, S> {
         }
     }
 
-    /// No one reads from here on, until [`Queue::give`].
-    pub(crate) fn pause(&self) {
-        self.lock().turn = Turn::Paused;
+    /// No one reads from here on, until [`Queue::give`]. Returns the waker of whoever had the turn, which gets no other one.
+    pub(crate) fn pause(&self) -> Option<Waker> {
+        let mut state = self.lock();
+        let waker = state.whose_turn();
+        state.turn = Turn::Paused;
+        waker
     }
 
     /// It is the turn of `reader`. Returns its waker, if it waits.
@@ -371,7 +374,7 @@ mod tests {
         let mut next = task::spawn(());
         assert_pending!(next.enter(|cx, _| queue.poll_pop(2, cx)));
         assert_eq!(borrow(&queue, 2), Loan::Wait);
-        queue.pause();
+        drop(queue.pause());
         assert_pending!(pop(&queue));
         assert_eq!(queue.push(2, 1), Ok(()));
         queue.give(2).expect("it waits").wake();
@@ -387,7 +390,7 @@ mod tests {
         assert_eq!(borrow(&queue, 1), Loan::Absent);
         queue.give_back(1, Some("source"));
         assert_eq!(borrow(&queue, 1), Loan::Source("source"));
-        queue.pause();
+        drop(queue.pause());
         assert_eq!(queue.take_source(), None);
         let _ = queue.give(2);
         let mut next = task::spawn(());
@@ -406,7 +409,7 @@ mod tests {
         let queue = queue(8, 8);
         queue.give_back(1, Some("source"));
         assert_eq!(queue.take_source(), None, "it is read");
-        queue.pause();
+        drop(queue.pause());
         assert_eq!(queue.take_source(), Some("source"));
         let _ = queue.give(1);
         queue.give_back(1, Some("source"));

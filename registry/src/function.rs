@@ -6,8 +6,9 @@ use std::task::Waker;
 /// at a time, and all but [`release`](Self::release) while it holds a lock: they must neither wait, nor wake, nor call the
 /// registry.
 pub trait Function {
-    /// From here on no one reads. What comes is kept for the next one.
-    fn pause(&self);
+    /// From here on no one reads. What comes is kept for the next one. Whoever has read up to now does not get another turn:
+    /// returns its waker, if it waits, to be dropped.
+    fn pause(&self) -> Option<Waker>;
 
     /// From here on `reader` reads. Returns how to wake it, if it waits for its turn.
     fn give(&self, reader: u64) -> Option<Waker>;
@@ -21,7 +22,9 @@ pub trait Function {
 
 /// Nothing is kept: the registry just says what is served.
 impl Function for () {
-    fn pause(&self) {}
+    fn pause(&self) -> Option<Waker> {
+        None
+    }
 
     fn give(&self, _reader: u64) -> Option<Waker> {
         None

@@ -218,10 +218,11 @@ impl<T: Function> Table<T> {
         if component.is_empty() {
             components.remove(&key);
         }
-        // No reader takes anything from here on until all of them have changed.
+        // No reader takes anything from here on until all of them have changed. What is dropped is so without the lock.
+        let mut ended: Vec<Waker> = Vec::new();
         for (key, reader) in &before {
             if after.get(key).is_none_or(|it| it.number != reader.number) {
-                reader.value.pause();
+                ended.extend(reader.value.pause());
             }
         }
         let mut wakers: Vec<Waker> = Vec::new();
@@ -233,6 +234,7 @@ impl<T: Function> Table<T> {
             }
         }
         drop(components);
+        drop(ended);
         wakers.into_iter().for_each(Waker::wake);
         let gone = before.into_iter();
         let gone: Vec<_> = gone.filter(|(key, _)| !after.contains_key(key)).collect();

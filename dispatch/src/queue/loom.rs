@@ -125,7 +125,7 @@ fn an_item_that_comes_at_a_change_over_is_read_once() {
         let next = thread::spawn({
             let queue = Arc::clone(&queue);
             move || {
-                queue.pause();
+                drop(queue.pause());
                 if let Some(next) = queue.give(2) {
                     next.wake();
                 }
@@ -160,7 +160,7 @@ fn the_source_reaches_the_next_reader() {
         let change = thread::spawn({
             let queue = Arc::clone(&queue);
             move || {
-                queue.pause();
+                drop(queue.pause());
                 if let Some(next) = queue.give(2) {
                     next.wake();
                 }

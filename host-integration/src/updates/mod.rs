@@ -41,7 +41,8 @@ use settle::Watched;
 mod host;
 mod known;
 mod settle;
-#[cfg(test)]
+// Without a backend there is nothing to watch.
+#[cfg(all(test, any(feature = "duplex", feature = "mpsc")))]
 mod tests;
 
 /// Where the control interface is, and who the host is there.

@@ -46,8 +46,9 @@ impl Probe {
 }
 
 impl Function for Probe {
-    fn pause(&self) {
+    fn pause(&self) -> Option<Waker> {
         assert!(matches!(self.set(State::Paused), State::ReadBy(_)));
+        None
     }
 
     fn give(&self, reader: u64) -> Option<Waker> {
