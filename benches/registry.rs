@@ -10,13 +10,14 @@ use inhost_registry::{Registration, Registry, Scope};
 
 const INSTANCE: &str = "wasi:keyvalue/store@0.2.0-draft";
 
-fn filled(scope: &Scope, functions: usize) -> (Registry<u32>, Vec<Registration<u32>>) {
+fn filled(scope: &Scope, functions: usize) -> (Registry<()>, Vec<Registration<()>>) {
     let registry = Registry::new();
+    let client = registry.client();
     let guards = (0..functions)
         .map(|i| {
             let prefix = format!("default.component-{}", i / 10);
             let function = format!("function-{}", i % 10);
-            registry.register(scope.clone(), &prefix, INSTANCE, &function, Arc::new(0))
+            registry.register(scope.clone(), &prefix, client, INSTANCE, &function, || ())
         })
         .collect();
     (registry, guards)
@@ -58,8 +59,9 @@ fn lookup_with_a_writer(c: &mut Criterion) {
     std::thread::scope(|threads| {
         threads.spawn(|| {
             while !done.load(Ordering::Relaxed) {
-                let value = Arc::new(0);
-                drop(registry.register(scope.clone(), "default.busy", INSTANCE, "get", value));
+                let client = registry.client();
+                let scope = scope.clone();
+                drop(registry.register(scope, "default.busy", client, INSTANCE, "get", || ()));
             }
         });
         c.bench_function("registry/lookup/hit with a writer", |b| {
@@ -83,7 +85,8 @@ fn register(c: &mut Criterion) {
         let (registry, _guards) = filled(&scope, functions);
         group.bench_function(BenchmarkId::from_parameter(functions), |b| {
             b.iter(|| {
-                registry.register(scope.clone(), "default.new", INSTANCE, "get", Arc::new(0))
+                let client = registry.client();
+                registry.register(scope.clone(), "default.new", client, INSTANCE, "get", || ())
             });
         });
     }

@@ -1,8 +1,9 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use futures::future::Either;
 use futures::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use inhost_registry::Scope;
 use tracing::trace;
@@ -18,19 +19,24 @@ use crate::local::Local;
 use crate::outgoing::{LocalOutgoing, Outgoing};
 use crate::pieces;
 use crate::route::{Mode, Route};
-use crate::served::{LocalInvocations, UntilSuperseded};
+use crate::served::Invocations;
 use crate::serving::note_prefix;
 
 /// A wRPC transport that carries calls in memory when the callee is on this host, and over `R` otherwise.
 ///
 /// One stands for one prefix, as a wRPC client does: functions are served and invoked under it. A clone shares
 /// everything.
+///
+/// The functions that one serves, together with its clones, are one generation of a component: a second dispatcher of the
+/// same prefix and scope stands by until the first has dropped what it serves. See [`Local::generations`].
 pub struct Dispatcher<R, C, B: Backend> {
     remote: R,
     scope: Scope,
     prefix: Arc<str>,
     mode: Mode,
     local: Arc<Local<C, B>>,
+    /// Its number in the registry, once it needs one: most are made for one call.
+    client: OnceLock<u64>,
 }
 
 impl<R, C: Send + Sync + 'static, B: Backend> Dispatcher<R, C, B> {
@@ -45,7 +51,14 @@ impl<R, C: Send + Sync + 'static, B: Backend> Dispatcher<R, C, B> {
             mode: local.modes().of(&prefix),
             prefix,
             local,
+            client: OnceLock::new(),
         }
+    }
+}
+
+impl<R, C, B: Backend> Dispatcher<R, C, B> {
+    fn client(&self) -> u64 {
+        *self.client.get_or_init(|| self.local.registry.client())
     }
 }
 
@@ -84,15 +97,14 @@ where
         };
         // A view is no lock: whom the offer wakes may look things up, register and remove.
         let (prefix, view) = (&*self.prefix, local.registry.view());
-        let endpoint = match view.get(&self.scope, prefix, instance, func) {
-            Some(endpoint) if local.takes_calls(prefix, endpoint) => endpoint,
-            _ => return Err((cx, params, None)),
+        let Some(endpoint) = view.get(&self.scope, prefix, instance, func) else {
+            return Err((cx, params, None));
         };
         let offered = endpoint.offer(backend, local.observer(), cx, params);
         offered.map_err(|rejected| (rejected.context, rejected.params, Some(rejected.reason)))
     }
 
-    /// Queues the call at an endpoint on this host, if that is where it is to go. Waits for one that is to come.
+    /// Queues the call at an endpoint on this host, if that is where it is to go.
     async fn invoke_local(
         &self,
         (mut cx, mut params, before): NotNow<C>,
@@ -111,8 +123,8 @@ where
             return Err((cx, params, elsewhere));
         };
         let observer = local.observer();
-        let lookup = || local.lookup(&self.scope, prefix, instance, func);
-        while let Some(endpoint) = local.replacing.find(prefix, lookup).await {
+        let lookup = || local.registry.lookup(&self.scope, prefix, instance, func);
+        while let Some(endpoint) = lookup() {
             let offered = match mode {
                 Mode::Require => {
                     endpoint
@@ -211,8 +223,7 @@ where
     /// A local call is queued when this returns; it has not necessarily been taken by the callee. `paths` are
     /// passed to the remote transport only: a local call opens each path when a side asks for it.
     ///
-    /// This waits in two cases: the mode is [`Mode::Require`] and the queue of the endpoint is full, and the callee is
-    /// being replaced ([`Replacement`](crate::Replacement)) and has no endpoint at the moment.
+    /// This waits in one case: the mode is [`Mode::Require`] and the queue of the endpoint is full.
     ///
     /// # Errors
     ///
@@ -243,7 +254,7 @@ where
 
 impl<R, C, B> Serve for Dispatcher<R, C, B>
 where
-    R: Serve<Context = C>,
+    R: Serve<Context = C> + Clone + Send + Sync + 'static,
     C: Send + Sync + 'static,
     B: Backend,
 {
@@ -251,14 +262,17 @@ where
     type Outgoing = Outgoing<B, R::Outgoing>;
     type Incoming = Incoming<B, R::Incoming>;
 
-    /// Serves a function on the remote transport and, unless the mode is off, on this host.
+    /// Serves a function on the remote transport and on this host, for as long as the stream lives and it is the turn of
+    /// this dispatcher's generation of the component: see [`Local::generations`]. With [`Mode::Off`] for all targets, and
+    /// without a backend, it is served on the remote transport alone, and at once.
     ///
-    /// The stream hands out remote and local invocations in turn when there are both. The function is served for
-    /// as long as the stream lives. It does not end: when the remote one has, it brings local invocations only.
+    /// The stream hands out remote and local invocations in turn when there are both. It does not end: when the remote one
+    /// has, it brings local invocations only; before its turn and after it, none.
     ///
     /// # Errors
     ///
-    /// Those of the remote transport; then nothing is registered.
+    /// Those of the remote transport; then nothing is registered. Where the function is subscribed later, because another
+    /// generation serves now, an error comes as an item of the stream.
     async fn serve(
         &self,
         instance: &str,
@@ -270,37 +284,25 @@ where
             + 'static,
     > {
         note_prefix(&self.prefix);
-        let remote =
-            self.remote
-                .serve(instance, func, paths)
-                .await?
-                .map_ok(|(cx, outgoing, incoming)| {
-                    (cx, Outgoing::remote(outgoing), Incoming::remote(incoming))
-                });
         caller::know::<B, R::Outgoing>();
         pieces::know::<B, R::Incoming>();
-        let local = match (self.local.backend(), self.mode) {
-            (None, _) | (_, Mode::Off) => None,
-            (Some(_), _) => Some(LocalInvocations::new(
-                Arc::clone(&self.local),
-                self.scope.clone(),
-                Arc::clone(&self.prefix),
-                instance,
-                func,
-            )),
-        };
-        let endpoint = local.as_ref().map(LocalInvocations::endpoint);
-        let local = stream::iter(local).flatten().map(|invocation| {
-            Ok((
-                invocation.context,
-                Outgoing::local(invocation.outgoing),
-                Incoming::local(invocation.incoming),
-            ))
-        });
-        // Polls the two in turn, so that neither can starve the other. The remote one is dropped first: a call that finds
-        // no endpoint here must not go to the remote subscription of this very stream.
-        let both = stream::select(remote, local);
-        Ok(UntilSuperseded::new(both, endpoint))
+        if !self.local.has_generations() {
+            let calls = self.remote.serve(instance, func, paths).await?;
+            let calls = calls.map_ok(|(cx, outgoing, incoming)| {
+                (cx, Outgoing::remote(outgoing), Incoming::remote(incoming))
+            });
+            return Ok(Either::Left(calls.chain(stream::pending())));
+        }
+        let serve = Invocations::serve(
+            Arc::clone(&self.local),
+            self.scope.clone(),
+            &self.prefix,
+            self.client(),
+            self.remote.clone(),
+            (instance, func),
+            paths.into(),
+        );
+        Ok(Either::Right(serve.await?))
     }
 }
 
@@ -312,6 +314,8 @@ impl<R: Clone, C, B: Backend> Clone for Dispatcher<R, C, B> {
             prefix: Arc::clone(&self.prefix),
             mode: self.mode,
             local: Arc::clone(&self.local),
+            // Given now, so that both have the same.
+            client: self.client().into(),
         }
     }
 }

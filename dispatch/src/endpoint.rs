@@ -1,13 +1,14 @@
+use std::any::Any;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::Waker;
 
 use bytes::Bytes;
-use futures::task::AtomicWaker;
+use inhost_registry::Function;
 use tokio::sync::Notify;
+use tracing::info;
 
 use crate::backend::Backend;
 use crate::call::{Call, Way};
@@ -36,21 +37,18 @@ impl Default for QueueLimits {
     }
 }
 
-/// A function that is served on this host: where its invocations wait.
+/// A function that is served on this host: where its invocations wait, whichever generation of the component takes them.
 ///
 /// `C` is what the transport calls the context of an invocation, its headers for NATS.
 pub struct Endpoint<C, B: Backend> {
     target: Arc<Target>,
-    queue: Queue<Invocation<C, B>>,
+    queue: Queue<Invocation<C, B>, RemoteCalls>,
     /// Told when an invocation leaves the queue, and when the queue closes.
     room: Notify,
-    /// That of its registration.
-    generation: OnceLock<u64>,
-    /// Whether a newer endpoint of the function has taken over for good.
-    superseded: AtomicBool,
-    /// The task that serves this.
-    serving: AtomicWaker,
 }
+
+/// What brings the invocations from elsewhere: a stream, whose type only those know that serve the function.
+pub(crate) type RemoteCalls = Box<dyn Any + Send>;
 
 /// The callee's side of a local call, as it waits in the queue.
 pub(crate) struct Invocation<C, B: Backend> {
@@ -58,8 +56,6 @@ pub(crate) struct Invocation<C, B: Backend> {
     pub(crate) outgoing: LocalOutgoing<B>,
     pub(crate) incoming: LocalIncoming<B>,
     pub(crate) call: Arc<Call<B>>,
-    /// Bytes of parameters that came with it.
-    weight: usize,
 }
 
 /// An invocation that an endpoint did not take. Nothing ran.
@@ -81,9 +77,6 @@ impl<C, B: Backend> Endpoint<C, B> {
             target,
             queue: Queue::new(limits.invocations, limits.bytes),
             room: Notify::new(),
-            generation: OnceLock::new(),
-            superseded: AtomicBool::new(false),
-            serving: AtomicWaker::new(),
         }
     }
 
@@ -92,48 +85,17 @@ impl<C, B: Backend> Endpoint<C, B> {
         self.queue.len()
     }
 
-    pub(crate) fn queue(&self) -> &Queue<Invocation<C, B>> {
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    pub(crate) fn queue(&self) -> &Queue<Invocation<C, B>, RemoteCalls> {
         &self.queue
     }
 
     /// Told when it is worth to offer an invocation again that was refused because the queue was full.
     pub(crate) fn room(&self) -> &Notify {
         &self.room
-    }
-
-    /// Refuses further invocations and returns those that wait. From here on it holds nothing of who served it: the registry
-    /// may keep it for a while.
-    pub(crate) fn close(&self) -> impl Iterator<Item = Invocation<C, B>> {
-        let left = self.queue.close();
-        drop(self.serving.take());
-        self.room.notify_waiters();
-        left
-    }
-
-    pub(crate) fn set_generation(&self, generation: u64) {
-        let _ = self.generation.set(generation);
-    }
-
-    /// Of two endpoints, the one that was registered later has the higher one. The highest there is for one that is being
-    /// registered right now.
-    pub(crate) fn generation(&self) -> u64 {
-        self.generation.get().copied().unwrap_or(u64::MAX)
-    }
-
-    /// A newer endpoint has taken over for good: what serves this one is to end.
-    pub(crate) fn supersede(&self) {
-        self.superseded.store(true, Ordering::Release);
-        self.serving.wake();
-    }
-
-    pub(crate) fn is_superseded(&self) -> bool {
-        self.superseded.load(Ordering::Acquire)
-    }
-
-    /// As [`Endpoint::is_superseded`]; if not, has the task woken when that changes.
-    pub(crate) fn poll_superseded(&self, waker: &Waker) -> bool {
-        self.serving.register(waker);
-        self.is_superseded()
     }
 
     /// Queues an invocation and returns the caller's side of the call. `params` are handed over, not copied.
@@ -158,7 +120,6 @@ impl<C, B: Backend> Endpoint<C, B> {
             outgoing: LocalOutgoing::root(Arc::clone(&call), Way::Results),
             incoming: LocalIncoming::root(Arc::clone(&call), Way::Params, params),
             call,
-            weight,
         };
         match self.queue.push(invocation, weight) {
             Ok(()) => Ok((outgoing, incoming)),
@@ -195,17 +156,59 @@ impl<C, B: Backend> Endpoint<C, B> {
             room.await;
         }
     }
+}
 
-    /// Queues an invocation that waited at another endpoint of the same function.
-    // The error is what was passed, and rare.
-    #[allow(clippy::result_large_err)]
-    pub(crate) fn adopt(&self, invocation: Invocation<C, B>) -> Result<(), Invocation<C, B>> {
-        let weight = invocation.weight;
-        self.queue
-            .push(invocation, weight)
-            .map_err(|refused| match refused {
-                Refused::Full(invocation) | Refused::Closed(invocation) => invocation,
-            })
+impl<C, B: Backend> Function for Endpoint<C, B> {
+    fn pause(&self) -> Option<Waker> {
+        self.queue.pause()
+    }
+
+    fn give(&self, reader: u64) -> Option<Waker> {
+        self.queue.give(reader)
+    }
+
+    /// Ends the remote subscription.
+    fn release(&self) {
+        drop(self.queue.take_source());
+    }
+
+    fn close(&self) -> impl Sized {
+        let (remote, invocations) = self.queue.close();
+        Closed {
+            endpoint: self,
+            _remote: remote,
+            invocations,
+        }
+    }
+}
+
+/// What an endpoint held when it closed. Dropping it tells the callers that their calls did not run.
+struct Closed<'a, C, B: Backend> {
+    endpoint: &'a Endpoint<C, B>,
+    _remote: Option<RemoteCalls>,
+    invocations: Vec<Invocation<C, B>>,
+}
+
+impl<C, B: Backend> Drop for Closed<'_, C, B> {
+    fn drop(&mut self) {
+        self.endpoint.room.notify_waiters();
+        self.invocations.retain(|it| !it.call.caller_gone());
+        if self.invocations.is_empty() {
+            return;
+        }
+        let Target {
+            prefix,
+            instance,
+            function,
+            ..
+        } = &*self.endpoint.target;
+        info!(
+            prefix = &**prefix,
+            instance = &**instance,
+            function = &**function,
+            calls = self.invocations.len(),
+            "the function is not served here any more: calls that waited for it did not run"
+        );
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A [`Dispatcher`] stands where a wRPC transport stood: it implements [`wrpc_transport::Invoke`] and
 //! [`wrpc_transport::Serve`] over any remote transport that does. Serving a function subscribes it on the remote
-//! transport *and* registers an [`Endpoint`] in this host's registry. Invoking one decides on a [`Route`] first.
+//! transport *and* registers an [`Endpoint`] in this host's registry, once it is the turn of its generation of the component
+//! ([`Local::generations`]). Invoking one decides on a [`Route`] first.
 //!
 //! ```
 //! use std::pin::pin;
@@ -89,7 +90,7 @@
 //! |---|---|
 //! | `shutdown` on a writer | the bytes written before it, then end of stream |
 //! | the callee's result root dropped without `shutdown` | the bytes, then an [`std::io::Error`] that holds [`CallError::CalleeFailed`], with the cause if the callee gave one ([`Caller::failed`]) |
-//! | an endpoint goes away before a call has started | another endpoint takes it, or [`CallError::NotAccepted`], at once |
+//! | a generation ends before a call has started | the next one takes it, or [`CallError::NotAccepted`], at once |
 //! | any other writer dropped without `shutdown` | the bytes, then end of stream |
 //! | a reader dropped | the writer gets `BrokenPipe`, at once if it was waiting |
 //!
@@ -119,7 +120,6 @@ mod pace;
 mod paths;
 mod pieces;
 mod queue;
-mod replacing;
 mod root;
 mod route;
 mod served;
@@ -135,6 +135,7 @@ pub use dispatcher::Dispatcher;
 pub use endpoint::{Endpoint, QueueLimits};
 pub use error::CallError;
 pub use incoming::Incoming;
+pub use inhost_registry::{Generations, ScopeId};
 pub use local::{Local, Served};
 pub use modes::Modes;
 pub use nowhere::{NoStream, Nowhere};
@@ -142,7 +143,6 @@ pub use observer::{on_start, starts, Ended, Ending, Observer, Outcome};
 pub use outgoing::Outgoing;
 pub use pace::Pace;
 pub use pieces::{is_whole, next_piece};
-pub use replacing::Replacement;
 pub use route::{Mode, Route, UnknownMode};
 pub use serving::with_prefix;
 pub use target::{Counted, Target};

@@ -1,14 +1,16 @@
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
-use inhost_registry::{Registry, Scope};
+use inhost_registry::{Generations, Registry, ScopeId};
+use tokio::sync::futures::Notified;
+use tokio::sync::Notify;
 
 use crate::backend::Backend;
 use crate::counters::{Calls, Counters};
 use crate::endpoint::{Endpoint, QueueLimits};
 use crate::modes::Modes;
 use crate::observer::Observer;
-use crate::replacing::{Replacement, Replacing};
+use crate::route::Mode;
 use crate::target::{Counted, Targets};
 
 /// What all dispatchers of a host share: the registry, the backend, the modes, the limits and the counters.
@@ -18,7 +20,8 @@ pub struct Local<C, B: Backend> {
     pub(crate) registry: Registry<Endpoint<C, B>>,
     pub(crate) targets: Targets,
     observer: OnceLock<Box<dyn Observer<C>>>,
-    pub(crate) replacing: Arc<Replacing>,
+    /// Told when a generation of a component comes or goes.
+    pub(crate) changed: Notify,
     backend: Option<B>,
     modes: Modes,
     limits: QueueLimits,
@@ -32,7 +35,7 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
             registry: Registry::new(),
             targets: Targets::new(),
             observer: OnceLock::new(),
-            replacing: Arc::default(),
+            changed: Notify::new(),
             backend,
             modes: modes.into(),
             limits,
@@ -67,18 +70,37 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
         self.observer.get().map(|observer| &**observer)
     }
 
-    /// Says that the component under `prefix` is being replaced by a new version of itself, until the guard is dropped.
-    /// What that means is with [`Replacement`].
-    pub fn replace(&self, prefix: &str) -> Replacement {
-        self.replacing.begin(prefix)
+    /// The living generations of each component in each scope, sorted by prefix. There are none with [`Mode::Off`] for all
+    /// targets, and without a backend.
+    ///
+    /// All that one client serves is one generation of a component. The oldest one serves; those that are newer stand by,
+    /// in memory and on the remote transport.
+    pub fn generations(&self) -> Vec<Generations> {
+        self.registry.generations()
     }
 
-    /// The functions that are served on this host, sorted by prefix, instance and function.
+    /// Ends the generations of the component under `prefix` within `scope` that are older than `than`. The next one serves,
+    /// if there is one; what waits passes to it, and what runs goes on. The streams of those that are ended wait for ever.
+    pub fn end_older(&self, scope: ScopeId, prefix: &str, than: u64) {
+        self.registry.end_older(scope, prefix, than);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until a generation of any component has come or gone since this was called.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing that was not told it.
+    pub fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+
+    /// The functions that are served on this host and can be called in memory, sorted by prefix, instance and function.
     pub fn served(&self) -> Vec<Served> {
         self.registry
             .snapshot()
             .into_iter()
-            .filter(|listed| !listed.value.is_superseded())
+            .filter(|listed| self.modes.of(&listed.prefix) != Mode::Off)
             .map(|listed| Served {
                 queued: listed.value.queued(),
                 prefix: listed.prefix,
@@ -86,6 +108,11 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
                 function: listed.function,
             })
             .collect()
+    }
+
+    /// Whether components have generations. They have none on a host that does as a stock host does.
+    pub(crate) fn has_generations(&self) -> bool {
+        self.backend.is_some() && !self.modes.are_off()
     }
 
     pub(crate) fn backend(&self) -> Option<&B> {
@@ -98,22 +125,6 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
 
     pub(crate) fn limits(&self) -> QueueLimits {
         self.limits
-    }
-
-    pub(crate) fn lookup(
-        &self,
-        scope: &Scope,
-        prefix: &str,
-        instance: &str,
-        function: &str,
-    ) -> Option<Arc<Endpoint<C, B>>> {
-        let endpoint = self.registry.lookup(scope, prefix, instance, function)?;
-        self.takes_calls(prefix, &endpoint).then_some(endpoint)
-    }
-
-    /// Whether calls to `prefix` may go to `endpoint`, which is registered.
-    pub(crate) fn takes_calls(&self, prefix: &str, endpoint: &Endpoint<C, B>) -> bool {
-        !endpoint.is_superseded() && !self.replacing.holds(prefix, endpoint.generation())
     }
 }
 

@@ -36,6 +36,12 @@ impl Modes {
         let target = prefix.rsplit_once('.').map_or(prefix, |(_, target)| target);
         self.targets.get(target).copied().unwrap_or(self.default)
     }
+
+    /// Whether no call is carried in memory, whatever its target.
+    pub(crate) fn are_off(&self) -> bool {
+        let mut targets = self.targets.values();
+        self.default == Mode::Off && targets.all(|mode| *mode == Mode::Off)
+    }
 }
 
 impl From<Mode> for Modes {

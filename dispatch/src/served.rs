@@ -1,184 +1,217 @@
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{ready, Context, Poll};
 
-use futures::Stream;
+use futures::future::BoxFuture;
+use futures::stream::{BoxStream, Stream, StreamExt as _, TryStreamExt as _};
 use inhost_registry::{Registration, Scope};
-use pin_project_lite::pin_project;
 use tracing::debug;
+use wrpc_transport::Serve;
 
 use crate::backend::Backend;
-use crate::endpoint::{Endpoint, Invocation};
+use crate::endpoint::{Endpoint, RemoteCalls};
+use crate::incoming::Incoming;
 use crate::local::Local;
+use crate::outgoing::Outgoing;
+use crate::queue::Loan;
 
-/// The local invocations of a function. Never ends by itself.
+/// An invocation, or why one could not be taken.
+pub(crate) type Item<R, B> = anyhow::Result<(
+    <R as Serve>::Context,
+    Outgoing<B, <R as Serve>::Outgoing>,
+    Incoming<B, <R as Serve>::Incoming>,
+)>;
+
+/// The invocations of a function that come over the remote transport.
+type Calls<R, B> = BoxStream<'static, Item<R, B>>;
+
+/// The invocations of a function, local and remote, for as long as it is the turn of whoever has this. Never ends by itself.
 ///
-/// The function is registered for as long as this lives. When it is dropped, what still waits here moves to another
-/// endpoint of the same function; if there is none, the caller gets
-/// [`CallError::NotAccepted`](crate::CallError::NotAccepted).
-pub(crate) struct LocalInvocations<C: Send + Sync + 'static, B: Backend> {
-    local: Arc<Local<C, B>>,
-    scope: Scope,
-    prefix: Arc<str>,
-    instance: Box<str>,
-    function: Box<str>,
-    endpoint: Arc<Endpoint<C, B>>,
-    /// Taken out when this is dropped.
-    registration: Option<Registration<Endpoint<C, B>>>,
-    /// Whether older endpoints have been looked for.
-    polled: bool,
+/// Waiting for its turn, and after it, this brings nothing. It does not end, not even when the remote stream does: whoever
+/// serves a function takes it that such a stream goes on for ever. The host library would ask for the next invocation again
+/// and again without ever letting go of its thread, and a runtime that is shut down waits for that.
+pub(crate) struct Invocations<R: Serve, B: Backend> {
+    registration: Registration<Endpoint<R::Context, B>>,
+    /// Dropped after the registration.
+    _told: Told<R::Context, B>,
+    /// Subscribes on the remote transport, should no one have done so when it is the turn of this.
+    subscribe: Option<BoxFuture<'static, anyhow::Result<Calls<R, B>>>>,
+    /// Whether the next invocation may be a remote one even if a local one waits.
+    remote_next: bool,
 }
 
-impl<C: Send + Sync + 'static, B: Backend> LocalInvocations<C, B> {
-    pub(crate) fn new(
-        local: Arc<Local<C, B>>,
-        scope: Scope,
-        prefix: Arc<str>,
-        instance: &str,
-        function: &str,
-    ) -> Self {
-        let endpoint = Arc::new(Endpoint::new(
-            local.targets.get(&prefix, instance, function),
-            local.limits(),
-        ));
-        let registration = local.registry.register(
-            scope.clone(),
-            &prefix,
-            instance,
-            function,
-            Arc::clone(&endpoint),
-        );
-        endpoint.set_generation(registration.generation());
-        if local.replacing.is_replaced(&prefix) && !registration.older().is_empty() {
-            local
-                .replacing
-                .registered(&prefix, registration.generation());
-        }
-        Self {
-            local,
-            scope,
-            prefix,
-            instance: instance.into(),
-            function: function.into(),
-            endpoint,
-            registration: Some(registration),
-            polled: false,
-        }
-    }
-
-    pub(crate) fn endpoint(&self) -> Arc<Endpoint<C, B>> {
-        Arc::clone(&self.endpoint)
-    }
-
-    /// While a component is replaced, the version that is served last takes over for good.
+impl<R, B> Invocations<R, B>
+where
+    R: Serve + Clone + Send + Sync + 'static,
+    B: Backend,
+{
+    /// Registers a function as one that `client` serves. If it is its turn, it is subscribed on the remote transport when
+    /// this returns.
     ///
-    /// Not before it is polled: until then it can still turn out that it is not going to be served.
-    fn take_over(&self) {
-        if !self.local.replacing.is_replaced(&self.prefix) {
-            return;
-        }
-        let older = self.registration.as_ref().map(Registration::older);
-        for older in older.into_iter().flatten() {
-            older.supersede();
-            for invocation in older.close() {
-                // One that does not fit is dropped: its caller learns that it did not run.
-                let _ = self.endpoint.adopt(invocation);
+    /// # Errors
+    ///
+    /// Those of the remote transport. Then nothing is registered.
+    pub(crate) async fn serve(
+        local: Arc<Local<R::Context, B>>,
+        scope: Scope,
+        prefix: &Arc<str>,
+        client: u64,
+        remote: R,
+        (instance, function): (&str, &str),
+        paths: Arc<[Box<[Option<usize>]>]>,
+    ) -> anyhow::Result<Self> {
+        let make = || {
+            let target = local.targets.get(prefix, instance, function);
+            Endpoint::new(target, local.limits())
+        };
+        let registration = local
+            .registry
+            .register(scope, prefix, client, instance, function, make);
+        local.changed.notify_waiters();
+        let names: [Box<str>; 2] = [instance.into(), function.into()];
+        let subscribe = async move {
+            let [instance, function] = &names;
+            let calls = remote.serve(instance, function, paths).await?;
+            let calls = calls.map_ok(|(cx, outgoing, incoming)| {
+                (cx, Outgoing::remote(outgoing), Incoming::remote(incoming))
+            });
+            Ok(calls.boxed())
+        };
+        let mut served = Self {
+            registration,
+            _told: Told(local),
+            subscribe: Some(Box::pin(subscribe)),
+            remote_next: false,
+        };
+        poll_fn(|cx| served.poll_subscribed(cx)).await?;
+        Ok(served)
+    }
+
+    fn poll_subscribed(&mut self, cx: &mut Context<'_>) -> Poll<anyhow::Result<()>> {
+        match self.borrow(cx) {
+            Loan::Absent => self.poll_subscribe(cx),
+            Loan::Wait => Poll::Ready(Ok(())),
+            Loan::Source(calls) => {
+                self.give_back(Some(calls));
+                Poll::Ready(Ok(()))
             }
         }
     }
-}
 
-impl<C: Send + Sync + 'static, B: Backend> Stream for LocalInvocations<C, B> {
-    type Item = Invocation<C, B>;
+    fn borrow(&self, cx: &mut Context<'_>) -> Loan<RemoteCalls> {
+        let queue = self.registration.value().queue();
+        queue.borrow(self.registration.reader(), cx)
+    }
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
-        if !this.polled {
-            this.polled = true;
-            this.take_over();
-        }
+    fn give_back(&self, calls: Option<RemoteCalls>) {
+        let queue = self.registration.value().queue();
+        queue.give_back(self.registration.reader(), calls);
+    }
+
+    /// Subscribes the function, which has no subscription. Waits for ever if this has subscribed it before.
+    fn poll_subscribe(&mut self, cx: &mut Context<'_>) -> Poll<anyhow::Result<()>> {
+        let Some(subscribe) = &mut self.subscribe else {
+            return Poll::Pending;
+        };
+        let calls = ready!(subscribe.as_mut().poll(cx));
+        self.subscribe = None;
+        self.give_back(Some(Box::new(calls?)));
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_remote(&mut self, cx: &mut Context<'_>) -> Poll<Item<R, B>> {
         loop {
-            let invocation = ready!(this.endpoint.queue().poll_pop(cx));
-            this.endpoint.room().notify_one();
+            let mut calls = match self.borrow(cx) {
+                Loan::Source(calls) => calls,
+                Loan::Wait => return Poll::Pending,
+                Loan::Absent => match ready!(self.poll_subscribe(cx)) {
+                    Ok(()) => continue,
+                    Err(error) => {
+                        let target = self.registration.value().target();
+                        let error = error.context(format!("{target} is served on this host only"));
+                        return Poll::Ready(Err(error));
+                    }
+                },
+            };
+            let Some(stream) = calls.downcast_mut::<Calls<R, B>>() else {
+                // Another transport served it within the same scope.
+                self.give_back(None);
+                continue;
+            };
+            let polled = stream.poll_next_unpin(cx);
+            if let Poll::Ready(None) = polled {
+                self.subscribe = None;
+                self.give_back(None);
+                return Poll::Pending;
+            }
+            self.give_back(Some(calls));
+            return match polled {
+                Poll::Ready(Some(invocation)) => Poll::Ready(invocation),
+                _ => Poll::Pending,
+            };
+        }
+    }
+
+    fn poll_local(&mut self, cx: &mut Context<'_>) -> Poll<Item<R, B>> {
+        let endpoint = self.registration.value();
+        loop {
+            let reader = self.registration.reader();
+            let invocation = ready!(endpoint.queue().poll_pop(reader, cx));
+            endpoint.room().notify_one();
             if invocation.call.caller_gone() {
                 debug!(
-                    prefix = &*this.prefix,
-                    instance = &*this.instance,
-                    function = &*this.function,
+                    function = %endpoint.target(),
                     "skipped a queued invocation whose caller has gone"
                 );
                 continue;
             }
             invocation.call.taken();
-            return Poll::Ready(Some(invocation));
+            return Poll::Ready(Ok((
+                invocation.context,
+                Outgoing::local(invocation.outgoing),
+                Incoming::local(invocation.incoming),
+            )));
         }
     }
 }
 
-impl<C: Send + Sync + 'static, B: Backend> Drop for LocalInvocations<C, B> {
-    fn drop(&mut self) {
-        // First out of the registry: what is looked up from here on is another endpoint.
-        drop(self.registration.take());
-        for invocation in self.endpoint.close() {
-            let other =
-                self.local
-                    .lookup(&self.scope, &self.prefix, &self.instance, &self.function);
-            let left = match other {
-                Some(endpoint) => endpoint.adopt(invocation).err(),
-                None => Some(invocation),
-            };
-            if left.is_some() {
-                debug!(
-                    prefix = &*self.prefix,
-                    instance = &*self.instance,
-                    function = &*self.function,
-                    "an invocation waited at an endpoint that went away, and there is no other"
-                );
-            }
-        }
-    }
-}
+impl<R, B> Stream for Invocations<R, B>
+where
+    R: Serve + Clone + Send + Sync + 'static,
+    B: Backend,
+{
+    type Item = Item<R, B>;
 
-pin_project! {
-    /// All invocations of a function, until a newer endpoint takes over for good.
-    ///
-    /// It then drops the streams that it has, and with them the registration and the remote subscription. It does not
-    /// end, not even when they do, as the remote one does with its connection: whoever serves a function takes it that
-    /// such a stream goes on for ever. The host library would ask for the next invocation again and again without ever
-    /// letting go of its thread, and a runtime that is shut down waits for that.
-    pub(crate) struct UntilSuperseded<S, C, B: Backend> {
-        #[pin]
-        invocations: Option<S>,
-        endpoint: Option<Arc<Endpoint<C, B>>>,
-    }
-}
-
-impl<S, C, B: Backend> UntilSuperseded<S, C, B> {
-    /// `endpoint` is where the local ones of `invocations` wait.
-    pub(crate) fn new(invocations: S, endpoint: Option<Arc<Endpoint<C, B>>>) -> Self {
-        Self {
-            invocations: Some(invocations),
-            endpoint,
-        }
-    }
-}
-
-impl<S: Stream, C, B: Backend> Stream for UntilSuperseded<S, C, B> {
-    type Item = S::Item;
-
+    /// Looks at the two in turn, so that neither can starve the other.
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut this = self.project();
-        let endpoint = this.endpoint.as_ref();
-        if endpoint.is_some_and(|endpoint| endpoint.poll_superseded(cx.waker())) {
-            this.invocations.set(None);
-            *this.endpoint = None;
-        }
-        if let Some(invocations) = this.invocations.as_mut().as_pin_mut() {
-            match ready!(invocations.poll_next(cx)) {
-                None => this.invocations.set(None),
-                invocation => return Poll::Ready(invocation),
-            }
-        }
-        Poll::Pending
+        let this = self.get_mut();
+        let remote_first = this.remote_next;
+        this.remote_next = !remote_first;
+        let first = match remote_first {
+            true => this.poll_remote(cx),
+            false => this.poll_local(cx),
+        };
+        let invocation = first.is_pending().then(|| match remote_first {
+            true => this.poll_local(cx),
+            false => this.poll_remote(cx),
+        });
+        invocation.unwrap_or(first).map(Some)
+    }
+}
+
+/// Has those told that look at generations when this is dropped.
+struct Told<C, B: Backend>(Arc<Local<C, B>>);
+
+impl<C, B: Backend> Drop for Told<C, B> {
+    fn drop(&mut self) {
+        self.0.changed.notify_waiters();
+    }
+}
+
+impl<R: Serve, B: Backend> Drop for Invocations<R, B> {
+    fn drop(&mut self) {
+        let queue = self.registration.value().queue();
+        queue.leave(self.registration.reader());
     }
 }

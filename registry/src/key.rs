@@ -21,7 +21,21 @@ pub(crate) struct KeyRef<'a> {
     pub(crate) function: &'a str,
 }
 
+/// What the functions of one component are registered under.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ComponentKey {
+    pub(crate) scope: ScopeId,
+    pub(crate) prefix: Box<str>,
+}
+
 impl Key {
+    pub(crate) fn component(&self) -> ComponentKey {
+        ComponentKey {
+            scope: self.scope,
+            prefix: self.prefix.clone(),
+        }
+    }
+
     pub(crate) fn borrow(&self) -> KeyRef<'_> {
         KeyRef {
             scope: self.scope,

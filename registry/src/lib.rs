@@ -1,14 +1,18 @@
 //! Which function of which component is served on this host, right now.
 //!
-//! A [`Registry`] maps (scope, prefix, instance, function) to what serves it. It does no I/O, knows neither
-//! NATS nor wasmtime, and needs no runtime.
+//! A [`Registry`] maps (scope, prefix, instance, function) to what is kept of the function while it is served. It does no
+//! I/O, knows neither NATS nor wasmtime, and needs no runtime.
 //!
-//! - A [`Scope`] is the identity of a connection: endpoints of two connections never meet, whatever their names.
-//! - [`Registry::register`] returns a [`Registration`]. Dropping it removes exactly that registration.
-//! - Where two registrations of one function overlap, as they do while a component is updated, the newest wins.
-//!   When it goes, the older one is found again.
-//! - [`Registry::lookup`] neither allocates nor takes a lock. [`Registry::view`] is for those who need no reference of their own.
-//! - [`Registry::snapshot`] lists what is registered.
+//! - A [`Scope`] is the identity of a connection: functions of two connections never meet, whatever their names.
+//! - All that one client serves under a prefix is one *generation* of a component. **The oldest living generation serves;
+//!   newer ones stand by.** When it ends, the next one serves all functions that it has, and no others, at once.
+//! - A generation ends when one of its [`Registration`]s is dropped, or by [`Registry::end_older`].
+//! - What is kept of a function goes from one generation to the next: see [`Function`].
+//! - [`Registry::lookup`] neither allocates nor takes a lock. [`Registry::view`] is for those who need no reference of their
+//!   own.
+//!
+//! A program that serves *different* functions of one component over several clients has to make clones of one client of
+//! them, or they stand by for each other.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -16,24 +20,28 @@
 //!
 //! let scope = Scope::new(Arc::new("a connection to the lattice"));
 //! let registry = Registry::new();
-//! let guard = registry.register(
-//!     scope.clone(),
-//!     "default.callee",
-//!     "wasi:keyvalue/store@0.2.0-draft",
-//!     "get",
-//!     Arc::new(42),
-//! );
-//! let find = || registry.lookup(&scope, "default.callee", "wasi:keyvalue/store@0.2.0-draft", "get");
-//! assert_eq!(find().as_deref(), Some(&42));
-//! drop(guard);
-//! assert_eq!(find(), None);
+//! let register = |client, function| {
+//!     registry.register(scope.clone(), "default.callee", client, "wasi:keyvalue/store", function, || ())
+//! };
+//! let is_served = |function| {
+//!     registry.lookup(&scope, "default.callee", "wasi:keyvalue/store", function).is_some()
+//! };
+//! let (old, new) = (registry.client(), registry.client());
+//! let old = register(old, "get");
+//! let _new = register(new, "set");
+//! assert!(is_served("get") && !is_served("set"));
+//! drop(old);
+//! assert!(!is_served("get") && is_served("set"));
 //! ```
 
+mod component;
+mod function;
 mod key;
 mod registration;
 mod registry;
 mod scope;
 
+pub use function::Function;
 pub use registration::Registration;
-pub use registry::{Listed, Registry, View};
-pub use scope::Scope;
+pub use registry::{Generations, Listed, Registry, View};
+pub use scope::{Scope, ScopeId};

@@ -1,51 +1,50 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::function::Function;
 use crate::key::Key;
 use crate::registry::Table;
 use crate::scope::Scope;
 
-/// A function is registered for as long as this lives.
+/// A client serves a function for as long as this lives, whenever it is the turn of its generation.
 ///
-/// Dropping it removes exactly this registration, never a newer one of the same function.
-#[must_use = "dropping a registration removes it"]
-pub struct Registration<T> {
+/// Dropping it takes the function back. If another generation stands by, it ends the whole generation: a host drops all that
+/// it serves of a component at once, and then all functions change over together.
+#[must_use = "dropping a registration takes the function back"]
+pub struct Registration<T: Function> {
     pub(crate) table: Arc<Table<T>>,
-    pub(crate) key: Key,
-    pub(crate) generation: u64,
+    pub(crate) key: Arc<Key>,
+    pub(crate) reader: u64,
     pub(crate) value: Arc<T>,
     /// Keeps the address that is in `key` from being given to another connection.
     pub(crate) _scope: Scope,
 }
 
-impl<T> Registration<T> {
-    /// What was registered.
+impl<T: Function> Registration<T> {
+    /// What is kept of the function. The other generations of the component have the same.
     pub fn value(&self) -> &Arc<T> {
         &self.value
     }
 
-    /// What was registered for the same function before this and is still there, oldest first.
-    pub fn older(&self) -> Vec<Arc<T>> {
-        self.table.older(&self.key, self.generation)
-    }
-
-    /// The number of this registration: a later one of the same registry has a higher one.
-    pub fn generation(&self) -> u64 {
-        self.generation
+    /// The number that [`Function::give`] gets when it is the turn of this. It is never 0, and a later registration has a
+    /// higher one.
+    pub fn reader(&self) -> u64 {
+        self.reader
     }
 }
 
-impl<T> Drop for Registration<T> {
+impl<T: Function> Drop for Registration<T> {
     fn drop(&mut self) {
-        self.table.remove(&self.key, self.generation);
+        self.table
+            .change(self.key.component(), |it| it.unregister(self.reader));
     }
 }
 
-impl<T> fmt::Debug for Registration<T> {
+impl<T: Function> fmt::Debug for Registration<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registration")
             .field("key", &self.key)
-            .field("generation", &self.generation)
+            .field("reader", &self.reader)
             .finish_non_exhaustive()
     }
 }

@@ -1,11 +1,15 @@
+use std::collections::HashMap as StdHashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 
 use foldhash::fast::RandomState;
-use papaya::{HashMap, HashMapRef, LocalGuard, Operation};
+use papaya::{HashMap, HashMapRef, LocalGuard};
 
-use crate::key::{Key, KeyRef};
+use crate::component::Component;
+use crate::function::Function;
+use crate::key::{ComponentKey, Key, KeyRef};
 use crate::registration::Registration;
 use crate::scope::{Scope, ScopeId};
 
@@ -16,28 +20,18 @@ pub struct Registry<T> {
     table: Arc<Table<T>>,
 }
 
-/// What is registered at the moment, without counting who looks at it: see [`Registry::view`].
-pub struct View<'a, T>(HashMapRef<'a, Key, Registrations<T>, RandomState, LocalGuard<'a>>);
-
-/// The registrations of one function. There is more than one only while a component is replaced.
-struct Registrations<T> {
-    /// In the map itself, so that a lookup need not go elsewhere for it.
-    newest: Registered<T>,
-    /// Oldest first.
-    older: Box<[Registered<T>]>,
-}
-
-/// A value with the number of its registration.
-struct Registered<T> {
-    generation: u64,
-    value: Arc<T>,
-}
+/// What is served at the moment, without counting who looks at it: see [`Registry::view`].
+pub struct View<'a, T>(HashMapRef<'a, Key, Arc<T>, RandomState, LocalGuard<'a>>);
 
 pub(crate) struct Table<T> {
-    /// Hashed with a seed of its own in each process, by a hash that is quick on short texts: most of a lookup is hashing.
-    functions: HashMap<Key, Registrations<T>, RandomState>,
-    generations: AtomicU64,
+    /// Those that the serving generations have. Hashed with a seed of its own in each process, by a hash that is quick on
+    /// short texts: most of a lookup is hashing.
+    functions: HashMap<Key, Arc<T>, RandomState>,
+    components: Mutex<Components<T>>,
+    numbers: AtomicU64,
 }
+
+type Components<T> = StdHashMap<ComponentKey, Component<T>>;
 
 impl<T> Registry<T> {
     /// An empty registry.
@@ -45,46 +39,18 @@ impl<T> Registry<T> {
         Self {
             table: Arc::new(Table {
                 functions: HashMap::with_hasher(RandomState::default()),
-                generations: AtomicU64::new(0),
+                components: Mutex::default(),
+                numbers: AtomicU64::new(1),
             }),
         }
     }
 
-    /// Registers `value` as what serves `function` of `instance` under `prefix`, until the guard is dropped.
-    ///
-    /// `prefix` is the wRPC prefix (`lattice.component-id` in wasmCloud), `instance` the WIT instance with its
-    /// version, as it stands in an invocation. An earlier registration of the same function stays, hidden by
-    /// this one.
-    ///
-    /// `value` may be kept for a while after the guard was dropped, because someone may be looking at it: what it holds
-    /// should be given up by whoever drops the guard.
-    pub fn register(
-        &self,
-        scope: Scope,
-        prefix: &str,
-        instance: &str,
-        function: &str,
-        value: Arc<T>,
-    ) -> Registration<T> {
-        let key = Key {
-            scope: scope.id(),
-            prefix: prefix.into(),
-            instance: instance.into(),
-            function: function.into(),
-        };
-        let generation = self.table.generations.fetch_add(1, Ordering::Relaxed);
-        self.table
-            .insert(key.clone(), generation, Arc::clone(&value));
-        Registration {
-            table: Arc::clone(&self.table),
-            key,
-            generation,
-            value,
-            _scope: scope,
-        }
+    /// A number for a client, to [register](Self::register) with.
+    pub fn client(&self) -> u64 {
+        self.table.number()
     }
 
-    /// What serves `function` within `scope`: the newest registration there is.
+    /// What serves `function` within `scope`.
     ///
     /// Neither allocates nor takes a lock.
     pub fn lookup(
@@ -98,7 +64,7 @@ impl<T> Registry<T> {
         view.get(scope, prefix, instance, function).cloned()
     }
 
-    /// For a look at what is registered that leaves no trace: threads that look at the same function do not disturb each
+    /// For a look at what is served that leaves no trace: threads that look at the same function do not disturb each
     /// other, as they would by counting references.
     ///
     /// What is removed while a view exists is freed later. It stays on its thread, and so cannot be held across an await.
@@ -106,42 +72,105 @@ impl<T> Registry<T> {
         View(self.table.functions.pin())
     }
 
-    /// What is registered, sorted by prefix, instance, function and age. A function that is registered twice is
-    /// listed twice; the newest comes last.
+    /// What is served, sorted by prefix, instance and function.
     ///
-    /// Registrations that come or go meanwhile may or may not be listed.
+    /// What comes or goes meanwhile may or may not be listed.
     pub fn snapshot(&self) -> Vec<Listed<T>> {
         let functions = self.table.functions.pin();
-        let mut listed: Vec<_> = functions
-            .iter()
-            .flat_map(|(key, registrations)| {
-                registrations.iter().map(move |registered| Listed {
-                    scope: key.scope,
-                    prefix: key.prefix.clone(),
-                    instance: key.instance.clone(),
-                    function: key.function.clone(),
-                    generation: registered.generation,
-                    value: Arc::clone(&registered.value),
-                })
-            })
-            .collect();
+        let listed = functions.iter().map(|(key, value)| Listed {
+            scope: key.scope,
+            prefix: key.prefix.clone(),
+            instance: key.instance.clone(),
+            function: key.function.clone(),
+            value: Arc::clone(value),
+        });
+        let mut listed: Vec<_> = listed.collect();
         listed.sort_by(|a, b| a.order().cmp(&b.order()));
         listed
     }
 
-    /// How many functions are registered. A function that is registered twice counts once.
+    /// The living generations of each component in each scope, sorted by prefix.
+    pub fn generations(&self) -> Vec<Generations> {
+        let components = self.table.lock();
+        let generations = components.iter().map(|(key, component)| Generations {
+            prefix: key.prefix.clone(),
+            scope: key.scope,
+            numbers: component.numbers(),
+            outlived: component.has_outlived(),
+        });
+        let mut generations: Vec<_> = generations.collect();
+        drop(components);
+        generations.sort_by(|a, b| (&a.prefix, a.scope).cmp(&(&b.prefix, b.scope)));
+        generations
+    }
+
+    /// How many functions are served.
     pub fn len(&self) -> usize {
         self.table.functions.pin().len()
     }
 
-    /// Whether no function is registered.
+    /// Whether no function is served.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
+impl<T: Function> Registry<T> {
+    /// Has `client` serve `function` of `instance` under `prefix`, until the guard is dropped.
+    ///
+    /// `prefix` is the wRPC prefix (`lattice.component-id` in wasmCloud), `instance` the WIT instance with its version, as it
+    /// stands in an invocation. All that one client serves under a prefix is one generation of a component. It serves if it
+    /// is the oldest one, else it stands by: then the function cannot be found for now, unless the oldest one has it, too.
+    ///
+    /// What is kept of the function is made by `make`, unless another generation has the function.
+    ///
+    /// It may be kept for a while after the guard was dropped, because someone may be looking at it: what it holds should be
+    /// given up by [`Function::close`].
+    pub fn register(
+        &self,
+        scope: Scope,
+        prefix: &str,
+        client: u64,
+        instance: &str,
+        function: &str,
+        make: impl FnOnce() -> T,
+    ) -> Registration<T> {
+        let key = Arc::new(Key {
+            scope: scope.id(),
+            prefix: prefix.into(),
+            instance: instance.into(),
+            function: function.into(),
+        });
+        let table = &self.table;
+        let (reader, value) = table.change(key.component(), |component| {
+            let known = component.value(&key).cloned();
+            // One that is about to be removed is used again.
+            let known = known.or_else(|| table.functions.pin().get(&*key).cloned());
+            let value = known.unwrap_or_else(|| Arc::new(make()));
+            let reader = table.number();
+            component.register(client, reader, Arc::clone(&key), Arc::clone(&value));
+            (reader, value)
+        });
+        Registration {
+            table: Arc::clone(table),
+            key,
+            reader,
+            value,
+            _scope: scope,
+        }
+    }
+
+    /// Ends the generations of the component under `prefix` within `scope` that are older than `than`, whoever holds their
+    /// guards: the next one serves, if there is one. Those that end never serve again.
+    pub fn end_older(&self, scope: ScopeId, prefix: &str, than: u64) {
+        let prefix = prefix.into();
+        self.table
+            .change(ComponentKey { scope, prefix }, |it| it.end_older(than));
+    }
+}
+
 impl<T> View<'_, T> {
-    /// What serves `function` within `scope`: the newest registration there is.
+    /// What serves `function` within `scope`.
     ///
     /// Neither allocates, nor takes a lock, nor writes to what threads share.
     pub fn get(
@@ -151,92 +180,104 @@ impl<T> View<'_, T> {
         instance: &str,
         function: &str,
     ) -> Option<&Arc<T>> {
-        let key = KeyRef {
+        self.0.get(&KeyRef {
             scope: scope.id(),
             prefix,
             instance,
             function,
-        };
-        Some(&self.0.get(&key)?.newest.value)
-    }
-}
-
-impl<T> Table<T> {
-    fn insert(&self, key: Key, generation: u64, value: Arc<T>) {
-        let added = Registered { generation, value };
-        self.functions.pin().update_or_insert_with(
-            key,
-            |registrations| registrations.with(added.clone()),
-            || Registrations {
-                newest: added.clone(),
-                older: Box::default(),
-            },
-        );
-    }
-
-    pub(crate) fn older(&self, key: &Key, generation: u64) -> Vec<Arc<T>> {
-        let functions = self.functions.pin();
-        let registrations = functions.get(key).into_iter();
-        registrations
-            .flat_map(Registrations::iter)
-            .filter(|other| other.generation < generation)
-            .map(|other| Arc::clone(&other.value))
-            .collect()
-    }
-
-    pub(crate) fn remove(&self, key: &Key, generation: u64) {
-        self.functions.pin().compute(key.clone(), |entry| {
-            let Some((_, registrations)) = entry else {
-                return Operation::Abort(());
-            };
-            match registrations.without(generation) {
-                Some(rest) => Operation::Insert(rest),
-                None => Operation::Remove,
-            }
-        });
-    }
-}
-
-impl<T> Registrations<T> {
-    /// Oldest first.
-    fn iter(&self) -> impl Iterator<Item = &Registered<T>> {
-        self.older.iter().chain([&self.newest])
-    }
-
-    fn with(&self, added: Registered<T>) -> Self {
-        let mut all: Vec<_> = self.iter().cloned().collect();
-        // Two threads may arrive here in the other order than they took their numbers.
-        let at = all.partition_point(|other| other.generation < added.generation);
-        all.insert(at, added);
-        Self::of(all).expect("one was added")
-    }
-
-    /// `None` when there is no other.
-    fn without(&self, generation: u64) -> Option<Self> {
-        let others = self.iter().filter(|other| other.generation != generation);
-        Self::of(others.cloned().collect())
-    }
-
-    /// `all`, oldest first. `None` when there is none.
-    fn of(mut all: Vec<Registered<T>>) -> Option<Self> {
-        let newest = all.pop()?;
-        Some(Self {
-            newest,
-            older: all.into(),
         })
     }
 }
 
-impl<T> Clone for Registered<T> {
-    fn clone(&self) -> Self {
-        Self {
-            generation: self.generation,
-            value: Arc::clone(&self.value),
-        }
+impl<T> Table<T> {
+    /// A number that is higher than all before.
+    fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Components<T>> {
+        self.components
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One registration, as [`Registry::snapshot`] lists it.
+impl<T: Function> Table<T> {
+    /// Changes the generations of a component, and makes true what follows from it: who reads the invocations of each
+    /// function, and which functions can be called.
+    pub(crate) fn change<R>(
+        &self,
+        key: ComponentKey,
+        change: impl FnOnce(&mut Component<T>) -> R,
+    ) -> R {
+        let mut components = self.lock();
+        let component = components.entry(key.clone()).or_default();
+        let before = component.serving();
+        let result = change(component);
+        let after = component.serving();
+        if component.is_empty() {
+            components.remove(&key);
+        }
+        // No reader takes anything from here on until all of them have changed. What is dropped is so without the lock.
+        let mut ended: Vec<Waker> = Vec::new();
+        for (key, reader) in &before {
+            if after.get(key).is_none_or(|it| it.number != reader.number) {
+                ended.extend(reader.value.pause());
+            }
+        }
+        let mut wakers: Vec<Waker> = Vec::new();
+        for (key, reader) in &after {
+            if before.get(key).is_none_or(|it| it.number != reader.number) {
+                wakers.extend(reader.value.give(reader.number));
+                let functions = self.functions.pin();
+                functions.insert(Key::clone(key), Arc::clone(&reader.value));
+            }
+        }
+        drop(components);
+        drop(ended);
+        wakers.into_iter().for_each(Waker::wake);
+        let gone = before.into_iter();
+        let gone: Vec<_> = gone.filter(|(key, _)| !after.contains_key(key)).collect();
+        if !gone.is_empty() {
+            // Before it cannot be found here any more: a call must not go elsewhere and come back to one that ends.
+            gone.iter().for_each(|(_, reader)| reader.value.release());
+            let components = self.lock();
+            // It may have come back meanwhile.
+            let serving = components.get(&key).map(Component::serving);
+            let gone = gone.iter().filter(|(key, _)| {
+                let serving = serving.as_ref();
+                !serving.is_some_and(|serving| serving.contains_key(key))
+            });
+            let left = gone.map(|(key, reader)| {
+                self.functions.pin().remove(&**key);
+                reader.value.close()
+            });
+            let left: Vec<_> = left.collect();
+            drop(components);
+            drop(left);
+        }
+        result
+    }
+}
+
+/// The living generations of a component in one scope, as [`Registry::generations`] lists them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Generations {
+    /// The wRPC prefix, `lattice.component-id` in wasmCloud.
+    pub prefix: Box<str>,
+    /// The scope.
+    pub scope: ScopeId,
+    /// Their numbers, oldest first: the first one serves. A number is never given twice.
+    pub numbers: Vec<u64>,
+    /// Whether the one that serves is older than one that has gone.
+    ///
+    /// A program that replaces what it serves drops the older generation. One that drops the newer one has either failed to
+    /// replace it, or has lost hold of the older one.
+    pub outlived: bool,
+}
+
+/// A function that is served, as [`Registry::snapshot`] lists it.
 #[non_exhaustive]
 pub struct Listed<T> {
     scope: ScopeId,
@@ -246,21 +287,13 @@ pub struct Listed<T> {
     pub instance: Box<str>,
     /// The function.
     pub function: Box<str>,
-    /// Of two registrations, the newer one has the higher number.
-    pub generation: u64,
-    /// What serves the function.
+    /// What is kept of the function.
     pub value: Arc<T>,
 }
 
 impl<T> Listed<T> {
-    fn order(&self) -> (&str, &str, &str, ScopeId, u64) {
-        (
-            &self.prefix,
-            &self.instance,
-            &self.function,
-            self.scope,
-            self.generation,
-        )
+    fn order(&self) -> (&str, &str, &str, ScopeId) {
+        (&self.prefix, &self.instance, &self.function, self.scope)
     }
 }
 
@@ -300,7 +333,6 @@ impl<T> fmt::Debug for Listed<T> {
             .field("prefix", &self.prefix)
             .field("instance", &self.instance)
             .field("function", &self.function)
-            .field("generation", &self.generation)
             .finish_non_exhaustive()
     }
 }

@@ -18,7 +18,9 @@ impl Scope {
         Self(connection)
     }
 
-    pub(crate) fn id(&self) -> ScopeId {
+    /// What tells this scope from others. It means something only while the scope is held, or something is registered under
+    /// it.
+    pub fn id(&self) -> ScopeId {
         ScopeId(Arc::as_ptr(&self.0).cast::<()>() as usize)
     }
 }
@@ -37,9 +39,9 @@ impl fmt::Debug for Scope {
     }
 }
 
-/// The address that stands for a scope in keys. It means something only while the scope is held.
+/// The address that stands for a scope in keys. See [`Scope::id`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct ScopeId(usize);
+pub struct ScopeId(usize);
 
 #[cfg(test)]
 mod tests {

@@ -48,25 +48,27 @@ fn component(number: usize) -> String {
     format!("default.component-{number}")
 }
 
-fn fill(registry: &Registry<u32>, scope: &Scope, functions: usize) -> Vec<Registration<u32>> {
+fn fill(registry: &Registry<()>, scope: &Scope, functions: usize) -> Vec<Registration<()>> {
+    let client = registry.client();
     (0..functions)
         .map(|number| {
             let prefix = component(number / FUNCTIONS);
             let function = format!("function-{}", number % FUNCTIONS);
-            registry.register(scope.clone(), &prefix, INSTANCE, &function, Arc::new(0))
+            registry.register(scope.clone(), &prefix, client, INSTANCE, &function, || ())
         })
         .collect()
 }
 
 /// Registers and removes a function until it is `done`.
-fn write(registry: &Registry<u32>, scope: &Scope, done: &AtomicBool) {
+fn write(registry: &Registry<()>, scope: &Scope, done: &AtomicBool) {
     while !done.load(Ordering::Relaxed) {
-        drop(registry.register(scope.clone(), "default.busy", INSTANCE, "get", Arc::new(0)));
+        let (scope, client) = (scope.clone(), registry.client());
+        drop(registry.register(scope, "default.busy", client, INSTANCE, "get", || ()));
     }
 }
 
 /// Looks up a function of each of some components in turn. Returns the nanoseconds of a lookup, for each round.
-fn read(registry: &Registry<u32>, scope: &Scope, lookup: &Lookup) -> Vec<f64> {
+fn read(registry: &Registry<()>, scope: &Scope, lookup: &Lookup) -> Vec<f64> {
     let components = lookup.functions.div_ceil(FUNCTIONS);
     let spread = lookup.spread.min(components).max(1);
     let prefixes: Vec<_> = (0..spread).map(component).collect();

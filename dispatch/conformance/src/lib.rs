@@ -15,6 +15,7 @@ use inhost_dispatch::Backend;
 pub mod call;
 pub mod caller;
 pub mod cancel;
+pub mod generations;
 pub mod leave;
 pub mod model;
 pub mod modes;
@@ -22,7 +23,6 @@ pub mod observe;
 pub mod paths;
 pub mod queue;
 pub mod remote;
-pub mod replacing;
 pub mod stream;
 pub mod support;
 pub mod tasks;
@@ -142,7 +142,6 @@ macro_rules! suite {
             a_queued_call_whose_caller_has_gone_is_skipped
             a_queued_call_moves_on_when_its_endpoint_goes
             a_queued_call_with_nowhere_to_go_fails_at_once
-            the_newest_endpoint_gets_the_calls
             local_and_remote_invocations_take_turns
             a_served_function_waits_when_the_remote_has_ended
             two_scopes_do_not_reach_each_other
@@ -165,11 +164,21 @@ macro_rules! suite {
             calls_that_go_nowhere_are_counted
             there_is_one_observer
         }
-        $crate::cases! { $make, replacing:
-            a_new_version_ends_the_old_one_when_it_is_polled
-            calls_wait_for_the_next_version_when_the_new_one_goes
-            calls_do_not_wait_when_the_replacement_is_over
-            calls_to_what_is_not_there_do_not_wait
+        $crate::cases! { $make, generations:
+            the_oldest_serves_and_the_next_one_when_it_goes
+            one_that_is_made_and_dropped_changes_nothing
+            one_that_is_ended_is_passed_over_though_it_lives
+            all_functions_change_over_at_once
+            a_function_that_the_next_one_lacks_is_not_served
+            what_waits_passes_on_and_runs_once
+            the_remote_subscription_passes_on_with_what_has_arrived
+            the_remote_subscription_passes_on_in_every_mode
+            a_function_that_is_new_is_subscribed_when_its_turn_comes
+            an_old_version_that_waits_elsewhere_holds_nothing_back
+            when_all_are_ended_calls_fail_at_once
+            clones_of_a_client_serve_together
+            each_serves_for_itself_on_a_host_that_does_as_a_stock_host
+            who_looks_at_generations_is_told
         }
     };
 }

@@ -139,18 +139,6 @@ pub async fn a_queued_call_with_nowhere_to_go_fails_at_once<B: Backend>(make: im
     assert!(host.local.served().is_empty());
 }
 
-/// Two registrations overlap during an update. The old one takes over again when the new one goes.
-pub async fn the_newest_endpoint_gets_the_calls<B: Backend>(make: impl Make<B>) {
-    let host = Host::new(make(limit(64)));
-    let mut old = host.serve().await;
-    let mut new = host.serve().await;
-    let _one = host.invoke("one", "").await.expect("invoke");
-    assert_eq!(new.next().await.expect("an invocation").0, "one");
-    drop(new);
-    let _two = host.invoke("two", "").await.expect("invoke");
-    assert_eq!(old.next().await.expect("an invocation").0, "two");
-}
-
 /// With invocations waiting on both sides, neither side has to wait for the other to be empty.
 pub async fn local_and_remote_invocations_take_turns<B: Backend>(make: impl Make<B>) {
     let host = Host::new(make(limit(64)));

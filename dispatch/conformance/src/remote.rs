@@ -20,6 +20,7 @@ pub struct Remote(Arc<Mutex<State>>);
 struct State {
     invoked: Vec<(String, Bytes)>,
     served: Option<mpsc::UnboundedSender<String>>,
+    subscribed: usize,
     reachable: bool,
     broken: bool,
 }
@@ -38,6 +39,16 @@ impl Remote {
     /// Context and parameters of what was invoked, in order.
     pub fn invoked(&self) -> Vec<(String, Bytes)> {
         self.with(|state| state.invoked.clone())
+    }
+
+    /// How many functions were subscribed up to now.
+    pub fn subscribed(&self) -> usize {
+        self.with(|state| state.subscribed)
+    }
+
+    /// Whether the function that was served last is still subscribed.
+    pub fn is_subscribed(&self) -> bool {
+        self.with(|state| state.served.as_ref().is_some_and(|it| !it.is_closed()))
     }
 
     /// Delivers an invocation from elsewhere to the function that was served last.
@@ -106,7 +117,10 @@ impl Serve for Remote {
         if self.with(|state| state.broken) {
             bail!("the remote transport cannot subscribe");
         }
-        self.with(|state| state.served = Some(sender));
+        self.with(|state| {
+            state.served = Some(sender);
+            state.subscribed += 1;
+        });
         Ok(futures::stream::poll_fn(move |cx| {
             receiver
                 .poll_recv(cx)

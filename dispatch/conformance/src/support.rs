@@ -33,6 +33,11 @@ pub type In<B> = Incoming<B, Null>;
 /// The callee's side of a call.
 pub type Taken<B> = (String, Out<B>, In<B>);
 
+/// A client of a host.
+pub type Client<B> = Dispatcher<Remote, String, B>;
+/// A function that is served.
+pub type Served<B> = Pin<Box<dyn Stream<Item = Taken<B>> + Send>>;
+
 /// Runs a case that must not hang. The limit is far above what any case needs.
 ///
 /// # Panics
@@ -104,7 +109,7 @@ impl<B: Backend> Host<B> {
     }
 
     /// A client for [`PREFIX`].
-    pub fn client(&self) -> Dispatcher<Remote, String, B> {
+    pub fn client(&self) -> Client<B> {
         Dispatcher::new(
             self.remote.clone(),
             self.scope.clone(),
@@ -118,12 +123,18 @@ impl<B: Backend> Host<B> {
     /// # Panics
     ///
     /// When it cannot be served.
-    pub async fn serve(&self) -> Pin<Box<dyn Stream<Item = Taken<B>> + Send>> {
-        let served = self
-            .client()
-            .serve(INSTANCE, FUNCTION, [])
-            .await
-            .expect("the function can be served");
+    pub async fn serve(&self) -> Served<B> {
+        self.serve_function(&self.client(), FUNCTION).await
+    }
+
+    /// Has `client` serve `function`.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be served.
+    pub async fn serve_function(&self, client: &Client<B>, function: &str) -> Served<B> {
+        let served = client.serve(INSTANCE, function, []).await;
+        let served = served.expect("the function can be served");
         Box::pin(served.map(|taken| taken.expect("the invocation can be taken")))
     }
 
@@ -137,9 +148,23 @@ impl<B: Backend> Host<B> {
         context: &str,
         params: impl Into<Bytes>,
     ) -> anyhow::Result<(Out<B>, In<B>)> {
+        self.invoke_function(FUNCTION, context, params).await
+    }
+
+    /// Calls `function`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`wrpc_transport::Invoke::invoke`].
+    pub async fn invoke_function(
+        &self,
+        function: &str,
+        context: &str,
+        params: impl Into<Bytes>,
+    ) -> anyhow::Result<(Out<B>, In<B>)> {
         let paths: [&[Option<usize>]; 0] = [];
         self.client()
-            .invoke(context.into(), INSTANCE, FUNCTION, params.into(), paths)
+            .invoke(context.into(), INSTANCE, function, params.into(), paths)
             .await
     }
 

@@ -9,18 +9,25 @@ use futures::task::noop_waker_ref;
 
 use super::*;
 
-fn queue() -> Arc<Queue<u32>> {
-    Arc::new(Queue::new(NonZeroUsize::MAX, usize::MAX))
+/// One that reader 1 reads.
+fn queue() -> Arc<Queue<u32, ()>> {
+    bounded(NonZeroUsize::MAX)
+}
+
+fn bounded(max_items: NonZeroUsize) -> Arc<Queue<u32, ()>> {
+    let queue = Queue::new(max_items, usize::MAX);
+    let _ = queue.give(1);
+    Arc::new(queue)
 }
 
 /// Waits for an item. loom finds a wake-up that is lost: then no thread can go on.
-fn pop(queue: &Queue<u32>) -> u32 {
-    block_on(poll_fn(|cx| queue.poll_pop(cx)))
+fn pop(queue: &Queue<u32, ()>) -> u32 {
+    block_on(poll_fn(|cx| queue.poll_pop(1, cx)))
 }
 
 /// Looks once, as a reader does that is dropped after it.
-fn look(queue: &Queue<u32>) -> Option<u32> {
-    match queue.poll_pop(&mut Context::from_waker(noop_waker_ref())) {
+fn look(queue: &Queue<u32, ()>) -> Option<u32> {
+    match queue.poll_pop(1, &mut Context::from_waker(noop_waker_ref())) {
         Poll::Ready(item) => Some(item),
         Poll::Pending => None,
     }
@@ -85,7 +92,7 @@ fn an_item_is_popped_refused_or_handed_back_and_nothing_else() {
             }
         });
         let popped = look(&queue).into_iter().count();
-        let left = queue.close().count();
+        let left = queue.close().1.len();
         let refused = pusher.join().expect("the pusher");
         assert_eq!(popped + left + refused, 2);
         assert_eq!(queue.len(), 0);
@@ -95,7 +102,7 @@ fn an_item_is_popped_refused_or_handed_back_and_nothing_else() {
 #[test]
 fn a_limit_holds_when_two_push_at_once() {
     model(|| {
-        let queue = Arc::new(Queue::new(NonZeroUsize::MIN, usize::MAX));
+        let queue = bounded(NonZeroUsize::MIN);
         let other = thread::spawn({
             let queue = Arc::clone(&queue);
             move || queue.push(1, 1).is_ok()
@@ -103,5 +110,68 @@ fn a_limit_holds_when_two_push_at_once() {
         let one = queue.push(2, 1).is_ok();
         let other = other.join().expect("the other pusher");
         assert!(one != other, "one of the two has room");
+    });
+}
+
+/// One reader's turn ends while an item comes and the next reader waits for its turn.
+#[test]
+fn an_item_that_comes_at_a_change_over_is_read_once() {
+    model(|| {
+        let queue = queue();
+        let pusher = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || assert_eq!(queue.push(1, 1), Ok(()))
+        });
+        let next = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || {
+                drop(queue.pause());
+                if let Some(next) = queue.give(2) {
+                    next.wake();
+                }
+            }
+        });
+        let old = look(&queue);
+        pusher.join().expect("the pusher");
+        let new = match old {
+            Some(_) => None,
+            None => Some(block_on(poll_fn(|cx| queue.poll_pop(2, cx)))),
+        };
+        next.join().expect("the change-over");
+        assert_eq!((old.or(new), queue.len()), (Some(1), 0));
+    });
+}
+
+/// The next reader waits for the source, which the one before is looking at.
+#[test]
+fn the_source_reaches_the_next_reader() {
+    model(|| {
+        let queue = queue();
+        queue.give_back(1, Some(()));
+        let old = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || {
+                let mut cx = Context::from_waker(noop_waker_ref());
+                if let Loan::Source(()) = queue.borrow(1, &mut cx) {
+                    queue.give_back(1, Some(()));
+                }
+            }
+        });
+        let change = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || {
+                drop(queue.pause());
+                if let Some(next) = queue.give(2) {
+                    next.wake();
+                }
+            }
+        });
+        let loan = block_on(poll_fn(|cx| match queue.borrow(2, cx) {
+            Loan::Wait => Poll::Pending,
+            loan => Poll::Ready(loan),
+        }));
+        assert_eq!(loan, Loan::Source(()));
+        old.join().expect("the old one");
+        change.join().expect("the change-over");
     });
 }

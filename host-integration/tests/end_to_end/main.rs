@@ -11,6 +11,7 @@ mod cancellation;
 mod errors;
 mod events;
 mod failures;
+mod generations;
 mod headers;
 mod http;
 mod instances;

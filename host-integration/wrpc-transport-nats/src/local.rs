@@ -4,6 +4,7 @@
 //! [`Config::default`]: calls stay in memory where they can.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
 
@@ -12,7 +13,7 @@ use inhost_dispatch::{self as dispatch, Modes, QueueLimits};
 
 pub use inhost_backends::{BackendKind, UnknownBackend};
 pub use inhost_dispatch::{
-    Ended, Ending, Mode, Observer, Outcome, Pace, Replacement, Route, Target, UnknownMode,
+    Ended, Ending, Generations, Mode, Observer, Outcome, Pace, Route, ScopeId, Target, UnknownMode,
 };
 
 use inhost_backends::AnyBackend;
@@ -157,10 +158,28 @@ impl Local {
         self.shared.observe(observer)
     }
 
-    /// Says that the component `id` of `lattice` is being replaced by a new version of itself, until the guard is
-    /// dropped; see [`Replacement`].
-    pub fn replace(&self, lattice: &str, id: &str) -> Replacement {
-        self.shared.replace(&format!("{lattice}.{id}"))
+    /// The living generations of each component on each connection, sorted by prefix (`lattice.component-id`). There are
+    /// none with [`Mode::Off`] for all targets, and without a backend.
+    ///
+    /// All that one client serves is one generation of a component. The oldest one serves, in memory and over NATS; those
+    /// that are newer stand by.
+    pub fn generations(&self) -> Vec<Generations> {
+        self.shared.generations()
+    }
+
+    /// Ends the generations of the component under `prefix` on the connection `scope` that are older than `than`. The next
+    /// one serves, if there is one; what waits passes to it, and what runs goes on.
+    pub fn end_older(&self, scope: ScopeId, prefix: &str, than: u64) {
+        self.shared.end_older(scope, prefix, than);
+    }
+
+    /// Waits until a generation of any component has come or gone since this was called.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing that was not told it.
+    pub fn changed(&self) -> impl Future<Output = ()> + Send + '_ {
+        self.shared.changed()
     }
 
     pub(crate) fn shared(&self) -> Arc<Shared> {

@@ -1,0 +1,360 @@
+//! The host whose updates are watched: what it is asked, and what is heard of it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{ensure, Context as _};
+use async_nats::Client;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::sync::Notify;
+use wrpc_transport_nats::local::{Generations, Local, ScopeId};
+
+use super::known::{Asked, Known, Scaling};
+
+/// Where a host is in a lattice.
+pub(super) struct Place {
+    pub(super) host_id: String,
+    /// What the subjects of the control interface begin with.
+    pub(super) topic: String,
+    pub(super) lattice: Arc<str>,
+}
+
+impl Place {
+    pub(super) fn command(&self, operation: &str) -> String {
+        format!("{}.{operation}.{}", self.topic, self.host_id)
+    }
+
+    pub(super) fn event(&self, name: &str) -> String {
+        format!("wasmbus.evt.{}.{name}", self.lattice)
+    }
+
+    pub(super) fn prefix(&self, id: &str) -> String {
+        format!("{}.{id}", self.lattice)
+    }
+}
+
+/// What the NATS server last refused on a connection: a permission, most likely.
+#[derive(Clone, Default)]
+pub(super) struct Violation(Arc<Mutex<Option<String>>>);
+
+impl Violation {
+    pub(super) fn note(&self, what: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
+    }
+
+    fn take(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// The host, and what is known of its components.
+pub(super) struct Host {
+    client: Client,
+    place: Place,
+    local: Local,
+    violation: Violation,
+    components: Mutex<HashMap<String, Known>>,
+    /// The connection that its components are served over, once that is known.
+    scope: Mutex<Option<ScopeId>>,
+    /// Whether the host's events can be heard.
+    hears: AtomicBool,
+    /// Told when a command was heard, or the host said something of one.
+    told: Notify,
+}
+
+/// The part of a component's record that is needed here.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Component {
+    id: String,
+    pub(super) image_ref: String,
+    pub(super) max_instances: u32,
+    #[serde(default)]
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+struct Inventory {
+    components: Vec<Component>,
+}
+
+#[derive(Deserialize)]
+struct Answer<T> {
+    success: bool,
+    #[serde(default)]
+    message: String,
+    response: Option<T>,
+}
+
+#[derive(Deserialize)]
+struct ScaleCommand {
+    component_id: String,
+    #[serde(default)]
+    component_ref: String,
+    #[serde(default)]
+    config: Vec<String>,
+    #[serde(default)]
+    count: u32,
+    #[serde(default)]
+    allow_update: bool,
+    #[serde(default)]
+    takes_effect: bool,
+}
+
+#[derive(Deserialize)]
+struct UpdateCommand {
+    component_id: String,
+    #[serde(default)]
+    takes_effect: bool,
+}
+
+#[derive(Deserialize)]
+struct Told {
+    data: Scaled,
+}
+
+#[derive(Deserialize)]
+struct Scaled {
+    host_id: String,
+    component_id: String,
+    max_instances: u32,
+    #[serde(default)]
+    error: String,
+}
+
+impl Host {
+    pub(super) fn new(client: Client, place: Place, local: Local, violation: Violation) -> Self {
+        Self {
+            client,
+            place,
+            local,
+            violation,
+            components: Mutex::default(),
+            scope: Mutex::default(),
+            hears: AtomicBool::new(false),
+            told: Notify::new(),
+        }
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    pub(super) fn local(&self) -> &Local {
+        &self.local
+    }
+
+    /// Told when a command was heard, or the host said something of one.
+    pub(super) fn told(&self) -> &Notify {
+        &self.told
+    }
+
+    /// Whether the host says what it does with a command, as far as is known. Its credentials may not allow to hear it.
+    pub(super) fn hears(&self) -> bool {
+        self.hears.load(Ordering::Relaxed)
+    }
+
+    /// What is known of a component.
+    pub(super) fn with<T>(&self, id: &str, f: impl FnOnce(&mut Known) -> T) -> T {
+        let mut components = self
+            .components
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        f(components.entry(id.into()).or_default())
+    }
+
+    pub(super) fn hear_scale(&self, payload: &[u8]) {
+        // What cannot be read is refused by the host, too.
+        let Ok(command) = serde_json::from_slice::<ScaleCommand>(payload) else {
+            return;
+        };
+        if command.takes_effect {
+            return;
+        }
+        self.with(&command.component_id, |known| {
+            known.ask(Asked {
+                scaling: Scaling {
+                    count: command.count,
+                    config: command.config,
+                },
+                reference: command.component_ref,
+                allow_update: command.allow_update,
+            });
+        });
+        self.told.notify_waiters();
+    }
+
+    pub(super) fn hear_update(&self, payload: &[u8]) {
+        if let Ok(command) = serde_json::from_slice::<UpdateCommand>(payload) {
+            if !command.takes_effect {
+                self.with(&command.component_id, |known| known.heard += 1);
+                self.told.notify_waiters();
+            }
+        }
+    }
+
+    pub(super) fn hear_scaled(&self, payload: &[u8]) {
+        self.hear(payload, |known, scaled| known.take(scaled.max_instances));
+    }
+
+    pub(super) fn hear_refused(&self, payload: &[u8]) {
+        self.hear(payload, |known, scaled| {
+            known.refuse(scaled.max_instances, scaled.error);
+        });
+    }
+
+    fn hear(&self, payload: &[u8], f: impl FnOnce(&mut Known, Scaled)) {
+        let Ok(Told { data }) = serde_json::from_slice(payload) else {
+            return;
+        };
+        let data: Scaled = data;
+        if data.host_id == self.place.host_id {
+            self.hears.store(true, Ordering::Relaxed);
+            let id = data.component_id.clone();
+            self.with(&id, |known| f(known, data));
+            self.told.notify_waiters();
+        }
+    }
+
+    /// The components that one command has scaled to another reference, and perhaps to something else.
+    pub(super) fn mixed(&self) -> Vec<String> {
+        let components = self.components.lock();
+        let components = components.unwrap_or_else(PoisonError::into_inner);
+        let mixed = components.iter().filter(|(_, known)| known.mixed.is_some());
+        mixed.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// The components of which a version serves though a newer one has gone.
+    pub(super) fn outlived(&self) -> Vec<String> {
+        let outlived = self.generations().into_iter().filter(|it| it.outlived);
+        let ids = outlived.filter_map(|it| {
+            let rest = it.prefix.strip_prefix(&*self.place.lattice)?;
+            Some(rest.strip_prefix('.')?.to_owned())
+        });
+        ids.collect()
+    }
+
+    /// Whether a version of the component serves though a newer one has gone.
+    pub(super) fn has_outlived(&self, id: &str) -> bool {
+        self.generations_of(id).iter().any(|it| it.outlived)
+    }
+
+    /// The generations of a component. There is one entry for each connection until it is known which is that of the host.
+    pub(super) fn generations_of(&self, id: &str) -> Vec<Generations> {
+        let prefix = self.place.prefix(id);
+        let mut generations = self.generations();
+        generations.retain(|it| *it.prefix == *prefix);
+        generations
+    }
+
+    /// The number of the newest generation of a component.
+    pub(super) fn newest(&self, id: &str) -> u64 {
+        let generations = self.generations_of(id);
+        let numbers = generations.iter().flat_map(|it| &it.numbers);
+        numbers.copied().max().unwrap_or_default()
+    }
+
+    fn generations(&self) -> Vec<Generations> {
+        let mut generations = self.local.generations();
+        if let Some(scope) = *self.scope.lock().unwrap_or_else(PoisonError::into_inner) {
+            generations.retain(|it| it.scope == scope);
+        }
+        generations
+    }
+
+    /// The components of the host are served over the connection `scope`.
+    pub(super) fn serves_over(&self, scope: ScopeId) {
+        *self.scope.lock().unwrap_or_else(PoisonError::into_inner) = Some(scope);
+    }
+
+    /// Whether it is known over which connection the components of the host are served.
+    pub(super) fn is_found(&self) -> bool {
+        let scope = self.scope.lock().unwrap_or_else(PoisonError::into_inner);
+        scope.is_some()
+    }
+
+    /// What the host has on record of a component.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer.
+    pub(super) async fn component(&self, id: &str) -> anyhow::Result<Option<Component>> {
+        let inventory: Option<Inventory> = self.request("host.get", &()).await?;
+        let components = inventory.context("the inventory is empty")?.components;
+        Ok(components.into_iter().find(|component| component.id == id))
+    }
+
+    /// Asks the host to scale a component. It answers before it does.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer.
+    pub(super) async fn scale(&self, component: &Component, to: &Scaling) -> anyhow::Result<()> {
+        let command = json!({
+            "component_id": component.id,
+            "component_ref": component.image_ref,
+            "annotations": component.annotations,
+            "count": to.count,
+            "host_id": self.place.host_id,
+            "config": to.config,
+            "allow_update": false,
+            // Tells this command from those of others. The host does not look at it.
+            "takes_effect": true,
+        });
+        self.request::<()>("component.scale", &command).await?;
+        Ok(())
+    }
+
+    /// Asks the host to update a component. It answers before it does.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer.
+    pub(super) async fn update(&self, component: &Component, to: &str) -> anyhow::Result<()> {
+        let command = json!({
+            "component_id": component.id,
+            "new_component_ref": to,
+            "annotations": component.annotations,
+            "host_id": self.place.host_id,
+            "takes_effect": true,
+        });
+        self.request::<()>("component.update", &command).await?;
+        Ok(())
+    }
+
+    async fn request<T: DeserializeOwned>(
+        &self,
+        operation: &str,
+        command: &impl Serialize,
+    ) -> anyhow::Result<Option<T>> {
+        let subject = self.place.command(operation);
+        let command = serde_json::to_vec(command)?;
+        let answer = self.client.request(subject.clone(), command.into()).await;
+        let answer = answer.map_err(|error| {
+            let violation = self.violation.take();
+            let context = match violation.filter(|it| it.contains(&subject)) {
+                Some(violation) => format!("the NATS server refused it: {violation}"),
+                None => format!("the host does not answer to `{subject}`"),
+            };
+            anyhow::Error::new(error).context(context)
+        })?;
+        let answer: Answer<T> = serde_json::from_slice(&answer.payload)?;
+        ensure!(answer.success, "the host refused it: {}", answer.message);
+        Ok(answer.response)
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host")
+            .field("host_id", &self.place.host_id)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,204 @@
+//! The watch beside a host that does what the host library does with commands.
+
+use std::time::Duration;
+
+use inhost_testbed::NatsServer;
+use wrpc_transport_nats::local::{Config, Mode};
+
+use host::{until, Simulated};
+
+mod host;
+
+async fn nats() -> NatsServer {
+    NatsServer::start().await.expect("a NATS server")
+}
+
+async fn start(nats: &NatsServer) -> Simulated {
+    Simulated::start(nats, Config::default()).await
+}
+
+/// Waits until one version is there, and nothing is under way.
+async fn settled(host: &Simulated, count: u64, config: &[&str]) {
+    let config: Vec<_> = config.iter().map(ToString::to_string).collect();
+    until(
+        "the host has on record what was chosen, and serves it",
+        || async {
+            host.generations() == 1 && host.on_record().await == Some((count, config.clone()))
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_update_takes_effect_in_each_mode() {
+    let nats = nats().await;
+    for (mode, own) in [
+        (Mode::Prefer, None),
+        (Mode::Require, None),
+        (Mode::Prefer, Some(Mode::Off)),
+        (Mode::Off, Some(Mode::Prefer)),
+    ] {
+        for config in [&[][..], &["a"], &["a", "b"]] {
+            let mut local = Config {
+                mode,
+                ..Config::default()
+            };
+            let own = own.map(|own| (host::ID.into(), own));
+            local.targets.extend(own);
+            let host = Simulated::start(&nats, local).await;
+            host.scale("v1", 3, config).await;
+            host.until_serves("v1").await;
+            host.update("v2").await;
+            host.until_serves("v2").await;
+            settled(&host, 3, config).await;
+            for _ in 0..10 {
+                assert_eq!(host.call("version").await.as_deref(), Ok("v2"));
+            }
+            if !config.is_empty() {
+                assert!(
+                    host.asked().iter().all(|count| *count == 3),
+                    "{:?}",
+                    host.asked()
+                );
+            }
+            host.scale("v2", 0, &[]).await;
+            until("no one serves", || async { host.generations() == 0 }).await;
+            host.call("version").await.expect_err("it was stopped");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_new_version_lacks_is_not_served_any_more() {
+    let nats = nats().await;
+    let host = start(&nats).await;
+    host.scale("v1+old", 3, &["a"]).await;
+    host.until_serves("v1+old").await;
+    assert_eq!(host.call("v1+old").await.as_deref(), Ok("v1+old"));
+    host.update("v2+new").await;
+    host.until_serves("v2+new").await;
+    assert_eq!(host.call("v2+new").await.as_deref(), Ok("v2+new"));
+    host.call("v1+old").await.expect_err("no version has it");
+}
+
+#[tokio::test]
+async fn an_update_that_is_refused_leaves_the_old_version_until_it_is_permitted() {
+    let nats = nats().await;
+    for config in [&[][..], &["a"]] {
+        let host = start(&nats).await;
+        host.scale("v1", 3, config).await;
+        host.until_serves("v1").await;
+        host.deny(true);
+        host.update("v2").await;
+        until("policy was asked", || async { host.asked().len() > 1 }).await;
+        for _ in 0..100 {
+            assert_eq!(host.call("version").await.as_deref(), Ok("v1"));
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+        assert_eq!(host.asked().len(), 2, "it is not asked over and over");
+        host.deny(false);
+        // The host has it on record: it does nothing.
+        host.update("v2").await;
+        host.until_serves("v2").await;
+        settled(&host, 3, config).await;
+    }
+}
+
+#[tokio::test]
+async fn after_a_stop_an_old_version_that_has_no_handle_does_not_serve() {
+    let nats = nats().await;
+    let host = start(&nats).await;
+    host.scale("v1", 3, &["a"]).await;
+    host.until_serves("v1").await;
+    host.deny(true);
+    host.update("v2").await;
+    until("policy was asked", || async { host.asked().len() > 1 }).await;
+    assert_eq!(host.call("version").await.as_deref(), Ok("v1"));
+    host.deny(false);
+    host.scale("v2", 0, &[]).await;
+    until("no one serves", || async { host.generations() == 0 }).await;
+    host.call("version").await.expect_err("it was stopped");
+    // And nothing of it comes back.
+    host.scale("v3", 2, &[]).await;
+    host.until_serves("v3").await;
+    settled(&host, 2, &[]).await;
+}
+
+#[tokio::test]
+async fn what_a_refused_command_named_is_not_sent() {
+    let nats = nats().await;
+    let host = start(&nats).await;
+    host.scale("v1", 3, &["a"]).await;
+    host.until_serves("v1").await;
+    host.scale("v1", 99, &["missing"]).await;
+    host.update("v2").await;
+    host.until_serves("v2").await;
+    settled(&host, 3, &["a"]).await;
+    assert_eq!(host.asked().iter().filter(|count| **count == 99).count(), 1);
+}
+
+#[tokio::test]
+async fn an_image_and_a_scale_in_one_command() {
+    let nats = nats().await;
+    for (count, config) in [(5, &["a"][..]), (3, &["b"]), (3, &["a"])] {
+        let host = start(&nats).await;
+        host.scale("v1", 3, &["a"]).await;
+        host.until_serves("v1").await;
+        host.scale("v2", count, config).await;
+        host.until_serves("v2").await;
+        settled(&host, count, config).await;
+    }
+}
+
+#[tokio::test]
+async fn commands_that_come_while_an_update_is_under_way_count() {
+    let nats = nats().await;
+    let host = start(&nats).await;
+    host.fetching_takes(Duration::from_millis(20));
+    host.scale("v1", 3, &[]).await;
+    host.until_serves("v1").await;
+    for round in 0..5 {
+        let (one, two) = (format!("v2-{round}"), format!("v3-{round}"));
+        host.update(&one).await;
+        host.scale(&one, 7 + round, &["a"]).await;
+        host.update(&two).await;
+        until("one of the two serves", || async {
+            let version = host.call("version").await.expect("no call fails");
+            host.generations() == 1 && (version == one || version == two)
+        })
+        .await;
+        settled(&host, 7 + round, &["a"]).await;
+    }
+}
+
+/// Callers see one change, and no call fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn under_load_versions_follow_each_other() {
+    let nats = nats().await;
+    let host = start(&nats).await;
+    host.scale("1", 3, &["a"]).await;
+    host.until_serves("1").await;
+    let host = std::sync::Arc::new(host);
+    let over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let callers = (0..8).map(|_| {
+        let (host, over) = (std::sync::Arc::clone(&host), std::sync::Arc::clone(&over));
+        tokio::spawn(async move {
+            let mut newest = 1;
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                let version = host.call("version").await.expect("no call fails");
+                let version: u32 = version.parse().expect("a number");
+                assert!(version >= newest, "{version} after {newest}");
+                newest = version;
+            }
+        })
+    });
+    let callers: Vec<_> = callers.collect();
+    for version in 2..12 {
+        host.update(&version.to_string()).await;
+        host.until_serves(&version.to_string()).await;
+    }
+    over.store(true, std::sync::atomic::Ordering::Relaxed);
+    for caller in callers {
+        caller.await.expect("a caller");
+    }
+}

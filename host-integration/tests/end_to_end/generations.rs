@@ -1,0 +1,486 @@
+//! Updates, scales and stops never make anything worse than it is on a stock host.
+//!
+//! What the watch does step by step is in `src/updates/tests` of the host; this is the host library itself.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt as _;
+use inhost_testbed::{
+    Control, Decision, Deployment, Driver, Guest, HeldTally, Host, HostBuilder, NatsServer,
+    PolicyService, CALLEE, CALLER, DEFAULT_COUNT, ECHO,
+};
+use serde_json::{json, Value};
+use tokio::task::JoinSet;
+
+use crate::routes::{nats, queued, until, until_not_listed, Route, PROMPTLY};
+
+/// What a call may take at most while something is done to the callee.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// Calls that all wait for one instance, each with a call over NATS inside.
+const ALL_OF_THEM: Duration = Duration::from_secs(60);
+
+fn reference(guest: Guest) -> String {
+    guest.reference().expect("a reference")
+}
+
+async fn start(nats: &Arc<NatsServer>, host: HostBuilder) -> (Deployment, Driver) {
+    let deployment = Deployment::start_on(Arc::clone(nats), host).await;
+    let deployment = deployment.expect("the host starts");
+    deployment.deploy_pair().await.expect("deployed and linked");
+    let driver = deployment.driver().await.expect("the caller");
+    (deployment, driver)
+}
+
+async fn update(control: &Control, host: &Host, guest: Guest) {
+    let updated = control.update(host.id(), &reference(guest), CALLEE).await;
+    updated.expect("the host has it on record");
+}
+
+async fn until_version(driver: &Driver, version: u32) {
+    until(&format!("version {version} does not serve"), async || {
+        driver.call_version().await.expect("no call fails") == version
+    })
+    .await;
+}
+
+/// The number of instances on record.
+async fn count(control: &Control, host: &Host) -> u32 {
+    let inventory = control.inventory(host.id()).await.expect("an inventory");
+    let component = inventory.component(CALLEE).expect("it runs");
+    component.max_instances
+}
+
+/// Calls from a component in a loop, all of which must be answered soon, and never by a version that is older than one that
+/// has answered before.
+struct Callers {
+    tasks: JoinSet<u32>,
+    over: Arc<AtomicBool>,
+}
+
+impl Callers {
+    fn start(driver: &Driver, number: usize) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let mut tasks = JoinSet::new();
+        for _ in 0..number {
+            let (driver, over) = (driver.clone(), Arc::clone(&over));
+            tasks.spawn(async move {
+                let mut calls = 0;
+                let mut newest = 0;
+                while !over.load(Ordering::Relaxed) {
+                    let began = Instant::now();
+                    let version = driver.call_version().await.expect("no call fails");
+                    assert!(began.elapsed() < LIMIT, "{:?}", began.elapsed());
+                    assert!(version >= newest, "version {version} after {newest}");
+                    newest = version;
+                    calls += 1;
+                }
+                calls
+            });
+        }
+        Self { tasks, over }
+    }
+
+    async fn end(self) {
+        self.over.store(true, Ordering::Relaxed);
+        let calls: u32 = self.tasks.join_all().await.into_iter().sum();
+        assert!(calls > 0, "no call was made");
+    }
+}
+
+/// The answer of the policy service to whether a component may be started.
+struct Policy {
+    client: async_nats::Client,
+    service: PolicyService,
+    denies: Arc<AtomicBool>,
+    /// Where the host hears of changed decisions.
+    changes: String,
+}
+
+impl Policy {
+    /// A service for a host, with what tells the host of it.
+    async fn serve(nats: &NatsServer, topic: &str, host: HostBuilder) -> (Self, HostBuilder) {
+        let client = nats.client().await.expect("a connection");
+        let denies = Arc::new(AtomicBool::new(false));
+        let decides = Arc::clone(&denies);
+        let decide = move |request: &Value| {
+            let starts = request["kind"] == "startComponent";
+            match starts && decides.load(Ordering::Relaxed) {
+                true => Decision::Deny,
+                false => Decision::Permit,
+            }
+        };
+        let service = PolicyService::serve(&client, topic, decide).await;
+        let service = service.expect("the policy service is there");
+        let changes = format!("{topic}.changes");
+        let host = host.arg(format!("--policy-topic={topic}"));
+        let host = host.arg(format!("--policy-changes-topic={changes}"));
+        let policy = Self {
+            client,
+            service,
+            denies,
+            changes,
+        };
+        (policy, host)
+    }
+
+    /// Changes the decisions, and those that the host remembers.
+    async fn permit(&self, permitted: bool) {
+        self.denies.store(!permitted, Ordering::Relaxed);
+        for request in self.service.requests_of("startComponent") {
+            let changed =
+                PolicyService::change(&self.client, &self.changes, &request, permitted).await;
+            changed.expect("the host is told");
+        }
+    }
+
+    /// The numbers of instances of the callee that were asked for.
+    fn asked(&self) -> Vec<u64> {
+        let requests = self.service.requests_of("startComponent");
+        let requests = requests.iter().map(|it| &it["request"]);
+        let callee = requests.filter(|it| it["componentId"] == CALLEE);
+        callee
+            .filter_map(|it| it["maxInstances"].as_u64())
+            .collect()
+    }
+}
+
+/// And so does one whose configuration is gone, or whose command may not be published.
+#[tokio::test]
+async fn an_update_that_is_refused_leaves_the_old_version_and_says_why() {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let topic = format!("policy.refuses.{route:?}");
+        let (policy, host) = Policy::serve(&nats, &topic, route.host()).await;
+        let (deployment, driver) = start(&nats, host).await;
+        let (control, host) = (deployment.control(), deployment.host());
+        control
+            .config_put("chosen", &[("a", "b")])
+            .await
+            .expect("stored");
+        let callee = reference(Guest::Callee);
+        let scaled = control
+            .scale_with_config(host.id(), &callee, CALLEE, 7, &["chosen"])
+            .await;
+        scaled.expect("scaled");
+
+        policy.permit(false).await;
+        let callers = Callers::start(&driver, 16);
+        update(control, host, Guest::CalleeV2).await;
+        let said = host
+            .wait_for_log("the host refused to make it anew", PROMPTLY)
+            .await;
+        let said = said.expect("the log says so");
+        assert!(
+            said.contains("Policy denied") && said.contains(CALLEE),
+            "{said}"
+        );
+        callers.end().await;
+        assert_eq!(driver.call_version().await.expect("an answer"), 1);
+        let asked = policy.asked();
+        assert!(
+            asked
+                .iter()
+                .all(|asked| [7, u64::from(DEFAULT_COUNT)].contains(asked)),
+            "{asked:?}"
+        );
+
+        // What the warning says helps.
+        policy.permit(true).await;
+        let callers = Callers::start(&driver, 16);
+        update(control, host, Guest::CalleeV2).await;
+        until_version(&driver, 2).await;
+        callers.end().await;
+        assert_eq!(count(control, host).await, 7);
+        let warnings = host.log_lines();
+        let warnings = warnings
+            .iter()
+            .filter(|line| line.contains("the one before it serves"));
+        assert_eq!(warnings.count(), 1, "over {route:?}");
+    }
+}
+
+/// The host has no handle of the version that serves.
+#[tokio::test]
+async fn after_a_stop_no_version_of_an_updated_component_answers() {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let topic = format!("policy.stop.{route:?}");
+        let (policy, host) = Policy::serve(&nats, &topic, route.host()).await;
+        let (deployment, driver) = start(&nats, host).await;
+        let (control, host) = (deployment.control(), deployment.host());
+        policy.permit(false).await;
+        update(control, host, Guest::CalleeV2).await;
+        let said = host
+            .wait_for_log("the host refused to make it anew", PROMPTLY)
+            .await;
+        said.expect("the log says so");
+        policy.permit(true).await;
+        control
+            .stop_component(host.id(), CALLEE)
+            .await
+            .expect("stopped");
+        until_not_listed(host, CALLEE).await;
+        driver.call_version().await.expect_err("it was stopped");
+        let subscribed = nats
+            .subscriptions(&format!("{}.{CALLEE}.", host.lattice()))
+            .await;
+        assert_eq!(subscribed.expect("the server lists them"), [""; 0]);
+        deployment
+            .deploy(Guest::Callee, CALLEE, 3)
+            .await
+            .expect("deployed again");
+        assert_eq!(driver.call_version().await.expect("an answer"), 1);
+    }
+}
+
+/// From a component and over NATS, whatever the mode of the callee is.
+#[tokio::test]
+async fn in_each_mode_only_the_new_version_answers_after_an_update() {
+    let nats = nats().await;
+    let target = format!("--local-dispatch-target={CALLEE}=off");
+    let other = "--local-dispatch-target=another=prefer";
+    let required = format!("--local-dispatch-target={CALLEE}=require");
+    for (name, host) in [
+        ("own-off", Route::Duplex.host().arg(target)),
+        ("host-off", Route::Nats.host().arg(other)),
+        ("require", Route::Duplex.host().arg(required)),
+    ] {
+        let (deployment, driver) = start(&nats, host.lattice(name)).await;
+        let (control, host) = (deployment.control(), deployment.host());
+        update(control, host, Guest::CalleeV2).await;
+        until_version(&driver, 2).await;
+        let peer = deployment.peer(CALLEE).await.expect("a peer");
+        for _ in 0..50 {
+            assert_eq!(driver.call_version().await.expect("an answer"), 2, "{name}");
+            let answer = peer.call::<_, (u32,)>(ECHO, "version", ()).await;
+            assert_eq!(answer.expect("an answer"), (2,), "{name}");
+        }
+        control
+            .stop_component(host.id(), CALLEE)
+            .await
+            .expect("stopped");
+        until("a version answers after the stop", async || {
+            driver.call_version().await.is_err()
+        })
+        .await;
+    }
+}
+
+/// The streamer exports nothing of what the callee does.
+#[tokio::test]
+async fn what_the_new_version_does_not_export_is_not_served_any_more() {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let (deployment, driver) = start(&nats, route.host()).await;
+        let (control, host) = (deployment.control(), deployment.host());
+        update(control, host, Guest::Streamer).await;
+        until("the old version goes on", async || {
+            driver.call_version().await.is_err()
+        })
+        .await;
+        let prefix = format!("{}.{CALLEE}", host.lattice());
+        let status = host.status().await.expect("a status");
+        let served = status["endpoints"].as_array().expect("a list").iter();
+        let served: Vec<_> = served
+            .filter(|it| it["prefix"] == prefix.as_str())
+            .collect();
+        assert!(!served.is_empty(), "the new version serves");
+        assert!(served.iter().all(|it| it["instance"] != ECHO), "{served:?}");
+        let subscribed = nats.subscriptions(&format!("{prefix}.")).await;
+        let subscribed = subscribed.expect("the server lists them");
+        assert!(
+            subscribed.iter().all(|it| !it.contains(ECHO)),
+            "{subscribed:?}"
+        );
+    }
+}
+
+/// Calls without results, of which each caller was told that they are on their way. The callee has one instance, which some
+/// people use as a lock.
+#[tokio::test]
+async fn what_waits_is_begun_once_through_updates_and_scales() {
+    const CALLS: u64 = 40;
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        // An answer of the tally that is lost over NATS keeps the only instance for this long.
+        let host = route.host().args(["--max-execution-time-ms", "10000"]);
+        let deployment = Deployment::start_on(Arc::clone(&nats), host).await;
+        let deployment = deployment.expect("the host starts");
+        for (guest, id, count) in [
+            (Guest::Callee, CALLEE, 1),
+            (Guest::Caller, CALLER, DEFAULT_COUNT),
+        ] {
+            deployment.deploy(guest, id, count).await.expect("deployed");
+        }
+        for (source, target, interface) in [(CALLER, CALLEE, "echo"), (CALLEE, "tally", "tally")] {
+            let linked = deployment.link(source, target, interface).await;
+            linked.expect("linked");
+        }
+        let tally = HeldTally::serve(deployment.client(), deployment.lattice(), "tally").await;
+        let tally = tally.expect("the tally is served");
+        let (control, host) = (deployment.control(), deployment.host());
+        let driver = deployment.driver().await.expect("the caller");
+        for id in 0..CALLS {
+            driver.call_note(id).await.expect("the caller goes on");
+        }
+        // One runs, and one has left the queue for the permit.
+        until("the calls wait", async || queued(host).await == CALLS - 2).await;
+        for round in 0..3_u32 {
+            let guest = [Guest::CalleeV2, Guest::Callee][round as usize % 2];
+            update(control, host, guest).await;
+            // Until the new version has begun one.
+            let begun = 2 + round as usize;
+            tally
+                .wait_for(begun, PROMPTLY)
+                .await
+                .expect("the new version serves");
+        }
+        let release = async {
+            while tally.arrived().len() < CALLS as usize {
+                tally.release();
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let released = tokio::time::timeout(ALL_OF_THEM, release).await;
+        let mut arrived = tally.arrived();
+        released.unwrap_or_else(|_| panic!("over {route:?} {} were begun", arrived.len()));
+        arrived.sort_unstable();
+        assert_eq!(arrived, Vec::from_iter(0..CALLS), "over {route:?}");
+    }
+}
+
+/// wadm does this: a person has changed both in a manifest.
+#[tokio::test]
+async fn an_image_and_a_scale_that_come_together_both_take_effect() {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let (deployment, driver) = start(&nats, route.host()).await;
+        let (control, host) = (deployment.control(), deployment.host());
+        let callers = Callers::start(&driver, 4);
+        let command = json!({
+            "host_id": host.id(),
+            "component_id": CALLEE,
+            "component_ref": reference(Guest::CalleeV2),
+            "count": 5,
+            "allow_update": true,
+        });
+        let operation = format!("component.scale.{}", host.id());
+        control
+            .request(&operation, &command)
+            .await
+            .expect("accepted");
+        until_version(&driver, 2).await;
+        callers.end().await;
+        assert_eq!(count(control, host).await, 5);
+    }
+}
+
+/// The host fetches the image that is not there, and nothing else happens. A plain scale after it is one.
+#[tokio::test]
+async fn an_update_that_fails_holds_no_call_of_a_scale_after_it() {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let (deployment, driver) = start(&nats, route.host()).await;
+        let (control, host) = (deployment.control(), deployment.host());
+        let callers = Callers::start(&driver, 8);
+        let command = json!({
+            "host_id": host.id(),
+            "component_id": CALLEE,
+            "new_component_ref": "file:///nowhere/to/be/found.wasm",
+        });
+        let operation = format!("component.update.{}", host.id());
+        control
+            .request(&operation, &command)
+            .await
+            .expect("accepted");
+        let failed = host
+            .wait_for_log("failed to update component", PROMPTLY)
+            .await;
+        failed.expect("the host says so");
+        for count in [5, 6, 7] {
+            let scaled = control
+                .scale(host.id(), &reference(Guest::Callee), CALLEE, count)
+                .await;
+            scaled.expect("scaled");
+        }
+        callers.end().await;
+        assert_eq!(driver.call_version().await.expect("an answer"), 1);
+    }
+}
+
+/// Nothing is scaled for it.
+#[tokio::test]
+async fn an_update_to_the_version_that_runs_does_nothing() {
+    let nats = nats().await;
+    let (deployment, driver) = start(&nats, Route::Duplex.host()).await;
+    let (control, host) = (deployment.control(), deployment.host());
+    let client = nats.client().await.expect("a connection");
+    let subject = format!("wasmbus.evt.{}.component_scaled", host.lattice());
+    let mut scaled = client.subscribe(subject).await.expect("subscribed");
+    client.flush().await.expect("connected");
+    for _ in 0..3 {
+        update(control, host, Guest::Callee).await;
+    }
+    // What it would be scaled for would have been begun before.
+    for count in [8, 9] {
+        let callee = reference(Guest::Callee);
+        let scaled = control.scale(host.id(), &callee, CALLEE, count).await;
+        scaled.expect("scaled");
+    }
+    for count in [8, 9] {
+        let event = scaled.next().await.expect("connected");
+        let event: Value = serde_json::from_slice(&event.payload).expect("an event");
+        assert_eq!(event["data"]["max_instances"], count);
+    }
+    assert_eq!(driver.call_version().await.expect("an answer"), 1);
+}
+
+/// Whichever of them the host carries out last: one version serves, and the host has a handle of it.
+#[tokio::test]
+async fn updates_that_come_together_end_with_one_version() {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let (deployment, driver) = start(&nats, route.host()).await;
+        let (control, host) = (deployment.control(), deployment.host());
+        let operation = format!("component.update.{}", host.id());
+        for _ in 0..3 {
+            for guest in [Guest::CalleeV2, Guest::Callee] {
+                let command = json!({
+                    "host_id": host.id(),
+                    "component_id": CALLEE,
+                    "new_component_ref": reference(guest),
+                });
+                control
+                    .request(&operation, &command)
+                    .await
+                    .expect("accepted");
+            }
+            let linked = deployment.link(CALLEE, "another", "tally").await;
+            linked.expect("linked");
+        }
+        until("what is on record does not serve", async || {
+            let inventory = control.inventory(host.id()).await.expect("an inventory");
+            let on_record = inventory
+                .component(CALLEE)
+                .expect("it runs")
+                .image_ref
+                .clone();
+            let version = driver.call_version().await.expect("no call fails");
+            let expected = match version {
+                1 => reference(Guest::Callee),
+                _ => reference(Guest::CalleeV2),
+            };
+            on_record == expected && count(control, host).await == DEFAULT_COUNT
+        })
+        .await;
+        control
+            .stop_component(host.id(), CALLEE)
+            .await
+            .expect("stopped");
+        until_not_listed(host, CALLEE).await;
+        driver.call_version().await.expect_err("it was stopped");
+    }
+}

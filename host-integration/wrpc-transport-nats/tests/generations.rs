@@ -1,0 +1,161 @@
+//! Over NATS, too, the oldest generation of a component answers, and nothing is lost when the next one does.
+#![cfg(any(feature = "duplex", feature = "mpsc"))]
+#![allow(missing_docs)]
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+
+use async_nats::HeaderMap;
+use futures::StreamExt as _;
+use tokio::io::AsyncWriteExt as _;
+use tokio::task::JoinSet;
+use wrpc_transport::Serve as _;
+use wrpc_transport_nats::local::{Config, Local, Mode};
+use wrpc_transport_nats::Client;
+
+use support::{call_echo, ours, promptly, settle, Server, Task, CALLEE, GROUP, INSTANCE};
+
+mod support;
+
+/// What a host runs of one version of a component: it answers with the number of the version.
+async fn version(
+    nats: &Arc<async_nats::Client>,
+    local: &Local,
+    number: usize,
+    taken: &Arc<AtomicUsize>,
+) -> Task {
+    let client = Client::with_local(Arc::clone(nats), CALLEE, Some(GROUP.into()), local);
+    let calls = client.serve(INSTANCE, "echo", []).await.expect("serve");
+    let taken = Arc::clone(taken);
+    Task::spawn(async move {
+        let mut calls = std::pin::pin!(calls);
+        while let Some(call) = calls.next().await {
+            let (_, mut outgoing, _incoming): (Option<HeaderMap>, _, _) = call.expect("a call");
+            taken.fetch_add(1, Ordering::Relaxed);
+            let answer = async move {
+                let number = number.to_string();
+                outgoing.write_all(number.as_bytes()).await.expect("write");
+                outgoing.shutdown().await.expect("shutdown");
+            };
+            tokio::spawn(answer);
+        }
+    })
+}
+
+async fn ask(caller: &Client) -> usize {
+    let answer = promptly(call_echo(caller, "")).await;
+    let answer = String::from_utf8(answer.expect("an answer")).expect("a number");
+    answer.parse().expect("a number")
+}
+
+/// Ends all generations but the newest.
+fn end_older(local: &Local) {
+    for it in local.generations() {
+        let newest = it.numbers.last().copied().unwrap_or(u64::MAX);
+        local.end_older(it.scope, &it.prefix, newest);
+    }
+}
+
+fn modes() -> [Config; 3] {
+    let of = |mode| Config {
+        mode,
+        ..Config::default()
+    };
+    let mut mixed = of(Mode::Prefer);
+    mixed.targets.insert("callee".into(), Mode::Off);
+    [of(Mode::Prefer), of(Mode::Require), mixed]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_one_version_answers_and_none_after_the_last() {
+    for config in modes() {
+        let server = Server::start().await;
+        let (far, near) = (server.connect().await, server.connect().await);
+        let local = Local::new(config).expect("the default backend");
+        let caller = ours(&near, None);
+        let taken = Arc::default();
+        let first = version(&far, &local, 1, &taken).await;
+        settle(&far).await;
+        // An update: made, polled, and dropped.
+        let update = version(&far, &local, 2, &taken).await;
+        for _ in 0..20 {
+            assert_eq!(ask(&caller).await, 1);
+        }
+        drop(update);
+        for _ in 0..20 {
+            assert_eq!(ask(&caller).await, 1);
+        }
+        let second = version(&far, &local, 2, &taken).await;
+        end_older(&local);
+        for _ in 0..20 {
+            assert_eq!(ask(&caller).await, 2);
+        }
+        drop(first);
+        assert_eq!(ask(&caller).await, 2);
+        drop(second);
+        support::until("no version is there", || {
+            local.generations().is_empty().then_some(())
+        })
+        .await;
+        settle(&far).await;
+        promptly(call_echo(&caller, ""))
+            .await
+            .expect_err("no one answers");
+    }
+}
+
+/// From elsewhere and from here, in a hundred scales and updates: each call is taken once and answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_call_is_lost_while_versions_come_and_go() {
+    const CALLERS: usize = 16;
+    let server = Server::start().await;
+    let (far, near) = (server.connect().await, server.connect().await);
+    let local = Local::new(Config::default()).expect("the default backend");
+    let (done, taken) = (Arc::new(AtomicUsize::new(0)), Arc::default());
+    let mut current = version(&far, &local, 0, &taken).await;
+    settle(&far).await;
+    let mut callers = JoinSet::new();
+    for n in 0..CALLERS {
+        let caller = match n % 2 {
+            0 => ours(&near, None),
+            _ => Client::with_local(Arc::clone(&far), CALLEE, None, &local),
+        };
+        let done = Arc::clone(&done);
+        callers.spawn(async move {
+            let (mut calls, mut newest) = (0, 0);
+            while done.load(Ordering::Relaxed) == 0 {
+                let version = ask(&caller).await;
+                assert!(version >= newest, "{version} after {newest}");
+                newest = version;
+                calls += 1;
+            }
+            calls
+        });
+    }
+    let mut left = Vec::new();
+    for number in 1..=100 {
+        let update = version(&far, &local, 1000, &taken).await;
+        tokio::task::yield_now().await;
+        drop(update);
+        support::until("it is gone", || {
+            (local.generations()[0].numbers.len() == 1).then_some(())
+        })
+        .await;
+        let next = version(&far, &local, number, &taken).await;
+        let before = taken.load(Ordering::Relaxed);
+        if number % 2 == 0 {
+            // The host has no handle of the old one: it stays until the end of the process.
+            end_older(&local);
+            left.push(std::mem::replace(&mut current, next));
+        } else {
+            drop(std::mem::replace(&mut current, next));
+        }
+        support::until("calls go on", || {
+            (taken.load(Ordering::Relaxed) > before + 2 * CALLERS).then_some(())
+        })
+        .await;
+    }
+    done.store(1, Ordering::Relaxed);
+    let calls: usize = callers.join_all().await.into_iter().sum();
+    assert_eq!(taken.load(Ordering::Relaxed), calls);
+}

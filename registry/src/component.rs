@@ -1,0 +1,124 @@
+//! Which generation of a component serves. Nothing here is shared between threads.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::key::Key;
+
+/// The living generations of one component on one connection.
+pub(crate) struct Component<T> {
+    /// Oldest first: the first one serves, the others stand by. None of them is empty.
+    generations: Vec<Generation<T>>,
+    /// The number of the newest one that went while it stood by.
+    gone: u64,
+}
+
+/// What one client serves of a component.
+struct Generation<T> {
+    number: u64,
+    client: u64,
+    /// In the order in which they were registered.
+    functions: Vec<Registered<T>>,
+}
+
+struct Registered<T> {
+    reader: u64,
+    key: Arc<Key>,
+    value: Arc<T>,
+}
+
+/// Which functions can be called, and who reads the invocations of each.
+pub(crate) type Serving<T> = HashMap<Arc<Key>, Reader<T>>;
+
+pub(crate) struct Reader<T> {
+    pub(crate) number: u64,
+    pub(crate) value: Arc<T>,
+}
+
+impl<T> Component<T> {
+    /// What the oldest generation has. Of a function that it has twice, the registration that was made first reads.
+    pub(crate) fn serving(&self) -> Serving<T> {
+        let mut serving = Serving::new();
+        let oldest = self.generations.first();
+        for function in oldest.iter().flat_map(|oldest| &oldest.functions) {
+            let reader = || Reader {
+                number: function.reader,
+                value: Arc::clone(&function.value),
+            };
+            serving
+                .entry(Arc::clone(&function.key))
+                .or_insert_with(reader);
+        }
+        serving
+    }
+
+    /// What is kept of a function, for as long as one generation has it.
+    pub(crate) fn value(&self, key: &Key) -> Option<&Arc<T>> {
+        let mut functions = self.generations.iter().flat_map(|it| &it.functions);
+        let found = functions.find(|function| *function.key == *key)?;
+        Some(&found.value)
+    }
+
+    /// Adds a function to the generation of `client`: a new one if it has none.
+    pub(crate) fn register(&mut self, client: u64, reader: u64, key: Arc<Key>, value: Arc<T>) {
+        let added = Registered { reader, key, value };
+        let known = self.generations.iter_mut().find(|it| it.client == client);
+        match known {
+            Some(generation) => generation.functions.push(added),
+            None => self.generations.push(Generation {
+                // That of its first function: it is higher than any that was given before.
+                number: reader,
+                client,
+                functions: vec![added],
+            }),
+        }
+    }
+
+    /// Takes a function away. That ends its generation, unless it is the only one: then the component loses the function.
+    pub(crate) fn unregister(&mut self, reader: u64) {
+        let has = |it: &Generation<T>| it.functions.iter().any(|it| it.reader == reader);
+        // A generation that has ended has no functions here any more.
+        let Some(at) = self.generations.iter().position(has) else {
+            return;
+        };
+        if self.generations.len() > 1 {
+            let gone = self.generations.remove(at);
+            if at > 0 {
+                self.gone = self.gone.max(gone.number);
+            }
+        } else {
+            self.generations[at]
+                .functions
+                .retain(|it| it.reader != reader);
+            self.generations.retain(|it| !it.functions.is_empty());
+        }
+    }
+
+    /// Ends all generations whose number is below `than`.
+    pub(crate) fn end_older(&mut self, than: u64) {
+        self.generations.retain(|it| it.number >= than);
+    }
+
+    pub(crate) fn numbers(&self) -> Vec<u64> {
+        self.generations.iter().map(|it| it.number).collect()
+    }
+
+    /// Whether the one that serves is older than one that went.
+    pub(crate) fn has_outlived(&self) -> bool {
+        let oldest = self.generations.first();
+        oldest.is_some_and(|oldest| oldest.number < self.gone)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.generations.is_empty()
+    }
+}
+
+impl<T> Default for Component<T> {
+    fn default() -> Self {
+        Self {
+            generations: Vec::new(),
+            gone: 0,
+        }
+    }
+}
