@@ -60,6 +60,23 @@ const RULES: &[(&str, Rule)] = &[
         "inhost-testbed",
         Rule::Not(&["inhost", "wasmcloud", "wasmtime"]),
     ),
+    (
+        "inhost-trials",
+        Rule::Not(&[
+            "inhost-backend",
+            "inhost-dispatch",
+            "inhost-lattice",
+            "inhost-registry",
+            "wasmcloud",
+            "wasmtime",
+            "wrpc",
+        ]),
+    ),
+    // It is built before anything else can be.
+    (
+        "xtask",
+        Rule::Not(&["inhost", "tokio", "wasmcloud", "wasmtime", "wrpc"]),
+    ),
 ];
 
 impl Rule {

