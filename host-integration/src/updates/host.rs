@@ -338,8 +338,11 @@ impl Host {
         let command = serde_json::to_vec(command)?;
         let answer = self.client.request(subject.clone(), command.into()).await;
         let answer = answer.map_err(|error| {
-            let violation = self.violation.take();
-            let context = match violation.filter(|it| it.contains(&subject)) {
+            let violation = self.violation.take().filter(|it| {
+                let (it, subject) = (it.to_lowercase(), subject.to_lowercase());
+                it.contains(&subject)
+            });
+            let context = match violation {
                 Some(violation) => format!("the NATS server refused it: {violation}"),
                 None => format!("the host does not answer to `{subject}`"),
             };

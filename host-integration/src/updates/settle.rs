@@ -88,7 +88,7 @@ enum Settled {
 pub(super) async fn component(host: Arc<Host>, id: String) -> String {
     let (mut said, mut soon, mut unknown) = (None, SOON, 0);
     loop {
-        let news = host.with(&id, |known| (known.heard, known.scaled));
+        let (heard, told) = host.with(&id, |known| (known.heard, known.told));
         let stuck = match attempt(&host, &id).await {
             Ok(Settled::Gone) if host.has_outlived(&id) => {
                 // It may be that of another host of this process.
@@ -106,9 +106,14 @@ pub(super) async fn component(host: Arc<Host>, id: String) -> String {
             }
             Err(stuck) => stuck,
         };
+        // What the host said of this attempt is no news.
+        let told = match stuck {
+            Stuck::Unknown => told,
+            _ => host.with(&id, |known| known.told),
+        };
         let (why, remedy, retry) = match stuck {
             Stuck::Again => {
-                sleep(SETTLE).await;
+                sleep(LOOK / 4).await;
                 continue;
             }
             Stuck::Unknown if unknown == 0 => {
@@ -142,20 +147,20 @@ pub(super) async fn component(host: Arc<Host>, id: String) -> String {
             said = Some(why);
         }
         soon = (soon * 2).min(LATER);
-        until_news(&host, &id, news, retry).await;
+        until_news(&host, &id, (heard, told), retry).await;
     }
 }
 
 /// Waits until there is a command about a component, the host has carried one out, or does not run it any more, or it is time
 /// to try again.
-async fn until_news(host: &Host, id: &str, (heard, scaled): (u64, u64), retry: Duration) {
+async fn until_news(host: &Host, id: &str, (heard, told): (u64, u64), retry: Duration) {
     let deadline = Instant::now() + retry;
     while Instant::now() < deadline {
         tokio::select! {
             () = host.told().notified() => {}
             () = sleep(LOOK) => {}
         }
-        if host.with(id, |known| known.scaled) > scaled {
+        if host.with(id, |known| known.told) > told {
             return;
         }
         if host.with(id, |known| known.heard) > heard {
@@ -193,7 +198,10 @@ async fn attempt(host: &Host, id: &str) -> Result<Settled, Stuck> {
         host.with(id, |known| known.varied = true);
         let made = make(host, id, &component, &wanted.varied()).await;
         if let Err(Stuck::Refused(_)) = made {
-            host.with(id, |known| known.varied = false);
+            // Unless it was a command of someone else that was refused at the same time.
+            let on_record = host.component(id).await?;
+            let varied = on_record.is_none_or(|it| it.max_instances != wanted.count);
+            host.with(id, |known| known.varied = varied);
         }
         made?;
     }
@@ -224,20 +232,13 @@ async fn attempt(host: &Host, id: &str) -> Result<Settled, Stuck> {
 /// Has the host make the component anew as it is told. Returns when it has, or found that there is nothing to do.
 async fn make(host: &Host, id: &str, component: &Component, to: &Scaling) -> Result<(), Stuck> {
     let newest = host.newest(id);
-    let (refused, scaled) = host.with(id, |known| (known.refused.0, known.scaled));
+    let told = host.with(id, |known| known.told);
     host.scale(component, to).await?;
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let (changed, told) = (host.local().changed(), host.told().notified());
-        let (refused, was_scaled) = host.with(id, |known| {
-            let refused = (known.refused.0 > refused).then(|| known.refused.1.clone());
-            (refused, known.was_scaled(to.count, scaled))
-        });
-        if let Some(why) = refused {
-            return Err(Stuck::Refused(why));
-        }
-        if was_scaled {
-            return Ok(());
+        let (changed, said) = (host.local().changed(), host.told().notified());
+        if let Some(outcome) = host.with(id, |known| known.said_of(to.count, told)) {
+            return outcome.map_err(Stuck::Refused);
         }
         let Some(on_record) = host.component(id).await? else {
             return Err(Stuck::Again);
@@ -250,7 +251,7 @@ async fn make(host: &Host, id: &str, component: &Component, to: &Scaling) -> Res
         }
         tokio::select! {
             () = changed => {}
-            () = told => {}
+            () = said => {}
             () = sleep(LOOK) => {}
         }
     }
