@@ -18,6 +18,10 @@ pub(super) struct Known {
     pub(super) varied: bool,
     /// The reference of the code that the host has on record. That of the record may be another one.
     pub(super) code: Option<String>,
+    /// What others asked to update it to last.
+    latest: Option<String>,
+    /// The last reference that was another one.
+    other: Option<String>,
     /// Set when a command to scale it changed the reference, too.
     pub(super) mixed: Option<Mixed>,
     /// How many commands of others were heard.
@@ -64,6 +68,42 @@ impl Known {
             self.asked.pop_front();
         }
         self.asked.push_back(asked);
+    }
+
+    /// Someone has asked to update the component.
+    pub(super) fn ask_update(&mut self, reference: String) {
+        self.heard += 1;
+        if self.latest.as_ref() != Some(&reference) {
+            self.other = self.latest.replace(reference).or(self.other.take());
+        }
+    }
+
+    /// The host has `reference` on record, and the code of it.
+    pub(super) fn on_record(&mut self, reference: &str) {
+        let code = self.code.replace(reference.into());
+        for seen in [code.as_deref(), Some(reference)].into_iter().flatten() {
+            if self.latest.as_deref() != Some(seen) {
+                self.other = Some(seen.into());
+            }
+        }
+    }
+
+    /// An update that others asked for, and that the host has not carried out if it has `reference` on record.
+    pub(super) fn is_updating(&self, reference: &str) -> bool {
+        let latest = self.latest.as_deref();
+        latest.is_some_and(|latest| latest != reference)
+    }
+
+    /// An update was carried out while the component was scaled: the reference on record may be that of the command to scale
+    /// it, and the code that of the update.
+    pub(super) fn mix(&mut self) {
+        if let (Some(code), Some(reference)) = (self.other.clone(), self.latest.clone()) {
+            self.mixed = Some(Mixed {
+                code,
+                reference,
+                begun: true,
+            });
+        }
     }
 
     /// The host says that it has scaled the component to `count` instances.
@@ -141,6 +181,7 @@ impl Known {
     /// The host does not run the component.
     pub(super) fn gone(&mut self) {
         (self.varied, self.code, self.mixed) = (false, None, None);
+        (self.latest, self.other) = (None, None);
     }
 }
 
@@ -275,6 +316,23 @@ mod tests {
         assert_eq!(take(5, "v2"), Some(("v1".into(), "v2".into())));
         assert_eq!(take(0, "v2"), None);
         assert_eq!(take(5, "v3"), None, "it was stopped before");
+    }
+
+    #[test]
+    fn two_references_are_known_once_there_were_two() {
+        let mut known = Known::default();
+        known.ask(asked(3, &[]));
+        known.take(3);
+        known.ask_update("v2".into());
+        assert!(known.is_updating("v1"));
+        known.on_record("v2");
+        known.mix();
+        let mixed = known.mixed.take().expect("both are known");
+        assert_eq!((&*mixed.code, &*mixed.reference), ("v1", "v2"));
+        known.ask_update("v1".into());
+        known.mix();
+        let mixed = known.mixed.take().expect("both are known");
+        assert_eq!((&*mixed.code, &*mixed.reference), ("v2", "v1"));
     }
 
     #[test]
