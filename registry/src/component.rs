@@ -9,6 +9,8 @@ use crate::key::Key;
 pub(crate) struct Component<T> {
     /// Oldest first: the first one serves, the others stand by. None of them is empty.
     generations: Vec<Generation<T>>,
+    /// How many there were up to now.
+    made: u64,
     /// The number of the newest one that went while it stood by.
     gone: u64,
 }
@@ -65,12 +67,15 @@ impl<T> Component<T> {
         let known = self.generations.iter_mut().find(|it| it.client == client);
         match known {
             Some(generation) => generation.functions.push(added),
-            None => self.generations.push(Generation {
-                // That of its first function: it is higher than any that was given before.
-                number: reader,
-                client,
-                functions: vec![added],
-            }),
+            None => {
+                self.made += 1;
+                self.generations.push(Generation {
+                    // That of its first function: it is higher than any that was given before.
+                    number: reader,
+                    client,
+                    functions: vec![added],
+                });
+            }
         }
     }
 
@@ -103,6 +108,10 @@ impl<T> Component<T> {
         self.generations.iter().map(|it| it.number).collect()
     }
 
+    pub(crate) fn made(&self) -> u64 {
+        self.made
+    }
+
     /// Whether the one that serves is older than one that went.
     pub(crate) fn has_outlived(&self) -> bool {
         let oldest = self.generations.first();
@@ -118,6 +127,7 @@ impl<T> Default for Component<T> {
     fn default() -> Self {
         Self {
             generations: Vec::new(),
+            made: 0,
             gone: 0,
         }
     }

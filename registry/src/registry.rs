@@ -96,6 +96,7 @@ impl<T> Registry<T> {
             prefix: key.prefix.clone(),
             scope: key.scope,
             numbers: component.numbers(),
+            made: component.made(),
             outlived: component.has_outlived(),
         });
         let mut generations: Vec<_> = generations.collect();
@@ -270,6 +271,8 @@ pub struct Generations {
     pub scope: ScopeId,
     /// Their numbers, oldest first: the first one serves. A number is never given twice.
     pub numbers: Vec<u64>,
+    /// How many there were since the component was last not served at all.
+    pub made: u64,
     /// Whether the one that serves is older than one that has gone.
     ///
     /// A program that replaces what it serves drops the older generation. One that drops the newer one has either failed to

@@ -107,6 +107,7 @@ struct ScaleCommand {
 #[derive(Deserialize)]
 struct UpdateCommand {
     component_id: String,
+    new_component_ref: String,
     #[serde(default)]
     takes_effect: bool,
 }
@@ -194,7 +195,8 @@ impl Host {
     pub(super) fn hear_update(&self, payload: &[u8]) {
         if let Ok(command) = serde_json::from_slice::<UpdateCommand>(payload) {
             if !command.takes_effect {
-                self.with(&command.component_id, |known| known.heard += 1);
+                let reference = command.new_component_ref;
+                self.with(&command.component_id, |known| known.ask_update(reference));
                 self.told.notify_waiters();
             }
         }
@@ -259,6 +261,11 @@ impl Host {
         let generations = self.generations_of(id);
         let numbers = generations.iter().flat_map(|it| &it.numbers);
         numbers.copied().max().unwrap_or_default()
+    }
+
+    /// How many generations of a component there were.
+    pub(super) fn made(&self, id: &str) -> u64 {
+        self.generations_of(id).iter().map(|it| it.made).sum()
     }
 
     fn generations(&self) -> Vec<Generations> {
@@ -338,8 +345,11 @@ impl Host {
         let command = serde_json::to_vec(command)?;
         let answer = self.client.request(subject.clone(), command.into()).await;
         let answer = answer.map_err(|error| {
-            let violation = self.violation.take();
-            let context = match violation.filter(|it| it.contains(&subject)) {
+            let violation = self.violation.take().filter(|it| {
+                let (it, subject) = (it.to_lowercase(), subject.to_lowercase());
+                it.contains(&subject)
+            });
+            let context = match violation {
                 Some(violation) => format!("the NATS server refused it: {violation}"),
                 None => format!("the host does not answer to `{subject}`"),
             };

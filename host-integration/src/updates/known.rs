@@ -18,16 +18,18 @@ pub(super) struct Known {
     pub(super) varied: bool,
     /// The reference of the code that the host has on record. That of the record may be another one.
     pub(super) code: Option<String>,
+    /// What others asked to update it to last.
+    latest: Option<String>,
+    /// The last reference that was another one.
+    other: Option<String>,
     /// Set when a command to scale it changed the reference, too.
     pub(super) mixed: Option<Mixed>,
     /// How many commands of others were heard.
     pub(super) heard: u64,
-    /// How many times the host said that it has scaled the component.
-    pub(super) scaled: u64,
-    /// To how many instances, the last times.
-    counts: VecDeque<u32>,
-    /// How many times it refused to, and why at last.
-    pub(super) refused: (u64, String),
+    /// How many times the host said that it has scaled the component, or why not.
+    pub(super) told: u64,
+    /// What it said the last times: the number of instances, and why not.
+    said: VecDeque<(u32, Result<(), String>)>,
 }
 
 /// A command has scaled a component to another reference. If it changed anything else, the host has the new reference on
@@ -68,13 +70,45 @@ impl Known {
         self.asked.push_back(asked);
     }
 
+    /// Someone has asked to update the component.
+    pub(super) fn ask_update(&mut self, reference: String) {
+        self.heard += 1;
+        if self.latest.as_ref() != Some(&reference) {
+            self.other = self.latest.replace(reference).or(self.other.take());
+        }
+    }
+
+    /// The host has `reference` on record, and the code of it.
+    pub(super) fn on_record(&mut self, reference: &str) {
+        let code = self.code.replace(reference.into());
+        for seen in [code.as_deref(), Some(reference)].into_iter().flatten() {
+            if self.latest.as_deref() != Some(seen) {
+                self.other = Some(seen.into());
+            }
+        }
+    }
+
+    /// An update that others asked for, and that the host has not carried out if it has `reference` on record.
+    pub(super) fn is_updating(&self, reference: &str) -> bool {
+        let latest = self.latest.as_deref();
+        latest.is_some_and(|latest| latest != reference)
+    }
+
+    /// An update was carried out while the component was scaled: the reference on record may be that of the command to scale
+    /// it, and the code that of the update.
+    pub(super) fn mix(&mut self) {
+        if let (Some(code), Some(reference)) = (self.other.clone(), self.latest.clone()) {
+            self.mixed = Some(Mixed {
+                code,
+                reference,
+                begun: true,
+            });
+        }
+    }
+
     /// The host says that it has scaled the component to `count` instances.
     pub(super) fn take(&mut self, count: u32) {
-        self.scaled += 1;
-        if self.counts.len() == MAX_ASKED {
-            self.counts.pop_front();
-        }
-        self.counts.push_back(count);
+        self.hear(count, Ok(()));
         let Some(taken) = self.answer(count) else {
             return;
         };
@@ -96,16 +130,24 @@ impl Known {
 
     /// The host says that it did not scale the component to `count` instances.
     pub(super) fn refuse(&mut self, count: u32, why: String) {
-        self.refused = (self.refused.0 + 1, why);
+        self.hear(count, Err(why));
         let _ = self.answer(count);
     }
 
-    /// Whether the host has said that it scaled the component to `count` instances, after it had said so of anything `before`
-    /// times.
-    pub(super) fn was_scaled(&self, count: u32, before: u64) -> bool {
-        let since = usize::try_from(self.scaled - before).unwrap_or(usize::MAX);
-        let mut last = self.counts.iter().rev().take(since);
-        last.any(|scaled| *scaled == count)
+    fn hear(&mut self, count: u32, outcome: Result<(), String>) {
+        self.told += 1;
+        if self.said.len() == MAX_ASKED {
+            self.said.pop_front();
+        }
+        self.said.push_back((count, outcome));
+    }
+
+    /// What the host has said of scaling the component to `count` instances, after it had said anything `before` times.
+    pub(super) fn said_of(&self, count: u32, before: u64) -> Option<Result<(), String>> {
+        let since = usize::try_from(self.told - before).unwrap_or(usize::MAX);
+        let mut last = self.said.iter().rev().take(since);
+        let (_, outcome) = last.find(|(said, _)| *said == count)?;
+        Some(outcome.clone())
     }
 
     /// The command that asked for `count` instances: the earliest one. Those that the host answers late are carried out late.
@@ -120,7 +162,7 @@ impl Known {
     pub(super) fn wanted(&mut self, count: u32) -> Option<Scaling> {
         // A host whose events cannot be heard: the inventory says whether it took the last command.
         let last = self.asked.back().filter(|last| last.scaling.count == count);
-        if let (Some(last), 0, false) = (last, self.scaled, self.varied) {
+        if let (Some(last), 0, false) = (last, self.told, self.varied) {
             self.taken = Some(last.scaling.clone());
         }
         let taken = self.taken.as_ref()?;
@@ -139,6 +181,7 @@ impl Known {
     /// The host does not run the component.
     pub(super) fn gone(&mut self) {
         (self.varied, self.code, self.mixed) = (false, None, None);
+        (self.latest, self.other) = (None, None);
     }
 }
 
@@ -183,7 +226,7 @@ mod tests {
         known.ask(asked(5, &["missing"]));
         known.refuse(5, "there is none".into());
         assert_eq!(known.wanted(3), Some(scaling(3, &["a"])));
-        assert_eq!(known.refused, (1, "there is none".into()));
+        assert_eq!(known.said_of(5, 1), Some(Err("there is none".into())));
         // In whatever order it answers.
         known.ask(asked(7, &["b"]));
         known.ask(asked(8, &["missing"]));
@@ -193,16 +236,16 @@ mod tests {
     }
 
     #[test]
-    fn what_was_scaled_before_is_told_apart() {
+    fn what_was_said_before_is_told_apart() {
         let mut known = Known::default();
         known.take(3);
-        let before = known.scaled;
-        assert!(!known.was_scaled(3, before));
+        let before = known.told;
+        assert_eq!(known.said_of(3, before), None);
         known.take(4);
-        assert!(!known.was_scaled(3, before));
+        assert_eq!(known.said_of(3, before), None);
         known.take(3);
-        known.take(5);
-        assert!(known.was_scaled(3, before));
+        known.refuse(5, String::new());
+        assert_eq!(known.said_of(3, before), Some(Ok(())));
     }
 
     #[test]
@@ -273,6 +316,23 @@ mod tests {
         assert_eq!(take(5, "v2"), Some(("v1".into(), "v2".into())));
         assert_eq!(take(0, "v2"), None);
         assert_eq!(take(5, "v3"), None, "it was stopped before");
+    }
+
+    #[test]
+    fn two_references_are_known_once_there_were_two() {
+        let mut known = Known::default();
+        known.ask(asked(3, &[]));
+        known.take(3);
+        known.ask_update("v2".into());
+        assert!(known.is_updating("v1"));
+        known.on_record("v2");
+        known.mix();
+        let mixed = known.mixed.take().expect("both are known");
+        assert_eq!((&*mixed.code, &*mixed.reference), ("v1", "v2"));
+        known.ask_update("v1".into());
+        known.mix();
+        let mixed = known.mixed.take().expect("both are known");
+        assert_eq!((&*mixed.code, &*mixed.reference), ("v2", "v1"));
     }
 
     #[test]

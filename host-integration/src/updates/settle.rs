@@ -33,6 +33,9 @@ const LATER: Duration = Duration::from_secs(30);
 /// As [`SOON`], when the host has refused: each attempt is an event, and a question to the policy service.
 const MUCH_LATER: Duration = Duration::from_secs(300);
 
+/// How many looks at an update of others that is under way are taken. One that takes longer is noticed when it is there.
+const PATIENCE_FOR_UPDATES: u32 = 8;
+
 /// How many hosts of this process are watched.
 static WATCHED: AtomicUsize = AtomicUsize::new(0);
 
@@ -66,6 +69,8 @@ enum Stuck {
     Failed(anyhow::Error),
     /// It has to be looked at again: something else has happened meanwhile.
     Again,
+    /// It has to be looked at again: the host has not carried out an update yet, or it has failed.
+    Updating,
 }
 
 impl From<anyhow::Error> for Stuck {
@@ -86,10 +91,10 @@ enum Settled {
 
 /// Sees to it that the version on record serves, or nothing if there is none. Returns the ID of the component.
 pub(super) async fn component(host: Arc<Host>, id: String) -> String {
-    let (mut said, mut soon, mut unknown) = (None, SOON, 0);
+    let (mut said, mut soon, mut unknown, mut waits) = (None, SOON, 0, 0);
     loop {
-        let news = host.with(&id, |known| (known.heard, known.scaled));
-        let stuck = match attempt(&host, &id).await {
+        let (heard, told) = host.with(&id, |known| (known.heard, known.told));
+        let stuck = match attempt(&host, &id, waits).await {
             Ok(Settled::Gone) if host.has_outlived(&id) => {
                 // It may be that of another host of this process.
                 sleep(LATER).await;
@@ -106,9 +111,15 @@ pub(super) async fn component(host: Arc<Host>, id: String) -> String {
             }
             Err(stuck) => stuck,
         };
+        // What the host said of this attempt is no news.
+        let told = match stuck {
+            Stuck::Unknown => told,
+            _ => host.with(&id, |known| known.told),
+        };
         let (why, remedy, retry) = match stuck {
-            Stuck::Again => {
-                sleep(SETTLE).await;
+            Stuck::Again | Stuck::Updating => {
+                waits += u32::from(matches!(stuck, Stuck::Updating));
+                sleep(LOOK / 4).await;
                 continue;
             }
             Stuck::Unknown if unknown == 0 => {
@@ -142,20 +153,20 @@ pub(super) async fn component(host: Arc<Host>, id: String) -> String {
             said = Some(why);
         }
         soon = (soon * 2).min(LATER);
-        until_news(&host, &id, news, retry).await;
+        until_news(&host, &id, (heard, told), retry).await;
     }
 }
 
 /// Waits until there is a command about a component, the host has carried one out, or does not run it any more, or it is time
 /// to try again.
-async fn until_news(host: &Host, id: &str, (heard, scaled): (u64, u64), retry: Duration) {
+async fn until_news(host: &Host, id: &str, (heard, told): (u64, u64), retry: Duration) {
     let deadline = Instant::now() + retry;
     while Instant::now() < deadline {
         tokio::select! {
             () = host.told().notified() => {}
             () = sleep(LOOK) => {}
         }
-        if host.with(id, |known| known.scaled) > scaled {
+        if host.with(id, |known| known.told) > told {
             return;
         }
         if host.with(id, |known| known.heard) > heard {
@@ -169,7 +180,8 @@ async fn until_news(host: &Host, id: &str, (heard, scaled): (u64, u64), retry: D
     }
 }
 
-async fn attempt(host: &Host, id: &str) -> Result<Settled, Stuck> {
+/// `waits` is how often this has found that an update was under way.
+async fn attempt(host: &Host, id: &str, waits: u32) -> Result<Settled, Stuck> {
     let newest = host.newest(id);
     let Some(component) = host.component(id).await? else {
         return gone(host, id, newest);
@@ -185,17 +197,26 @@ async fn attempt(host: &Host, id: &str) -> Result<Settled, Stuck> {
     if !host.has_outlived(id) {
         return Ok(Settled::Already);
     }
-    host.with(id, |known| known.code = Some(component.image_ref.clone()));
+    let updating = host.with(id, |known| known.is_updating(&component.image_ref));
+    if updating && waits < PATIENCE_FOR_UPDATES {
+        return Err(Stuck::Updating);
+    }
+    host.with(id, |known| known.on_record(&component.image_ref));
+    let (made, mut making) = (host.made(id), 1);
     let count = component.max_instances;
     let wanted = host.with(id, |known| known.wanted(count));
     let wanted = wanted.ok_or(Stuck::Unknown)?;
     if !host.with(id, |known| known.varied) {
         host.with(id, |known| known.varied = true);
-        let made = make(host, id, &component, &wanted.varied()).await;
-        if let Err(Stuck::Refused(_)) = made {
-            host.with(id, |known| known.varied = false);
+        making += 1;
+        let varied = make(host, id, &component, &wanted.varied()).await;
+        if let Err(Stuck::Refused(_)) = varied {
+            // Unless it was a command of someone else that was refused at the same time.
+            let on_record = host.component(id).await?;
+            let still = on_record.is_none_or(|it| it.max_instances != wanted.count);
+            host.with(id, |known| known.varied = still);
         }
-        made?;
+        varied?;
     }
     // Someone may have asked for something else meanwhile, none included.
     if host.component(id).await?.is_none() || host.with(id, |known| known.is_stopping()) {
@@ -209,6 +230,11 @@ async fn attempt(host: &Host, id: &str) -> Result<Settled, Stuck> {
         return Err(Stuck::Again);
     }
     host.with(id, |known| known.varied = false);
+    if host.made(id) > made + making {
+        // Something else was made meanwhile. It may have been an update.
+        host.with(id, |known| known.mix());
+        return Err(Stuck::Again);
+    }
     let made = first_after(host, id, middle).ok_or(Stuck::Again)?;
     // What an update of someone else has made is no version to rely on.
     sleep(SETTLE).await;
@@ -224,20 +250,13 @@ async fn attempt(host: &Host, id: &str) -> Result<Settled, Stuck> {
 /// Has the host make the component anew as it is told. Returns when it has, or found that there is nothing to do.
 async fn make(host: &Host, id: &str, component: &Component, to: &Scaling) -> Result<(), Stuck> {
     let newest = host.newest(id);
-    let (refused, scaled) = host.with(id, |known| (known.refused.0, known.scaled));
+    let told = host.with(id, |known| known.told);
     host.scale(component, to).await?;
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let (changed, told) = (host.local().changed(), host.told().notified());
-        let (refused, was_scaled) = host.with(id, |known| {
-            let refused = (known.refused.0 > refused).then(|| known.refused.1.clone());
-            (refused, known.was_scaled(to.count, scaled))
-        });
-        if let Some(why) = refused {
-            return Err(Stuck::Refused(why));
-        }
-        if was_scaled {
-            return Ok(());
+        let (changed, said) = (host.local().changed(), host.told().notified());
+        if let Some(outcome) = host.with(id, |known| known.said_of(to.count, told)) {
+            return outcome.map_err(Stuck::Refused);
         }
         let Some(on_record) = host.component(id).await? else {
             return Err(Stuck::Again);
@@ -250,7 +269,7 @@ async fn make(host: &Host, id: &str, component: &Component, to: &Scaling) -> Res
         }
         tokio::select! {
             () = changed => {}
-            () = told => {}
+            () = said => {}
             () = sleep(LOOK) => {}
         }
     }
@@ -285,9 +304,10 @@ async fn exchange(
         on_record(host, id, code, heard, PATIENCE).await?;
     }
     host.update(component, reference).await?;
-    on_record(host, id, reference, heard, PATIENCE).await?;
+    let updated = on_record(host, id, reference, heard, PATIENCE).await;
+    // If it has failed, it would again. What is on record has its own code now.
     host.with(id, |known| known.mixed = None);
-    Ok(())
+    updated
 }
 
 /// Waits until the host has `reference` on record. Another command and the end of the component end the wait, too.

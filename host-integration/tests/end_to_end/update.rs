@@ -1,6 +1,6 @@
 //! A component is updated to a new version while it is called.
 //!
-//! On a stock host the old version goes on, and cannot be stopped any more: see `src/updates.rs` of the host.
+//! On a stock host the old version goes on, and cannot be stopped any more: see `src/updates` of the host.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;

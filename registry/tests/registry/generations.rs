@@ -79,6 +79,7 @@ fn one_that_goes_while_it_stands_by_changes_nothing_but_is_noticed() {
     let old = host.generation(["get"]);
     assert!(!host.is_outlived());
     drop(host.generation(["get", "set"]));
+    assert_eq!(host.registry.generations()[0].made, 2);
     assert_eq!(host.reader("get"), Some(old[0].reader()));
     assert_eq!(host.reader("set"), None);
     assert!(host.is_outlived());

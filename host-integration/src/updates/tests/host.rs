@@ -151,6 +151,12 @@ impl Simulated {
         Some((record.count, record.config.clone()))
     }
 
+    /// The reference on record.
+    pub(crate) async fn reference(&self) -> Option<String> {
+        let component = self.shared.component.read().await;
+        component.as_ref().map(|record| record.reference.clone())
+    }
+
     /// Which version answers to `function`.
     pub(crate) async fn call(&self, function: &str) -> Result<String, String> {
         let prefix = format!("{}.{ID}", self.shared.lattice);
