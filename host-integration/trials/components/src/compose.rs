@@ -7,7 +7,7 @@ use wac_graph::types::Package;
 use wac_graph::{CompositionGraph, EncodeOptions};
 
 /// The interface by which each component calls the next.
-const ECHO: &str = "inhost:demo/echo";
+const ECHO: &str = "inhost:demo/echo@0.1.0";
 
 /// Composes the components in `files`, of which each calls `echo` of the next.
 ///
