@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{bail, Context as _};
 use inhost_testbed::Usage;
-use serde_json::{json, Value};
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
@@ -89,6 +89,7 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     /// A script that answers each line as `sed` rewrites it.
     fn script(folder: &Path, rewrite: &str) -> Worker {
