@@ -207,9 +207,10 @@ async fn attempt(host: &Host, id: &str, waits: u32) -> Result<Settled, Stuck> {
     let wanted = host.with(id, |known| known.wanted(count));
     let wanted = wanted.ok_or(Stuck::Unknown)?;
     if !host.with(id, |known| known.varied) {
-        host.with(id, |known| known.varied = true);
+        let variation = wanted.varied();
+        host.with(id, |known| known.vary(&variation));
         making += 1;
-        let varied = make(host, id, &component, &wanted.varied()).await;
+        let varied = make(host, id, &component, &variation).await;
         if let Err(Stuck::Refused(_)) = varied {
             // Unless it was a command of someone else that was refused at the same time.
             let on_record = host.component(id).await?;
