@@ -293,17 +293,21 @@ impl Host {
     ///
     /// When it does not answer.
     pub(super) async fn component(&self, id: &str) -> anyhow::Result<Option<Component>> {
-        let inventory: Option<Inventory> = self.request("host.get", &()).await?;
-        let components = inventory.context("the inventory is empty")?.components;
+        let inventory: Answer<Inventory> = self.request("host.get", &()).await?;
+        let components = inventory
+            .response
+            .context("the inventory is empty")?
+            .components;
         Ok(components.into_iter().find(|component| component.id == id))
     }
 
-    /// Asks the host to scale a component. It answers before it does.
+    /// Asks the host to scale a component. It answers before it does. Returns whether the component is still the one that it
+    /// has on record: else the one that it has will be on record under the reference of this one.
     ///
     /// # Errors
     ///
     /// When it does not answer.
-    pub(super) async fn scale(&self, component: &Component, to: &Scaling) -> anyhow::Result<()> {
+    pub(super) async fn scale(&self, component: &Component, to: &Scaling) -> anyhow::Result<bool> {
         let command = json!({
             "component_id": component.id,
             "component_ref": component.image_ref,
@@ -315,8 +319,9 @@ impl Host {
             // Tells this command from those of others. The host does not look at it.
             "takes_effect": true,
         });
-        self.request::<()>("component.scale", &command).await?;
-        Ok(())
+        let answer = self.request::<()>("component.scale", &command).await?;
+        // The host says something only about another reference.
+        Ok(answer.message.is_empty())
     }
 
     /// Asks the host to update a component. It answers before it does.
@@ -340,7 +345,7 @@ impl Host {
         &self,
         operation: &str,
         command: &impl Serialize,
-    ) -> anyhow::Result<Option<T>> {
+    ) -> anyhow::Result<Answer<T>> {
         let subject = self.place.command(operation);
         let command = serde_json::to_vec(command)?;
         let answer = self.client.request(subject.clone(), command.into()).await;
@@ -357,7 +362,7 @@ impl Host {
         })?;
         let answer: Answer<T> = serde_json::from_slice(&answer.payload)?;
         ensure!(answer.success, "the host refused it: {}", answer.message);
-        Ok(answer.response)
+        Ok(answer)
     }
 }
 

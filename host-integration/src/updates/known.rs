@@ -16,6 +16,8 @@ pub(super) struct Known {
     asked: VecDeque<Asked>,
     /// Whether the host may have something else on record than it took last from others: see `settle`.
     pub(super) varied: bool,
+    /// The number of instances that it was made with then.
+    variation: Option<u32>,
     /// The reference of the code that the host has on record. That of the record may be another one.
     pub(super) code: Option<String>,
     /// What others asked to update it to last.
@@ -167,7 +169,8 @@ impl Known {
         }
         let taken = self.taken.as_ref()?;
         // An update that was under way at the same time puts the number of before on record, and loses hold of what was made.
-        let is_known = taken.count == count || self.before == Some(count);
+        let before = [self.before, self.variation];
+        let is_known = taken.count == count || before.contains(&Some(count));
         (self.varied || is_known).then(|| taken.clone())
     }
 
@@ -178,10 +181,17 @@ impl Known {
             .is_some_and(|last| last.scaling.count == 0)
     }
 
+    /// The component is made anew as `varied`.
+    pub(super) fn vary(&mut self, varied: &Scaling) {
+        self.varied = true;
+        self.variation = Some(varied.count);
+    }
+
     /// The host does not run the component.
     pub(super) fn gone(&mut self) {
         (self.varied, self.code, self.mixed) = (false, None, None);
         (self.latest, self.other) = (None, None);
+        (self.before, self.variation) = (None, None);
     }
 }
 
@@ -261,8 +271,10 @@ mod tests {
         assert_eq!(known.wanted(3), Some(scaling(5, &["b"])));
         known.ask(asked(3, &["a"]));
         known.take(3);
-        known.varied = true;
+        known.vary(&scaling(2, &[]));
         assert_eq!(known.wanted(4), Some(scaling(3, &["a"])));
+        known.varied = false;
+        assert_eq!(known.wanted(2), Some(scaling(3, &["a"])));
     }
 
     #[test]

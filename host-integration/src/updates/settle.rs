@@ -182,6 +182,7 @@ async fn until_news(host: &Host, id: &str, (heard, told): (u64, u64), retry: Dur
 
 /// `waits` is how often this has found that an update was under way.
 async fn attempt(host: &Host, id: &str, waits: u32) -> Result<Settled, Stuck> {
+    quiet(host, id).await;
     let newest = host.newest(id);
     let Some(component) = host.component(id).await? else {
         return gone(host, id, newest);
@@ -207,9 +208,10 @@ async fn attempt(host: &Host, id: &str, waits: u32) -> Result<Settled, Stuck> {
     let wanted = host.with(id, |known| known.wanted(count));
     let wanted = wanted.ok_or(Stuck::Unknown)?;
     if !host.with(id, |known| known.varied) {
-        host.with(id, |known| known.varied = true);
+        let variation = wanted.varied();
+        host.with(id, |known| known.vary(&variation));
         making += 1;
-        let varied = make(host, id, &component, &wanted.varied()).await;
+        let varied = make(host, id, &component, &variation).await;
         if let Err(Stuck::Refused(_)) = varied {
             // Unless it was a command of someone else that was refused at the same time.
             let on_record = host.component(id).await?;
@@ -239,7 +241,8 @@ async fn attempt(host: &Host, id: &str, waits: u32) -> Result<Settled, Stuck> {
     // What an update of someone else has made is no version to rely on.
     sleep(SETTLE).await;
     let on_record = host.component(id).await?;
-    let as_wanted = on_record.is_some_and(|it| it.max_instances == wanted.count);
+    let as_wanted = on_record
+        .is_some_and(|it| it.max_instances == wanted.count && it.image_ref == component.image_ref);
     if !as_wanted || first_after(host, id, middle) != Some(made) {
         return Err(Stuck::Again);
     }
@@ -247,15 +250,30 @@ async fn attempt(host: &Host, id: &str, waits: u32) -> Result<Settled, Stuck> {
     Ok(Settled::Serves(component.image_ref))
 }
 
+/// Waits until no generation has come or gone for a moment: what an update makes is gone before it is on record.
+async fn quiet(host: &Host, id: &str) {
+    loop {
+        let before = host.generations_of(id);
+        sleep(SETTLE).await;
+        if host.generations_of(id) == before {
+            return;
+        }
+    }
+}
+
 /// Has the host make the component anew as it is told. Returns when it has, or found that there is nothing to do.
 async fn make(host: &Host, id: &str, component: &Component, to: &Scaling) -> Result<(), Stuck> {
     let newest = host.newest(id);
     let told = host.with(id, |known| known.told);
-    host.scale(component, to).await?;
+    let is_same = host.scale(component, to).await?;
     let deadline = Instant::now() + PATIENCE;
     loop {
         let (changed, said) = (host.local().changed(), host.told().notified());
         if let Some(outcome) = host.with(id, |known| known.said_of(to.count, told)) {
+            if outcome.is_ok() && !is_same {
+                host.with(id, |known| known.mix());
+                return Err(Stuck::Again);
+            }
             return outcome.map_err(Stuck::Refused);
         }
         let Some(on_record) = host.component(id).await? else {

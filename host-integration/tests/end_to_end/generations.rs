@@ -461,21 +461,23 @@ async fn updates_that_come_together_end_with_one_version() {
             let linked = deployment.link(CALLEE, "another", "tally").await;
             linked.expect("linked");
         }
-        until("what is on record does not serve", async || {
-            let inventory = control.inventory(host.id()).await.expect("an inventory");
-            let on_record = inventory
-                .component(CALLEE)
-                .expect("it runs")
-                .image_ref
-                .clone();
-            let version = driver.call_version().await.expect("no call fails");
-            let expected = match version {
-                1 => reference(Guest::Callee),
-                _ => reference(Guest::CalleeV2),
-            };
-            on_record == expected && count(control, host).await == DEFAULT_COUNT
-        })
-        .await;
+        let settled = async {
+            loop {
+                let inventory = control.inventory(host.id()).await.expect("an inventory");
+                let on_record = inventory.component(CALLEE).expect("it runs");
+                let version = driver.call_version().await.expect("no call fails");
+                let expected = match version {
+                    1 => reference(Guest::Callee),
+                    _ => reference(Guest::CalleeV2),
+                };
+                if (&on_record.image_ref, on_record.max_instances) == (&expected, DEFAULT_COUNT) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let settled = tokio::time::timeout(ALL_OF_THEM, settled).await;
+        settled.expect("what is on record serves");
         control
             .stop_component(host.id(), CALLEE)
             .await
