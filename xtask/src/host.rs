@@ -125,7 +125,7 @@ pub fn executables<const N: usize>(
         eprintln!("Built {built} in {}.", minutes(start.elapsed()));
     }
     let messages = String::from_utf8_lossy(&output.stdout);
-    let mut paths = [const { PathBuf::new() }; N];
+    let mut paths = std::array::from_fn(|_| PathBuf::new());
     for (path, name) in paths.iter_mut().zip(names) {
         *path = executable(&messages, name)
             .with_context(|| format!("cargo built {name} but did not say where it put it"))?;
