@@ -75,6 +75,14 @@ impl Known {
     /// Someone has asked to update the component.
     pub(super) fn ask_update(&mut self, reference: String) {
         self.heard += 1;
+        if self
+            .mixed
+            .as_ref()
+            .is_some_and(|it| it.reference != reference)
+        {
+            // The host updates it to that, from whatever it has.
+            self.mixed = None;
+        }
         if self.latest.as_ref() != Some(&reference) {
             self.other = self.latest.replace(reference).or(self.other.take());
         }
@@ -345,6 +353,23 @@ mod tests {
         known.mix();
         let mixed = known.mixed.take().expect("both are known");
         assert_eq!((&*mixed.code, &*mixed.reference), ("v2", "v1"));
+    }
+
+    #[test]
+    fn an_update_to_another_reference_counts_and_not_the_scale_before_it() {
+        let mixed = Mixed {
+            code: "v1".into(),
+            reference: "v2".into(),
+            begun: false,
+        };
+        let mut known = Known {
+            mixed: Some(mixed.clone()),
+            ..Known::default()
+        };
+        known.ask_update("v2".into());
+        assert_eq!(known.mixed, Some(mixed));
+        known.ask_update("v1".into());
+        assert_eq!(known.mixed, None);
     }
 
     #[test]

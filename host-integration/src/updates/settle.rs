@@ -24,6 +24,10 @@ const LOOK: Duration = Duration::from_secs(1);
 /// for as long as it takes to publish an event.
 const SETTLE: Duration = Duration::from_millis(50);
 
+/// How long no command about a component may have come before its reference is changed back and forth. The host library puts
+/// what it made for one command over what another one has put on record meanwhile, and commands often come together.
+const CALM: Duration = Duration::from_secs(1);
+
 /// The time before another attempt, when something has failed that may pass.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -312,6 +316,15 @@ async fn exchange(
             // The host has updated it, or has said why not. Or there is another command.
             host.with(id, |known| known.mixed = None);
             return updated;
+        }
+        // What others ask for meanwhile counts, and not what follows from this command.
+        sleep(CALM).await;
+        let calm = host.with(id, |known| {
+            known.heard == heard && known.mixed.as_ref() == Some(mixed)
+        });
+        let still = host.component(id).await?;
+        if !calm || still.is_none_or(|it| it.image_ref != component.image_ref) {
+            return Err(Stuck::Again);
         }
         host.with(id, |known| {
             known.mixed = known.mixed.take().map(|it| Mixed { begun: true, ..it });
