@@ -118,9 +118,6 @@ fn build(folder: &Path) -> anyhow::Result<PathBuf> {
     command.arg("--target").arg(&host);
     command.arg("--target-dir").arg(folder);
     command.env("CARGO_ENCODED_RUSTFLAGS", RUSTFLAGS.join("\x1f"));
-    // What a release has to be as fast as can be is of no use to coverage, and takes long.
-    command.env("CARGO_PROFILE_RELEASE_LTO", "false");
-    command.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
     run_command(
         &mut command,
         "The messages above say why. libFuzzer is built with the C++ compiler, which has to be installed.",

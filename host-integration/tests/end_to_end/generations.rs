@@ -39,6 +39,15 @@ async fn update(control: &Control, host: &Host, guest: Guest) {
     updated.expect("the host has it on record");
 }
 
+/// Sends a command about the callee, and does not wait until the host has carried it out.
+async fn send(control: &Control, host: &Host, operation: &str, mut command: Value) {
+    command["host_id"] = json!(host.id());
+    command["component_id"] = json!(CALLEE);
+    let operation = format!("component.{operation}.{}", host.id());
+    let accepted = control.request(&operation, &command).await;
+    accepted.expect("accepted");
+}
+
 async fn until_version(driver: &Driver, version: u32) {
     until(&format!("version {version} does not serve"), async || {
         driver.call_version().await.expect("no call fails") == version
@@ -367,18 +376,8 @@ async fn an_image_and_a_scale_that_come_together_both_take_effect() {
         let (deployment, driver) = start(&nats, route.host()).await;
         let (control, host) = (deployment.control(), deployment.host());
         let callers = Callers::start(&driver, 4);
-        let command = json!({
-            "host_id": host.id(),
-            "component_id": CALLEE,
-            "component_ref": reference(Guest::CalleeV2),
-            "count": 5,
-            "allow_update": true,
-        });
-        let operation = format!("component.scale.{}", host.id());
-        control
-            .request(&operation, &command)
-            .await
-            .expect("accepted");
+        let command = json!({ "component_ref": reference(Guest::CalleeV2), "count": 5, "allow_update": true });
+        send(control, host, "scale", command).await;
         until_version(&driver, 2).await;
         callers.end().await;
         assert_eq!(count(control, host).await, 5);
@@ -393,16 +392,8 @@ async fn an_update_that_fails_holds_no_call_of_a_scale_after_it() {
         let (deployment, driver) = start(&nats, route.host()).await;
         let (control, host) = (deployment.control(), deployment.host());
         let callers = Callers::start(&driver, 8);
-        let command = json!({
-            "host_id": host.id(),
-            "component_id": CALLEE,
-            "new_component_ref": "file:///nowhere/to/be/found.wasm",
-        });
-        let operation = format!("component.update.{}", host.id());
-        control
-            .request(&operation, &command)
-            .await
-            .expect("accepted");
+        let command = json!({ "new_component_ref": "file:///nowhere/to/be/found.wasm" });
+        send(control, host, "update", command).await;
         let failed = host
             .wait_for_log("failed to update component", PROMPTLY)
             .await;
@@ -452,18 +443,10 @@ async fn updates_that_come_together_end_with_one_version() {
     for route in Route::LOCAL {
         let (deployment, driver) = start(&nats, route.host()).await;
         let (control, host) = (deployment.control(), deployment.host());
-        let operation = format!("component.update.{}", host.id());
         for _ in 0..3 {
             for guest in [Guest::CalleeV2, Guest::Callee] {
-                let command = json!({
-                    "host_id": host.id(),
-                    "component_id": CALLEE,
-                    "new_component_ref": reference(guest),
-                });
-                control
-                    .request(&operation, &command)
-                    .await
-                    .expect("accepted");
+                let command = json!({ "new_component_ref": reference(guest) });
+                send(control, host, "update", command).await;
             }
             let linked = deployment.link(CALLEE, "another", "tally").await;
             linked.expect("linked");

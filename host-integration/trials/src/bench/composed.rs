@@ -6,7 +6,6 @@ use std::process::Command;
 use anyhow::Context as _;
 use inhost_testbed::Guest;
 use tempfile::TempDir;
-
 use xtask::command::run;
 
 /// Composed components, as references by which a host starts them. The files go with this value.
