@@ -11,8 +11,8 @@ pub(crate) struct Component<T> {
     generations: Vec<Generation<T>>,
     /// How many there were up to now.
     made: u64,
-    /// The number of the newest one that went while it stood by.
-    gone: u64,
+    /// See [`Generations`](crate::Generations).
+    lapsed: u64,
 }
 
 /// What one client serves of a component.
@@ -89,7 +89,7 @@ impl<T> Component<T> {
         if self.generations.len() > 1 {
             let gone = self.generations.remove(at);
             if at > 0 {
-                self.gone = self.gone.max(gone.number);
+                self.lapsed = self.lapsed.max(gone.number);
             }
         } else {
             self.generations[at]
@@ -112,10 +112,8 @@ impl<T> Component<T> {
         self.made
     }
 
-    /// Whether the one that serves is older than one that went.
-    pub(crate) fn has_outlived(&self) -> bool {
-        let oldest = self.generations.first();
-        oldest.is_some_and(|oldest| oldest.number < self.gone)
+    pub(crate) fn lapsed(&self) -> u64 {
+        self.lapsed
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -128,7 +126,7 @@ impl<T> Default for Component<T> {
         Self {
             generations: Vec::new(),
             made: 0,
-            gone: 0,
+            lapsed: 0,
         }
     }
 }

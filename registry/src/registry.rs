@@ -97,7 +97,7 @@ impl<T> Registry<T> {
             scope: key.scope,
             numbers: component.numbers(),
             made: component.made(),
-            outlived: component.has_outlived(),
+            lapsed: component.lapsed(),
         });
         let mut generations: Vec<_> = generations.collect();
         drop(components);
@@ -273,11 +273,11 @@ pub struct Generations {
     pub numbers: Vec<u64>,
     /// How many there were since the component was last not served at all.
     pub made: u64,
-    /// Whether the one that serves is older than one that has gone.
+    /// The number of the newest one that went while it stood by. 0 if there was none.
     ///
-    /// A program that replaces what it serves drops the older generation. One that drops the newer one has either failed to
-    /// replace it, or has lost hold of the older one.
-    pub outlived: bool,
+    /// A program that replaces what it serves drops the older generation. One that drops a newer one has either failed to
+    /// replace the older one, or has lost hold of it.
+    pub lapsed: u64,
 }
 
 /// A function that is served, as [`Registry::snapshot`] lists it.

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{ensure, Context as _};
-use async_nats::Client;
+use async_nats::{Client, Event};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use wrpc_transport_nats::local::{Generations, Local, ScopeId};
 
 use super::known::{Asked, Known, Scaling};
@@ -37,17 +38,36 @@ impl Place {
     }
 }
 
-/// What the NATS server last refused on a connection: a permission, most likely.
+/// What has gone wrong on a connection.
 #[derive(Clone, Default)]
-pub(super) struct Violation(Arc<Mutex<Option<String>>>);
+pub(super) struct Trouble(Arc<Troubles>);
 
-impl Violation {
-    pub(super) fn note(&self, what: String) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
+#[derive(Default)]
+struct Troubles {
+    /// What the NATS server last refused: a permission, most likely.
+    refused: Mutex<Option<String>>,
+    /// Told when the connection is there again.
+    again: Notify,
+}
+
+impl Trouble {
+    pub(super) fn note(&self, event: Event) {
+        match event {
+            Event::ServerError(error) => *self.refused() = Some(error.to_string()),
+            // Messages were lost before it.
+            Event::Connected | Event::SlowConsumer(_) => self.0.again.notify_one(),
+            _ => {}
+        }
     }
 
-    fn take(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// Waits until messages have been lost, and more can come. The first connection counts as well.
+    pub(super) async fn missed(&self) {
+        self.0.again.notified().await;
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Option<String>> {
+        let refused = self.0.refused.lock();
+        refused.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -56,7 +76,7 @@ pub(super) struct Host {
     client: Client,
     place: Place,
     local: Local,
-    violation: Violation,
+    trouble: Trouble,
     components: Mutex<HashMap<String, Known>>,
     /// The connection that its components are served over, once that is known.
     scope: Mutex<Option<ScopeId>>,
@@ -121,18 +141,19 @@ struct Told {
 struct Scaled {
     host_id: String,
     component_id: String,
+    image_ref: String,
     max_instances: u32,
     #[serde(default)]
     error: String,
 }
 
 impl Host {
-    pub(super) fn new(client: Client, place: Place, local: Local, violation: Violation) -> Self {
+    pub(super) fn new(client: Client, place: Place, local: Local, trouble: Trouble) -> Self {
         Self {
             client,
             place,
             local,
-            violation,
+            trouble,
             components: Mutex::default(),
             scope: Mutex::default(),
             hears: AtomicBool::new(false),
@@ -152,6 +173,10 @@ impl Host {
         &self.local
     }
 
+    pub(super) fn trouble(&self) -> &Trouble {
+        &self.trouble
+    }
+
     /// Told when a command was heard, or the host said something of one.
     pub(super) fn told(&self) -> &Notify {
         &self.told
@@ -164,11 +189,7 @@ impl Host {
 
     /// What is known of a component.
     pub(super) fn with<T>(&self, id: &str, f: impl FnOnce(&mut Known) -> T) -> T {
-        let mut components = self
-            .components
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        f(components.entry(id.into()).or_default())
+        f(self.components().entry(id.into()).or_default())
     }
 
     pub(super) fn hear_scale(&self, payload: &[u8]) {
@@ -176,9 +197,6 @@ impl Host {
         let Ok(command) = serde_json::from_slice::<ScaleCommand>(payload) else {
             return;
         };
-        if command.takes_effect {
-            return;
-        }
         self.with(&command.component_id, |known| {
             known.ask(Asked {
                 scaling: Scaling {
@@ -187,6 +205,8 @@ impl Host {
                 },
                 reference: command.component_ref,
                 allow_update: command.allow_update,
+                anew: command.takes_effect,
+                at: Instant::now(),
             });
         });
         self.told.notify_waiters();
@@ -194,25 +214,32 @@ impl Host {
 
     pub(super) fn hear_update(&self, payload: &[u8]) {
         if let Ok(command) = serde_json::from_slice::<UpdateCommand>(payload) {
-            if !command.takes_effect {
-                let reference = command.new_component_ref;
-                self.with(&command.component_id, |known| known.ask_update(reference));
-                self.told.notify_waiters();
-            }
+            let (reference, anew) = (command.new_component_ref, command.takes_effect);
+            self.with(&command.component_id, |known| {
+                known.ask_update(reference, anew)
+            });
+            self.told.notify_waiters();
         }
     }
 
     pub(super) fn hear_scaled(&self, payload: &[u8]) {
-        self.hear(payload, |known, scaled| known.take(scaled.max_instances));
-    }
-
-    pub(super) fn hear_refused(&self, payload: &[u8]) {
-        self.hear(payload, |known, scaled| {
-            known.refuse(scaled.max_instances, scaled.error);
+        self.hear(payload, |known, scaled, lapsed| {
+            known.take(scaled.max_instances, &scaled.image_ref, lapsed);
         });
     }
 
-    fn hear(&self, payload: &[u8], f: impl FnOnce(&mut Known, Scaled)) {
+    pub(super) fn hear_refused(&self, payload: &[u8]) {
+        self.hear(payload, |known, scaled, lapsed| {
+            known.refuse(
+                scaled.max_instances,
+                &scaled.image_ref,
+                lapsed,
+                scaled.error,
+            );
+        });
+    }
+
+    fn hear(&self, payload: &[u8], f: impl FnOnce(&mut Known, Scaled, u64)) {
         let Ok(Told { data }) = serde_json::from_slice(payload) else {
             return;
         };
@@ -220,32 +247,66 @@ impl Host {
         if data.host_id == self.place.host_id {
             self.hears.store(true, Ordering::Relaxed);
             let id = data.component_id.clone();
-            self.with(&id, |known| f(known, data));
+            if data.max_instances > 0 && data.error.is_empty() {
+                self.runs(&id);
+            }
+            let lapsed = self.lapsed(&id);
+            self.with(&id, |known| f(known, data, lapsed));
             self.told.notify_waiters();
         }
     }
 
-    /// The components that one command has scaled to another reference, and perhaps to something else.
-    pub(super) fn mixed(&self) -> Vec<String> {
+    /// Commands and events may have been missed.
+    pub(super) fn miss(&self) {
+        let mut components = self.components();
+        components.values_mut().for_each(Known::miss);
+    }
+
+    fn components(&self) -> MutexGuard<'_, HashMap<String, Known>> {
         let components = self.components.lock();
-        let components = components.unwrap_or_else(PoisonError::into_inner);
-        let mixed = components.iter().filter(|(_, known)| known.mixed.is_some());
-        mixed.map(|(id, _)| id.clone()).collect()
+        components.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The components of which a version serves though a newer one has gone.
-    pub(super) fn outlived(&self) -> Vec<String> {
-        let outlived = self.generations().into_iter().filter(|it| it.outlived);
-        let ids = outlived.filter_map(|it| {
-            let rest = it.prefix.strip_prefix(&*self.place.lattice)?;
-            Some(rest.strip_prefix('.')?.to_owned())
-        });
-        ids.collect()
+    /// The components about which there is something to look at.
+    pub(super) fn with_news(&self) -> Vec<String> {
+        let lapsed = self.all_lapsed();
+        let mut components = self.components();
+        for (id, lapsed) in &lapsed {
+            if *lapsed > 0 && !components.contains_key(id) {
+                components.insert(id.clone(), Known::default());
+            }
+        }
+        let lapsed = |id| lapsed.get(id).copied().unwrap_or_default();
+        let news = components
+            .iter()
+            .filter(|(id, it)| it.has_news(lapsed(*id)));
+        news.map(|(id, _)| id.clone()).collect()
     }
 
-    /// Whether a version of the component serves though a newer one has gone.
-    pub(super) fn has_outlived(&self, id: &str) -> bool {
-        self.generations_of(id).iter().any(|it| it.outlived)
+    /// Whether the host may be loading the image of an update, of whichever component.
+    pub(super) fn is_updating(&self) -> bool {
+        let components = self.components();
+        let mut running = components.values().filter(|it| it.runs());
+        running.any(Known::is_updating)
+    }
+
+    fn all_lapsed(&self) -> HashMap<String, u64> {
+        let mut all = HashMap::new();
+        for it in self.generations() {
+            let rest = it.prefix.strip_prefix(&*self.place.lattice);
+            if let Some(id) = rest.and_then(|rest| rest.strip_prefix('.')) {
+                let lapsed: &mut u64 = all.entry(id.to_owned()).or_default();
+                *lapsed = it.lapsed.max(*lapsed);
+            }
+        }
+        all
+    }
+
+    /// The number of the generation of a component that has lapsed last. 0 if none has.
+    pub(super) fn lapsed(&self, id: &str) -> u64 {
+        let generations = self.generations_of(id);
+        let lapsed = generations.iter().map(|it| it.lapsed);
+        lapsed.max().unwrap_or_default()
     }
 
     /// The generations of a component. There is one entry for each connection until it is known which is that of the host.
@@ -279,6 +340,13 @@ impl Host {
     /// The components of the host are served over the connection `scope`.
     pub(super) fn serves_over(&self, scope: ScopeId) {
         *self.scope.lock().unwrap_or_else(PoisonError::into_inner) = Some(scope);
+    }
+
+    /// The host runs a component. If it is served over one connection only, that is the host's.
+    pub(super) fn runs(&self, id: &str) {
+        if let ([it], false) = (&*self.generations_of(id), self.is_found()) {
+            self.serves_over(it.scope);
+        }
     }
 
     /// Whether it is known over which connection the components of the host are served.
@@ -350,7 +418,7 @@ impl Host {
         let command = serde_json::to_vec(command)?;
         let answer = self.client.request(subject.clone(), command.into()).await;
         let answer = answer.map_err(|error| {
-            let violation = self.violation.take().filter(|it| {
+            let violation = self.trouble.refused().take().filter(|it| {
                 let (it, subject) = (it.to_lowercase(), subject.to_lowercase());
                 it.contains(&subject)
             });

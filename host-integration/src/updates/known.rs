@@ -1,31 +1,59 @@
-//! What commands and events have said of a component.
+//! What commands and events have said of a component, and what follows from it. Nothing here waits.
+//!
+//! A `component_scaled` event names a reference and a number of instances, and not the command that it is about:
+//!
+//! | of | reference | number |
+//! |---|---|---|
+//! | a start, twice | the new one | the new one |
+//! | a scale | that on record before | the new one |
+//! | an update, before it is on record | the new one | that on record |
+//! | an update, at once after it | the new one | 0 |
+//! | a stop | that on record before | 0 |
+//!
+//! So one that names what an update was asked for, and not what is on record, is about that. Of one that has failed there is none. A
+//! `component_scale_failed` event has what the command asked for. (`wasmcloud-host` 0.24.0, `handle_scale_component_task` and
+//! `handle_update_component_task`.)
 
 use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// How many commands are kept that the host has not answered yet.
 const MAX_ASKED: usize = 16;
 
+/// How long the host may take to load the image of an update before nothing waits for it any more: of one that has failed it
+/// says nothing. Meanwhile a command that makes a component anew would have all that is asked of the host wait for the image.
+const LOADING: Duration = Duration::from_secs(20);
+
+/// How long the host may take to stop a component.
+const STOPPING: Duration = Duration::from_secs(600);
+
 /// What is known of one component.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    /// What the host took last.
-    taken: Option<Scaling>,
-    /// The number of instances before.
-    before: Option<u32>,
-    /// What others asked for, and the host has neither taken nor refused yet.
+    record: Record,
+    /// The command that was taken last, and what was known before. What was believed to be the answer may have been said of
+    /// something else.
+    last: Option<(Asked, Record)>,
+    /// What was asked for, and the host has neither taken nor refused yet.
     asked: VecDeque<Asked>,
+    /// What the host was asked to update it to, and may be loading.
+    updates: VecDeque<Update>,
+    /// The reference of an update of which the host has yet to say that it has ended what it made.
+    ending: Option<String>,
+    /// Whether commands or events may have been missed since the last one.
+    missed: bool,
+    /// Whether an update was carried out, and what is on record was not made anew since.
+    updated: bool,
     /// Whether the host may have something else on record than it took last from others: see `settle`.
     pub(super) varied: bool,
-    /// The number of instances that it was made with then.
-    variation: Option<u32>,
-    /// The reference of the code that the host has on record. That of the record may be another one.
-    pub(super) code: Option<String>,
-    /// What others asked to update it to last.
-    latest: Option<String>,
-    /// The last reference that was another one.
-    other: Option<String>,
-    /// Set when a command to scale it changed the reference, too.
-    pub(super) mixed: Option<Mixed>,
+    /// Whether another reference than `record.wish` may have been put on record, to put that there after it.
+    pub(super) exchanging: bool,
+    /// The highest number of a generation that has lapsed when all was well.
+    settled: u64,
+    /// Whether there is something to look at.
+    news: bool,
     /// How many commands of others were heard.
     pub(super) heard: u64,
     /// How many times the host said that it has scaled the component, or why not.
@@ -34,24 +62,39 @@ pub(super) struct Known {
     said: VecDeque<(u32, Result<(), String>)>,
 }
 
-/// A command has scaled a component to another reference. If it changed anything else, the host has the new reference on
-/// record, and the code before.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mixed {
-    /// The reference of the code before.
-    pub(super) code: String,
-    pub(super) reference: String,
-    /// Whether the reference on record may have been changed back, to change it again.
-    pub(super) begun: bool,
+/// What the host has on record, as far as is known. Nothing of it is known of a component that does not run.
+#[derive(Clone, Debug, Default)]
+struct Record {
+    /// How others had it scaled last. This stays when it is stopped.
+    taken: Option<Scaling>,
+    /// Its reference, as far as that is certain.
+    reference: Option<String>,
+    /// The reference of its code. That is another one after a command to scale it has changed the reference and something else.
+    code: Option<String>,
+    /// The reference that others wish it to have. `None` when a command has put another one on record, and said that the code
+    /// is to stay.
+    wish: Option<String>,
 }
 
 /// A command to scale a component.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Asked {
     pub(super) scaling: Scaling,
     pub(super) reference: String,
     /// Whether the component is updated after it was scaled, if the reference is another one.
     pub(super) allow_update: bool,
+    /// Whether it was sent here, to make the component anew.
+    pub(super) anew: bool,
+    pub(super) at: Instant,
+}
+
+/// An update that the host was asked for.
+#[derive(Debug)]
+struct Update {
+    reference: String,
+    /// Whether that was done here.
+    anew: bool,
+    at: Instant,
 }
 
 /// How a component is scaled.
@@ -62,86 +105,151 @@ pub(super) struct Scaling {
     pub(super) config: Vec<String>,
 }
 
+/// What there is to do about a component that the host runs.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// What is on record serves.
+    Nothing,
+    /// The host is about to stop it.
+    Wait,
+    /// It was stopped, and an update has put it on record again.
+    Stop,
+    /// It is to be updated to `through`, unless that is what is on record, and then to `to`.
+    Exchange { through: String, to: String },
+    /// It is to be made anew.
+    Remake(Scaling),
+    /// It is to be made anew, and it is not known how it is scaled.
+    Unknown,
+}
+
+/// What an inventory, and what serves, show of a component.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen<'a> {
+    pub(super) reference: &'a str,
+    pub(super) count: u32,
+    /// Whether anyone serves it.
+    pub(super) serves: bool,
+    /// The number of the generation that has lapsed last.
+    pub(super) lapsed: u64,
+}
+
 impl Known {
     /// Someone has asked for this.
     pub(super) fn ask(&mut self, asked: Asked) {
-        self.heard += 1;
+        self.heard += u64::from(!asked.anew);
         if self.asked.len() == MAX_ASKED {
             self.asked.pop_front();
+            self.missed = true;
         }
         self.asked.push_back(asked);
     }
 
-    /// Someone has asked to update the component.
-    pub(super) fn ask_update(&mut self, reference: String) {
-        self.heard += 1;
-        if self
-            .mixed
-            .as_ref()
-            .is_some_and(|it| it.reference != reference)
-        {
-            // The host updates it to that, from whatever it has.
-            self.mixed = None;
-        }
-        if self.latest.as_ref() != Some(&reference) {
-            self.other = self.latest.replace(reference).or(self.other.take());
+    /// Someone has asked to update the component. If that was done here, it is to make it `anew`.
+    pub(super) fn ask_update(&mut self, reference: String, anew: bool) {
+        self.heard += u64::from(!anew);
+        if self.record.reference.as_ref() != Some(&reference) {
+            self.loading(reference, anew);
+        } else if !anew {
+            // To the host there is nothing to do. That may be on record only for the time being.
+            self.record.wish = Some(reference);
         }
     }
 
-    /// The host has `reference` on record, and the code of it.
-    pub(super) fn on_record(&mut self, reference: &str) {
-        let code = self.code.replace(reference.into());
-        for seen in [code.as_deref(), Some(reference)].into_iter().flatten() {
-            if self.latest.as_deref() != Some(seen) {
-                self.other = Some(seen.into());
-            }
+    fn loading(&mut self, reference: String, anew: bool) {
+        if self.updates.len() == MAX_ASKED {
+            self.updates.pop_front();
         }
+        self.updates.push_back(Update {
+            reference,
+            anew,
+            at: Instant::now(),
+        });
     }
 
-    /// An update that others asked for, and that the host has not carried out if it has `reference` on record.
-    pub(super) fn is_updating(&self, reference: &str) -> bool {
-        let latest = self.latest.as_deref();
-        latest.is_some_and(|latest| latest != reference)
-    }
-
-    /// An update was carried out while the component was scaled: the reference on record may be that of the command to scale
-    /// it, and the code that of the update.
-    pub(super) fn mix(&mut self) {
-        if let (Some(code), Some(reference)) = (self.other.clone(), self.latest.clone()) {
-            self.mixed = Some(Mixed {
-                code,
-                reference,
-                begun: true,
-            });
-        }
+    /// Whether the host may be loading the image of an update that others asked for.
+    pub(super) fn is_updating(&self) -> bool {
+        let mut others = self.updates.iter().filter(|it| !it.anew);
+        others.any(|it| it.at.elapsed() < LOADING)
     }
 
     /// The host says that it has scaled the component to `count` instances.
-    pub(super) fn take(&mut self, count: u32) {
+    pub(super) fn take(&mut self, count: u32, reference: &str, lapsed: u64) {
         self.hear(count, Ok(()));
-        let Some(taken) = self.answer(count) else {
+        if count == 0 && self.ending.take_if(|it| it == reference).is_some() {
             return;
-        };
-        match &self.code {
-            _ if count == 0 => (self.code, self.mixed) = (None, None),
-            None => self.code = Some(taken.reference),
-            Some(code) if taken.allow_update && *code != taken.reference => {
-                self.mixed = Some(Mixed {
-                    code: code.clone(),
-                    reference: taken.reference,
-                    begun: false,
-                });
-            }
-            // The host keeps the code that it has.
-            Some(_) => {}
         }
-        self.before = self.taken.replace(taken.scaling).map(|it| it.count);
+        let known = self.record.reference.as_deref();
+        let other = count > 0 && known.is_some_and(|known| known != reference);
+        let update = self.updates.iter().position(|it| it.reference == reference);
+        if let (Some(at), true) = (update, other) {
+            let update = self.updates.remove(at);
+            self.updated(reference, update.is_some_and(|it| it.anew));
+        } else if let Some(taken) = self.answer(count).filter(|it| !it.anew) {
+            self.put(taken, reference, lapsed);
+        }
     }
 
-    /// The host says that it did not scale the component to `count` instances.
-    pub(super) fn refuse(&mut self, count: u32, why: String) {
+    /// The host has carried out an update.
+    fn updated(&mut self, reference: &str, anew: bool) {
+        self.ending = Some(reference.into());
+        (self.updated, self.news) = (true, true);
+        let record = &mut self.record;
+        record.reference = Some(reference.into());
+        record.code = record.reference.clone();
+        if !anew {
+            record.wish = record.reference.clone();
+        }
+    }
+
+    /// The host has taken a command of others.
+    fn put(&mut self, taken: Asked, reference: &str, lapsed: u64) {
+        self.missed = false;
+        self.last = Some((taken.clone(), self.record.clone()));
+        if taken.scaling.count == 0 {
+            self.stopped();
+            self.news = true;
+        } else {
+            let starts = self.record.code.is_none();
+            let record = &mut self.record;
+            if starts {
+                // If that is not the one that was asked for, an update has put the component on record again.
+                record.code = Some(reference.into());
+            }
+            let is_same = record.taken.as_ref() == Some(&taken.scaling);
+            let is_sure = lapsed <= self.settled && !self.updated && !self.varied;
+            if starts || !is_same {
+                record.reference = Some(taken.reference.clone());
+            } else if !is_sure {
+                // The host leaves it if nothing else differs from what is on record.
+                record.reference = None;
+            }
+            if starts || taken.allow_update {
+                record.wish = Some(taken.reference.clone());
+                if record.code.as_deref() != Some(&*taken.reference) {
+                    self.news = true;
+                    self.loading(taken.reference, false);
+                }
+            } else if record.code.as_deref() != Some(&*taken.reference) {
+                record.wish = None;
+            }
+        }
+        self.record.taken = Some(taken.scaling);
+    }
+
+    /// The host says that it did not scale the component, as a command with this number and reference asked it to.
+    pub(super) fn refuse(&mut self, count: u32, reference: &str, lapsed: u64, why: String) {
         self.hear(count, Err(why));
-        let _ = self.answer(count);
+        let is = |it: &Asked| it.scaling.count == count && it.reference == reference;
+        if let Some(at) = self.asked.iter().position(is) {
+            self.asked.remove(at);
+        } else if let Some((_, before)) = self.last.take_if(|(last, _)| is(last)) {
+            // What was believed to be the answer was said of an update, or of another command.
+            self.record = before;
+            if let Some(taken) = self.answer(count).filter(|it| !it.anew) {
+                let reference = self.record.reference.clone().unwrap_or_default();
+                self.put(taken, &reference, lapsed);
+            }
+        }
     }
 
     fn hear(&mut self, count: u32, outcome: Result<(), String>) {
@@ -167,39 +275,112 @@ impl Known {
         self.asked.remove(at)
     }
 
-    /// How the component is to be scaled, when the inventory shows `count` instances. `None` when that is not known: a
-    /// command was missed.
-    pub(super) fn wanted(&mut self, count: u32) -> Option<Scaling> {
-        // A host whose events cannot be heard: the inventory says whether it took the last command.
-        let last = self.asked.back().filter(|last| last.scaling.count == count);
-        if let (Some(last), 0, false) = (last, self.told, self.varied) {
-            self.taken = Some(last.scaling.clone());
+    /// Commands and events may have been missed.
+    pub(super) fn miss(&mut self) {
+        (self.missed, self.news) = (true, true);
+    }
+
+    /// Whether there is something to look at.
+    pub(super) fn has_news(&self, lapsed: u64) -> bool {
+        self.news || lapsed > self.settled
+    }
+
+    /// What there is to do. `hears` is whether the host says what it does with commands.
+    pub(super) fn step(&mut self, seen: Seen<'_>, hears: bool) -> Step {
+        self.news = false;
+        let lapsed = self.updated || seen.lapsed > self.settled;
+        if !hears || self.missed {
+            self.take_as_seen(seen);
+            if lapsed {
+                self.record.code = Some(seen.reference.into());
+            }
         }
-        let taken = self.taken.as_ref()?;
-        // An update that was under way at the same time puts the number of before on record, and loses hold of what was made.
-        let before = [self.before, self.variation];
-        let is_known = taken.count == count || before.contains(&Some(count));
-        (self.varied || is_known).then(|| taken.clone())
+        let mut others = self.asked.iter().filter(|it| !it.anew);
+        let last = others.next_back();
+        if last.is_some_and(|last| last.scaling.count == 0 && last.at.elapsed() < STOPPING) {
+            return Step::Wait;
+        }
+        let stopped = self.record.taken.as_ref().is_some_and(|it| it.count == 0);
+        if stopped && last.is_none() && !self.missed {
+            // Started by an update, or by what was sent here to make it anew. Or another host of this process runs it.
+            let anew = !seen.serves || self.varied || lapsed;
+            return if anew { Step::Stop } else { Step::Nothing };
+        }
+        let record = &mut self.record;
+        record.reference = Some(seen.reference.into());
+        let code = &*record.code.get_or_insert_with(|| seen.reference.into());
+        self.updates.retain(|it| it.reference != seen.reference);
+        if let Some(to) = &record.wish {
+            let is_wished = [code, seen.reference].contains(&&**to);
+            if (seen.reference != code && is_wished) || (seen.reference != to && self.exchanging) {
+                return Step::Exchange {
+                    through: code.into(),
+                    to: to.clone(),
+                };
+            }
+        }
+        if !lapsed && !self.varied {
+            return Step::Nothing;
+        }
+        match &self.record.taken {
+            Some(taken) if self.varied || !self.missed || taken.count == seen.count => {
+                Step::Remake(taken.clone())
+            }
+            _ => Step::Unknown,
+        }
     }
 
-    /// Whether the component is about to be stopped.
-    pub(super) fn is_stopping(&self) -> bool {
-        self.asked
-            .back()
-            .is_some_and(|last| last.scaling.count == 0)
+    /// What the host does with commands cannot be heard: the inventory says whether it took the last one.
+    fn take_as_seen(&mut self, seen: Seen<'_>) {
+        if self.varied {
+            return;
+        }
+        self.asked.retain(|it| !it.anew);
+        let last = self.asked.back();
+        if last.is_some_and(|last| last.scaling.count == seen.count) {
+            let reference = self.record.reference.clone();
+            let reference = reference.unwrap_or_else(|| seen.reference.into());
+            let last = self.asked.drain(..).next_back();
+            last.into_iter()
+                .for_each(|it| self.put(it, &reference, seen.lapsed));
+            self.news = false;
+        }
     }
 
-    /// The component is made anew as `varied`.
-    pub(super) fn vary(&mut self, varied: &Scaling) {
-        self.varied = true;
-        self.variation = Some(varied.count);
+    /// What the host took last from others.
+    pub(super) fn taken(&self) -> Option<Scaling> {
+        self.record.taken.clone()
+    }
+
+    /// What it was updated to in the end is on record, with its code.
+    pub(super) fn exchanged(&mut self, reference: &str) {
+        self.exchanging = false;
+        (self.record.code, self.record.wish) = (Some(reference.into()), Some(reference.into()));
+    }
+
+    /// All is well when the generation `lapsed` is the last one that has.
+    pub(super) fn settle(&mut self, lapsed: u64) {
+        self.updated = false;
+        self.settled = self.settled.max(lapsed);
     }
 
     /// The host does not run the component.
-    pub(super) fn gone(&mut self) {
-        (self.varied, self.code, self.mixed) = (false, None, None);
-        (self.latest, self.other) = (None, None);
-        (self.before, self.variation) = (None, None);
+    pub(super) fn gone(&mut self, lapsed: u64) {
+        self.settle(lapsed);
+        (self.varied, self.news) = (false, false);
+        self.stopped();
+        self.updates.clear();
+    }
+
+    fn stopped(&mut self) {
+        self.exchanging = false;
+        let record = &mut self.record;
+        (record.reference, record.code, record.wish) = (None, None, None);
+    }
+
+    /// Whether the host runs the component, as far as is known.
+    pub(super) fn runs(&self) -> bool {
+        self.record.code.is_some()
     }
 }
 
@@ -228,70 +409,221 @@ mod tests {
         }
     }
 
-    fn asked(count: u32, config: &[&str]) -> Asked {
-        Asked {
-            scaling: scaling(count, config),
-            reference: "v1".into(),
-            allow_update: false,
+    /// A component that runs `v1`.
+    struct Component {
+        known: Known,
+        reference: String,
+        count: u32,
+        serves: bool,
+        lapsed: u64,
+        hears: bool,
+    }
+
+    impl Component {
+        fn new() -> Self {
+            let mut it = Self {
+                known: Known::default(),
+                reference: "v1".into(),
+                count: 0,
+                serves: true,
+                lapsed: 0,
+                hears: true,
+            };
+            it.scale(3, &["a"], "v1");
+            assert_eq!(it.step(), Step::Nothing);
+            it
         }
+
+        fn ask(&mut self, count: u32, config: &[&str], reference: &str) {
+            self.known.ask(Asked {
+                scaling: scaling(count, config),
+                reference: reference.into(),
+                allow_update: true,
+                anew: false,
+                at: Instant::now(),
+            });
+        }
+
+        fn scale(&mut self, count: u32, config: &[&str], reference: &str) {
+            self.ask(count, config, reference);
+            self.take(count, reference);
+        }
+
+        /// The host scales it. When that is all it puts the reference of the command on record, too.
+        fn take(&mut self, count: u32, reference: &str) {
+            let before = match self.count {
+                0 => reference,
+                _ => &self.reference,
+            };
+            self.known.take(count, before, self.lapsed);
+            (self.count, self.reference) = (count, reference.into());
+        }
+
+        fn ask_update(&mut self, reference: &str) {
+            self.known.ask_update(reference.into(), false);
+        }
+
+        /// The host carries out an update.
+        fn updated(&mut self, reference: &str) {
+            self.lapsed += 1;
+            self.known.take(self.count, reference, self.lapsed);
+            self.known.take(0, reference, self.lapsed);
+            self.reference = reference.into();
+        }
+
+        fn update(&mut self, reference: &str) {
+            self.ask_update(reference);
+            self.updated(reference);
+        }
+
+        fn step(&mut self) -> Step {
+            let seen = Seen {
+                reference: &self.reference,
+                count: self.count,
+                serves: self.serves,
+                lapsed: self.lapsed,
+            };
+            self.known.step(seen, self.hears)
+        }
+
+        fn exchange(&mut self) -> (String, String) {
+            match self.step() {
+                Step::Exchange { through, to } => (through, to),
+                step => panic!("{step:?}"),
+            }
+        }
+    }
+
+    fn exchange(through: &str, to: &str) -> (String, String) {
+        (through.into(), to.into())
+    }
+
+    #[test]
+    fn what_an_update_has_made_is_made_anew_once() {
+        let mut it = Component::new();
+        it.update("v2");
+        assert_eq!(it.step(), Step::Remake(scaling(3, &["a"])));
+        it.known.settle(it.lapsed);
+        assert_eq!(it.step(), Step::Nothing);
+        assert!(!it.known.has_news(it.lapsed));
     }
 
     #[test]
     fn what_the_host_took_last_counts_and_not_what_it_refused() {
-        let mut known = Known::default();
-        known.ask(asked(3, &["a"]));
-        known.take(3);
-        known.ask(asked(5, &["missing"]));
-        known.refuse(5, "there is none".into());
-        assert_eq!(known.wanted(3), Some(scaling(3, &["a"])));
-        assert_eq!(known.said_of(5, 1), Some(Err("there is none".into())));
+        let mut it = Component::new();
+        it.ask(5, &["missing"], "v1");
+        it.known.refuse(5, "v1", 0, "there is none".into());
+        let before = it.known.told;
         // In whatever order it answers.
-        known.ask(asked(7, &["b"]));
-        known.ask(asked(8, &["missing"]));
-        known.refuse(8, String::new());
-        known.take(7);
-        assert_eq!(known.wanted(7), Some(scaling(7, &["b"])));
+        it.ask(7, &["b"], "v1");
+        it.ask(8, &["missing"], "v1");
+        it.known.refuse(8, "v1", 0, "no".into());
+        it.take(7, "v1");
+        assert_eq!(it.known.said_of(8, before), Some(Err("no".into())));
+        it.update("v2");
+        assert_eq!(it.step(), Step::Remake(scaling(7, &["b"])));
+    }
+
+    #[test]
+    fn what_is_said_of_an_update_is_no_answer_to_a_command_that_is_refused() {
+        let mut it = Component::new();
+        it.ask_update("v2");
+        it.ask(3, &["missing"], "v1");
+        it.updated("v2");
+        it.known.refuse(3, "v1", it.lapsed, "there is none".into());
+        assert_eq!(it.step(), Step::Remake(scaling(3, &["a"])));
+        // Nor to a stop.
+        it.ask_update("v3");
+        it.ask(0, &[], "v2");
+        it.updated("v3");
+        it.known
+            .refuse(0, "v2", it.lapsed, "policy denied it".into());
+        assert_eq!(it.step(), Step::Remake(scaling(3, &["a"])));
+    }
+
+    #[test]
+    fn what_is_said_of_what_was_sent_here_is_no_answer_to_others() {
+        let mut it = Component::new();
+        it.update("v2");
+        let anew = |count| Asked {
+            scaling: scaling(count, &["a", "a"]),
+            reference: "v2".into(),
+            allow_update: false,
+            anew: true,
+            at: Instant::now(),
+        };
+        it.known.ask(anew(3));
+        it.ask(3, &["b"], "v2");
+        it.known
+            .refuse(3, "v2", it.lapsed, "policy denied it".into());
+        it.take(3, "v2");
+        assert_eq!(it.step(), Step::Remake(scaling(3, &["b"])));
+        it.known.ask(anew(3));
+        it.known
+            .refuse(3, "v2", it.lapsed, "policy denied it".into());
+        assert_eq!(it.step(), Step::Remake(scaling(3, &["b"])));
     }
 
     #[test]
     fn what_was_said_before_is_told_apart() {
         let mut known = Known::default();
-        known.take(3);
+        known.take(3, "v1", 0);
         let before = known.told;
         assert_eq!(known.said_of(3, before), None);
-        known.take(4);
+        known.take(4, "v1", 0);
         assert_eq!(known.said_of(3, before), None);
-        known.take(3);
-        known.refuse(5, String::new());
+        known.take(3, "v1", 0);
+        known.refuse(5, "v1", 0, String::new());
         assert_eq!(known.said_of(3, before), Some(Ok(())));
     }
 
     #[test]
+    fn a_number_that_an_update_has_undone_is_restored() {
+        let mut it = Component::new();
+        it.ask_update("v2");
+        it.scale(5, &["b"], "v1");
+        it.updated("v2");
+        it.count = 3;
+        assert_eq!(it.step(), Step::Remake(scaling(5, &["b"])));
+    }
+
+    #[test]
     fn a_command_that_was_missed_is_noticed() {
-        let mut known = Known::default();
-        assert_eq!(known.wanted(3), None);
-        known.ask(asked(3, &["a"]));
-        known.take(3);
-        assert_eq!(known.wanted(4), None);
-        // Unless it is an update at the same time that has undone it, or this.
-        known.ask(asked(5, &["b"]));
-        known.take(5);
-        assert_eq!(known.wanted(3), Some(scaling(5, &["b"])));
-        known.ask(asked(3, &["a"]));
-        known.take(3);
-        known.vary(&scaling(2, &[]));
-        assert_eq!(known.wanted(4), Some(scaling(3, &["a"])));
-        known.varied = false;
-        assert_eq!(known.wanted(2), Some(scaling(3, &["a"])));
+        let mut it = Component::new();
+        it.known.miss();
+        assert!(it.known.has_news(it.lapsed));
+        it.count = 4;
+        it.update("v2");
+        assert_eq!(it.step(), Step::Unknown);
+        // Unless the inventory shows that it cannot matter.
+        it.count = 3;
+        assert_eq!(it.step(), Step::Remake(scaling(3, &["a"])));
+        it.count = 4;
+        it.scale(4, &["b"], "v2");
+        assert_eq!(it.step(), Step::Remake(scaling(4, &["b"])));
+        // Nothing was ever heard.
+        it.known = Known::default();
+        assert_eq!(it.step(), Step::Unknown);
     }
 
     #[test]
     fn without_events_the_inventory_says_what_was_taken() {
-        let mut known = Known::default();
-        known.ask(asked(3, &["a"]));
-        assert_eq!(known.wanted(3), Some(scaling(3, &["a"])));
-        known.ask(asked(5, &["b"]));
-        assert_eq!(known.wanted(3), Some(scaling(3, &["a"])));
+        let mut it = Component::new();
+        it.hears = false;
+        it.ask(5, &["b"], "v1");
+        it.lapsed = 1;
+        assert_eq!(it.step(), Step::Remake(scaling(3, &["a"])));
+        it.count = 5;
+        assert_eq!(it.step(), Step::Remake(scaling(5, &["b"])));
+    }
+
+    #[test]
+    fn what_was_missed_of_a_scale_with_an_image_shows_in_the_inventory() {
+        let mut it = Component::new();
+        it.ask(5, &["a"], "v2");
+        it.known.miss();
+        (it.count, it.reference) = (5, "v2".into());
+        assert_eq!(it.exchange(), exchange("v1", "v2"));
     }
 
     #[test]
@@ -306,78 +638,134 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_counts_as_what_was_taken_last() {
-        let mut known = Known::default();
-        known.ask(asked(3, &["a"]));
-        known.take(3);
-        known.varied = true;
-        known.ask(asked(0, &[]));
-        assert!(known.is_stopping());
-        known.take(0);
-        assert!(!known.is_stopping());
-        assert_eq!(known.wanted(3), Some(scaling(0, &[])));
+    fn a_component_that_is_stopped_stays_so() {
+        let mut it = Component::new();
+        it.ask(0, &[], "v1");
+        assert_eq!(it.step(), Step::Wait);
+        it.take(0, "v1");
+        assert!(it.known.has_news(it.lapsed));
+        // Another host of this process serves it.
+        assert_eq!(it.step(), Step::Nothing);
+        // It was made anew for an update that had lapsed, or is on record with no one who serves it.
+        it.known.varied = true;
+        assert_eq!(it.step(), Step::Stop);
+        it.known.varied = false;
+        it.serves = false;
+        assert_eq!(it.step(), Step::Stop);
+        // Unless someone starts it.
+        it.ask(2, &[], "v1");
+        assert_eq!(it.step(), Step::Nothing);
     }
 
     #[test]
-    fn a_reference_that_changes_with_the_scale_is_noticed() {
-        let mut known = Known::default();
-        let mut take = |count, reference: &str| {
-            known.ask(Asked {
-                reference: reference.into(),
-                allow_update: true,
-                ..asked(count, &[])
-            });
-            known.take(count);
-            let mixed = known.mixed.take();
-            mixed.map(|it| (it.code, it.reference))
-        };
-        assert_eq!(take(3, "v1"), None);
-        assert_eq!(take(4, "v1"), None);
-        assert_eq!(take(5, "v2"), Some(("v1".into(), "v2".into())));
-        assert_eq!(take(0, "v2"), None);
-        assert_eq!(take(5, "v3"), None, "it was stopped before");
+    fn a_reference_that_changes_with_the_scale_is_exchanged() {
+        let mut it = Component::new();
+        it.scale(5, &["a"], "v2");
+        assert_eq!(it.exchange(), exchange("v1", "v2"));
+        it.scale(6, &["a"], "v2");
+        assert_eq!(it.exchange(), exchange("v1", "v2"));
+        it.known.exchanging = true;
+        it.known.ask_update("v1".into(), true);
+        it.updated("v1");
+        assert_eq!(it.exchange(), exchange("v1", "v2"));
+        it.known.ask_update("v2".into(), true);
+        it.updated("v2");
+        it.known.exchanged("v2");
+        assert_eq!(it.step(), Step::Remake(scaling(6, &["a"])));
     }
 
     #[test]
-    fn two_references_are_known_once_there_were_two() {
-        let mut known = Known::default();
-        known.ask(asked(3, &[]));
-        known.take(3);
-        known.ask_update("v2".into());
-        assert!(known.is_updating("v1"));
-        known.on_record("v2");
-        known.mix();
-        let mixed = known.mixed.take().expect("both are known");
-        assert_eq!((&*mixed.code, &*mixed.reference), ("v1", "v2"));
-        known.ask_update("v1".into());
-        known.mix();
-        let mixed = known.mixed.take().expect("both are known");
-        assert_eq!((&*mixed.code, &*mixed.reference), ("v2", "v1"));
+    fn a_reference_that_the_host_has_updated_to_is_not_exchanged() {
+        let mut it = Component::new();
+        it.ask(3, &["a"], "v2");
+        it.known.take(3, "v1", 0);
+        assert_eq!(it.step(), Step::Nothing, "the image is on its way");
+        it.updated("v2");
+        assert_eq!(it.step(), Step::Remake(scaling(3, &["a"])));
+        // One that it was updated to before counts as what it has.
+        it.known.settle(it.lapsed);
+        it.update("v3");
+        it.scale(4, &["a"], "v2");
+        assert_eq!(it.exchange(), exchange("v3", "v2"));
+    }
+
+    #[test]
+    fn of_two_updates_at_once_the_one_counts_that_was_carried_out() {
+        let mut it = Component::new();
+        it.ask_update("v3");
+        it.ask_update("v1");
+        it.updated("v3");
+        it.scale(2, &["a"], "v1");
+        assert_eq!(it.exchange(), exchange("v3", "v1"));
     }
 
     #[test]
     fn an_update_to_another_reference_counts_and_not_the_scale_before_it() {
-        let mixed = Mixed {
-            code: "v1".into(),
+        let mut it = Component::new();
+        it.scale(5, &["a"], "v2");
+        it.exchange();
+        it.known.exchanging = true;
+        it.known.ask_update("v1".into(), true);
+        it.updated("v1");
+        it.ask_update("v1");
+        assert_eq!(it.step(), Step::Remake(scaling(5, &["a"])));
+    }
+
+    #[test]
+    fn a_reference_that_is_not_to_be_updated_to_is_left() {
+        let mut it = Component::new();
+        it.known.ask(Asked {
+            scaling: scaling(5, &["a"]),
             reference: "v2".into(),
-            begun: false,
-        };
-        let mut known = Known {
-            mixed: Some(mixed.clone()),
-            ..Known::default()
-        };
-        known.ask_update("v2".into());
-        assert_eq!(known.mixed, Some(mixed));
-        known.ask_update("v1".into());
-        assert_eq!(known.mixed, None);
+            allow_update: false,
+            anew: false,
+            at: Instant::now(),
+        });
+        it.take(5, "v2");
+        assert_eq!(it.step(), Step::Nothing);
+    }
+
+    #[test]
+    fn a_scale_that_was_sent_here_and_undid_an_update_is_put_right() {
+        let mut it = Component::new();
+        it.update("v2");
+        it.update("v3");
+        it.reference = "v2".into();
+        assert_eq!(it.exchange(), exchange("v3", "v3"));
+    }
+
+    #[test]
+    fn one_that_was_started_over_what_an_update_has_left_is_exchanged() {
+        let mut it = Component::new();
+        it.ask_update("v2");
+        it.scale(0, &[], "v1");
+        (it.count, it.reference) = (3, "v2".into());
+        it.scale(2, &["a"], "v1");
+        assert_eq!(it.exchange(), exchange("v2", "v1"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_loads_is_waited_for_but_not_for_ever() {
+        let mut it = Component::new();
+        it.ask_update("slow");
+        assert!(it.known.is_updating());
+        it.updated("slow");
+        assert!(!it.known.is_updating());
+        it.ask_update("slower");
+        assert!(it.known.is_updating());
+        tokio::time::advance(LOADING).await;
+        assert!(!it.known.is_updating());
+        // One to what it has already.
+        it.ask_update("slow");
+        assert!(!it.known.is_updating());
     }
 
     #[test]
     fn commands_without_an_answer_do_not_pile_up() {
-        let mut known = Known::default();
-        (0..100).for_each(|count| known.ask(asked(count, &[])));
-        assert_eq!(known.asked.len(), MAX_ASKED);
-        known.take(99);
-        assert_eq!(known.wanted(99), Some(scaling(99, &[])));
+        let mut it = Component::new();
+        (0..100).for_each(|count| it.ask(count, &[], "v1"));
+        assert_eq!(it.known.asked.len(), MAX_ASKED);
+        it.take(99, "v1");
+        assert_eq!(it.known.taken(), Some(scaling(99, &[])));
     }
 }

@@ -26,7 +26,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use async_nats::{Client, Event, Subscriber};
+use async_nats::{Client, Subscriber};
 use futures::StreamExt as _;
 use nkeys::KeyPair;
 use tokio::task::JoinSet;
@@ -35,7 +35,7 @@ use wrpc_transport_nats::local::Local;
 
 use crate::{host_config, nats_credentials};
 
-use host::{Host, Place, Violation};
+use host::{Host, Place, Trouble};
 use settle::Watched;
 
 mod host;
@@ -76,14 +76,12 @@ impl Control {
         }
     }
 
-    async fn connect(&self, violation: &Violation) -> anyhow::Result<Client> {
+    async fn connect(&self, trouble: &Trouble) -> anyhow::Result<Client> {
         let options =
             nats_credentials::connect_options(self.jwt.clone(), self.key.clone(), self.tls);
-        let violation = violation.clone();
+        let trouble = trouble.clone();
         let options = options.event_callback(move |event| {
-            if let Event::ServerError(error) = event {
-                violation.note(error.to_string());
-            }
+            trouble.note(event);
             std::future::ready(())
         });
         options
@@ -101,9 +99,10 @@ impl Updates {
     ///
     /// When the NATS server cannot be reached.
     pub(crate) async fn watch(control: Control, local: Local) -> anyhow::Result<Self> {
-        let violation = Violation::default();
-        let client = control.connect(&violation).await?;
-        let host = Arc::new(Host::new(client, control.place, local, violation));
+        let trouble = Trouble::default();
+        let client = control.connect(&trouble).await?;
+        let host = Host::new(client, control.place, local, trouble);
+        let host = Arc::new(host);
         let heard = Heard::subscribe(&host).await?;
         let mut task = JoinSet::new();
         task.spawn(watch(host, heard));
@@ -146,8 +145,7 @@ async fn watch(host: Arc<Host>, mut heard: Heard) {
     loop {
         // From here on a change is not missed.
         let changed = host.local().changed();
-        let updated = host.outlived();
-        for id in updated.into_iter().chain(host.mixed()) {
+        for id in host.with_news() {
             if running.insert(id.clone()) {
                 settling.spawn(settle::component(Arc::clone(&host), id));
             }
@@ -164,6 +162,7 @@ async fn watch(host: Arc<Host>, mut heard: Heard) {
                     running.remove(&id);
                 }
             }
+            () = host.trouble().missed() => host.miss(),
             () = changed => {}
         }
     }

@@ -9,13 +9,10 @@ use tokio::time::{sleep, Instant};
 use tracing::{info, warn};
 
 use super::host::{Component, Host};
-use super::known::{Mixed, Scaling};
+use super::known::{Scaling, Seen, Step};
 
 /// How long the host may take to carry out a command: it fetches the image each time.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How long the host may take to fetch and compile a version that came with a scale.
-const LONG_PATIENCE: Duration = Duration::from_secs(600);
 
 /// How often the inventory is looked at while nothing else tells of a change.
 const LOOK: Duration = Duration::from_secs(1);
@@ -36,9 +33,6 @@ const LATER: Duration = Duration::from_secs(30);
 
 /// As [`SOON`], when the host has refused: each attempt is an event, and a question to the policy service.
 const MUCH_LATER: Duration = Duration::from_secs(300);
-
-/// How many looks at an update of others that is under way are taken. One that takes longer is noticed when it is there.
-const PATIENCE_FOR_UPDATES: u32 = 8;
 
 /// How many hosts of this process are watched.
 static WATCHED: AtomicUsize = AtomicUsize::new(0);
@@ -71,10 +65,8 @@ enum Stuck {
     Unknown,
     /// The host does not answer, or does not do what it was told.
     Failed(anyhow::Error),
-    /// It has to be looked at again: something else has happened meanwhile.
+    /// It has to be looked at again: something else has happened meanwhile, or is about to.
     Again,
-    /// It has to be looked at again: the host has not carried out an update yet, or it has failed.
-    Updating,
 }
 
 impl From<anyhow::Error> for Stuck {
@@ -95,15 +87,10 @@ enum Settled {
 
 /// Sees to it that the version on record serves, or nothing if there is none. Returns the ID of the component.
 pub(super) async fn component(host: Arc<Host>, id: String) -> String {
-    let (mut said, mut soon, mut unknown, mut waits) = (None, SOON, 0, 0);
+    let (mut said, mut soon, mut unknown) = (None, SOON, 0);
     loop {
         let (heard, told) = host.with(&id, |known| (known.heard, known.told));
-        let stuck = match attempt(&host, &id, waits).await {
-            Ok(Settled::Gone) if host.has_outlived(&id) => {
-                // It may be that of another host of this process.
-                sleep(LATER).await;
-                continue;
-            }
+        let stuck = match attempt(&host, &id).await {
             Ok(settled) => {
                 if let Settled::Serves(reference) = settled {
                     info!(
@@ -121,8 +108,7 @@ pub(super) async fn component(host: Arc<Host>, id: String) -> String {
             _ => host.with(&id, |known| known.told),
         };
         let (why, remedy, retry) = match stuck {
-            Stuck::Again | Stuck::Updating => {
-                waits += u32::from(matches!(stuck, Stuck::Updating));
+            Stuck::Again => {
                 sleep(LOOK / 4).await;
                 continue;
             }
@@ -144,7 +130,7 @@ pub(super) async fn component(host: Arc<Host>, id: String) -> String {
             ),
             Stuck::Failed(error) => (
                 format!("{error:#}"),
-                "see that the credentials of the control interface may publish this; it is tried again",
+                "it is tried again; if it is the NATS server that refused it, let the credentials of the control interface publish it",
                 soon,
             ),
         };
@@ -184,73 +170,83 @@ async fn until_news(host: &Host, id: &str, (heard, told): (u64, u64), retry: Dur
     }
 }
 
-/// `waits` is how often this has found that an update was under way.
-async fn attempt(host: &Host, id: &str, waits: u32) -> Result<Settled, Stuck> {
+async fn attempt(host: &Host, id: &str) -> Result<Settled, Stuck> {
     quiet(host, id).await;
-    let newest = host.newest(id);
+    let (newest, lapsed) = (host.newest(id), host.lapsed(id));
     let Some(component) = host.component(id).await? else {
         return gone(host, id, newest);
     };
-    find_scope(host, id);
-    if host.with(id, |known| known.is_stopping()) {
-        return Err(Stuck::Again);
+    host.runs(id);
+    let seen = Seen {
+        reference: &component.image_ref,
+        count: component.max_instances,
+        serves: newest > 0,
+        lapsed,
+    };
+    let hears = host.hears();
+    match host.with(id, |known| known.step(seen, hears)) {
+        Step::Nothing => Ok(Settled::Already),
+        Step::Wait => Err(Stuck::Again),
+        // Whatever the host carries out meanwhile would wait for the image, too.
+        _ if host.is_updating() => Err(Stuck::Again),
+        Step::Stop => {
+            make(host, id, &component, &Scaling::default()).await?;
+            Err(Stuck::Again)
+        }
+        Step::Exchange { through, to } => {
+            exchange(host, id, &component, &through, &to).await?;
+            Err(Stuck::Again)
+        }
+        Step::Remake(scaling) => remake(host, id, component, scaling, lapsed).await,
+        Step::Unknown => Err(Stuck::Unknown),
     }
-    if let Some(mixed) = host.with(id, |known| known.mixed.clone()) {
-        exchange(host, id, &component, &mixed).await?;
-        return Err(Stuck::Again);
-    }
-    if !host.has_outlived(id) {
-        return Ok(Settled::Already);
-    }
-    let updating = host.with(id, |known| known.is_updating(&component.image_ref));
-    if updating && waits < PATIENCE_FOR_UPDATES {
-        return Err(Stuck::Updating);
-    }
-    host.with(id, |known| known.on_record(&component.image_ref));
+}
+
+/// Has the host make a component anew as `scaling` says, and what it has made serve.
+async fn remake(
+    host: &Host,
+    id: &str,
+    component: Component,
+    scaling: Scaling,
+    lapsed: u64,
+) -> Result<Settled, Stuck> {
     let (made, mut making) = (host.made(id), 1);
-    let count = component.max_instances;
-    let wanted = host.with(id, |known| known.wanted(count));
-    let wanted = wanted.ok_or(Stuck::Unknown)?;
-    if !host.with(id, |known| known.varied) {
-        let variation = wanted.varied();
-        host.with(id, |known| known.vary(&variation));
+    let varied = host.with(id, |known| std::mem::replace(&mut known.varied, true));
+    if !varied {
         making += 1;
-        let varied = make(host, id, &component, &variation).await;
+        let varied = make(host, id, &component, &scaling.varied()).await;
         if let Err(Stuck::Refused(_)) = varied {
             // Unless it was a command of someone else that was refused at the same time.
             let on_record = host.component(id).await?;
-            let still = on_record.is_none_or(|it| it.max_instances != wanted.count);
+            let still = on_record.is_none_or(|it| it.max_instances != scaling.count);
             host.with(id, |known| known.varied = still);
         }
         varied?;
+        // Someone may have asked for something else meanwhile, none included.
+        if host.with(id, |known| known.taken()).as_ref() != Some(&scaling) {
+            return Err(Stuck::Again);
+        }
     }
-    // Someone may have asked for something else meanwhile, none included.
-    if host.component(id).await?.is_none() || host.with(id, |known| known.is_stopping()) {
-        return Err(Stuck::Again);
-    }
-    let wanted = host.with(id, |known| known.wanted(count)).unwrap_or(wanted);
     let middle = host.newest(id);
-    make(host, id, &component, &wanted).await?;
-    if host.with(id, |known| known.wanted(count)) != Some(wanted.clone()) {
-        // That was not heard in time.
+    make(host, id, &component, &scaling).await?;
+    // What an update of someone else has made is no version to rely on.
+    sleep(SETTLE).await;
+    let on_record = host.component(id).await?;
+    let as_wanted = on_record
+        .is_some_and(|it| it.max_instances == scaling.count && it.image_ref == component.image_ref);
+    // What was heard late counts as well.
+    let current = host.with(id, |known| known.taken()).as_ref() == Some(&scaling);
+    if !as_wanted || !current {
         return Err(Stuck::Again);
     }
     host.with(id, |known| known.varied = false);
     if host.made(id) > made + making {
         // Something else was made meanwhile. It may have been an update.
-        host.with(id, |known| known.mix());
         return Err(Stuck::Again);
     }
     let made = first_after(host, id, middle).ok_or(Stuck::Again)?;
-    // What an update of someone else has made is no version to rely on.
-    sleep(SETTLE).await;
-    let on_record = host.component(id).await?;
-    let as_wanted = on_record
-        .is_some_and(|it| it.max_instances == wanted.count && it.image_ref == component.image_ref);
-    if !as_wanted || first_after(host, id, middle) != Some(made) {
-        return Err(Stuck::Again);
-    }
     end_older(host, id, made);
+    host.with(id, |known| known.settle(lapsed));
     Ok(Settled::Serves(component.image_ref))
 }
 
@@ -275,16 +271,17 @@ async fn make(host: &Host, id: &str, component: &Component, to: &Scaling) -> Res
         let (changed, said) = (host.local().changed(), host.told().notified());
         if let Some(outcome) = host.with(id, |known| known.said_of(to.count, told)) {
             if outcome.is_ok() && !is_same {
-                host.with(id, |known| known.mix());
                 return Err(Stuck::Again);
             }
             return outcome.map_err(Stuck::Refused);
         }
-        let Some(on_record) = host.component(id).await? else {
-            return Err(Stuck::Again);
-        };
-        if !host.hears() && host.newest(id) > newest && on_record.max_instances == to.count {
-            return Ok(());
+        if !host.hears() {
+            let Some(on_record) = host.component(id).await? else {
+                return Err(Stuck::Again);
+            };
+            if host.newest(id) > newest && on_record.max_instances == to.count {
+                return Ok(());
+            }
         }
         if Instant::now() > deadline {
             return Err(anyhow!("the host does not scale it to {} instances", to.count).into());
@@ -297,59 +294,42 @@ async fn make(host: &Host, id: &str, component: &Component, to: &Scaling) -> Res
     }
 }
 
-/// A command to scale the component has changed the reference. Has the host put the code of it on record, too, if it did not.
+/// The reference on record is not that of the code. Has the host put the code of `to` on record: to the host there is nothing
+/// to do while that is the reference.
 async fn exchange(
     host: &Host,
     id: &str,
     component: &Component,
-    mixed: &Mixed,
+    through: &str,
+    to: &str,
 ) -> Result<(), Stuck> {
-    let Mixed {
-        code,
-        reference,
-        begun,
-    } = mixed;
     let heard = host.with(id, |known| known.heard);
-    if !begun {
-        let updated = on_record(host, id, reference, heard, LONG_PATIENCE).await;
-        if updated.is_err() || host.has_outlived(id) {
-            // The host has updated it, or has said why not. Or there is another command.
-            host.with(id, |known| known.mixed = None);
-            return updated;
-        }
-        // What others ask for meanwhile counts, and not what follows from this command.
+    if component.image_ref == to {
+        // What others ask for meanwhile counts, and not what follows from their last command.
         sleep(CALM).await;
-        let calm = host.with(id, |known| {
-            known.heard == heard && known.mixed.as_ref() == Some(mixed)
-        });
         let still = host.component(id).await?;
-        if !calm || still.is_none_or(|it| it.image_ref != component.image_ref) {
+        let calm = host.with(id, |known| known.heard == heard);
+        if !calm || still.is_none_or(|it| it.image_ref != to) {
             return Err(Stuck::Again);
         }
-        host.with(id, |known| {
-            known.mixed = known.mixed.take().map(|it| Mixed { begun: true, ..it });
-        });
+        host.with(id, |known| known.exchanging = true);
+        host.update(component, through).await?;
+        on_record(host, id, through, heard).await?;
     }
-    if component.image_ref != *code {
-        host.update(component, code).await?;
-        on_record(host, id, code, heard, PATIENCE).await?;
+    host.update(component, to).await?;
+    let updated = on_record(host, id, to, heard).await;
+    match &updated {
+        Ok(()) => host.with(id, |known| known.exchanged(to)),
+        // It would again.
+        Err(Stuck::Failed(_)) => host.with(id, |known| known.exchanged(through)),
+        Err(_) => {}
     }
-    host.update(component, reference).await?;
-    let updated = on_record(host, id, reference, heard, PATIENCE).await;
-    // If it has failed, it would again. What is on record has its own code now.
-    host.with(id, |known| known.mixed = None);
     updated
 }
 
 /// Waits until the host has `reference` on record. Another command and the end of the component end the wait, too.
-async fn on_record(
-    host: &Host,
-    id: &str,
-    reference: &str,
-    heard: u64,
-    patience: Duration,
-) -> Result<(), Stuck> {
-    let deadline = Instant::now() + patience;
+async fn on_record(host: &Host, id: &str, reference: &str, heard: u64) -> Result<(), Stuck> {
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let changed = host.local().changed();
         match host.component(id).await? {
@@ -369,7 +349,13 @@ async fn on_record(
 
 /// The host does not run the component: neither does anyone else on its connection.
 fn gone(host: &Host, id: &str, newest: u64) -> Result<Settled, Stuck> {
-    host.with(id, |known| known.gone());
+    let lapsed = host.lapsed(id);
+    // One that is under way puts it on record again.
+    let updating = host.with(id, |known| known.is_updating());
+    if updating {
+        return Err(Stuck::Again);
+    }
+    host.with(id, |known| known.gone(lapsed));
     // Of two hosts in one process, the other one may run it.
     if host.is_found() || Watched::is_alone() {
         // One that was made since belongs to a start.
@@ -398,11 +384,4 @@ fn first_after(host: &Host, id: &str, newest: u64) -> Option<u64> {
         .min()?;
     host.serves_over(scope);
     Some(number)
-}
-
-/// The host runs the component. If it is served over one connection only, that is the host's.
-fn find_scope(host: &Host, id: &str) {
-    if let ([it], false) = (&*host.generations_of(id), host.is_found()) {
-        host.serves_over(it.scope);
-    }
 }

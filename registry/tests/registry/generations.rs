@@ -47,8 +47,9 @@ impl Host {
         generations.into_iter().flat_map(|it| it.numbers).collect()
     }
 
-    fn is_outlived(&self) -> bool {
-        self.registry.generations()[0].outlived
+    /// The number of the newest one that went while it stood by.
+    fn lapsed(&self) -> u64 {
+        self.registry.generations()[0].lapsed
     }
 
     fn end_older(&self, than: u64) {
@@ -77,25 +78,31 @@ fn the_oldest_serves_and_the_next_one_when_it_goes() {
 fn one_that_goes_while_it_stands_by_changes_nothing_but_is_noticed() {
     let host = Host::new();
     let old = host.generation(["get"]);
-    assert!(!host.is_outlived());
-    drop(host.generation(["get", "set"]));
-    assert_eq!(host.registry.generations()[0].made, 2);
+    assert_eq!(host.lapsed(), 0);
+    let new = host.generation(["get", "set"]);
+    let number = new[0].reader();
+    let third = host.generation(["get"]);
+    drop(new);
+    drop(third);
+    assert_eq!(host.registry.generations()[0].made, 3);
     assert_eq!(host.reader("get"), Some(old[0].reader()));
     assert_eq!(host.reader("set"), None);
-    assert!(host.is_outlived());
-    // Ended for one that was there before: there is another one yet to come. For a later one: there is not.
+    assert!(host.lapsed() > number, "the newest of them");
+}
+
+#[test]
+fn one_that_is_replaced_has_not_lapsed() {
+    let host = Host::new();
     let second = host.generation(["get"]);
-    drop(host.generation(["get"]));
     let third = host.generation(["get"]);
-    host.end_older(second[0].reader());
-    assert!(host.is_outlived());
-    host.end_older(third[0].reader());
-    assert!(!host.is_outlived());
-    // A scale.
-    let fourth = host.generation(["get"]);
+    drop(second);
+    assert_eq!(host.reader("get"), Some(third[0].reader()));
+    assert_eq!(host.lapsed(), 0);
+    // The only one.
     drop(third);
-    assert_eq!(host.reader("get"), Some(fourth[0].reader()));
-    assert!(!host.is_outlived());
+    let [fourth] = host.generation(["get"]);
+    assert_eq!(host.reader("get"), Some(fourth.reader()));
+    assert_eq!(host.lapsed(), 0);
 }
 
 #[test]
@@ -133,7 +140,6 @@ fn one_that_is_ended_never_serves_again() {
     let numbers = host.numbers();
     host.end_older(numbers[1]);
     assert_eq!(host.numbers(), &numbers[1..]);
-    assert!(!host.is_outlived());
     assert_eq!(host.reader("get"), Some(new[0].reader()));
     assert_eq!(host.reader("only-old"), None);
     // No one holds a handle of the old one after an update: its guards stay.

@@ -15,7 +15,7 @@ use wrpc_transport::{Invoke as _, Serve as _};
 use wrpc_transport_nats::local::{Config, Local};
 use wrpc_transport_nats::Client as Transport;
 
-use super::super::host::{Host, Place, Violation};
+use super::super::host::{Host, Place, Trouble};
 use super::super::{watch, Heard};
 
 pub(crate) const ID: &str = "callee";
@@ -36,6 +36,8 @@ struct Shared {
     component: RwLock<Option<Record>>,
     /// The numbers of instances that the policy service was asked for.
     asked: Mutex<Vec<u64>>,
+    /// How others scaled it last.
+    chosen: Mutex<Option<(u64, Vec<String>)>>,
     denies: AtomicBool,
     /// Milliseconds that it takes to fetch an image.
     fetching: AtomicU64,
@@ -68,6 +70,7 @@ impl Simulated {
             local: local.clone(),
             component: RwLock::default(),
             asked: Mutex::default(),
+            chosen: Mutex::default(),
             denies: AtomicBool::default(),
             fetching: AtomicU64::default(),
             left: Mutex::default(),
@@ -78,7 +81,7 @@ impl Simulated {
             lattice: Arc::clone(&lattice),
         };
         let watched = nats.client().await.expect("a connection");
-        let watched = Host::new(watched, place, local.clone(), Violation::default());
+        let watched = Host::new(watched, place, local.clone(), Trouble::default());
         let watched = Arc::new(watched);
         let heard = Heard::subscribe(&watched).await.expect("subscribed");
         // The server answers in order.
@@ -144,6 +147,11 @@ impl Simulated {
         self.shared.asked.lock().expect("no panic").clone()
     }
 
+    /// As [`Self::on_record`], as others scaled it last.
+    pub(crate) fn chosen(&self) -> Option<(u64, Vec<String>)> {
+        self.shared.chosen.lock().expect("no panic").clone()
+    }
+
     /// The number of instances on record, and the names of the configuration.
     pub(crate) async fn on_record(&self) -> Option<(u64, Vec<String>)> {
         let component = self.shared.component.read().await;
@@ -183,6 +191,14 @@ impl Simulated {
         .await;
     }
 
+    /// The reference of the code that is on record, when that is what is on record and what serves.
+    pub(crate) async fn serving(&self) -> Option<String> {
+        let record = self.shared.component.read().await.clone()?;
+        let serves = self.call("version").await.ok()?;
+        let all_one = record.reference == record.code && serves == record.code;
+        all_one.then_some(serves)
+    }
+
     pub(crate) fn generations(&self) -> usize {
         self.local
             .generations()
@@ -208,17 +224,26 @@ pub(crate) async fn until<F: std::future::Future<Output = bool>>(
 
 impl Shared {
     async fn command(self: Arc<Self>, operation: &str, command: Value) -> Value {
+        let mut message = "";
         match operation {
             "get" => return self.inventory().await,
             "scale" => {
+                let component = self.component.read().await;
+                if component
+                    .as_ref()
+                    .is_some_and(|it| it.reference != command["component_ref"])
+                {
+                    message = "the reference is another one";
+                }
+                drop(component);
                 tokio::spawn(async move {
                     let (count, reference) = (&command["count"], &command["component_ref"]);
                     let count = count.as_u64().unwrap_or_default();
-                    let refused = Arc::clone(&self).scale(&command, count).await;
-                    match refused {
-                        Ok(()) => self.event("component_scaled", count, "").await,
+                    let name = reference.as_str().expect("a reference");
+                    match Arc::clone(&self).scale(&command, count).await {
+                        Ok(named) => self.event("component_scaled", &named, count, "").await,
                         Err(why) => {
-                            self.event("component_scale_failed", count, why).await;
+                            self.event("component_scale_failed", name, count, why).await;
                             return;
                         }
                     }
@@ -239,7 +264,7 @@ impl Shared {
             }
             operation => panic!("{operation}"),
         }
-        json!({ "success": true, "message": "", "response": null })
+        json!({ "success": true, "message": message, "response": null })
     }
 
     async fn inventory(&self) -> Value {
@@ -251,9 +276,10 @@ impl Shared {
         json!({ "success": true, "message": "", "response": { "components": components } })
     }
 
-    async fn event(&self, name: &str, count: u64, error: &str) {
+    async fn event(&self, name: &str, reference: &str, count: u64, error: &str) {
         let event = json!({ "data": {
-            "host_id": "HOST", "component_id": ID, "max_instances": count, "error": error,
+            "host_id": "HOST", "component_id": ID, "image_ref": reference, "max_instances": count,
+            "error": error,
         }});
         let event = serde_json::to_vec(&event).expect("JSON");
         let subject = format!("wasmbus.evt.{}.{name}", self.lattice);
@@ -268,7 +294,8 @@ impl Shared {
         tokio::time::sleep(Duration::from_millis(time)).await;
     }
 
-    async fn scale(self: Arc<Self>, command: &Value, count: u64) -> Result<(), &'static str> {
+    /// Returns the reference that the event names.
+    async fn scale(self: Arc<Self>, command: &Value, count: u64) -> Result<String, &'static str> {
         self.fetch().await;
         self.asked.lock().expect("no panic").push(count);
         if self.denies.load(Ordering::Relaxed) {
@@ -277,11 +304,16 @@ impl Shared {
         let config: Vec<String> = serde_json::from_value(command["config"].clone()).expect("names");
         let reference = command["component_ref"].as_str().expect("a reference");
         let mut component = self.component.write().await;
+        let named = component.as_ref().map(|it| it.reference.clone());
+        let named = named.unwrap_or_else(|| reference.into());
         let same = component
             .as_ref()
             .is_some_and(|it| it.count == count && it.config == config);
         if count > 0 && !same && config.iter().any(|name| name == "missing") {
             return Err("no such configuration");
+        }
+        if command["takes_effect"] != true {
+            *self.chosen.lock().expect("no panic") = (count > 0).then(|| (count, config.clone()));
         }
         if count == 0 {
             component.take().inspect(|it| it.serves.abort());
@@ -298,9 +330,12 @@ impl Shared {
                 config,
                 serves,
             };
+            if component.is_none() {
+                self.event("component_scaled", reference, count, "").await;
+            }
             component.replace(made).inspect(|it| it.serves.abort());
         }
-        Ok(())
+        Ok(named)
     }
 
     async fn update(&self, reference: &str) {
@@ -315,9 +350,10 @@ impl Shared {
             }
             let serves = self.serve(reference).await;
             tokio::task::yield_now().await;
-            self.event("component_scaled", before.count, "").await;
+            self.event("component_scaled", reference, before.count, "")
+                .await;
             serves.abort();
-            self.event("component_scaled", 0, "").await;
+            self.event("component_scaled", reference, 0, "").await;
             Record {
                 reference: reference.into(),
                 code: reference.into(),

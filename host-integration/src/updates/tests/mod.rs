@@ -8,6 +8,7 @@ use wrpc_transport_nats::local::{Config, Mode};
 use host::{until, Simulated};
 
 mod host;
+mod programs;
 
 async fn nats() -> NatsServer {
     NatsServer::start().await.expect("a NATS server")
