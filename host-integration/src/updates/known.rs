@@ -50,7 +50,7 @@ pub(super) struct Known {
     pub(super) varied: bool,
     /// Whether another reference than `record.wish` may have been put on record, to put that there after it.
     pub(super) exchanging: bool,
-    /// The highest number of a generation that has lapsed when all was well.
+    /// The number of the last generation that was made of what is on record.
     settled: u64,
     /// Whether there is something to look at.
     news: bool,
@@ -358,10 +358,10 @@ impl Known {
         (self.record.code, self.record.wish) = (Some(reference.into()), Some(reference.into()));
     }
 
-    /// All is well when the generation `lapsed` is the last one that has.
-    pub(super) fn settle(&mut self, lapsed: u64) {
+    /// The generation `number` was made of what is on record. One that is older and lapses says nothing any more.
+    pub(super) fn settle(&mut self, number: u64) {
         self.updated = false;
-        self.settled = self.settled.max(lapsed);
+        self.settled = self.settled.max(number);
     }
 
     /// The host does not run the component.

@@ -197,7 +197,7 @@ async fn attempt(host: &Host, id: &str) -> Result<Settled, Stuck> {
             exchange(host, id, &component, &through, &to).await?;
             Err(Stuck::Again)
         }
-        Step::Remake(scaling) => remake(host, id, component, scaling, lapsed).await,
+        Step::Remake(scaling) => remake(host, id, component, scaling).await,
         Step::Unknown => Err(Stuck::Unknown),
     }
 }
@@ -208,7 +208,6 @@ async fn remake(
     id: &str,
     component: Component,
     scaling: Scaling,
-    lapsed: u64,
 ) -> Result<Settled, Stuck> {
     let (made, mut making) = (host.made(id), 1);
     let varied = host.with(id, |known| std::mem::replace(&mut known.varied, true));
@@ -246,7 +245,7 @@ async fn remake(
     }
     let made = first_after(host, id, middle).ok_or(Stuck::Again)?;
     end_older(host, id, made);
-    host.with(id, |known| known.settle(lapsed));
+    host.with(id, |known| known.settle(made));
     Ok(Settled::Serves(component.image_ref))
 }
 
