@@ -365,8 +365,10 @@ impl Known {
     }
 
     /// The host does not run the component.
-    pub(super) fn gone(&mut self, lapsed: u64) {
-        self.settle(lapsed);
+    ///
+    /// `newest` is the number of the last generation that was made of it.
+    pub(super) fn gone(&mut self, newest: u64) {
+        self.settle(newest);
         (self.varied, self.news) = (false, false);
         self.stopped();
         self.updates.clear();

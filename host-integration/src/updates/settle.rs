@@ -348,18 +348,16 @@ async fn on_record(host: &Host, id: &str, reference: &str, heard: u64) -> Result
 
 /// The host does not run the component: neither does anyone else on its connection.
 fn gone(host: &Host, id: &str, newest: u64) -> Result<Settled, Stuck> {
-    let lapsed = host.lapsed(id);
-    // One that is under way puts it on record again.
-    let updating = host.with(id, |known| known.is_updating());
-    if updating {
-        return Err(Stuck::Again);
-    }
-    host.with(id, |known| known.gone(lapsed));
     // Of two hosts in one process, the other one may run it.
     if host.is_found() || Watched::is_alone() {
         // One that was made since belongs to a start.
         end_older(host, id, newest + 1);
     }
+    // An update that is under way puts it on record again.
+    if host.with(id, |known| known.is_updating()) {
+        return Err(Stuck::Again);
+    }
+    host.with(id, |known| known.gone(newest));
     Ok(Settled::Gone)
 }
 
