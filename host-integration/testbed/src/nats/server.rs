@@ -23,6 +23,9 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// How often a condition that cannot be awaited is looked at again.
 const POLL: Duration = Duration::from_millis(10);
 
+/// What the server says when it has taken another configuration.
+const RELOADED: &str = "Reloaded server configuration";
+
 /// A running nats-server with JetStream, on free ports of the loopback interface.
 ///
 /// It can be killed and started again, and it can be paused, to see how others take that. Dropping it kills the server
@@ -63,10 +66,56 @@ impl NatsServer {
     ///
     /// When it does not start; the error carries its last log lines.
     pub async fn start_binary(binary: &Path) -> anyhow::Result<Self> {
-        let files = tempfile::Builder::new()
-            .prefix("inhost-nats-")
-            .tempdir()
-            .context("cannot create a folder for the nats-server")?;
+        Self::start_in(files()?, binary).await
+    }
+
+    /// Finds a server as [`Search::find`] does, and starts it with a configuration file of this text. Addresses, ports and
+    /// JetStream are set on its command line, and count.
+    ///
+    /// Users in the file are what it is for: [`NatsServer::client_as`] is one of them, and `no_auth_user` those who do not say
+    /// who they are.
+    ///
+    /// # Errors
+    ///
+    /// As for [`NatsServer::start`], and when the server does not take the configuration.
+    pub async fn start_with(config: &str) -> anyhow::Result<Self> {
+        let found = tokio::task::spawn_blocking(|| Search::from_env().find()).await??;
+        let files = files()?;
+        std::fs::write(config_file(files.path()), config)?;
+        Self::start_in(files, &found.binary).await
+    }
+
+    /// Gives a server that was [started with](Self::start_with) a configuration another one, and waits until it has taken it.
+    /// Who is connected stays so, and may do what the new one allows.
+    ///
+    /// # Errors
+    ///
+    /// When the server does not take the configuration within 20 seconds.
+    ///
+    /// # Panics
+    ///
+    /// When the server is killed.
+    pub async fn reload(&self, config: &str) -> anyhow::Result<()> {
+        let count = |log: &Log| {
+            let lines = log.lines();
+            lines.iter().filter(|it| it.contains(RELOADED)).count()
+        };
+        let before = count(&self.log);
+        std::fs::write(config_file(self.files.path()), config)?;
+        self.signal("HUP").await?;
+        let reloaded = async {
+            while count(&self.log) == before {
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        let reloaded = tokio::time::timeout(DEADLINE, reloaded).await;
+        reloaded.with_context(|| {
+            let lines = self.log.tail(5);
+            format!("the nats-server did not take another configuration. Its last lines:\n{lines}")
+        })
+    }
+
+    async fn start_in(files: TempDir, binary: &Path) -> anyhow::Result<Self> {
         let ports = files.path().join("ports");
         std::fs::create_dir(&ports)?;
         let log = Log::new();
@@ -220,6 +269,22 @@ impl NatsServer {
         })
     }
 
+    /// As [`NatsServer::client`], as a user of the configuration that the server was [started with](Self::start_with).
+    ///
+    /// # Errors
+    ///
+    /// As for [`NatsServer::client`], and when there is no such user.
+    pub async fn client_as(
+        &self,
+        user: &str,
+        password: &str,
+    ) -> anyhow::Result<async_nats::Client> {
+        let options =
+            async_nats::ConnectOptions::with_user_and_password(user.into(), password.into());
+        let client = options.connect(self.url()).await;
+        client.with_context(|| format!("cannot connect to {} as {user}", self.url()))
+    }
+
     /// The subjects that clients are subscribed to and that begin with `prefix`, each as often as there are
     /// subscriptions.
     ///
@@ -268,6 +333,17 @@ impl NatsServer {
     }
 }
 
+/// A folder for a server's files.
+fn files() -> anyhow::Result<TempDir> {
+    let folder = tempfile::Builder::new().prefix("inhost-nats-").tempdir();
+    folder.context("cannot create a folder for the nats-server")
+}
+
+/// Where the configuration of a server is that has one.
+fn config_file(files: &Path) -> PathBuf {
+    files.join("server.conf")
+}
+
 /// The server with its files in `files`, on these ports of the loopback interface.
 fn command(binary: &Path, files: &Path, client_port: &str, monitor_port: &str) -> Command {
     let mut command = Command::new(binary);
@@ -275,6 +351,10 @@ fn command(binary: &Path, files: &Path, client_port: &str, monitor_port: &str) -
         .args(["-a", "127.0.0.1", "-p", client_port, "-m", monitor_port])
         .args(["-js", "-sd"])
         .arg(files.join("jetstream"));
+    let config = config_file(files);
+    if config.exists() {
+        command.arg("-c").arg(config);
+    }
     command
 }
 
@@ -394,6 +474,41 @@ mod tests {
         crate::wrpc::settle(&client).await.unwrap();
         client.publish("hello", "again".into()).await.unwrap();
         assert_eq!(subscription.next().await.unwrap().payload, "again");
+    }
+
+    #[tokio::test]
+    async fn what_a_user_may_do_changes_while_the_user_is_connected() {
+        let config = |deny: &str| {
+            let user = format!(
+                "{{ user: who, password: p, permissions: {{ publish: {{ deny: [{deny}] }} }} }}"
+            );
+            format!("authorization {{ users: [{user}, {{ user: all, password: p }}] }}\nno_auth_user: who\n")
+        };
+        let server = NatsServer::start_with(&config("")).await.unwrap();
+        let all = server.client_as("all", "p").await.unwrap();
+        let mut heard = all.subscribe("a.>").await.unwrap();
+        crate::wrpc::settle(&all).await.unwrap();
+        let who = server.client().await.unwrap();
+        for (deny, expected) in [("\"a.b\"", "a.c"), ("", "a.b")] {
+            server.reload(&config(deny)).await.unwrap();
+            for subject in ["a.b", "a.c"] {
+                who.publish(subject, "hello".into()).await.unwrap();
+            }
+            crate::wrpc::settle(&who).await.unwrap();
+            assert_eq!(&*heard.next().await.unwrap().subject, expected);
+        }
+        // And so after it was away.
+        server.reload(&config("\"a.>\"")).await.unwrap();
+        server.kill();
+        server.restart().await.unwrap();
+        let who = server.client().await.unwrap();
+        who.publish("a.b", "hello".into()).await.unwrap();
+        crate::wrpc::settle(&who).await.unwrap();
+        crate::wrpc::settle(&all).await.unwrap();
+        let rest = tokio::time::timeout(Duration::from_millis(50), async {
+            heard.next().await.unwrap().subject
+        });
+        assert_eq!(&*rest.await.unwrap(), "a.c");
     }
 
     #[tokio::test]
