@@ -1,0 +1,151 @@
+//! A stock host and this one are given the same random programs, and are compared from outside.
+//!
+//! What is done is in `program`, what is seen in `observer`, and what has to hold in `rules`. A failure is made as short as
+//! it goes, and printed as a program that can be run again:
+//!
+//! | variable | |
+//! |---|---|
+//! | `INHOST_TWIN_PROGRAM` | runs this program and no other, in all modes |
+//! | `INHOST_TWIN_STEPS` | about how many steps there are in each mode, instead of those that a test run has time for |
+//! | `INHOST_TWIN_SEED` | a number from which the programs follow |
+//!
+//! It needs both backends, as the end-to-end tests do.
+#![cfg(all(feature = "duplex", feature = "mpsc"))]
+#![allow(missing_docs)]
+
+mod generate;
+mod images;
+mod model;
+mod observer;
+mod program;
+mod rules;
+mod twins;
+mod world;
+
+use std::cell::RefCell;
+
+use proptest::strategy::{Strategy as _, ValueTree as _};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use tokio::runtime::Runtime;
+
+use program::Program;
+use rules::Broken;
+use twins::{Mode, Twins};
+
+/// How many steps there are in each mode.
+const STEPS: usize = 45;
+
+/// How many shorter programs are tried when one has failed.
+const SHRINKS: usize = 60;
+
+/// How often a program is run that may be one that fails: what happens at once does not happen in the same order each time.
+const RUNS: usize = 3;
+
+#[test]
+fn prefer() {
+    compare(Mode::Prefer);
+}
+
+#[test]
+fn require() {
+    compare(Mode::Require);
+}
+
+#[test]
+fn off() {
+    compare(Mode::Off);
+}
+
+#[test]
+fn mixed() {
+    compare(Mode::Mixed);
+}
+
+fn variable<T: std::str::FromStr>(name: &str) -> Option<T> {
+    let value = std::env::var(name).ok()?;
+    match value.parse() {
+        Ok(value) => Some(value),
+        Err(_) => panic!("{name} is {value:?}, which cannot be read"),
+    }
+}
+
+/// Two hosts, and others in their place when they have done enough.
+struct Comparison {
+    runtime: Runtime,
+    mode: Mode,
+    twins: RefCell<Option<Twins>>,
+}
+
+impl Comparison {
+    /// Runs a program. Returns the rule that does not hold.
+    fn run(&self, program: &Program) -> Result<(), Broken> {
+        let mut twins = self.twins.borrow_mut();
+        let ran = self.runtime.block_on(async {
+            if twins.as_ref().is_none_or(|twins| !twins.has_room()) {
+                *twins = None;
+                *twins = Some(Twins::start(self.mode).await?);
+            }
+            twins.as_mut().expect("it is there").run(program).await
+        });
+        let ran = ran.unwrap_or_else(|error| {
+            let what = format!("{error:#}");
+            Err(Broken { rule: 1, what })
+        });
+        if ran.is_err() {
+            // What a failure leaves may be in the way of other programs.
+            *twins = None;
+        }
+        ran
+    }
+
+    /// The same several times, until it fails.
+    fn fails(&self, program: &Program) -> Option<Broken> {
+        (0..RUNS).find_map(|_| self.run(program).err())
+    }
+}
+
+fn compare(mode: Mode) {
+    let comparison = Comparison {
+        runtime: Runtime::new().expect("a runtime"),
+        mode,
+        twins: RefCell::new(None),
+    };
+    if let Some(program) = variable::<Program>("INHOST_TWIN_PROGRAM") {
+        if let Err(broken) = comparison.run(&program) {
+            panic!("{mode:?}: {broken}\n{program}");
+        }
+        return;
+    }
+    let mut left = variable("INHOST_TWIN_STEPS").unwrap_or(STEPS);
+    let seed: u64 = variable("INHOST_TWIN_SEED").unwrap_or(22);
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    bytes[8] = mode as u8;
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    while left > 0 {
+        let mut tree = generate::program()
+            .new_tree(&mut runner)
+            .expect("a program");
+        let program = tree.current();
+        left = left.saturating_sub(program.0.len());
+        if let Err(broken) = comparison.run(&program) {
+            let mut failed = (program, broken);
+            let mut tries = 0;
+            let mut simpler = tree.simplify();
+            while simpler && tries < SHRINKS {
+                tries += 1;
+                let program = tree.current();
+                simpler = match comparison.fails(&program) {
+                    Some(broken) => {
+                        failed = (program, broken);
+                        tree.simplify()
+                    }
+                    None => tree.complicate(),
+                };
+            }
+            let (program, broken) = failed;
+            panic!("{mode:?}, seed {seed}: {broken}\nIt can be run again with INHOST_TWIN_PROGRAM=\"{program}\"");
+        }
+    }
+}
