@@ -6,13 +6,15 @@
 //! those that are found.
 //!
 //! - A `scale` command is answered with a look at the record, when it also notes whether an update is to follow. Then its
-//!   image is fetched and policy is asked. Then, in one piece, what is on record is made anew if the number of instances or
+//!   image is fetched, which may fail as long as nothing is to be started from it, but not be anything else than a component;
+//!   and policy is asked. Then, in one piece, what is on record is made anew if the number of instances or
 //!   the configuration is another one: with the code on record, under the reference of the command. Then comes the update.
 //! - An `update` looks at the record, fetches the image and makes the new version, while nothing else can be put on record.
 //!   It stops what it has made, and then, in a second piece, puts that on record over whatever is there by now. What was on
 //!   record goes on without a handle: it is a ghost, and ends with the process.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use crate::images::Image;
 use crate::program::Config;
@@ -156,7 +158,11 @@ fn step(state: &State, command: Command, at: At, surroundings: &Surroundings) ->
                 follows: update && other,
             })
         }
-        (Command::Scale { image, .. }, At::Scale { .. }) if image == Image::Text => same(At::Done),
+        (Command::Scale { image, .. }, At::Scale { .. })
+            if matches!(image, Image::Text | Image::Empty) =>
+        {
+            same(At::Done)
+        }
         (Command::Scale { .. }, At::Scale { .. }) if !surroundings.permits => same(At::Done),
         (
             Command::Scale {
@@ -261,6 +267,36 @@ fn scale(
         }
     }
     next
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.record {
+            None => f.write_str("nothing")?,
+            Some(record) => {
+                let Record {
+                    reference,
+                    count,
+                    config,
+                    ..
+                } = record;
+                write!(f, "{reference} x{count} {config}")?;
+                if record.code != *reference {
+                    write!(f, ", code {}", record.code)?;
+                }
+            }
+        }
+        let serving = self.serving();
+        let serving: Vec<_> = serving.iter().map(ToString::to_string).collect();
+        write!(f, "; served by {}", serving.join(" "))?;
+        if self.overlapped {
+            f.write_str(", overlapped")?;
+        }
+        if self.kept {
+            f.write_str(", kept")?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

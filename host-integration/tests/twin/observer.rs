@@ -1,6 +1,7 @@
 //! What is seen of a host from outside.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use inhost_testbed::{Driver, Peer, ECHO};
@@ -62,6 +63,16 @@ pub(crate) struct Event {
     pub(crate) component: String,
     pub(crate) kind: String,
     pub(crate) count: u64,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Version(version) => write!(f, "{version}"),
+            Self::Error(_) => f.write_str("error"),
+            Self::None => f.write_str("nothing"),
+        }
+    }
 }
 
 impl Event {

@@ -5,7 +5,7 @@
 //! 2. **What is on record answers.** At rest, which is [`REST`] after the last step at the latest, one version answers on all
 //!    ways: that of the image on record. The record is one that a stock host can have after the same commands. Where a stock
 //!    host has a reference on record that came with a scale, and other code, here it is the code of that reference, or the
-//!    reference of that code if the image does not load. Nothing answers when nothing is on record. The old version may go on
+//!    reference of that code if the image does not load, unless no update was to follow the scale. Nothing answers when nothing is on record. The old version may go on
 //!    only where it does on a stock host, and what is on record is kept from serving: policy denies it, a configuration of it
 //!    was removed, the host's credentials do not allow it, or another command took effect in the middle of an update.
 //! 3. **No more at once.** At rest no more calls run at once than the number of instances on record. Where commands made the
@@ -24,7 +24,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::images::Image;
-use crate::model::{Outcomes, State, Surroundings};
+use crate::model::{Outcomes, Record, State, Surroundings};
 use crate::observer::{Answer, Call, Event, Seen, Way};
 use crate::program::Config;
 
@@ -121,23 +121,32 @@ fn as_it_is(state: &State, serving: BTreeSet<Image>) -> Allowed {
 
 /// Rule 2.
 fn ours(state: &State, surroundings: &Surroundings) -> Vec<Allowed> {
-    let Some(mut record) = state.record else {
+    let Some(record) = state.record else {
         return vec![as_it_is(&State::default(), BTreeSet::new())];
     };
     let mut allowed = Vec::new();
-    if record.mixed {
-        match record.reference.loads() {
-            true => record.code = record.reference,
-            false => record.reference = record.code,
-        }
-        record.mixed = false;
-    }
-    record.serves = true;
-    let settled = State {
-        record: Some(record),
-        ..State::default()
+    let mut serves = |reference, code| {
+        let record = Record {
+            reference,
+            code,
+            serves: true,
+            mixed: false,
+            ..record
+        };
+        let settled = State {
+            record: Some(record),
+            ..State::default()
+        };
+        allowed.push(as_it_is(&settled, BTreeSet::from([code])));
     };
-    allowed.push(as_it_is(&settled, BTreeSet::from([record.code])));
+    match record.reference.loads() {
+        true => serves(record.reference, record.reference),
+        false => serves(record.code, record.code),
+    }
+    if !record.mixed {
+        // The reference came with a scale that was not to change the image.
+        serves(record.reference, record.code);
+    }
     let is_kept = !surroundings.permits
         || !surroundings.publishes
         || record.config == Config::Missing
@@ -292,10 +301,9 @@ fn equal(judged: Judged, window: &Window, stock: &Seen, ours: &Seen) -> Result<(
             ));
         }
     }
-    let state = window.outcomes.last.iter();
-    let has_config = state
-        .filter_map(|it| it.record)
-        .all(|it| it.config != Config::None);
+    let states = window.outcomes.on_the_way.iter();
+    let mut records = states.filter_map(|it| it.record);
+    let has_config = records.all(|it| it.config != Config::None);
     let is_chosen = |asked: &u64| {
         let near = [asked.saturating_sub(1), asked + 1];
         let varied = !has_config && near.iter().any(|it| window.chosen.contains(it));

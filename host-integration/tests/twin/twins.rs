@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::images::{Image, Images, SLOW};
 use crate::model::{outcomes, Command, State, Surroundings};
-use crate::observer::{note, release, rest, Callers, Seen};
+use crate::observer::{note, release, rest, Callers, Seen, Way};
 use crate::program::{Action, Change, Config, Program, Step};
 use crate::rules::{fitting, judge, Broken, Judged, Window, REST};
 use crate::world::{ensure_alike, stock, Callee, World};
@@ -129,12 +129,15 @@ impl Twins {
             }
         }
         // After a stop nothing is left.
+        let Surroundings {
+            permits, publishes, ..
+        } = progress.surroundings;
         let open = [
-            Action::Policy(Change::Put),
-            Action::Permission(Change::Put),
-            Action::Stop,
+            (!permits).then_some(Action::Policy(Change::Put)),
+            (!publishes).then_some(Action::Permission(Change::Put)),
+            Some(Action::Stop),
         ];
-        for action in open {
+        for action in open.into_iter().flatten() {
             let step = [Step { action, gap: None }];
             if let Err(broken) = self.window(&callees, &mut progress, &step).await? {
                 let what = format!("{} (in the stop at the end)", broken.what);
@@ -216,18 +219,15 @@ impl Twins {
         progress.stock = fitting(Judged::AsStock, &stock_window, &there, image);
         progress.ours = fitting(judged, &window, &here, image);
         if progress.stock.is_empty() {
-            let what = format!(
-                "{} is none of {:?}",
-                shown(images, &there),
-                stock_window.outcomes.last
-            );
+            let last = listed(&stock_window.outcomes.last);
+            let what = format!("{} is none of {last}", shown(images, &there));
             return Ok(Err(Broken { rule: 0, what }));
         }
         if progress.ours.is_empty() {
             let what = format!(
-                "at rest there is {}, after a stock host could have {:?}; the stock host has {}",
+                "at rest there is {}; a stock host could have {}, and has {}",
                 shown(images, &here),
-                window.outcomes.last,
+                listed(&window.outcomes.last),
                 shown(images, &there)
             );
             return Ok(Err(Broken { rule: 2, what }));
@@ -267,7 +267,7 @@ impl Progress {
                     commands.push(Command::Update(image));
                 }
                 Action::Stop => commands.push(Command::Scale {
-                    image: self.named,
+                    image: Image::V1,
                     count: 0,
                     config: Config::None,
                     update: false,
@@ -406,12 +406,23 @@ async fn send(world: &World, callee: &Callee, images: &Images, command: Command)
 
 /// What was seen at rest, for people.
 fn shown(images: &Images, seen: &Seen) -> String {
-    let record = seen.record.as_ref();
-    let record = record.map(|(reference, count)| (images.image(reference), *count));
-    let answers = seen.rest.iter().map(|it| (it.way, &it.answer, it.took));
-    let answers: Vec<_> = answers.collect();
-    format!(
-        "record {record:?}, answers {answers:?}, after {:?}",
-        seen.settled
-    )
+    let record = match &seen.record {
+        None => "nothing on record".to_owned(),
+        Some((reference, count)) => {
+            let image = images.image(reference).map(|it| it.to_string());
+            format!("{} x{count}", image.as_deref().unwrap_or(reference))
+        }
+    };
+    let answers = Way::ALL.map(|way| {
+        let calls = seen.rest.iter().filter(|it| it.way == way);
+        let answers: Vec<_> = calls.map(|it| it.answer.to_string()).collect();
+        format!("{way:?}: {}", answers.join(" "))
+    });
+    format!("{record} ({})", answers.join(", "))
+}
+
+/// States, for people.
+fn listed(states: &BTreeSet<State>) -> String {
+    let states: Vec<_> = states.iter().map(|it| format!("[{it}]")).collect();
+    states.join(" ")
 }
