@@ -11,6 +11,7 @@ use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use super::configured::config_file;
 use super::search::Search;
 use crate::http::get_json;
 use crate::log::Log;
@@ -18,13 +19,10 @@ use crate::process::Process;
 use crate::usage::Usage;
 
 /// How long the server may take to be ready, and to end.
-const DEADLINE: Duration = Duration::from_secs(20);
+pub(super) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// How often a condition that cannot be awaited is looked at again.
-const POLL: Duration = Duration::from_millis(10);
-
-/// What the server says when it has taken another configuration.
-const RELOADED: &str = "Reloaded server configuration";
+pub(super) const POLL: Duration = Duration::from_millis(10);
 
 /// A running nats-server with JetStream, on free ports of the loopback interface.
 ///
@@ -35,11 +33,11 @@ pub struct NatsServer {
     /// `None` while it is killed.
     process: Mutex<Option<Process>>,
     binary: PathBuf,
-    log: Log,
+    pub(super) log: Log,
     client: SocketAddr,
     monitor: SocketAddr,
     // After the process: the server is gone when its files go.
-    files: TempDir,
+    pub(super) files: TempDir,
 }
 
 /// What the server writes to its ports file.
@@ -69,53 +67,7 @@ impl NatsServer {
         Self::start_in(files()?, binary).await
     }
 
-    /// Finds a server as [`Search::find`] does, and starts it with a configuration file of this text. Addresses, ports and
-    /// JetStream are set on its command line, and count.
-    ///
-    /// Users in the file are what it is for: [`NatsServer::client_as`] is one of them, and `no_auth_user` those who do not say
-    /// who they are.
-    ///
-    /// # Errors
-    ///
-    /// As for [`NatsServer::start`], and when the server does not take the configuration.
-    pub async fn start_with(config: &str) -> anyhow::Result<Self> {
-        let found = tokio::task::spawn_blocking(|| Search::from_env().find()).await??;
-        let files = files()?;
-        std::fs::write(config_file(files.path()), config)?;
-        Self::start_in(files, &found.binary).await
-    }
-
-    /// Gives a server that was [started with](Self::start_with) a configuration another one, and waits until it has taken it.
-    /// Who is connected stays so, and may do what the new one allows.
-    ///
-    /// # Errors
-    ///
-    /// When the server does not take the configuration within 20 seconds.
-    ///
-    /// # Panics
-    ///
-    /// When the server is killed.
-    pub async fn reload(&self, config: &str) -> anyhow::Result<()> {
-        let count = |log: &Log| {
-            let lines = log.lines();
-            lines.iter().filter(|it| it.contains(RELOADED)).count()
-        };
-        let before = count(&self.log);
-        std::fs::write(config_file(self.files.path()), config)?;
-        self.signal("HUP").await?;
-        let reloaded = async {
-            while count(&self.log) == before {
-                tokio::time::sleep(POLL).await;
-            }
-        };
-        let reloaded = tokio::time::timeout(DEADLINE, reloaded).await;
-        reloaded.with_context(|| {
-            let lines = self.log.tail(5);
-            format!("the nats-server did not take another configuration. Its last lines:\n{lines}")
-        })
-    }
-
-    async fn start_in(files: TempDir, binary: &Path) -> anyhow::Result<Self> {
+    pub(super) async fn start_in(files: TempDir, binary: &Path) -> anyhow::Result<Self> {
         let ports = files.path().join("ports");
         std::fs::create_dir(&ports)?;
         let log = Log::new();
@@ -209,7 +161,7 @@ impl NatsServer {
         self.signal("CONT").await
     }
 
-    async fn signal(&self, name: &str) -> anyhow::Result<()> {
+    pub(super) async fn signal(&self, name: &str) -> anyhow::Result<()> {
         let id = self.process().as_ref().map(Process::id);
         let id = id.expect("the nats-server runs");
         let mut kill = Command::new("sh");
@@ -269,22 +221,6 @@ impl NatsServer {
         })
     }
 
-    /// As [`NatsServer::client`], as a user of the configuration that the server was [started with](Self::start_with).
-    ///
-    /// # Errors
-    ///
-    /// As for [`NatsServer::client`], and when there is no such user.
-    pub async fn client_as(
-        &self,
-        user: &str,
-        password: &str,
-    ) -> anyhow::Result<async_nats::Client> {
-        let options =
-            async_nats::ConnectOptions::with_user_and_password(user.into(), password.into());
-        let client = options.connect(self.url()).await;
-        client.with_context(|| format!("cannot connect to {} as {user}", self.url()))
-    }
-
     /// The subjects that clients are subscribed to and that begin with `prefix`, each as often as there are
     /// subscriptions.
     ///
@@ -334,14 +270,9 @@ impl NatsServer {
 }
 
 /// A folder for a server's files.
-fn files() -> anyhow::Result<TempDir> {
+pub(super) fn files() -> anyhow::Result<TempDir> {
     let folder = tempfile::Builder::new().prefix("inhost-nats-").tempdir();
     folder.context("cannot create a folder for the nats-server")
-}
-
-/// Where the configuration of a server is that has one.
-fn config_file(files: &Path) -> PathBuf {
-    files.join("server.conf")
 }
 
 /// The server with its files in `files`, on these ports of the loopback interface.
@@ -474,41 +405,6 @@ mod tests {
         crate::wrpc::settle(&client).await.unwrap();
         client.publish("hello", "again".into()).await.unwrap();
         assert_eq!(subscription.next().await.unwrap().payload, "again");
-    }
-
-    #[tokio::test]
-    async fn what_a_user_may_do_changes_while_the_user_is_connected() {
-        let config = |deny: &str| {
-            let user = format!(
-                "{{ user: who, password: p, permissions: {{ publish: {{ deny: [{deny}] }} }} }}"
-            );
-            format!("authorization {{ users: [{user}, {{ user: all, password: p }}] }}\nno_auth_user: who\n")
-        };
-        let server = NatsServer::start_with(&config("")).await.unwrap();
-        let all = server.client_as("all", "p").await.unwrap();
-        let mut heard = all.subscribe("a.>").await.unwrap();
-        crate::wrpc::settle(&all).await.unwrap();
-        let who = server.client().await.unwrap();
-        for (deny, expected) in [("\"a.b\"", "a.c"), ("", "a.b")] {
-            server.reload(&config(deny)).await.unwrap();
-            for subject in ["a.b", "a.c"] {
-                who.publish(subject, "hello".into()).await.unwrap();
-            }
-            crate::wrpc::settle(&who).await.unwrap();
-            assert_eq!(&*heard.next().await.unwrap().subject, expected);
-        }
-        // And so after it was away.
-        server.reload(&config("\"a.>\"")).await.unwrap();
-        server.kill();
-        server.restart().await.unwrap();
-        let who = server.client().await.unwrap();
-        who.publish("a.b", "hello".into()).await.unwrap();
-        crate::wrpc::settle(&who).await.unwrap();
-        crate::wrpc::settle(&all).await.unwrap();
-        let rest = tokio::time::timeout(Duration::from_millis(50), async {
-            heard.next().await.unwrap().subject
-        });
-        assert_eq!(&*rest.await.unwrap(), "a.c");
     }
 
     #[tokio::test]
