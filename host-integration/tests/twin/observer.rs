@@ -11,6 +11,9 @@ use tokio::task::JoinSet;
 use crate::images::BUMPED;
 use crate::world::{Callee, World};
 
+/// How many callers there are for each way.
+const CALLERS: usize = 3;
+
 /// The time between two calls of one caller.
 const BETWEEN: Duration = Duration::from_millis(20);
 
@@ -103,8 +106,8 @@ pub(crate) struct Notes {
 pub(crate) struct Seen {
     /// Whether each command was accepted.
     pub(crate) accepted: Vec<bool>,
-    /// The calls that were made all the time.
-    pub(crate) calls: Vec<Call>,
+    /// The calls that were made all the time, by each caller one after the other.
+    pub(crate) calls: Vec<Vec<Call>>,
     pub(crate) notes: Option<Notes>,
     /// How long it took until it was as it is at rest.
     pub(crate) settled: Duration,
@@ -138,7 +141,7 @@ pub(crate) async fn call(driver: &Driver, outside: &Peer, way: Way) -> Call {
     Call { way, answer, took }
 }
 
-/// Calls all the time, one caller for each way.
+/// Calls all the time, by several callers for each way.
 pub(crate) struct Callers {
     over: watch::Sender<bool>,
     tasks: JoinSet<Vec<Call>>,
@@ -148,7 +151,7 @@ impl Callers {
     pub(crate) fn start(world: &World, callee: &Callee) -> Self {
         let (over, ends) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        for way in [Way::Caller, Way::Outside] {
+        for way in [Way::Caller, Way::Outside].repeat(CALLERS) {
             let (driver, outside) = (world.driver().clone(), callee.outside.clone());
             let mut ends = ends.clone();
             tasks.spawn(async move {
@@ -167,9 +170,9 @@ impl Callers {
         Self { over, tasks }
     }
 
-    pub(crate) async fn end(self) -> Vec<Call> {
+    pub(crate) async fn end(self) -> Vec<Vec<Call>> {
         let _ = self.over.send(true);
-        self.tasks.join_all().await.into_iter().flatten().collect()
+        self.tasks.join_all().await
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! 1. **A call is answered.** While the component runs, whatever is done to it, a call is answered within [`BOUND`], as it is
 //!    on a stock host; a call without results is begun once, and none is lost. A call that finds no one fails at once.
-//! 2. **What is on record answers.** At rest, which is [`REST`] after the last step at the latest, one version answers on all
+//! 2. **What is on record answers.** With each command there is one change from one version to another at most. At rest, which is [`REST`] after the last step at the latest, one version answers on all
 //!    ways: that of the image on record. The record is one that a stock host can have after the same commands. Where a stock
 //!    host has a reference on record that came with a scale, and other code, here it is the code of that reference, or the
 //!    reference of that code if the image does not load, unless no update was to follow the scale. Nothing answers when nothing is on record. The old version may go on
@@ -219,6 +219,7 @@ pub(crate) fn judge(
 ) -> Result<(), Broken> {
     if judged == Judged::Ours {
         answered(window, ours)?;
+        changed_once(window, ours)?;
     }
     at_once(window, ours)?;
     equal(judged, window, stock, ours)
@@ -228,7 +229,7 @@ pub(crate) fn judge(
 fn answered(window: &Window, ours: &Seen) -> Result<(), Broken> {
     let broken = |what| Err(Broken { rule: 1, what });
     let runs = window.runs(Image::has_version);
-    for call in &ours.calls {
+    for call in ours.calls.iter().flatten() {
         let is_there = runs && (call.way == Way::Outside || window.linked.0);
         let is_answered = matches!(call.answer, Answer::Version(_)) && call.took <= BOUND;
         if is_there && !is_answered {
@@ -253,6 +254,22 @@ fn answered(window: &Window, ours: &Seen) -> Result<(), Broken> {
     }
     if window.runs(Image::has_note) && window.linked.0 && begun != notes.accepted {
         return broken(format!("calls without results were lost: {notes:?}"));
+    }
+    Ok(())
+}
+
+/// Rule 2, on the way.
+fn changed_once(window: &Window, ours: &Seen) -> Result<(), Broken> {
+    for calls in &ours.calls {
+        let answers = calls.iter().map(|call| &call.answer);
+        let mut versions: Vec<_> = answers
+            .filter(|it| matches!(it, Answer::Version(_)))
+            .collect();
+        versions.dedup();
+        if versions.len() > 1 + window.commands {
+            let what = format!("one caller was answered by {versions:?}, in this order");
+            return Err(Broken { rule: 2, what });
+        }
     }
     Ok(())
 }

@@ -120,7 +120,7 @@ fn a_call_that_fails_or_is_late_while_the_component_runs_breaks_rule_one() {
             took,
         };
         Seen {
-            calls: vec![call],
+            calls: vec![vec![call]],
             ..seen(&[2, 2])
         }
     };
@@ -131,6 +131,16 @@ fn a_call_that_fails_or_is_late_while_the_component_runs_breaks_rule_one() {
         Some(1)
     );
     assert_eq!(rule(&with(Answer::Version(1), 2 * BOUND)), Some(1));
+}
+
+#[test]
+fn versions_that_answer_in_turn_break_rule_two() {
+    let with = |versions: &[u32]| Seen {
+        calls: vec![calls(Way::Caller, versions).collect()],
+        ..seen(&[2, 2])
+    };
+    assert_eq!(rule(&with(&[1, 1, 2, 2])), None);
+    assert_eq!(rule(&with(&[1, 2, 1])), Some(2));
 }
 
 #[test]
