@@ -11,7 +11,7 @@ use crate::images::{Image, Images, SLOW};
 use crate::model::{outcomes, Command, State, Surroundings};
 use crate::observer::{note, release, rest, Callers, Seen, Way};
 use crate::program::{Action, Change, Config, Program, Step};
-use crate::rules::{fitting, judge, Broken, Judged, Window, REST};
+use crate::rules::{fitting, judge, Broken, Judged, Window, REST, REST_AFTER_LOSS};
 use crate::world::{ensure_alike, stock, Callee, World};
 
 /// How many programs one pair of hosts runs before it is exchanged for another one.
@@ -45,6 +45,8 @@ struct Progress {
     /// The image that was named last.
     named: Image,
     linked: bool,
+    /// How long it may take until all is at rest.
+    patience: Duration,
     /// How many calls without results were made.
     notes: u64,
     chosen: BTreeSet<u64>,
@@ -114,6 +116,7 @@ impl Twins {
             surroundings: Surroundings::default(),
             named: Image::V1,
             linked: true,
+            patience: REST,
             notes: 0,
             chosen: BTreeSet::from([0]),
             stock: none.clone(),
@@ -190,6 +193,7 @@ impl Twins {
             .iter()
             .filter(|it| it.image() == Image::Slow)
             .count();
+        let patience = progress.patience;
         let quiet = QUIET + 2 * SLOW * u32::try_from(slow)?;
         let first = progress.notes;
         progress.notes += steps.iter().map(|it| it.action.calls()).sum::<u64>();
@@ -203,7 +207,7 @@ impl Twins {
                 images,
                 steps,
                 (commands.as_slice(), first),
-                quiet,
+                (quiet, patience),
                 |seen| { !fitting(Judged::AsStock, &stock_window, seen, image).is_empty() }
             ),
             observe(
@@ -212,7 +216,7 @@ impl Twins {
                 images,
                 steps,
                 (commands.as_slice(), first),
-                quiet,
+                (quiet, patience),
                 |seen| { !fitting(judged, &window, seen, image).is_empty() }
             )
         )?;
@@ -280,8 +284,12 @@ impl Progress {
                     self.surroundings.removed.insert(config);
                 }
                 Action::Policy(change) => self.surroundings.permits = change == Change::Put,
-                Action::Permission(change) => self.surroundings.publishes = change == Change::Put,
-                Action::Cut | Action::Notes(_) => {}
+                Action::Permission(change) => {
+                    self.patience = REST_AFTER_LOSS;
+                    self.surroundings.publishes = change == Change::Put;
+                }
+                Action::Cut => self.patience = REST_AFTER_LOSS,
+                Action::Notes(_) => {}
             }
         }
         commands
@@ -320,7 +328,7 @@ async fn observe(
     images: &Images,
     steps: &[Step],
     (mut commands, mut first): (&[Command], u64),
-    quiet: Duration,
+    (quiet, patience): (Duration, Duration),
     is_right: impl Fn(&Seen) -> bool,
 ) -> anyhow::Result<Seen> {
     let mut seen = Seen::default();
@@ -365,7 +373,7 @@ async fn observe(
     tokio::time::sleep(quiet).await;
     // Twice, so that what is right for a moment does not count.
     let mut right = 0;
-    while right < 2 && began.elapsed() < REST + quiet {
+    while right < 2 && began.elapsed() < patience + quiet {
         seen.record = world.record(callee).await?;
         seen.rest = rest(world, callee).await;
         right = if is_right(&seen) { right + 1 } else { 0 };
