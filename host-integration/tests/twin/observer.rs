@@ -12,10 +12,10 @@ use crate::images::BUMPED;
 use crate::world::{Callee, World};
 
 /// How many callers there are for each way.
-const CALLERS: usize = 3;
+const CALLERS: usize = 2;
 
 /// The time between two calls of one caller.
-const BETWEEN: Duration = Duration::from_millis(20);
+const BETWEEN: Duration = Duration::from_millis(50);
 
 /// How often each way is tried at rest.
 const TRIES: usize = 3;
