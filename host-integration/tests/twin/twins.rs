@@ -194,7 +194,9 @@ impl Twins {
             .filter(|it| it.image() == Image::Slow)
             .count();
         let patience = progress.patience;
-        let quiet = QUIET + 2 * SLOW * u32::try_from(slow)?;
+        // What is right by chance while a command is still under way is not at rest.
+        let under_way = commands.len().saturating_sub(1) + 3 * slow;
+        let quiet = QUIET + SLOW * u32::try_from(under_way)?;
         let first = progress.notes;
         progress.notes += steps.iter().map(|it| it.action.calls()).sum::<u64>();
         let images = &self.images;
