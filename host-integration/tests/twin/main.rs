@@ -35,7 +35,7 @@ use rules::Broken;
 use twins::{Mode, Twins};
 
 /// How many steps there are in each mode.
-const STEPS: usize = 30;
+const STEPS: usize = 22;
 
 /// The number from which the programs follow.
 const SEED: u64 = 1;

@@ -158,11 +158,13 @@ fn step(state: &State, command: Command, at: At, surroundings: &Surroundings) ->
                 follows: update && other,
             })
         }
-        (Command::Scale { image, .. }, At::Scale { .. })
-            if matches!(image, Image::Text | Image::Empty) =>
-        {
-            same(At::Done)
-        }
+        (
+            Command::Scale {
+                image: Image::Text | Image::Empty,
+                ..
+            },
+            At::Scale { .. },
+        ) => same(At::Done),
         (Command::Scale { .. }, At::Scale { .. }) if !surroundings.permits => same(At::Done),
         (
             Command::Scale {
@@ -319,7 +321,10 @@ mod tests {
         })
     }
 
-    fn shown(states: &BTreeSet<State>) -> Vec<(Option<(Image, Image, u32)>, Vec<Image>)> {
+    /// What is on record, and what serves.
+    type Shown = (Option<(Image, Image, u32)>, Vec<Image>);
+
+    fn shown(states: &BTreeSet<State>) -> Vec<Shown> {
         let shown = states.iter().map(|it| {
             let record = it.record.map(|it| (it.reference, it.code, it.count));
             (record, Vec::from_iter(it.serving()))
