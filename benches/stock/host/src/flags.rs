@@ -9,8 +9,9 @@ use clap::Parser;
 use tracing::Level;
 use wasmcloud_core::OtelConfig;
 use wasmcloud_host::url::Url;
+use wasmcloud_host::wasmbus::host_config::PolicyService;
 use wasmcloud_host::wasmbus::Features;
-use wasmcloud_host::WasmbusHostConfig;
+use wasmcloud_host::{OciConfig, WasmbusHostConfig};
 
 /// The wasmCloud v1.5 host as published, with the flags that are needed for comparison
 #[derive(Parser)]
@@ -41,6 +42,22 @@ pub(crate) struct Flags {
     #[arg(long = "feature", value_name = "NAME", value_delimiter = ',')]
     features: Vec<String>,
 
+    /// Subject on which a policy service decides about starts and invocations; nothing is asked without it
+    #[arg(long, value_name = "SUBJECT")]
+    policy_topic: Option<String>,
+
+    /// Subject on which the policy service announces changed decisions
+    #[arg(long, value_name = "SUBJECT")]
+    policy_changes_topic: Option<String>,
+
+    /// Registry that may be reached without TLS; repeat the flag for more
+    #[arg(long, value_name = "REGISTRY")]
+    allowed_insecure: Vec<String>,
+
+    /// Time limit of one invocation of a component, in milliseconds
+    #[arg(long, value_name = "MILLISECONDS")]
+    max_execution_time_ms: Option<u64>,
+
     /// Least severe level that is logged: error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", default_value_t = Level::INFO)]
     pub(crate) log_level: Level,
@@ -52,6 +69,7 @@ impl Flags {
         let nats = format!("nats://{}:{}", self.nats_host, self.nats_port);
         let nats = Url::parse(&nats)
             .with_context(|| format!("`--nats-host {}` is not a host name", self.nats_host))?;
+        let default = WasmbusHostConfig::default();
         Ok(WasmbusHostConfig {
             ctl_nats_url: nats.clone(),
             rpc_nats_url: nats,
@@ -69,7 +87,19 @@ impl Flags {
                 .iter()
                 .map(|name| Features::from(name.as_str()))
                 .sum(),
-            ..WasmbusHostConfig::default()
+            policy_service_config: PolicyService {
+                policy_topic: self.policy_topic,
+                policy_changes_topic: self.policy_changes_topic,
+                policy_timeout_ms: None,
+            },
+            oci_opts: OciConfig {
+                allowed_insecure: self.allowed_insecure,
+                ..default.oci_opts
+            },
+            max_execution_time: self
+                .max_execution_time_ms
+                .map_or(default.max_execution_time, Duration::from_millis),
+            ..default
         })
     }
 }

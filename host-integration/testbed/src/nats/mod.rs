@@ -1,5 +1,6 @@
 //! A nats-server of one's own.
 
+mod configured;
 mod search;
 mod server;
 

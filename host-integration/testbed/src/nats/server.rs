@@ -11,6 +11,7 @@ use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use super::configured::config_file;
 use super::search::Search;
 use crate::http::get_json;
 use crate::log::Log;
@@ -18,10 +19,10 @@ use crate::process::Process;
 use crate::usage::Usage;
 
 /// How long the server may take to be ready, and to end.
-const DEADLINE: Duration = Duration::from_secs(20);
+pub(super) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// How often a condition that cannot be awaited is looked at again.
-const POLL: Duration = Duration::from_millis(10);
+pub(super) const POLL: Duration = Duration::from_millis(10);
 
 /// A running nats-server with JetStream, on free ports of the loopback interface.
 ///
@@ -32,11 +33,11 @@ pub struct NatsServer {
     /// `None` while it is killed.
     process: Mutex<Option<Process>>,
     binary: PathBuf,
-    log: Log,
+    pub(super) log: Log,
     client: SocketAddr,
     monitor: SocketAddr,
     // After the process: the server is gone when its files go.
-    files: TempDir,
+    pub(super) files: TempDir,
 }
 
 /// What the server writes to its ports file.
@@ -63,10 +64,10 @@ impl NatsServer {
     ///
     /// When it does not start; the error carries its last log lines.
     pub async fn start_binary(binary: &Path) -> anyhow::Result<Self> {
-        let files = tempfile::Builder::new()
-            .prefix("inhost-nats-")
-            .tempdir()
-            .context("cannot create a folder for the nats-server")?;
+        Self::start_in(files()?, binary).await
+    }
+
+    pub(super) async fn start_in(files: TempDir, binary: &Path) -> anyhow::Result<Self> {
         let ports = files.path().join("ports");
         std::fs::create_dir(&ports)?;
         let log = Log::new();
@@ -160,7 +161,7 @@ impl NatsServer {
         self.signal("CONT").await
     }
 
-    async fn signal(&self, name: &str) -> anyhow::Result<()> {
+    pub(super) async fn signal(&self, name: &str) -> anyhow::Result<()> {
         let id = self.process().as_ref().map(Process::id);
         let id = id.expect("the nats-server runs");
         let mut kill = Command::new("sh");
@@ -268,6 +269,12 @@ impl NatsServer {
     }
 }
 
+/// A folder for a server's files.
+pub(super) fn files() -> anyhow::Result<TempDir> {
+    let folder = tempfile::Builder::new().prefix("inhost-nats-").tempdir();
+    folder.context("cannot create a folder for the nats-server")
+}
+
 /// The server with its files in `files`, on these ports of the loopback interface.
 fn command(binary: &Path, files: &Path, client_port: &str, monitor_port: &str) -> Command {
     let mut command = Command::new(binary);
@@ -275,6 +282,10 @@ fn command(binary: &Path, files: &Path, client_port: &str, monitor_port: &str) -
         .args(["-a", "127.0.0.1", "-p", client_port, "-m", monitor_port])
         .args(["-js", "-sd"])
         .arg(files.join("jetstream"));
+    let config = config_file(files);
+    if config.exists() {
+        command.arg("-c").arg(config);
+    }
     command
 }
 

@@ -108,6 +108,12 @@ impl HeldTally {
         self.calls.borrow().peak
     }
 
+    /// How many calls wait for an answer.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.calls.borrow().held.len()
+    }
+
     /// Answers the call that has waited longest. Returns its id, or `None` when none waits.
     pub fn release(&self) -> Option<u64> {
         let mut released = None;
