@@ -9,7 +9,6 @@
 //! `admitted` and not started, has not run. Of one that was `taken`, nothing of the kind is known: a callee need not say
 //! more, and one that refuses a call says nothing either.
 
-use std::error::Error;
 use std::sync::{Arc, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -52,7 +51,7 @@ pub(crate) struct Call<B: Backend> {
     /// Whether the answer is all results, and of those types.
     answer_is_whole: AtomicBool,
     /// Why the callee does not finish its results, if it said so.
-    cause: OnceLock<Arc<dyn Error + Send + Sync>>,
+    cause: OnceLock<Arc<str>>,
     params: Direction<B>,
     results: Direction<B>,
     /// For who observes calls. Taken out when the call has ended.
@@ -178,7 +177,7 @@ impl<B: Backend> Call<B> {
     }
 
     /// Why the results will not be finished. The first cause counts.
-    pub(crate) fn set_cause(&self, cause: Arc<dyn Error + Send + Sync>) {
+    pub(crate) fn set_cause(&self, cause: Arc<str>) {
         let _ = self.cause.set(cause);
     }
 

@@ -15,6 +15,7 @@ use bytes::Bytes;
 
 use crate::backend::Backend;
 use crate::call::Call;
+use crate::error::in_one_line;
 use crate::known::Known;
 use crate::outgoing::Outgoing;
 
@@ -89,11 +90,13 @@ impl Caller {
     }
 
     /// Says why the results will not be finished. When the callee's result stream is dropped without `shutdown`, the
-    /// caller gets `cause` as the source of [`CallError::CalleeFailed`](crate::CallError::CalleeFailed).
+    /// caller gets what `cause` and its sources say in [`CallError::CalleeFailed`](crate::CallError::CalleeFailed).
+    ///
+    /// Not the errors themselves: what befell a call that the callee made is not what befell the call of it.
     ///
     /// Only the first cause of a call counts.
-    pub fn failed(&self, cause: impl Into<Box<dyn Error + Send + Sync>>) {
-        self.0.failed(Arc::from(cause.into()));
+    pub fn failed(&self, cause: &(dyn Error + 'static)) {
+        self.0.failed(in_one_line(cause).into());
     }
 }
 
@@ -111,7 +114,7 @@ trait OtherSide: Send + Sync {
     fn gone(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
     fn answer_is_whole(&self);
     fn answer(&self, results: Bytes) -> io::Result<()>;
-    fn failed(&self, cause: Arc<dyn Error + Send + Sync>);
+    fn failed(&self, cause: Arc<str>);
 }
 
 impl<B: Backend> OtherSide for Call<B> {
@@ -139,7 +142,7 @@ impl<B: Backend> OtherSide for Call<B> {
         self.set_answer(results)
     }
 
-    fn failed(&self, cause: Arc<dyn Error + Send + Sync>) {
+    fn failed(&self, cause: Arc<str>) {
         self.set_cause(cause);
     }
 }

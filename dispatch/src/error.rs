@@ -12,16 +12,20 @@ use crate::target::{name, Target};
 pub enum CallError {
     /// The callee took the call and ended without results. It may have run in part.
     ///
-    /// The [`io::ErrorKind`] is `ConnectionAborted`.
-    #[error("{target} failed: it took the call and ended without finishing its results{}", hint(.cause.is_some()))]
+    /// The [`io::ErrorKind`] is `ConnectionAborted`. There is no [`source`](Error::source), because who classifies a call by
+    /// the root of its error would find what happened to a call that the *callee* made, and may make this one again.
+    #[error(
+        "{target} failed: it took the call and ended without finishing its results{}{}",
+        .cause.as_ref().map_or(NO_CAUSE, |_| ": "),
+        .cause.as_deref().unwrap_or_default()
+    )]
     #[non_exhaustive]
     CalleeFailed {
         /// The function, its instance and its component.
         target: String,
-        /// What the callee said about it; see [`Caller::failed`](crate::Caller::failed). It says nothing when it is
-        /// stopped or when its host refuses the invocation.
-        #[source]
-        cause: Option<Arc<dyn Error + Send + Sync>>,
+        /// What the callee said about it, with all that led to it; see [`Caller::failed`](crate::Caller::failed). It says
+        /// nothing when it is stopped or when its host refuses the invocation.
+        cause: Option<Arc<str>>,
     },
     /// The callee stopped being served here before it ran the call. It did not run, so the call can be repeated.
     ///
@@ -79,10 +83,7 @@ pub enum CallError {
 }
 
 impl CallError {
-    pub(crate) fn callee_failed(
-        target: &Target,
-        cause: Option<&Arc<dyn Error + Send + Sync>>,
-    ) -> io::Error {
+    pub(crate) fn callee_failed(target: &Target, cause: Option<&Arc<str>>) -> io::Error {
         let target = target.to_string();
         let cause = cause.cloned();
         io::Error::new(
@@ -128,9 +129,16 @@ impl CallError {
 }
 
 /// Where to look when the callee gave no cause.
-fn hint(has_cause: bool) -> &'static str {
-    match has_cause {
-        true => "",
-        false => " (it was denied, stopped, or cancelled); the log of this host has more",
+const NO_CAUSE: &str = " (it was denied, stopped, or cancelled); the log of this host has more";
+
+/// An error in one line: what it says, and what each of its sources does.
+pub(crate) fn in_one_line(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
     }
+    text
 }

@@ -79,6 +79,7 @@ macro_rules! suite {
         }
         $crate::cases! { $make, caller:
             a_callee_says_why_it_failed
+            a_callee_that_ran_is_not_taken_for_one_that_is_not_there
             a_cause_does_not_spoil_finished_results
             what_a_callee_says_too_late_changes_nothing
             an_answer_is_read_after_what_was_written

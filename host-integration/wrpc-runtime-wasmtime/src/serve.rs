@@ -224,8 +224,7 @@ async fn run(
         () = left => return Err(gone()),
     };
     called.map_err(|error| {
-        let error = Arc::new(error);
-        caller.failed(Arc::clone(&error));
+        caller.failed(&error);
         error.into()
     })
 }

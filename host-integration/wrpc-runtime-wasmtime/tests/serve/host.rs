@@ -1,6 +1,5 @@
 //! A host that serves one component, and what its components are made of.
 
-use std::error::Error as _;
 use std::future::pending;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -228,16 +227,9 @@ pub(crate) fn exported(pre: &InstancePre<Ctx>) -> ComponentFunc {
     }
 }
 
-/// What the caller's error says, with all that led to it.
-pub(crate) fn chain(error: &std::io::Error) -> String {
+/// What the caller's error says.
+pub(crate) fn said(error: &std::io::Error) -> String {
     let error = call_error(error);
     assert!(matches!(error, CallError::CalleeFailed { .. }), "{error}");
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
+    error.to_string()
 }

@@ -13,7 +13,7 @@ use wasmtime::Store;
 use wrpc_runtime_wasmtime::ServeExt as _;
 
 use host::{
-    chain, component, exported, prepare, Ctx, Duplex, Served, CORE_PING, FUNCTION, INSTANCE, PING,
+    component, exported, prepare, said, Ctx, Duplex, Served, CORE_PING, FUNCTION, INSTANCE, PING,
 };
 
 #[tokio::test]
@@ -31,7 +31,7 @@ async fn a_trap_reaches_the_caller_with_its_cause() {
     let mut served = Served::new(&component(PING, CORE_PING, "unreachable", "")).await;
     let (called, results) = served.call(&[1]).await;
     let error = results.expect_err("the callee trapped");
-    let text = chain(&error);
+    let text = said(&error);
     for part in [
         "default.callee",
         INSTANCE,
@@ -51,7 +51,7 @@ async fn a_failed_instantiation_reaches_the_caller() {
     let start = "(func $start unreachable) (start $start)";
     let mut served = Served::new(&component(PING, CORE_PING, "local.get 0", start)).await;
     let (_, results) = served.call(&[1]).await;
-    let text = chain(&results.expect_err("it does not start"));
+    let text = said(&results.expect_err("it does not start"));
     assert!(text.contains("could not be instantiated"), "{text}");
     assert!(text.contains("unreachable"), "{text}");
 }
@@ -61,7 +61,7 @@ async fn parameters_that_are_wrong_reach_the_caller_as_an_error() {
     let mut served = Served::new(&component(PING, CORE_PING, "unreachable", "")).await;
     // Too large for a u32.
     let (_, results) = served.call(&[0xff, 0xff, 0xff, 0xff, 0xff]).await;
-    let text = chain(&results.expect_err("it cannot be decoded"));
+    let text = said(&results.expect_err("it cannot be decoded"));
     assert!(
         text.contains("its parameters could not be received"),
         "{text}"
@@ -80,7 +80,7 @@ async fn the_stores_epoch_deadline_stays_in_force() {
         engine.increment_epoch();
     });
     let (_, results) = served.call(&[1]).await;
-    let text = chain(&results.expect_err("it never returns by itself"));
+    let text = said(&results.expect_err("it never returns by itself"));
     assert!(text.contains("interrupt"), "{text}");
     clock.join().expect("the clock");
 }
@@ -146,7 +146,7 @@ async fn a_caller_with_other_types_learns_both_and_the_function_does_not_run() {
     let mut bytes = Vec::new();
     let read = results.read_to_end(&mut bytes).await;
     let error = read.expect_err("the types differ");
-    let error = chain(&error);
+    let error = said(&error);
     for part in [FUNCTION, "types", theirs, "func(u32) -> (u32)"] {
         assert!(error.contains(part), "`{part}` is not in: {error}");
     }
