@@ -67,6 +67,12 @@ impl Caller {
         self.0.gone().await;
     }
 
+    /// Whether a stream of the parameters has broken off: the caller went before it had sent all of them. To be asked once the
+    /// caller is [gone](Self::gone).
+    pub fn broke_off(&self) -> bool {
+        self.0.broke_off()
+    }
+
     /// Hands over the results, or what is left of them, in one piece: nothing is copied, and no limit of a stream makes
     /// the callee wait. The caller gets them after what was written to the result stream before, once that is shut down.
     ///
@@ -112,6 +118,7 @@ trait OtherSide: Send + Sync {
     fn admitted(&self);
     fn started(&self);
     fn gone(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+    fn broke_off(&self) -> bool;
     fn answer_is_whole(&self);
     fn answer(&self, results: Bytes) -> io::Result<()>;
     fn failed(&self, cause: Arc<str>);
@@ -132,6 +139,10 @@ impl<B: Backend> OtherSide for Call<B> {
 
     fn gone(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(self.until_caller_gone())
+    }
+
+    fn broke_off(&self) -> bool {
+        self.params_broke_off()
     }
 
     fn answer_is_whole(&self) {

@@ -65,6 +65,14 @@ impl<B: Backend, R> Incoming<B, R> {
     }
 
     /// The stream, if it is that of a local call.
+    pub(crate) fn into_local(self) -> Option<LocalIncoming<B>> {
+        match self.0 {
+            Inner::Local(local) => Some(local),
+            Inner::Remote(_) => None,
+        }
+    }
+
+    /// The stream, if it is that of a local call.
     pub(crate) fn as_local(&mut self) -> Option<&mut LocalIncoming<B>> {
         match &mut self.0 {
             Inner::Local(local) => Some(local),
@@ -85,7 +93,7 @@ impl<B: Backend, R: Index<R>> Index<Self> for Incoming<B, R> {
     fn index(&self, path: &[usize]) -> anyhow::Result<Self> {
         Ok(Self(match &self.0 {
             Inner::Local(local) => {
-                let path = join(&local.handle.call.target, &local.path, path)?;
+                let path = join(local.handle.call.target(), &local.path, path)?;
                 local.wanted();
                 Inner::Local(LocalIncoming {
                     first: Bytes::new(),
@@ -107,6 +115,11 @@ impl<B: Backend> LocalIncoming<B> {
             handle: Handle::new(call, way, Side::Reading),
             path: Box::default(),
         }
+    }
+
+    /// How much of what came with the invocation has not been read.
+    pub(crate) fn first_len(&self) -> usize {
+        self.first.len()
     }
 
     /// What came with the invocation and has not been read.
@@ -195,6 +208,18 @@ impl<B: Backend> Pieces for LocalIncoming<B> {
         })
     }
 
+    fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.first = Bytes::new();
+        loop {
+            let mut buffer = [0; PIECE];
+            let mut buf = ReadBuf::new(&mut buffer);
+            ready!(self.poll_stream(cx, &mut buf))?;
+            if buf.filled().is_empty() {
+                return Poll::Ready(self.at_end().map(drop));
+            }
+        }
+    }
+
     fn is_whole(&self, types: &str) -> bool {
         self.path.is_empty() && self.handle.call.is_whole(self.handle.way, types)
     }
@@ -219,7 +244,7 @@ impl<B: Backend, R> fmt::Debug for Incoming<B, R> {
         debug.field("route", &self.route());
         if let Inner::Local(local) = &self.0 {
             debug
-                .field("target", &local.handle.call.target)
+                .field("target", local.handle.call.target())
                 .field("path", &local.path);
         }
         debug.finish_non_exhaustive()

@@ -158,7 +158,6 @@ where
         loop {
             let reader = self.registration.reader();
             let invocation = ready!(endpoint.queue().poll_pop(reader, cx));
-            endpoint.room().notify_one();
             if invocation.call.caller_gone() {
                 debug!(
                     function = %endpoint.target(),

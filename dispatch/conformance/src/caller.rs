@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
-use inhost_dispatch::{is_whole, next_piece, with_types, Backend, CallError, Caller};
+use inhost_dispatch::{is_whole, next_piece, until_ended, with_types, Backend, CallError, Caller};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_test::{assert_pending, assert_ready, task};
 use wrpc_transport::Index as _;
@@ -255,6 +255,36 @@ pub async fn a_caller_that_gave_up_waiting_is_gone<B: Backend>(make: impl Make<B
         drop((params, results));
         assert!(task::spawn(caller.gone()).poll().is_ready(), "{way}");
     }
+}
+
+/// Who wants to know only when its callee is done, while it sends a stream, asks for nothing: its call runs when it has left.
+pub async fn a_caller_that_waits_for_the_end_wants_no_results<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(64)));
+    let ((mut params, mut results), (mut outgoing, incoming)) = host.call("").await;
+    let caller = Caller::of(&outgoing).expect("a local call has a caller");
+    let mut nested = params.index(&[0]).expect("a path");
+    let mut ended = task::spawn(until_ended(&mut results));
+    assert_pending!(ended.poll());
+    drop(ended);
+    nested.write_all(b"the stream").await.expect("write");
+    nested.shutdown().await.expect("shutdown");
+    params.shutdown().await.expect("shutdown");
+    drop((params, nested, results));
+    assert_pending!(task::spawn(caller.gone()).poll());
+    let mut nested = incoming.index(&[0]).expect("a path");
+    assert_eq!(read_all(&mut nested).await.expect("all"), b"the stream");
+
+    let ((_params, mut results), (_outgoing, _incoming)) = {
+        outgoing.shutdown().await.expect("shutdown");
+        host.call("").await
+    };
+    let mut ended = task::spawn(until_ended(&mut results));
+    assert_pending!(ended.poll());
+    drop(_outgoing);
+    assert!(ended.is_woken());
+    assert_ready!(ended.poll()).expect_err("it has failed");
+    let mut other = tokio::io::empty();
+    assert_pending!(task::spawn(until_ended(&mut other)).poll());
 }
 
 /// Two threads that drop the two last streams at once: one of them tells the callee.

@@ -91,6 +91,7 @@ macro_rules! suite {
             a_caller_that_has_its_results_is_not_gone
             a_call_whose_caller_wants_no_results_runs
             a_caller_that_gave_up_waiting_is_gone
+            a_caller_that_waits_for_the_end_wants_no_results
             streams_dropped_at_once_are_not_missed
             only_local_calls_have_callers
             a_callee_learns_the_types_that_its_caller_has
@@ -140,6 +141,7 @@ macro_rules! suite {
             mode_off_uses_the_remote_only
             a_full_queue_spills_over_to_the_remote
             parameter_bytes_fill_a_queue_too
+            what_is_written_to_a_call_that_waits_counts_in_the_queue
             a_queued_call_whose_caller_has_gone_is_skipped
             a_queued_call_moves_on_when_its_endpoint_goes
             a_queued_call_with_nowhere_to_go_fails_at_once
@@ -151,10 +153,15 @@ macro_rules! suite {
         $crate::cases! { $make, modes:
             require_fails_at_once_when_the_callee_is_not_here
             require_waits_when_the_queue_is_full
+            who_waits_for_room_is_served_in_turn
+            a_light_call_is_let_in_past_a_heavy_one
+            who_waits_for_room_moves_on_to_the_next_version
+            a_caller_that_gives_up_while_it_waits_for_room_has_gone
             a_caller_that_stops_waiting_for_room_takes_none
             a_caller_that_waits_for_room_learns_that_the_callee_is_gone
             a_target_has_a_mode_of_its_own
             a_call_that_was_let_in_and_not_started_did_not_run
+            a_call_that_is_put_back_is_run_by_whoever_comes_next
             calls_in_flight_are_counted
         }
         $crate::cases! { $make, observe:
@@ -162,6 +169,8 @@ macro_rules! suite {
             failures_are_told_apart
             a_caller_that_wants_no_results_has_not_left
             a_call_that_goes_elsewhere_is_counted_and_not_told
+            a_call_that_goes_elsewhere_is_not_prepared
+            calls_without_results_that_are_lost_are_counted
             calls_that_go_nowhere_are_counted
             there_is_one_observer
         }

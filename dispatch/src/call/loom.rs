@@ -1,4 +1,5 @@
 use std::io;
+use std::task::{Context, Poll};
 
 use ::loom::future::block_on;
 use ::loom::{model, thread};
@@ -22,9 +23,30 @@ struct Both {
     incoming: In,
 }
 
+/// The home of a call that was never queued.
+struct NoQueue(Arc<Target>);
+
+impl Home<Streams> for NoQueue {
+    fn target(&self) -> &Arc<Target> {
+        &self.0
+    }
+
+    fn poll_grow(&self, _: &Room, _: usize, bytes: usize, _: &mut Context<'_>) -> Poll<usize> {
+        Poll::Ready(bytes)
+    }
+
+    fn shrink(&self, _: &Room, _: usize) {}
+
+    fn poll_within(&self, _: &Room, _: usize, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
+    fn put_back(&self, _: LocalOutgoing<Streams>, _: LocalIncoming<Streams>) {}
+}
+
 fn call() -> Arc<Call<Streams>> {
     let target = Target::new("component".into(), "instance", "function", Arc::default());
-    let call = Call::new(Arc::new(target), Streams);
+    let call = Call::new(Arc::new(NoQueue(Arc::new(target))), Streams, None);
     call.taken();
     call
 }
