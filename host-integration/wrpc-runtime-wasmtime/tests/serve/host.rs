@@ -139,7 +139,7 @@ pub(crate) type Invocation = anyhow::Result<(String, Running)>;
 
 /// A host that serves one component.
 pub(crate) struct Served {
-    pub(crate) host: Host<Duplex>,
+    pub(crate) host: Arc<Host<Duplex>>,
     pub(crate) invocations: Pin<Box<dyn Stream<Item = Invocation> + Send>>,
     /// How many stores there are.
     pub(crate) stores: Arc<AtomicUsize>,
@@ -148,10 +148,14 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) async fn new(component: &str) -> Self {
+        Self::on(Arc::new(Host::new(Duplex)), component).await
+    }
+
+    /// One more version of the component of `host`.
+    pub(crate) async fn on(host: Arc<Host<Duplex>>, component: &str) -> Self {
         let (component, linker) = prepare(component);
         let engine = component.engine().clone();
         let pre = linker.instantiate_pre(&component).expect("all is linked");
-        let host = Host::new(Duplex);
         let stores = Arc::new(AtomicUsize::new(0));
         let (counter, store_engine) = (Arc::clone(&stores), engine.clone());
         let store = move || {

@@ -135,6 +135,48 @@ async fn a_call_that_wants_no_results_succeeds_without_its_caller() {
 }
 
 #[tokio::test]
+async fn what_waits_for_its_turn_when_its_component_is_scaled_is_run_by_the_next_version() {
+    let text = component(PING, CORE_PING, "local.get 0", "");
+    let mut old = Served::new(&text).await;
+    let host = Arc::clone(&old.host);
+    let (mut outgoing, mut incoming) = host.invoke("", &[7][..]).await.expect("invoke");
+    outgoing.shutdown().await.expect("shutdown");
+    let waits = old.next().await;
+    let mut new = Served::on(Arc::clone(&host), &text).await;
+    // As the host does: what waits for an instance goes first, and what is served after it.
+    drop(waits);
+    drop(old);
+    new.next().await.await.expect("it runs");
+    let mut results = Vec::new();
+    incoming.read_to_end(&mut results).await.expect("results");
+    assert_eq!(results, [7]);
+    assert_eq!(host.local.calls().local, 1);
+
+    // Nor is one lost that wants no results, and whose caller has left.
+    let signature = r#"(param "n" u32) (canon lift (core func $i "run"))"#;
+    let text = component(signature, "(param i32)", "", "");
+    let mut old = Served::new(&text).await;
+    let host = Arc::clone(&old.host);
+    let (mut outgoing, incoming) = host.invoke("", &[1][..]).await.expect("invoke");
+    outgoing.shutdown().await.expect("shutdown");
+    drop((outgoing, incoming));
+    let waits = old.next().await;
+    let mut new = Served::on(Arc::clone(&host), &text).await;
+    drop(waits);
+    drop(old);
+    new.next().await.await.expect("it runs");
+
+    // Where no version is left, this is counted.
+    let (mut outgoing, incoming) = host.invoke("", &[1][..]).await.expect("invoke");
+    outgoing.shutdown().await.expect("shutdown");
+    drop((outgoing, incoming));
+    let waits = new.next().await;
+    drop(waits);
+    drop(new);
+    assert_eq!(host.local.counted()[0].failures.lost, 1);
+}
+
+#[tokio::test]
 async fn a_caller_with_other_types_learns_both_and_the_function_does_not_run() {
     let text = component(PING, CORE_PING, "unreachable", "");
     let mut served = Served::new(&text).await;
@@ -188,7 +230,7 @@ async fn post_return_runs_when_results_cannot_be_sent() {
         .expect("it can be served");
     let mut served = Served {
         engine: component.engine().clone(),
-        host,
+        host: Arc::new(host),
         invocations: Box::pin(invocations),
         stores,
     };
