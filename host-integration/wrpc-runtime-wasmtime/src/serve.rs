@@ -20,6 +20,7 @@ use wrpc_transport::Serve;
 use crate::export::{full_name, Export};
 use crate::general::paths;
 use crate::instance::{self, CallFailed, Instance, Step};
+use crate::limit::Since;
 use crate::name::rpc_func_name;
 use crate::reuse;
 use crate::serving::with_type;
@@ -90,8 +91,9 @@ pub trait ServeExt: Serve {
                 let admitted = Admitted::new(results, params);
                 let running = async move {
                     let (instance, export, span) = &*served;
+                    let since = admitted.since();
                     let (mut results, mut params, caller) = admitted.begin();
-                    let call = pin!(instance.call(export, &mut params, &mut results));
+                    let call = pin!(instance.call_since(since, export, &mut params, &mut results));
                     within(span, run(export, takes_streams, caller, call)).await
                 };
                 (cx, Box::pin(running) as Running)
@@ -167,10 +169,12 @@ pub trait ServeExt: Serve {
                 let (store, export) = (Arc::clone(&store), export.clone());
                 let admitted = Admitted::new(results, params);
                 let running = async move {
+                    let since = admitted.since();
                     let (mut results, mut params, caller) = admitted.begin();
                     let call = pin!(async {
                         let mut store = store.lock().await;
-                        instance::call(&mut *store, func, &export, &mut params, &mut results).await
+                        let (params, results) = (&mut params, &mut results);
+                        instance::call(&mut *store, func, &export, since, params, results).await
                     });
                     run(&export, takes_streams, caller, call).await
                 };
@@ -186,24 +190,38 @@ impl<T: Serve> ServeExt for T {}
 ///
 /// When it is dropped, because the component is scaled, updated or stopped while it waits for its turn, it goes back to where
 /// it came from. The next version of the component runs it, and where there is none, its caller learns that it did not run.
-struct Admitted<O: Any, I: Any>(Option<(O, I, Option<Caller>)>);
+struct Admitted<O: Any, I: Any> {
+    streams: Option<(O, I, Option<Caller>)>,
+    since: Since,
+}
 
 impl<O: Any, I: Any> Admitted<O, I> {
     fn new(results: O, params: I) -> Self {
         let caller = Caller::of(&results);
         caller.iter().for_each(Caller::admitted);
-        Self(Some((results, params, caller)))
+        Self {
+            streams: Some((results, params, caller)),
+            since: Since::now(),
+        }
+    }
+
+    /// From when on its time counts.
+    fn since(&self) -> Since {
+        match &self.streams {
+            Some((_, _, Some(_))) => self.since.after_the_caller(),
+            _ => self.since,
+        }
     }
 
     /// The streams of the results and of the parameters, and the caller if it is on this host.
     fn begin(mut self) -> (O, I, Option<Caller>) {
-        self.0.take().expect("it begins once")
+        self.streams.take().expect("it begins once")
     }
 }
 
 impl<O: Any, I: Any> Drop for Admitted<O, I> {
     fn drop(&mut self) {
-        if let Some((results, params, _)) = self.0.take() {
+        if let Some((results, params, _)) = self.streams.take() {
             put_back(results, params);
         }
     }

@@ -120,6 +120,50 @@ async fn a_call_that_wants_no_results_runs_without_its_caller() {
     assert_eq!(served.stores(), 1, "it runs");
 }
 
+/// How much longer than a second, which is their limit, calls with a caller on this host may take.
+const AFTER_THE_CALLER: u64 = 1;
+
+#[tokio::test(start_paused = true)]
+async fn a_callee_that_waits_ends_when_its_time_is_over_though_its_caller_has_left() {
+    let signature = r#"(param "n" u32) (canon lift (core func $i "run"))"#;
+    let mut served = Served::new(&component(signature, "(param i32)", "call $wait", "")).await;
+    let (mut outgoing, incoming) = served.host.invoke("", &[1][..]).await.expect("invoke");
+    outgoing.shutdown().await.expect("shutdown");
+    drop((outgoing, incoming));
+    let running = served.next().await;
+    let begun = tokio::time::Instant::now();
+    let error = running.await.expect_err("it never returns by itself");
+    assert_eq!(begun.elapsed().as_secs(), 1 + AFTER_THE_CALLER);
+    let error = format!("{error:#}");
+    for part in [FUNCTION, "in time", "1s"] {
+        assert!(error.contains(part), "`{part}` is not in: {error}");
+    }
+    assert_eq!(served.stores(), 0, "the instance is gone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_sends_half_of_the_parameters_holds_an_instance_for_no_longer_than_a_call_may_take(
+) {
+    let mut served = Served::new(&component(PING, CORE_PING, "local.get 0", "")).await;
+    // The first byte of a number that has more.
+    let (_outgoing, mut incoming) = served.host.invoke("", &[0x80][..]).await.expect("invoke");
+    let running = served.next().await;
+    // Waiting for its turn is a part of it.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let begun = tokio::time::Instant::now();
+    running.await.expect_err("the rest does not come");
+    let took = begun.elapsed().as_millis() as u64;
+    assert!(
+        (500..=501).contains(&(took - 1000 * AFTER_THE_CALLER)),
+        "{took} ms"
+    );
+    let mut results = Vec::new();
+    let read = incoming.read_to_end(&mut results).await;
+    let error = said(&read.expect_err("it did not end in time"));
+    assert!(error.contains("in time"), "{error}");
+    assert_eq!(served.stores(), 0, "the instance is gone");
+}
+
 #[tokio::test]
 async fn a_call_that_wants_no_results_succeeds_without_its_caller() {
     let signature = r#"(param "n" u32) (canon lift (core func $i "run"))"#;
