@@ -43,6 +43,8 @@ pub(crate) struct Call<B: Backend> {
     params_finished: AtomicBool,
     /// Whether a nested stream of the parameters was dropped before its end.
     params_cut: AtomicBool,
+    /// Whether the callee has read some of the parameters.
+    params_read: AtomicBool,
     /// Whether the caller has asked for results.
     results_wanted: AtomicBool,
     /// How many handles the caller holds, both ways. A count of its own: of two handles that are dropped at the same
@@ -96,6 +98,7 @@ impl<B: Backend> Call<B> {
             state: AtomicU8::new(QUEUED),
             params_finished: AtomicBool::new(false),
             params_cut: AtomicBool::new(false),
+            params_read: AtomicBool::new(false),
             results_wanted: AtomicBool::new(false),
             callers_handles: AtomicUsize::new(0),
             caller_left: Notify::new(),
@@ -218,6 +221,14 @@ impl<B: Backend> Call<B> {
         self.params_finished.store(true, Ordering::Relaxed);
     }
 
+    /// The callee reads parameters: it was not denied.
+    pub(crate) fn params_read(&self) {
+        // Looked at first: it is called on each read.
+        if !self.params_read.load(Ordering::Relaxed) {
+            self.params_read.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// The caller has dropped a nested stream of its parameters before the end.
     pub(crate) fn params_cut(&self) {
         self.params_cut.store(true, Ordering::Relaxed);
@@ -281,10 +292,12 @@ impl<B: Backend> Call<B> {
 impl<B: Backend> Drop for Call<B> {
     fn drop(&mut self) {
         if let Some(record) = self.record.take() {
-            record.end(
-                self.home.target(),
-                reached(self.state.load(Ordering::Acquire)),
-            );
+            let reached = match reached(self.state.load(Ordering::Acquire)) {
+                // Of a callee that says nothing. It is denied by who does not look at it.
+                Reached::Taken if self.params_read.load(Ordering::Relaxed) => Reached::Running,
+                reached => reached,
+            };
+            record.end(self.home.target(), reached);
         }
         // Last: who sees no call in flight finds all of them told.
         self.target().counters.end();

@@ -131,10 +131,11 @@ impl<B: Backend> LocalIncoming<B> {
         self.handle.way == Way::Results && self.path.is_empty()
     }
 
-    /// Notes that the caller waits for results, if this is where it would.
+    /// Notes that the caller waits for results, or that the callee takes its parameters.
     fn wanted(&self) {
-        if self.handle.way == Way::Results {
-            self.handle.call.results_wanted();
+        match self.handle.way {
+            Way::Params => self.handle.call.params_read(),
+            Way::Results => self.handle.call.results_wanted(),
         }
     }
 

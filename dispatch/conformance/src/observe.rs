@@ -138,6 +138,14 @@ pub async fn failures_are_told_apart<B: Backend>(make: impl Make<B>) {
     read_all(&mut results).await.expect_err("it failed");
     drop((params, results));
 
+    // So does one that says nothing of itself: as generated code, it reads its parameters and is dropped.
+    let (params, mut results) = host.invoke("failed, too", "12").await.expect("invoke");
+    let (_, outgoing, mut incoming) = served.next().await.expect("an invocation");
+    incoming.read_u8().await.expect("its parameters");
+    drop((outgoing, incoming));
+    read_all(&mut results).await.expect_err("it failed");
+    drop((params, results));
+
     // The caller gives up while it runs, and another one before it does.
     let (params, mut results) = host.invoke("left", "").await.expect("invoke");
     let (_, outgoing, incoming) = served.next().await.expect("an invocation");
@@ -157,6 +165,7 @@ pub async fn failures_are_told_apart<B: Backend>(make: impl Make<B>) {
     let expected = [
         ("denied", Outcome::Denied, false),
         ("failed", Outcome::Failed, true),
+        ("failed, too", Outcome::Failed, false),
         ("left", Outcome::CallerLeft, true),
         ("left early", Outcome::CallerLeft, false),
         ("not run", Outcome::NotRun, false),
@@ -164,7 +173,7 @@ pub async fn failures_are_told_apart<B: Backend>(make: impl Make<B>) {
     let expected = expected.map(|(context, outcome, ran)| (context.to_owned(), outcome, ran));
     assert_eq!(notes.outcomes(), expected);
     let failures = counted(&host).failures;
-    assert_eq!((failures.denied, failures.failed), (1, 1));
+    assert_eq!((failures.denied, failures.failed), (1, 2));
     assert_eq!((failures.caller_left, failures.not_run), (2, 1));
 }
 
