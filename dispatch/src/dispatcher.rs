@@ -293,8 +293,11 @@ where
         put_back::know::<B, R::Outgoing, R::Incoming>();
         if !self.local.has_generations() {
             let calls = self.remote.serve(instance, func, paths).await?;
-            let calls = calls.map_ok(|(cx, outgoing, incoming)| {
-                (cx, Outgoing::remote(outgoing), Incoming::remote(incoming))
+            let target = self.local.targets.get(&self.prefix, instance, func);
+            let patience = self.local.patience().map(|limit| (limit, target));
+            let calls = calls.map_ok(move |(cx, outgoing, incoming)| {
+                let incoming = Incoming::remote_params(incoming, patience.clone());
+                (cx, Outgoing::remote(outgoing), incoming)
             });
             return Ok(Either::Left(calls.chain(stream::pending())));
         }

@@ -5,6 +5,7 @@ use std::mem;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use inhost_registry::Function;
@@ -44,6 +45,7 @@ impl Default for QueueLimits {
 /// `C` is what the transport calls the context of an invocation, its headers for NATS.
 pub struct Endpoint<C, B: Backend> {
     target: Arc<Target>,
+    patience: Option<Duration>,
     queue: Queue<Invocation<C, B>, RemoteCalls>,
 }
 
@@ -72,9 +74,14 @@ pub(crate) enum Reason {
 }
 
 impl<C, B: Backend> Endpoint<C, B> {
-    pub(crate) fn new(target: Arc<Target>, limits: QueueLimits) -> Self {
+    pub(crate) fn new(
+        target: Arc<Target>,
+        limits: QueueLimits,
+        patience: Option<Duration>,
+    ) -> Self {
         Self {
             target,
+            patience,
             queue: Queue::new(limits.invocations, limits.bytes),
         }
     }
@@ -84,7 +91,7 @@ impl<C, B: Backend> Endpoint<C, B> {
         self.queue.len()
     }
 
-    pub(crate) fn target(&self) -> &Target {
+    pub(crate) fn target(&self) -> &Arc<Target> {
         &self.target
     }
 
@@ -183,6 +190,10 @@ impl<C, B: Backend> Item for Invocation<C, B> {
 impl<C: Default + Send + Sync, B: Backend> Home<B> for Endpoint<C, B> {
     fn target(&self) -> &Arc<Target> {
         &self.target
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        self.patience
     }
 
     fn poll_grow(

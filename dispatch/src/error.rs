@@ -1,6 +1,7 @@
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::target::{name, Target};
 
@@ -62,6 +63,18 @@ pub enum CallError {
         /// The function, its instance and its component.
         target: String,
     },
+    /// The caller of a call, here or elsewhere, has not sent the parameters for too long; see
+    /// [`Local::receive_within`](crate::Local::receive_within).
+    ///
+    /// The [`io::ErrorKind`] is `TimedOut`.
+    #[error("the caller of {target} has not sent all parameters within {limit:?}, so the function did not run")]
+    #[non_exhaustive]
+    ParamsLate {
+        /// The function, its instance and its component.
+        target: String,
+        /// How long they may take.
+        limit: Duration,
+    },
     /// One side asked for the same path twice.
     #[error(
         "path {path:?} of a call to {target} was taken before; each path has one stream each way"
@@ -95,6 +108,11 @@ impl CallError {
     pub(crate) fn not_accepted(target: &Target) -> io::Error {
         let target = target.to_string();
         io::Error::new(io::ErrorKind::NotConnected, Self::NotAccepted { target })
+    }
+
+    pub(crate) fn params_late(target: &Target, limit: Duration) -> io::Error {
+        let target = target.to_string();
+        io::Error::new(io::ErrorKind::TimedOut, Self::ParamsLate { target, limit })
     }
 
     pub(crate) fn not_served_here(prefix: &str, instance: &str, function: &str) -> io::Error {

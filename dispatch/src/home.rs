@@ -1,5 +1,6 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use crate::backend::Backend;
 use crate::incoming::LocalIncoming;
@@ -10,6 +11,9 @@ use crate::target::Target;
 /// The endpoint that a call is queued at, as the call knows it: without the type of contexts.
 pub(crate) trait Home<B: Backend>: Send + Sync {
     fn target(&self) -> &Arc<Target>;
+
+    /// For how long a callee waits for parameters.
+    fn patience(&self) -> Option<Duration>;
 
     /// See [`Queue::poll_grow`](crate::queue::Queue::poll_grow).
     fn poll_grow(

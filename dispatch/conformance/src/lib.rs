@@ -60,6 +60,7 @@ macro_rules! suite {
         }
         $crate::cases! { $make, call:
             a_call_carries_context_parameters_and_results
+            a_callee_waits_for_parameters_only_for_so_long
             parameters_and_results_stream_at_the_same_time
             a_callee_that_ends_without_results_is_an_error_that_names_it
             a_callee_that_fails_after_some_results_gives_them_first

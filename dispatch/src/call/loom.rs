@@ -1,5 +1,6 @@
 use std::io;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use ::loom::future::block_on;
 use ::loom::{model, thread};
@@ -29,6 +30,10 @@ struct NoQueue(Arc<Target>);
 impl Home<Streams> for NoQueue {
     fn target(&self) -> &Arc<Target> {
         &self.0
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        None
     }
 
     fn poll_grow(&self, _: &Room, _: usize, bytes: usize, _: &mut Context<'_>) -> Poll<usize> {
