@@ -82,8 +82,8 @@ where
     /// `results` is not shut down: what its peer sees when it is dropped is up to the transport. Streams without
     /// nested paths can be passed in a [`Root`](crate::Root).
     ///
-    /// From its beginning to the last byte of the results, the invocation has as long as the store's
-    /// [`timeout`](WrpcView::timeout) says. Then it ends at its next await, also when it waits for its parameters.
+    /// From its beginning to the last byte of the results, the invocation has a second more than the store's
+    /// [`timeout`](WrpcView::timeout). Then it ends at its next await, also when it waits for its parameters.
     ///
     /// # Errors
     ///

@@ -207,10 +207,7 @@ impl<O: Any, I: Any> Admitted<O, I> {
 
     /// From when on its time counts.
     fn since(&self) -> Since {
-        match &self.streams {
-            Some((_, _, Some(_))) => self.since.after_the_caller(),
-            _ => self.since,
-        }
+        self.since
     }
 
     /// The streams of the results and of the parameters, and the caller if it is on this host.

@@ -120,8 +120,8 @@ async fn a_call_that_wants_no_results_runs_without_its_caller() {
     assert_eq!(served.stores(), 1, "it runs");
 }
 
-/// How much longer than a second, which is their limit, calls with a caller on this host may take.
-const AFTER_THE_CALLER: u64 = 1;
+/// How much longer than a second, which is their limit, invocations may take.
+const MORE: u64 = 1;
 
 #[tokio::test(start_paused = true)]
 async fn a_callee_that_waits_ends_when_its_time_is_over_though_its_caller_has_left() {
@@ -133,7 +133,7 @@ async fn a_callee_that_waits_ends_when_its_time_is_over_though_its_caller_has_le
     let running = served.next().await;
     let begun = tokio::time::Instant::now();
     let error = running.await.expect_err("it never returns by itself");
-    assert_eq!(begun.elapsed().as_secs(), 1 + AFTER_THE_CALLER);
+    assert_eq!(begun.elapsed().as_secs(), 1 + MORE);
     let error = format!("{error:#}");
     for part in [FUNCTION, "in time", "1s"] {
         assert!(error.contains(part), "`{part}` is not in: {error}");
@@ -153,10 +153,7 @@ async fn a_peer_that_sends_half_of_the_parameters_holds_an_instance_for_no_longe
     let begun = tokio::time::Instant::now();
     running.await.expect_err("the rest does not come");
     let took = begun.elapsed().as_millis() as u64;
-    assert!(
-        (500..=501).contains(&(took - 1000 * AFTER_THE_CALLER)),
-        "{took} ms"
-    );
+    assert!((500..=501).contains(&(took - 1000 * MORE)), "{took} ms");
     let mut results = Vec::new();
     let read = incoming.read_to_end(&mut results).await;
     let error = said(&read.expect_err("it did not end in time"));
