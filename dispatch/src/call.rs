@@ -9,15 +9,16 @@
 //! `admitted` and not started, has not run. Of one that was `taken`, nothing of the kind is known: a callee need not say
 //! more, and one that refuses a call says nothing either.
 
-use std::error::Error;
 use std::sync::{Arc, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
 use crate::backend::Backend;
 use crate::error::CallError;
+use crate::home::Home;
 use crate::observer::{Left, Reached, Record};
 use crate::paths::{Paths, Side, Taken};
+use crate::queue::Room;
 use crate::root::Root;
 use crate::sync::{AtomicBool, AtomicU8, AtomicUsize, Mutex, Notify, Ordering};
 use crate::target::Target;
@@ -33,11 +34,17 @@ const RUNNING: u8 = 3;
 const COMPLETE: u8 = 4;
 
 pub(crate) struct Call<B: Backend> {
-    pub(crate) target: Arc<Target>,
+    home: Arc<dyn Home<B>>,
+    /// What it takes up in the queue of its endpoint.
+    pub(crate) room: Room,
     backend: B,
     state: AtomicU8,
     /// Whether the caller has shut its parameters down.
     params_finished: AtomicBool,
+    /// Whether a nested stream of the parameters was dropped before its end.
+    params_cut: AtomicBool,
+    /// Whether the callee has read some of the parameters.
+    params_read: AtomicBool,
     /// Whether the caller has asked for results.
     results_wanted: AtomicBool,
     /// How many handles the caller holds, both ways. A count of its own: of two handles that are dropped at the same
@@ -52,7 +59,7 @@ pub(crate) struct Call<B: Backend> {
     /// Whether the answer is all results, and of those types.
     answer_is_whole: AtomicBool,
     /// Why the callee does not finish its results, if it said so.
-    cause: OnceLock<Arc<dyn Error + Send + Sync>>,
+    cause: OnceLock<Arc<str>>,
     params: Direction<B>,
     results: Direction<B>,
     /// For who observes calls. Taken out when the call has ended.
@@ -77,23 +84,21 @@ pub(crate) enum Way {
 }
 
 impl<B: Backend> Call<B> {
-    #[cfg(all(test, inhost_loom))]
-    pub(crate) fn new(target: Arc<Target>, backend: B) -> Arc<Self> {
-        Self::observed(target, backend, None)
-    }
-
-    /// A call that is queued next. What happens to it is noted in `record`, if there is one.
-    pub(crate) fn observed(
-        target: Arc<Target>,
+    /// A call that is queued next at `home`. What happens to it is noted in `record`, if there is one.
+    pub(crate) fn new(
+        home: Arc<dyn Home<B>>,
         backend: B,
         record: Option<Box<Record>>,
     ) -> Arc<Self> {
-        target.counters.begin();
+        home.target().counters.begin();
         Arc::new(Self {
-            target,
+            home,
+            room: Room::new(),
             backend,
             state: AtomicU8::new(QUEUED),
             params_finished: AtomicBool::new(false),
+            params_cut: AtomicBool::new(false),
+            params_read: AtomicBool::new(false),
             results_wanted: AtomicBool::new(false),
             callers_handles: AtomicUsize::new(0),
             caller_left: Notify::new(),
@@ -105,6 +110,14 @@ impl<B: Backend> Call<B> {
             results: Direction::new(),
             record,
         })
+    }
+
+    pub(crate) fn home(&self) -> &dyn Home<B> {
+        &*self.home
+    }
+
+    pub(crate) fn target(&self) -> &Arc<Target> {
+        self.home.target()
     }
 
     /// The types that the caller takes the function to have, if it said so.
@@ -168,17 +181,17 @@ impl<B: Backend> Call<B> {
             COMPLETE => Ok(()),
             QUEUED | ADMITTED => {
                 self.left(Left::Callee);
-                Err(CallError::not_accepted(&self.target))
+                Err(CallError::not_accepted(self.target()))
             }
             _ => {
                 self.left(Left::Callee);
-                Err(CallError::callee_failed(&self.target, self.cause.get()))
+                Err(CallError::callee_failed(self.target(), self.cause.get()))
             }
         }
     }
 
     /// Why the results will not be finished. The first cause counts.
-    pub(crate) fn set_cause(&self, cause: Arc<dyn Error + Send + Sync>) {
+    pub(crate) fn set_cause(&self, cause: Arc<str>) {
         let _ = self.cause.set(cause);
     }
 
@@ -189,7 +202,7 @@ impl<B: Backend> Call<B> {
     /// [`CallError::ReaderGone`] when the caller reads no results any more.
     pub(crate) fn set_answer(&self, answer: Bytes) -> std::io::Result<()> {
         if self.results.readers.load(Ordering::Acquire) == 0 {
-            return Err(CallError::reader_gone(&self.target));
+            return Err(CallError::reader_gone(self.target()));
         }
         if let Some(record) = &self.record {
             record.results(answer.len());
@@ -208,6 +221,24 @@ impl<B: Backend> Call<B> {
         self.params_finished.store(true, Ordering::Relaxed);
     }
 
+    /// The callee reads parameters: it was not denied.
+    pub(crate) fn params_read(&self) {
+        // Looked at first: it is called on each read.
+        if !self.params_read.load(Ordering::Relaxed) {
+            self.params_read.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The caller has dropped a nested stream of its parameters before the end.
+    pub(crate) fn params_cut(&self) {
+        self.params_cut.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether parameters are missing that the caller will not send any more. To be asked once it is gone.
+    pub(crate) fn params_broke_off(&self) -> bool {
+        !self.params_finished.load(Ordering::Relaxed) || self.params_cut.load(Ordering::Relaxed)
+    }
+
     /// The caller asked for results.
     pub(crate) fn results_wanted(&self) {
         // Looked at first: it is called on each read.
@@ -221,6 +252,11 @@ impl<B: Backend> Call<B> {
     /// A caller of a function without results sends the parameters and leaves. It counts on the function to run.
     pub(crate) fn caller_gone(&self) -> bool {
         self.caller_has_no_streams() && !self.is_one_way()
+    }
+
+    /// Whether the caller has left and counts on the function to run: nobody is there who could be told that it did not.
+    pub(crate) fn is_left_alone(&self) -> bool {
+        self.caller_has_no_streams() && self.is_one_way()
     }
 
     /// Whether the caller has sent all it has, and asked for nothing.
@@ -256,10 +292,15 @@ impl<B: Backend> Call<B> {
 impl<B: Backend> Drop for Call<B> {
     fn drop(&mut self) {
         if let Some(record) = self.record.take() {
-            record.end(&self.target, reached(self.state.load(Ordering::Acquire)));
+            let reached = match reached(self.state.load(Ordering::Acquire)) {
+                // Of a callee that says nothing. It is denied by who does not look at it.
+                Reached::Taken if self.params_read.load(Ordering::Relaxed) => Reached::Running,
+                reached => reached,
+            };
+            record.end(self.home.target(), reached);
         }
         // Last: who sees no call in flight finds all of them told.
-        self.target.counters.end();
+        self.target().counters.end();
     }
 }
 
@@ -319,6 +360,12 @@ impl<B: Backend> Handle<B> {
         )
     }
 
+    /// The call, if this is where its caller writes: to what may wait in a queue.
+    pub(crate) fn queued(&self) -> Option<&Arc<Call<B>>> {
+        let writes = (self.way, self.side) == (Way::Params, Side::Writing);
+        writes.then_some(&self.call)
+    }
+
     /// What the root of this direction is, as long as nothing was written to it.
     pub(crate) fn root(&self) -> &Root<B> {
         &self.call.direction(self.way).root
@@ -355,7 +402,7 @@ impl<B: Backend> Handle<B> {
         let paths = &self.call.direction(self.way).paths;
         paths
             .writer(path, &self.call.backend)
-            .map_err(|Taken| path_taken(&self.call.target, path))
+            .map_err(|Taken| path_taken(self.call.target(), path))
     }
 
     /// The half of the nested stream at `path` that reads.
@@ -363,7 +410,7 @@ impl<B: Backend> Handle<B> {
         let paths = &self.call.direction(self.way).paths;
         paths
             .reader(path, &self.call.backend)
-            .map_err(|Taken| path_taken(&self.call.target, path))
+            .map_err(|Taken| path_taken(self.call.target(), path))
     }
 }
 

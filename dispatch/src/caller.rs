@@ -15,6 +15,7 @@ use bytes::Bytes;
 
 use crate::backend::Backend;
 use crate::call::Call;
+use crate::error::in_one_line;
 use crate::known::Known;
 use crate::outgoing::Outgoing;
 
@@ -66,6 +67,12 @@ impl Caller {
         self.0.gone().await;
     }
 
+    /// Whether a stream of the parameters has broken off: the caller went before it had sent all of them. To be asked once the
+    /// caller is [gone](Self::gone).
+    pub fn broke_off(&self) -> bool {
+        self.0.broke_off()
+    }
+
     /// Hands over the results, or what is left of them, in one piece: nothing is copied, and no limit of a stream makes
     /// the callee wait. The caller gets them after what was written to the result stream before, once that is shut down.
     ///
@@ -89,11 +96,13 @@ impl Caller {
     }
 
     /// Says why the results will not be finished. When the callee's result stream is dropped without `shutdown`, the
-    /// caller gets `cause` as the source of [`CallError::CalleeFailed`](crate::CallError::CalleeFailed).
+    /// caller gets what `cause` and its sources say in [`CallError::CalleeFailed`](crate::CallError::CalleeFailed).
+    ///
+    /// Not the errors themselves: what befell a call that the callee made is not what befell the call of it.
     ///
     /// Only the first cause of a call counts.
-    pub fn failed(&self, cause: impl Into<Box<dyn Error + Send + Sync>>) {
-        self.0.failed(Arc::from(cause.into()));
+    pub fn failed(&self, cause: &(dyn Error + 'static)) {
+        self.0.failed(in_one_line(cause).into());
     }
 }
 
@@ -109,9 +118,10 @@ trait OtherSide: Send + Sync {
     fn admitted(&self);
     fn started(&self);
     fn gone(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+    fn broke_off(&self) -> bool;
     fn answer_is_whole(&self);
     fn answer(&self, results: Bytes) -> io::Result<()>;
-    fn failed(&self, cause: Arc<dyn Error + Send + Sync>);
+    fn failed(&self, cause: Arc<str>);
 }
 
 impl<B: Backend> OtherSide for Call<B> {
@@ -131,6 +141,10 @@ impl<B: Backend> OtherSide for Call<B> {
         Box::pin(self.until_caller_gone())
     }
 
+    fn broke_off(&self) -> bool {
+        self.params_broke_off()
+    }
+
     fn answer_is_whole(&self) {
         Self::answer_is_whole(self);
     }
@@ -139,7 +153,7 @@ impl<B: Backend> OtherSide for Call<B> {
         self.set_answer(results)
     }
 
-    fn failed(&self, cause: Arc<dyn Error + Send + Sync>) {
+    fn failed(&self, cause: Arc<str>) {
         self.set_cause(cause);
     }
 }

@@ -35,7 +35,7 @@ impl Sum for Calls {
 
 /// How many calls failed since the process started, and in which way.
 ///
-/// All but `not_sent` are local calls, and are counted only while calls are [observed](crate::Local::observe). Calls that
+/// All but `not_sent` are local calls. All but that and `lost` are counted only while calls are [observed](crate::Local::observe). Calls that
 /// were refused are in [`Calls`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -50,6 +50,9 @@ pub struct Failures {
     pub caller_left: u64,
     /// Calls that the remote transport could not send.
     pub not_sent: u64,
+    /// Local calls without results that had waited when their function stopped being served, and whose callers could not be
+    /// told any more. Counted always.
+    pub lost: u64,
 }
 
 /// What is counted of a function.
@@ -69,6 +72,7 @@ pub(crate) struct Counters {
     not_run: AtomicU64,
     caller_left: AtomicU64,
     not_sent: AtomicU64,
+    lost: AtomicU64,
 }
 
 impl Counters {
@@ -124,6 +128,10 @@ impl Counters {
         self.not_sent.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn lost(&self, calls: u64) {
+        self.lost.fetch_add(calls, Ordering::Relaxed);
+    }
+
     /// Of parameters and of results.
     pub(crate) fn bytes(&self) -> (u64, u64) {
         (
@@ -139,6 +147,7 @@ impl Counters {
             not_run: self.not_run.load(Ordering::Relaxed),
             caller_left: self.caller_left.load(Ordering::Relaxed),
             not_sent: self.not_sent.load(Ordering::Relaxed),
+            lost: self.lost.load(Ordering::Relaxed),
         }
     }
 }

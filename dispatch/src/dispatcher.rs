@@ -18,6 +18,8 @@ use crate::incoming::{Incoming, LocalIncoming};
 use crate::local::Local;
 use crate::outgoing::{LocalOutgoing, Outgoing};
 use crate::pieces;
+use crate::put_back;
+use crate::queue::IfFull;
 use crate::route::{Mode, Route};
 use crate::served::Invocations;
 use crate::serving::note_prefix;
@@ -79,7 +81,7 @@ type NotNow<C> = (C, Bytes, Option<Reason>);
 
 impl<R, C, B> Dispatcher<R, C, B>
 where
-    C: Send + Sync + 'static,
+    C: Default + Send + Sync + 'static,
     B: Backend,
 {
     /// Queues the call at an endpoint on this host, if that can be done at once.
@@ -100,12 +102,20 @@ where
         let Some(endpoint) = view.get(&self.scope, prefix, instance, func) else {
             return Err((cx, params, None));
         };
-        let offered = endpoint.offer(backend, local.observer(), cx, params);
+        let offered = endpoint.offer(backend, local.observer(), cx, params, self.if_full());
         offered.map_err(|rejected| (rejected.context, rejected.params, Some(rejected.reason)))
     }
 
+    /// With `require`, a call has nowhere else to go.
+    fn if_full(&self) -> IfFull {
+        match self.mode {
+            Mode::Require => IfFull::Wait,
+            _ => IfFull::Refuse,
+        }
+    }
+
     /// Queues the call at an endpoint on this host, if that is where it is to go.
-    async fn invoke_local(
+    fn invoke_local(
         &self,
         (mut cx, mut params, before): NotNow<C>,
         instance: &str,
@@ -115,6 +125,7 @@ where
         let (prefix, mode) = (&*self.prefix, self.mode);
         let mut elsewhere = match (mode, before) {
             (Mode::Off, _) => return Err((cx, params, Route::Remote)),
+            (_, Some(Reason::QueueFull)) => return Err((cx, params, Route::Spilled)),
             (Mode::Prefer, Some(Reason::Closed)) => Route::Fallback,
             (Mode::Prefer, _) => Route::Remote,
             (Mode::Require, _) => Route::Refused,
@@ -125,15 +136,7 @@ where
         let observer = local.observer();
         let lookup = || local.registry.lookup(&self.scope, prefix, instance, func);
         while let Some(endpoint) = lookup() {
-            let offered = match mode {
-                Mode::Require => {
-                    endpoint
-                        .offer_until_taken(backend, observer, cx, params)
-                        .await
-                }
-                _ => endpoint.offer(backend, observer, cx, params),
-            };
-            let rejected = match offered {
+            let rejected = match endpoint.offer(backend, observer, cx, params, self.if_full()) {
                 Ok(streams) => return Ok(streams),
                 Err(rejected) => rejected,
             };
@@ -157,7 +160,7 @@ where
 impl<R, C, B> Dispatcher<R, C, B>
 where
     R: Invoke<Context = C>,
-    C: Send + Sync + 'static,
+    C: Default + Send + Sync + 'static,
     B: Backend,
 {
     /// The streams of a call that was queued on this host.
@@ -191,7 +194,7 @@ where
         P: AsRef<[Option<usize>]> + Send + Sync + 'a,
     {
         Box::pin(async move {
-            let (cx, params, route) = match self.invoke_local(not_now, instance, func).await {
+            let (cx, params, route) = match self.invoke_local(not_now, instance, func) {
                 Ok(streams) => return Ok(self.invoked(streams, instance, func)),
                 // Nothing ran, so the call may still go the other way.
                 Err(elsewhere) => elsewhere,
@@ -211,7 +214,7 @@ where
 impl<R, C, B> Invoke for Dispatcher<R, C, B>
 where
     R: Invoke<Context = C>,
-    C: Send + Sync + 'static,
+    C: Default + Send + Sync + 'static,
     B: Backend,
 {
     type Context = C;
@@ -223,7 +226,8 @@ where
     /// A local call is queued when this returns; it has not necessarily been taken by the callee. `paths` are
     /// passed to the remote transport only: a local call opens each path when a side asks for it.
     ///
-    /// This waits in one case: the mode is [`Mode::Require`] and the queue of the endpoint is full.
+    /// For a local call, this does not wait. When the queue is full and the mode is [`Mode::Require`], the call waits there in
+    /// its turn, and its caller waits for room at the streams of its parameters; see [`Outgoing`].
     ///
     /// # Errors
     ///
@@ -255,7 +259,7 @@ where
 impl<R, C, B> Serve for Dispatcher<R, C, B>
 where
     R: Serve<Context = C> + Clone + Send + Sync + 'static,
-    C: Send + Sync + 'static,
+    C: Default + Send + Sync + 'static,
     B: Backend,
 {
     type Context = C;
@@ -286,10 +290,14 @@ where
         note_prefix(&self.prefix);
         caller::know::<B, R::Outgoing>();
         pieces::know::<B, R::Incoming>();
+        put_back::know::<B, R::Outgoing, R::Incoming>();
         if !self.local.has_generations() {
             let calls = self.remote.serve(instance, func, paths).await?;
-            let calls = calls.map_ok(|(cx, outgoing, incoming)| {
-                (cx, Outgoing::remote(outgoing), Incoming::remote(incoming))
+            let target = self.local.targets.get(&self.prefix, instance, func);
+            let patience = self.local.patience().map(|limit| (limit, target));
+            let calls = calls.map_ok(move |(cx, outgoing, incoming)| {
+                let incoming = Incoming::remote_params(incoming, patience.clone());
+                (cx, Outgoing::remote(outgoing), incoming)
             });
             return Ok(Either::Left(calls.chain(stream::pending())));
         }
@@ -350,11 +358,12 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_call_whose_endpoint_closed_falls_back_and_one_without_an_endpoint_does_not() {
+    #[test]
+    fn a_call_whose_endpoint_closed_falls_back_and_one_without_an_endpoint_does_not() {
         for (mode, before, expected) in [
             (Mode::Prefer, None, Route::Remote),
             (Mode::Prefer, Some(Reason::Closed), Route::Fallback),
+            (Mode::Prefer, Some(Reason::QueueFull), Route::Spilled),
             (Mode::Require, Some(Reason::Closed), Route::Refused),
             (Mode::Off, None, Route::Remote),
         ] {
@@ -363,7 +372,7 @@ mod tests {
             let dispatcher =
                 Dispatcher::new(Nowhere::<()>::new(), scope, "lattice.id".into(), local);
             let not_now = ((), Bytes::new(), before);
-            let invoked = dispatcher.invoke_local(not_now, "a:b/c", "f").await;
+            let invoked = dispatcher.invoke_local(not_now, "a:b/c", "f");
             let (_, _, route) = invoked.err().expect("no one serves it");
             assert_eq!(route, expected, "{mode}, {before:?}");
         }

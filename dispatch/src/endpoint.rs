@@ -1,24 +1,27 @@
 use std::any::Any;
+use std::collections::VecDeque;
 use std::fmt;
+use std::mem;
 use std::num::NonZeroUsize;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use inhost_registry::Function;
-use tokio::sync::Notify;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::backend::Backend;
 use crate::call::{Call, Way};
+use crate::home::Home;
 use crate::incoming::LocalIncoming;
 use crate::observer::{Left, Observer, Record};
 use crate::outgoing::LocalOutgoing;
-use crate::queue::{Queue, Refused};
+use crate::queue::{IfFull, Item, Queue, Refused, Room};
 use crate::target::Target;
 
-/// How many invocations may wait at one endpoint. Further ones go over the remote transport.
+/// How many invocations may wait at one endpoint. Further ones go over the remote transport, or wait for room with
+/// [`Mode::Require`](crate::Mode::Require).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueLimits {
     /// The number of invocations that may wait. The default is 1,024.
@@ -42,9 +45,8 @@ impl Default for QueueLimits {
 /// `C` is what the transport calls the context of an invocation, its headers for NATS.
 pub struct Endpoint<C, B: Backend> {
     target: Arc<Target>,
+    patience: Option<Duration>,
     queue: Queue<Invocation<C, B>, RemoteCalls>,
-    /// Told when an invocation leaves the queue, and when the queue closes.
-    room: Notify,
 }
 
 /// What brings the invocations from elsewhere: a stream, whose type only those know that serve the function.
@@ -72,11 +74,15 @@ pub(crate) enum Reason {
 }
 
 impl<C, B: Backend> Endpoint<C, B> {
-    pub(crate) fn new(target: Arc<Target>, limits: QueueLimits) -> Self {
+    pub(crate) fn new(
+        target: Arc<Target>,
+        limits: QueueLimits,
+        patience: Option<Duration>,
+    ) -> Self {
         Self {
             target,
+            patience,
             queue: Queue::new(limits.invocations, limits.bytes),
-            room: Notify::new(),
         }
     }
 
@@ -85,7 +91,7 @@ impl<C, B: Backend> Endpoint<C, B> {
         self.queue.len()
     }
 
-    pub(crate) fn target(&self) -> &Target {
+    pub(crate) fn target(&self) -> &Arc<Target> {
         &self.target
     }
 
@@ -93,24 +99,30 @@ impl<C, B: Backend> Endpoint<C, B> {
         &self.queue
     }
 
-    /// Told when it is worth to offer an invocation again that was refused because the queue was full.
-    pub(crate) fn room(&self) -> &Notify {
-        &self.room
-    }
-
     /// Queues an invocation and returns the caller's side of the call. `params` are handed over, not copied.
+    ///
+    /// Where it is refused when the queue is full, that is looked at before anything is made of it.
     pub(crate) fn offer(
-        &self,
+        self: &Arc<Self>,
         backend: &B,
         observer: Option<&dyn Observer<C>>,
         context: C,
         params: Bytes,
+        if_full: IfFull,
     ) -> Result<(LocalOutgoing<B>, LocalIncoming<B>), Rejected<C>>
     where
-        C: 'static,
+        C: Default + Send + Sync + 'static,
     {
+        if if_full == IfFull::Refuse && self.queue.seems_full() {
+            return Err(Rejected {
+                context,
+                params,
+                reason: Reason::QueueFull,
+            });
+        }
         let record = observer.map(|observer| Record::new(observer.begins(&context), params.len()));
-        let call = Call::observed(Arc::clone(&self.target), backend.clone(), record);
+        let home: Arc<dyn Home<B>> = Arc::<Self>::clone(self);
+        let call = Call::new(home, backend.clone(), record);
         // The caller's handles come first: an invocation without them has a caller that is gone.
         let outgoing = LocalOutgoing::root(Arc::clone(&call), Way::Params);
         let incoming = LocalIncoming::root(Arc::clone(&call), Way::Results, Bytes::new());
@@ -121,39 +133,100 @@ impl<C, B: Backend> Endpoint<C, B> {
             incoming: LocalIncoming::root(Arc::clone(&call), Way::Params, params),
             call,
         };
-        match self.queue.push(invocation, weight) {
+        match self.queue.push(invocation, weight, if_full) {
             Ok(()) => Ok((outgoing, incoming)),
             Err(Refused::Full(invocation)) => Err(invocation.reject(Reason::QueueFull)),
             Err(Refused::Closed(invocation)) => Err(invocation.reject(Reason::Closed)),
         }
     }
 
-    /// As [`Endpoint::offer`], and waits for as long as the queue is full.
-    ///
-    /// # Cancel safety
-    ///
-    /// When the future is dropped, nothing was queued.
-    pub(crate) async fn offer_until_taken(
-        &self,
-        backend: &B,
-        observer: Option<&dyn Observer<C>>,
-        mut context: C,
-        mut params: Bytes,
-    ) -> Result<(LocalOutgoing<B>, LocalIncoming<B>), Rejected<C>>
-    where
-        C: 'static,
-    {
-        loop {
-            let mut room = pin!(self.room.notified());
-            // From here on it is not missed when an invocation leaves.
-            room.as_mut().enable();
-            match self.offer(backend, observer, context, params) {
-                Err(full) if full.reason == Reason::QueueFull => {
-                    (context, params) = (full.context, full.params);
-                }
-                offered => return offered,
+    /// Calls that waited here did not run, and will not. Those callers learn of it that wait.
+    fn drop_all(&self, invocations: impl IntoIterator<Item = Invocation<C, B>>) {
+        let (mut told, mut lost) = (0_u64, 0_u64);
+        for invocation in invocations {
+            match &invocation.call {
+                call if call.is_left_alone() => lost += 1,
+                call if call.caller_gone() => {}
+                _ => told += 1,
             }
-            room.await;
+        }
+        let Target {
+            prefix,
+            instance,
+            function,
+            counters,
+            ..
+        } = &*self.target;
+        let (prefix, instance, function) = (&**prefix, &**instance, &**function);
+        if told > 0 {
+            info!(
+                prefix,
+                instance,
+                function,
+                calls = told,
+                "the function is not served here any more: calls that waited for it did not run"
+            );
+        }
+        if lost > 0 {
+            counters.lost(lost);
+            warn!(
+                prefix,
+                instance,
+                function,
+                calls = lost,
+                "the function is not served here any more: calls that waited for it did not run, and their callers do not \
+                 learn of it, because it has no results"
+            );
+        }
+    }
+}
+
+impl<C, B: Backend> Item for Invocation<C, B> {
+    fn room(&self) -> &Room {
+        &self.call.room
+    }
+}
+
+impl<C: Default + Send + Sync, B: Backend> Home<B> for Endpoint<C, B> {
+    fn target(&self) -> &Arc<Target> {
+        &self.target
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        self.patience
+    }
+
+    fn poll_grow(
+        &self,
+        room: &Room,
+        stream: usize,
+        bytes: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<usize> {
+        self.queue.poll_grow(room, stream, bytes, cx)
+    }
+
+    fn shrink(&self, room: &Room, bytes: usize) {
+        self.queue.shrink(room, bytes);
+    }
+
+    fn poll_within(&self, room: &Room, stream: usize, cx: &mut Context<'_>) -> Poll<()> {
+        self.queue.poll_within(room, stream, cx)
+    }
+
+    fn put_back(&self, outgoing: LocalOutgoing<B>, incoming: LocalIncoming<B>) {
+        let weight = incoming.first_len();
+        let invocation = Invocation {
+            // Whoever took it has that of the caller.
+            context: C::default(),
+            call: outgoing.call(),
+            outgoing,
+            incoming,
+        };
+        if let Err(Refused::Full(refused) | Refused::Closed(refused)) =
+            self.queue.put_back(invocation, weight)
+        {
+            self.drop_all([refused]);
         }
     }
 }
@@ -173,11 +246,12 @@ impl<C, B: Backend> Function for Endpoint<C, B> {
     }
 
     fn close(&self) -> impl Sized {
-        let (remote, invocations) = self.queue.close();
+        let (remote, invocations, woken) = self.queue.close();
         Closed {
             endpoint: self,
             _remote: remote,
             invocations,
+            woken,
         }
     }
 }
@@ -186,29 +260,15 @@ impl<C, B: Backend> Function for Endpoint<C, B> {
 struct Closed<'a, C, B: Backend> {
     endpoint: &'a Endpoint<C, B>,
     _remote: Option<RemoteCalls>,
-    invocations: Vec<Invocation<C, B>>,
+    invocations: VecDeque<Invocation<C, B>>,
+    /// Who waited for room.
+    woken: Vec<Waker>,
 }
 
 impl<C, B: Backend> Drop for Closed<'_, C, B> {
     fn drop(&mut self) {
-        self.endpoint.room.notify_waiters();
-        self.invocations.retain(|it| !it.call.caller_gone());
-        if self.invocations.is_empty() {
-            return;
-        }
-        let Target {
-            prefix,
-            instance,
-            function,
-            ..
-        } = &*self.endpoint.target;
-        info!(
-            prefix = &**prefix,
-            instance = &**instance,
-            function = &**function,
-            calls = self.invocations.len(),
-            "the function is not served here any more: calls that waited for it did not run"
-        );
+        self.endpoint.drop_all(mem::take(&mut self.invocations));
+        self.woken.drain(..).for_each(Waker::wake);
     }
 }
 

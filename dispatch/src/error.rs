@@ -1,6 +1,7 @@
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::target::{name, Target};
 
@@ -12,16 +13,20 @@ use crate::target::{name, Target};
 pub enum CallError {
     /// The callee took the call and ended without results. It may have run in part.
     ///
-    /// The [`io::ErrorKind`] is `ConnectionAborted`.
-    #[error("{target} failed: it took the call and ended without finishing its results{}", hint(.cause.is_some()))]
+    /// The [`io::ErrorKind`] is `ConnectionAborted`. There is no [`source`](Error::source), because who classifies a call by
+    /// the root of its error would find what happened to a call that the *callee* made, and may make this one again.
+    #[error(
+        "{target} failed: it took the call and ended without finishing its results{}{}",
+        .cause.as_ref().map_or(NO_CAUSE, |_| ": "),
+        .cause.as_deref().unwrap_or_default()
+    )]
     #[non_exhaustive]
     CalleeFailed {
         /// The function, its instance and its component.
         target: String,
-        /// What the callee said about it; see [`Caller::failed`](crate::Caller::failed). It says nothing when it is
-        /// stopped or when its host refuses the invocation.
-        #[source]
-        cause: Option<Arc<dyn Error + Send + Sync>>,
+        /// What the callee said about it, with all that led to it; see [`Caller::failed`](crate::Caller::failed). It says
+        /// nothing when it is stopped or when its host refuses the invocation.
+        cause: Option<Arc<str>>,
     },
     /// The callee stopped being served here before it ran the call. It did not run, so the call can be repeated.
     ///
@@ -58,6 +63,18 @@ pub enum CallError {
         /// The function, its instance and its component.
         target: String,
     },
+    /// The caller of a call, here or elsewhere, has not sent the parameters for too long; see
+    /// [`Local::receive_within`](crate::Local::receive_within).
+    ///
+    /// The [`io::ErrorKind`] is `TimedOut`.
+    #[error("the caller of {target} has not sent all parameters within {limit:?}, so the function did not run")]
+    #[non_exhaustive]
+    ParamsLate {
+        /// The function, its instance and its component.
+        target: String,
+        /// How long they may take.
+        limit: Duration,
+    },
     /// One side asked for the same path twice.
     #[error(
         "path {path:?} of a call to {target} was taken before; each path has one stream each way"
@@ -79,10 +96,7 @@ pub enum CallError {
 }
 
 impl CallError {
-    pub(crate) fn callee_failed(
-        target: &Target,
-        cause: Option<&Arc<dyn Error + Send + Sync>>,
-    ) -> io::Error {
+    pub(crate) fn callee_failed(target: &Target, cause: Option<&Arc<str>>) -> io::Error {
         let target = target.to_string();
         let cause = cause.cloned();
         io::Error::new(
@@ -94,6 +108,11 @@ impl CallError {
     pub(crate) fn not_accepted(target: &Target) -> io::Error {
         let target = target.to_string();
         io::Error::new(io::ErrorKind::NotConnected, Self::NotAccepted { target })
+    }
+
+    pub(crate) fn params_late(target: &Target, limit: Duration) -> io::Error {
+        let target = target.to_string();
+        io::Error::new(io::ErrorKind::TimedOut, Self::ParamsLate { target, limit })
     }
 
     pub(crate) fn not_served_here(prefix: &str, instance: &str, function: &str) -> io::Error {
@@ -128,9 +147,16 @@ impl CallError {
 }
 
 /// Where to look when the callee gave no cause.
-fn hint(has_cause: bool) -> &'static str {
-    match has_cause {
-        true => "",
-        false => " (it was denied, stopped, or cancelled); the log of this host has more",
+const NO_CAUSE: &str = " (it was denied, stopped, or cancelled); the log of this host has more";
+
+/// An error in one line: what it says, and what each of its sources does.
+pub(crate) fn in_one_line(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
     }
+    text
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::pin::{pin, Pin};
 use std::sync::Arc;
 use std::task::{ready, Context, Poll};
+use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, ReadBuf};
@@ -13,8 +14,10 @@ use wrpc_transport::Index;
 use crate::backend::Backend;
 use crate::call::{join, Call, Handle, Way};
 use crate::paths::Side;
+use crate::patience::Patience;
 use crate::pieces::Pieces;
 use crate::route::Route;
+use crate::target::Target;
 
 /// The stream a side of a call reads from: results at the caller, parameters at the callee.
 ///
@@ -39,7 +42,15 @@ pub struct Incoming<B: Backend, R>(Inner<B, R>);
 /// Small, as of [`Outgoing`](crate::Outgoing).
 enum Inner<B: Backend, R> {
     Local(LocalIncoming<B>),
-    Remote(Box<R>),
+    Remote(Box<Remote<R>>),
+}
+
+/// The remote half of [`Incoming`].
+struct Remote<R> {
+    stream: R,
+    /// For how long a callee waits for these parameters, and of which function they are.
+    patience: Option<(Duration, Arc<Target>)>,
+    timer: Patience,
 }
 
 /// The largest piece of what was written to a stream.
@@ -53,6 +64,7 @@ pub(crate) struct LocalIncoming<B: Backend> {
     stream: Option<Box<B::Reader>>,
     handle: Handle<B>,
     path: Box<[usize]>,
+    timer: Patience,
 }
 
 impl<B: Backend, R> Incoming<B, R> {
@@ -61,7 +73,24 @@ impl<B: Backend, R> Incoming<B, R> {
     }
 
     pub(crate) fn remote(stream: R) -> Self {
-        Self(Inner::Remote(Box::new(stream)))
+        Self::remote_params(stream, None)
+    }
+
+    /// The root of parameters, for which a callee waits only for so long.
+    pub(crate) fn remote_params(stream: R, patience: Option<(Duration, Arc<Target>)>) -> Self {
+        Self(Inner::Remote(Box::new(Remote {
+            stream,
+            patience,
+            timer: Patience::default(),
+        })))
+    }
+
+    /// The stream, if it is that of a local call.
+    pub(crate) fn into_local(self) -> Option<LocalIncoming<B>> {
+        match self.0 {
+            Inner::Local(local) => Some(local),
+            Inner::Remote(_) => None,
+        }
     }
 
     /// The stream, if it is that of a local call.
@@ -85,16 +114,17 @@ impl<B: Backend, R: Index<R>> Index<Self> for Incoming<B, R> {
     fn index(&self, path: &[usize]) -> anyhow::Result<Self> {
         Ok(Self(match &self.0 {
             Inner::Local(local) => {
-                let path = join(&local.handle.call.target, &local.path, path)?;
+                let path = join(local.handle.call.target(), &local.path, path)?;
                 local.wanted();
                 Inner::Local(LocalIncoming {
                     first: Bytes::new(),
                     stream: Some(Box::new(local.handle.reader(&path)?)),
                     handle: local.handle.clone(),
                     path,
+                    timer: Patience::default(),
                 })
             }
-            Inner::Remote(stream) => Inner::Remote(Box::new(stream.index(path)?)),
+            Inner::Remote(remote) => return Ok(Self::remote(remote.stream.index(path)?)),
         }))
     }
 }
@@ -106,7 +136,13 @@ impl<B: Backend> LocalIncoming<B> {
             stream: None,
             handle: Handle::new(call, way, Side::Reading),
             path: Box::default(),
+            timer: Patience::default(),
         }
+    }
+
+    /// How much of what came with the invocation has not been read.
+    pub(crate) fn first_len(&self) -> usize {
+        self.first.len()
     }
 
     /// What came with the invocation and has not been read.
@@ -118,10 +154,11 @@ impl<B: Backend> LocalIncoming<B> {
         self.handle.way == Way::Results && self.path.is_empty()
     }
 
-    /// Notes that the caller waits for results, if this is where it would.
+    /// Notes that the caller waits for results, or that the callee takes its parameters.
     fn wanted(&self) {
-        if self.handle.way == Way::Results {
-            self.handle.call.results_wanted();
+        match self.handle.way {
+            Way::Params => self.handle.call.params_read(),
+            Way::Results => self.handle.call.results_wanted(),
         }
     }
 
@@ -153,12 +190,26 @@ impl<B: Backend> LocalIncoming<B> {
 
     /// Reads what was written to the stream, which ends at once when that was nothing.
     fn poll_stream(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.stream.is_none() {
-            self.stream = ready!(self.handle.root().poll_begun(cx)).map(Box::new);
-        }
-        match &mut self.stream {
+        let polled = match &mut self.stream {
             Some(stream) => Pin::new(stream).poll_read(cx, buf),
-            None => Poll::Ready(Ok(())),
+            None => match self.handle.root().poll_begun(cx) {
+                Poll::Ready(Some(stream)) => {
+                    let stream = self.stream.insert(Box::new(stream));
+                    Pin::new(stream).poll_read(cx, buf)
+                }
+                Poll::Ready(None) => Poll::Ready(Ok(())),
+                Poll::Pending => Poll::Pending,
+            },
+        };
+        match polled {
+            Poll::Pending if self.handle.way == Way::Params && self.path.is_empty() => {
+                let call = &self.handle.call;
+                match call.home().patience() {
+                    Some(limit) => self.timer.poll(limit, call.target(), cx),
+                    None => Poll::Pending,
+                }
+            }
+            polled => polled,
         }
     }
 
@@ -195,6 +246,18 @@ impl<B: Backend> Pieces for LocalIncoming<B> {
         })
     }
 
+    fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.first = Bytes::new();
+        loop {
+            let mut buffer = [0; PIECE];
+            let mut buf = ReadBuf::new(&mut buffer);
+            ready!(self.poll_stream(cx, &mut buf))?;
+            if buf.filled().is_empty() {
+                return Poll::Ready(self.at_end().map(drop));
+            }
+        }
+    }
+
     fn is_whole(&self, types: &str) -> bool {
         self.path.is_empty() && self.handle.call.is_whole(self.handle.way, types)
     }
@@ -208,7 +271,17 @@ impl<B: Backend, R: AsyncRead + Unpin> AsyncRead for Incoming<B, R> {
     ) -> Poll<io::Result<()>> {
         match &mut self.get_mut().0 {
             Inner::Local(local) => local.poll_read(cx, buf),
-            Inner::Remote(stream) => Pin::new(stream).poll_read(cx, buf),
+            Inner::Remote(remote) => {
+                let Remote {
+                    stream,
+                    patience,
+                    timer,
+                } = &mut **remote;
+                match (Pin::new(stream).poll_read(cx, buf), patience) {
+                    (Poll::Pending, Some((limit, target))) => timer.poll(*limit, target, cx),
+                    (polled, _) => polled,
+                }
+            }
         }
     }
 }
@@ -219,7 +292,7 @@ impl<B: Backend, R> fmt::Debug for Incoming<B, R> {
         debug.field("route", &self.route());
         if let Inner::Local(local) = &self.0 {
             debug
-                .field("target", &local.handle.call.target)
+                .field("target", local.handle.call.target())
                 .field("path", &local.path);
         }
         debug.finish_non_exhaustive()

@@ -74,13 +74,13 @@
 //! 2. `call`: what both sides of the call share. `root`: the [`Backend`] makes a byte stream for the parameters, or for the
 //!    results, once a side writes to it.
 //! 3. `endpoint`: the invocation waits in the function's bounded queue, with its context untouched and its
-//!    parameters not copied.
+//!    parameters not copied. `home`: what the call knows of the endpoint. `queue`: who reads it, and who waits for room.
 //! 4. `served`: the served stream merges local and remote invocations and hands them out in turn.
 //! 5. `outgoing`, `incoming`: both sides write and read. `paths` gives each path of
 //!    [`Index`](wrpc_transport::Index) a byte stream of its own.
 //!    `pieces` passes on what came in one piece without a copy.
 //! 6. `caller`: the callee may hand its results over in one piece, say why it failed, and learn that no one
-//!    waits for it any more.
+//!    waits for it any more. `put_back`: it stops before it has started. `patience`: for how long it waits for parameters.
 //! 7. `target`, `counters`: what is counted of each function. `observer`: who wants to be told about each call. `pace`:
 //!    whether calls come one by one.
 //!
@@ -96,7 +96,7 @@
 //!
 //! A caller that drops its streams before the results are complete has gone: a queued call is skipped, and a running
 //! callee can learn of it ([`Caller::gone`]). The exception is a caller that shut its parameters down and never asked
-//! for results, as that of a function without results does: its call runs.
+//! for results, as that of a function without results does: its call runs, and has all of the parameters.
 //!
 //! # What this crate must not know
 //!
@@ -109,6 +109,7 @@ mod counters;
 mod dispatcher;
 mod endpoint;
 mod error;
+mod home;
 mod incoming;
 mod known;
 mod local;
@@ -118,7 +119,9 @@ mod observer;
 mod outgoing;
 mod pace;
 mod paths;
+mod patience;
 mod pieces;
+mod put_back;
 mod queue;
 mod root;
 mod route;
@@ -142,7 +145,8 @@ pub use nowhere::{NoStream, Nowhere};
 pub use observer::{on_start, starts, Ended, Ending, Observer, Outcome};
 pub use outgoing::Outgoing;
 pub use pace::Pace;
-pub use pieces::{is_whole, next_piece};
+pub use pieces::{is_whole, next_piece, until_ended};
+pub use put_back::put_back;
 pub use route::{Mode, Route, UnknownMode};
 pub use serving::with_prefix;
 pub use target::{Counted, Target};

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use inhost_registry::{Generations, Registry, ScopeId};
 use tokio::sync::futures::Notified;
@@ -25,6 +26,7 @@ pub struct Local<C, B: Backend> {
     backend: Option<B>,
     modes: Modes,
     limits: QueueLimits,
+    patience: Option<Duration>,
 }
 
 impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
@@ -39,7 +41,18 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
             backend,
             modes: modes.into(),
             limits,
+            patience: None,
         }
+    }
+
+    /// Lets a callee wait for `limit` for parameters that its caller has not sent, by whatever route it calls. Then reading
+    /// them fails with [`CallError::ParamsLate`](crate::CallError::ParamsLate). The default is no limit.
+    ///
+    /// For streams within the parameters there is no limit: who reads them is at work.
+    #[must_use]
+    pub fn receive_within(mut self, limit: Duration) -> Self {
+        self.patience = Some(limit);
+        self
     }
 
     /// How many calls went which way since this was made.
@@ -121,6 +134,10 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
 
     pub(crate) fn modes(&self) -> &Modes {
         &self.modes
+    }
+
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        self.patience
     }
 
     pub(crate) fn limits(&self) -> QueueLimits {

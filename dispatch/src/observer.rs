@@ -58,9 +58,9 @@ pub struct Ended<'a> {
 pub enum Outcome {
     /// The callee finished its results.
     Completed,
-    /// The callee ran, and ended without finishing its results.
+    /// The callee took the parameters, or said that it runs, and ended without finishing its results.
     Failed,
-    /// The callee's side took the call out of the queue and dropped it: a policy denied it.
+    /// The callee's side took the call out of the queue and dropped it as it was: a policy denied it.
     Denied,
     /// The function did not run: it stopped being served here before.
     NotRun,

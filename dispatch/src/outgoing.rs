@@ -2,7 +2,7 @@ use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{ready, Context, Poll};
 
 use tokio::io::AsyncWrite;
 use wrpc_transport::Index;
@@ -22,6 +22,12 @@ use crate::route::Route;
 /// difference: when it is the root of the callee's results, a local caller gets
 /// [`CallError::CalleeFailed`]. Bytes that were written are read before either.
 ///
+/// # Waiting
+///
+/// As long as the call waits in a queue, what is written to its parameters counts there, and a write for which there is no
+/// room waits until the call is taken. When the queue was full from the beginning, and the mode is
+/// [`Mode::Require`](crate::Mode::Require), `flush` and `shutdown` of a parameter stream wait for room, too.
+///
 /// # Errors
 ///
 /// [`CallError::ReaderGone`] in an [`io::Error`] of kind `BrokenPipe` when the other side dropped its stream.
@@ -39,6 +45,8 @@ pub(crate) struct LocalOutgoing<B: Backend> {
     stream: Option<Box<B::Writer>>,
     handle: Handle<B>,
     path: Box<[usize]>,
+    /// Whether it was shut down.
+    ended: bool,
 }
 
 impl<B: Backend, R> Outgoing<B, R> {
@@ -60,6 +68,14 @@ impl<B: Backend, R> Outgoing<B, R> {
         }
     }
 
+    /// The stream, if it is that of a local call.
+    pub(crate) fn into_local(self) -> Option<LocalOutgoing<B>> {
+        match self.0 {
+            Inner::Local(local) => Some(local),
+            Inner::Remote(_) => None,
+        }
+    }
+
     /// Which way this call goes: [`Route::Local`] or [`Route::Remote`].
     pub fn route(&self) -> Route {
         match self.0 {
@@ -73,11 +89,12 @@ impl<B: Backend, R: Index<R>> Index<Self> for Outgoing<B, R> {
     fn index(&self, path: &[usize]) -> anyhow::Result<Self> {
         Ok(Self(match &self.0 {
             Inner::Local(local) => {
-                let path = join(&local.handle.call.target, &local.path, path)?;
+                let path = join(local.handle.call.target(), &local.path, path)?;
                 Inner::Local(LocalOutgoing {
                     stream: Some(Box::new(local.handle.writer(&path)?)),
                     handle: local.handle.clone(),
                     path,
+                    ended: false,
                 })
             }
             Inner::Remote(stream) => Inner::Remote(Box::new(stream.index(path)?)),
@@ -91,12 +108,17 @@ impl<B: Backend> LocalOutgoing<B> {
             stream: None,
             handle: Handle::new(call, way, Side::Writing),
             path: Box::default(),
+            ended: false,
         }
+    }
+
+    pub(crate) fn call(&self) -> Arc<Call<B>> {
+        Arc::clone(&self.handle.call)
     }
 
     /// Those of the function that is called.
     pub(crate) fn counters(&self) -> &Counters {
-        &self.handle.call.target.counters
+        &self.handle.call.target().counters
     }
 
     /// Notes that a root is about to end. Before the stream does: who sees the end looks there next.
@@ -113,6 +135,26 @@ impl<B: Backend> LocalOutgoing<B> {
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
         }
+        let queued = self.handle.queued();
+        let Some(call) = queued.filter(|call| !call.room.has_left()) else {
+            return self.poll_write_now(cx, buf);
+        };
+        // What waits in a queue counts there, whichever way it got into it.
+        let home = call.home();
+        let most = ready!(home.poll_grow(&call.room, self.id(), buf.len(), cx));
+        let call = Arc::clone(call);
+        let polled = self.poll_write_now(cx, &buf[..most]);
+        let written = match polled {
+            Poll::Ready(Ok(written)) => written,
+            _ => 0,
+        };
+        if written < most {
+            call.home().shrink(&call.room, most - written);
+        }
+        polled
+    }
+
+    fn poll_write_now(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let stream = match &mut self.stream {
             Some(stream) => stream,
             begins => begins.insert(Box::new(self.handle.begin_root()?)),
@@ -120,7 +162,23 @@ impl<B: Backend> LocalOutgoing<B> {
         Pin::new(stream).poll_write(cx, buf)
     }
 
+    /// Waits as long as the call is beyond the bounds of the queue that it is in.
+    fn poll_within(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.handle.queued() {
+            Some(call) if call.room.is_beyond() => {
+                call.home().poll_within(&call.room, self.id(), cx)
+            }
+            _ => Poll::Ready(()),
+        }
+    }
+
+    /// Tells the streams of a direction apart.
+    fn id(&self) -> usize {
+        self.path.as_ptr() as usize
+    }
+
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_within(cx));
         match &mut self.stream {
             Some(stream) => Pin::new(stream).poll_flush(cx),
             None => Poll::Ready(Ok(())),
@@ -128,6 +186,8 @@ impl<B: Backend> LocalOutgoing<B> {
     }
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_within(cx));
+        self.ended = true;
         self.finishing();
         match &mut self.stream {
             Some(stream) => Pin::new(stream).poll_shutdown(cx),
@@ -142,7 +202,7 @@ impl<B: Backend> LocalOutgoing<B> {
     fn explain(&self, error: io::Error) -> io::Error {
         if error.kind() == io::ErrorKind::BrokenPipe {
             self.handle.other_side_left();
-            CallError::reader_gone(&self.handle.call.target)
+            CallError::reader_gone(self.handle.call.target())
         } else {
             error
         }
@@ -153,6 +213,8 @@ impl<B: Backend> Drop for LocalOutgoing<B> {
     fn drop(&mut self) {
         if self.stream.is_none() {
             self.handle.root().end();
+        } else if !self.ended && !self.path.is_empty() && self.handle.way == Way::Params {
+            self.handle.call.params_cut();
         }
     }
 }
@@ -198,7 +260,7 @@ impl<B: Backend, R> fmt::Debug for Outgoing<B, R> {
         debug.field("route", &self.route());
         if let Inner::Local(local) = &self.0 {
             debug
-                .field("target", &local.handle.call.target)
+                .field("target", local.handle.call.target())
                 .field("path", &local.path);
         }
         debug.finish_non_exhaustive()

@@ -1,6 +1,7 @@
 use std::any::Any;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
@@ -37,10 +38,31 @@ pub fn is_whole<I: Any>(incoming: &mut I, types: &str) -> bool {
     pieces.is_some_and(|pieces| pieces.is_whole(types))
 }
 
+/// Waits until the other side of a local call has ended the stream `incoming`, and drops what it has sent. Whoever waits so for
+/// results does not count as one who asks for them: a call whose caller leaves after this runs.
+///
+/// Never returns for what is not a stream of a local call: there is no telling when the other side is done.
+///
+/// # Errors
+///
+/// Those of reading the stream; see [`Incoming`].
+///
+/// # Cancel safety
+///
+/// Dropping the future loses nothing but what was sent by then.
+pub async fn until_ended<I: Any>(incoming: &mut I) -> io::Result<()> {
+    match KNOWN.get::<I>().and_then(|known| known(incoming)) {
+        Some(pieces) => poll_fn(|cx| pieces.poll_ended(cx)).await,
+        None => pending().await,
+    }
+}
+
 /// A local stream, without the backend in its type.
 pub(crate) trait Pieces: Send {
-    fn poll_piece(&mut self, cx: &mut std::task::Context<'_>)
-        -> std::task::Poll<io::Result<Bytes>>;
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>>;
+
+    /// Waits for the end, and counts as no one who waits for anything.
+    fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     fn is_whole(&self, types: &str) -> bool;
 }

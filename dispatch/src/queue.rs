@@ -1,5 +1,8 @@
 //! A queue that is bounded in items and in weight, whose readers take turns.
 //!
+//! What comes when it is full is refused, or waits behind the others: it is beyond the bounds then, and whoever put it there
+//! goes on when it is within (`room`). Items are read in the order in which they came, whether they had to wait or not.
+//!
 //! ```text
 //!            give                pause              close
 //!   closed --------> read by one -----> paused ---------------> closed
@@ -19,20 +22,41 @@ use std::num::NonZeroUsize;
 use std::sync::PoisonError;
 use std::task::{Context, Poll, Waker};
 
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
 
 #[cfg(all(test, inhost_loom))]
 mod loom;
+#[cfg(test)]
+mod numbered;
+mod room;
+#[cfg(all(test, not(inhost_loom)))]
+mod tests;
+
+pub(crate) use room::Room;
+use room::Rooms;
 
 pub(crate) struct Queue<T, S> {
     state: Mutex<State<T, S>>,
-    max_items: usize,
-    max_weight: usize,
+    /// Whether there was no room when the state was last changed. For who would rather not prepare an item in vain.
+    full: AtomicBool,
+}
+
+/// What a queue holds.
+pub(crate) trait Item {
+    /// The room that it takes up.
+    fn room(&self) -> &Room;
+}
+
+/// What becomes of an item that comes when the queue is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IfFull {
+    Refuse,
+    Wait,
 }
 
 struct State<T, S> {
-    items: VecDeque<(T, usize)>,
-    weight: usize,
+    items: VecDeque<T>,
+    rooms: Rooms,
     turn: Turn,
     source: Source<S>,
     /// Readers that wait for an item, or for their turn: few, and nearly always one.
@@ -72,35 +96,59 @@ pub(crate) enum Loan<S> {
     Wait,
 }
 
-impl<T, S> Queue<T, S> {
+impl<T: Item, S> Queue<T, S> {
     /// A queue that is closed.
     pub(crate) fn new(max_items: NonZeroUsize, max_weight: usize) -> Self {
         Self {
             state: Mutex::new(State {
                 items: VecDeque::new(),
-                weight: 0,
+                rooms: Rooms::new(max_items.get(), max_weight),
                 turn: Turn::Closed,
                 source: Source::Absent,
                 waiting: Vec::new(),
             }),
-            max_items: max_items.get(),
-            max_weight,
+            full: AtomicBool::new(false),
         }
+    }
+
+    /// Whether an item would most likely be refused. It may be so no more when this returns.
+    pub(crate) fn seems_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
     }
 
     /// Puts `item` at the end. An item that is heavier than the whole limit is taken when the queue is empty, so
     /// that it is not refused for ever.
-    pub(crate) fn push(&self, item: T, weight: usize) -> Result<(), Refused<T>> {
+    pub(crate) fn push(&self, item: T, weight: usize, if_full: IfFull) -> Result<(), Refused<T>> {
         let mut state = self.lock();
         if state.turn == Turn::Closed {
             return Err(Refused::Closed(item));
         }
-        let too_heavy = state.weight.saturating_add(weight) > self.max_weight;
-        if state.items.len() >= self.max_items || (too_heavy && !state.items.is_empty()) {
-            return Err(Refused::Full(item));
+        if !state.rooms.take(item.room(), weight) {
+            if if_full == IfFull::Refuse {
+                return Err(Refused::Full(item));
+            }
+            let others = state.items.len();
+            state.rooms.wait(item.room(), weight, others);
         }
-        state.weight = state.weight.saturating_add(weight);
-        state.items.push_back((item, weight));
+        state.items.push_back(item);
+        self.changed(&state);
+        let reader = state.whose_turn();
+        drop(state);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+        Ok(())
+    }
+
+    /// Puts back an item that was taken: it is the next one again, however full the queue is.
+    pub(crate) fn put_back(&self, item: T, weight: usize) -> Result<(), Refused<T>> {
+        let mut state = self.lock();
+        if state.turn == Turn::Closed {
+            return Err(Refused::Closed(item));
+        }
+        state.rooms.take_back(item.room(), weight);
+        state.items.push_front(item);
+        self.changed(&state);
         let reader = state.whose_turn();
         drop(state);
         if let Some(reader) = reader {
@@ -112,23 +160,78 @@ impl<T, S> Queue<T, S> {
     /// Takes the oldest item. If there is none, or it is not the turn of `reader`, has the task of `cx` woken when that
     /// changes. Of a reader, only the latest task is woken.
     pub(crate) fn poll_pop(&self, reader: u64, cx: &mut Context<'_>) -> Poll<T> {
-        let mut state = self.lock();
+        let mut guard = self.lock();
+        let state = &mut *guard;
         let item = match state.turn {
             Turn::Of(turn) if turn == reader => state.items.pop_front(),
             _ => None,
         };
         match item {
-            Some((item, weight)) => {
-                state.weight = state.weight.saturating_sub(weight);
+            Some(item) => {
+                let woken = state.rooms.leave(item.room(), &state.items);
+                self.changed(state);
+                drop(guard);
+                woken.into_iter().for_each(Waker::wake);
                 Poll::Ready(item)
             }
             None => {
                 // The waker that this replaces is dropped after the lock is: dropping it can run code.
                 let replaced = state.wait(reader, cx.waker());
-                drop(state);
+                drop(guard);
                 drop(replaced);
                 Poll::Pending
             }
+        }
+    }
+
+    /// How many of `bytes` the item that `room` is of may grow by, which it does then. As long as that is none, has the task
+    /// of `cx` woken when the item is taken. Of each `stream` of an item, only the latest task is woken.
+    pub(crate) fn poll_grow(
+        &self,
+        room: &Room,
+        stream: usize,
+        bytes: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<usize> {
+        let mut state = self.lock();
+        let grown = state.rooms.grow(room, bytes);
+        if grown > 0 || bytes == 0 {
+            self.changed(&state);
+            return Poll::Ready(grown);
+        }
+        let replaced = state.rooms.park(room, stream, cx.waker());
+        drop(state);
+        drop(replaced);
+        Poll::Pending
+    }
+
+    /// The item has not grown by so many bytes after all.
+    pub(crate) fn shrink(&self, room: &Room, bytes: usize) {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let woken = state.rooms.shrink(room, bytes, &state.items);
+        self.changed(state);
+        drop(guard);
+        woken.into_iter().for_each(Waker::wake);
+    }
+
+    /// Waits until the item that `room` is of is within the bounds, or is taken.
+    pub(crate) fn poll_within(&self, room: &Room, stream: usize, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if !room.is_beyond() {
+            return Poll::Ready(());
+        }
+        let replaced = state.rooms.park(room, stream, cx.waker());
+        drop(state);
+        drop(replaced);
+        Poll::Pending
+    }
+
+    /// Notes how full it is, for those that look without the lock.
+    fn changed(&self, state: &State<T, S>) {
+        let full = state.rooms.are_full();
+        if self.full.load(Ordering::Relaxed) != full {
+            self.full.store(full, Ordering::Relaxed);
         }
     }
 
@@ -206,14 +309,17 @@ impl<T, S> Queue<T, S> {
         }
     }
 
-    /// Refuses further items. Returns the source, if it is here, and the items that are left, oldest first.
-    pub(crate) fn close(&self) -> (Option<S>, Vec<T>) {
-        let mut state = self.lock();
+    /// Refuses further items. Returns the source, if it is here, the items that are left, oldest first, and who waits for
+    /// room.
+    pub(crate) fn close(&self) -> (Option<S>, VecDeque<T>, Vec<Waker>) {
+        let mut guard = self.lock();
+        let state = &mut *guard;
         state.turn = Turn::Closed;
-        state.weight = 0;
         let (source, left) = (state.take_source(), std::mem::take(&mut state.items));
-        drop(state);
-        (source, left.into_iter().map(|(item, _)| item).collect())
+        let woken = state.rooms.clear(&left);
+        self.changed(state);
+        drop(guard);
+        (source, left, woken)
     }
 
     /// `reader` is not going to read any more, and holds no source.
@@ -274,163 +380,5 @@ impl<T, S> State<T, S> {
             Turn::Of(reader) => self.waiter(reader),
             _ => None,
         }
-    }
-}
-
-#[cfg(all(test, not(inhost_loom)))]
-mod tests {
-    use super::*;
-    use tokio_test::{assert_pending, assert_ready_eq, task};
-
-    /// One that reader 1 reads.
-    fn queue(max_items: usize, max_weight: usize) -> Queue<u32, &'static str> {
-        let max_items = NonZeroUsize::new(max_items).expect("not zero");
-        let queue = Queue::new(max_items, max_weight);
-        assert!(queue.give(1).is_none());
-        queue
-    }
-
-    fn pop(queue: &Queue<u32, &'static str>) -> Poll<u32> {
-        task::spawn(()).enter(|cx, _| queue.poll_pop(1, cx))
-    }
-
-    fn borrow(queue: &Queue<u32, &'static str>, reader: u64) -> Loan<&'static str> {
-        task::spawn(()).enter(|cx, _| queue.borrow(reader, cx))
-    }
-
-    #[test]
-    fn hands_items_out_in_order() {
-        let queue = queue(8, 8);
-        for item in 0..4 {
-            assert_eq!(queue.push(item, 1), Ok(()));
-        }
-        for item in 0..4 {
-            assert_ready_eq!(pop(&queue), item);
-        }
-        assert_pending!(pop(&queue));
-    }
-
-    #[test]
-    fn refuses_more_items_than_its_limit() {
-        let queue = queue(2, 100);
-        assert_eq!(queue.push(1, 0), Ok(()));
-        assert_eq!(queue.push(2, 0), Ok(()));
-        assert_eq!(queue.push(3, 0), Err(Refused::Full(3)));
-        assert_ready_eq!(pop(&queue), 1);
-        assert_eq!(queue.push(3, 0), Ok(()));
-    }
-
-    #[test]
-    fn refuses_more_weight_than_its_limit_and_gets_it_back() {
-        let queue = queue(100, 10);
-        assert_eq!(queue.push(1, 6), Ok(()));
-        assert_eq!(queue.push(2, 5), Err(Refused::Full(2)));
-        assert_eq!(queue.push(2, 4), Ok(()));
-        assert_ready_eq!(pop(&queue), 1);
-        assert_eq!(queue.push(3, 6), Ok(()));
-        assert_eq!(queue.push(4, 1), Err(Refused::Full(4)));
-    }
-
-    #[test]
-    fn takes_an_item_heavier_than_the_limit_when_it_is_empty() {
-        let queue = queue(100, 10);
-        assert_eq!(queue.push(1, usize::MAX), Ok(()));
-        assert_eq!(queue.push(2, usize::MAX), Err(Refused::Full(2)));
-        assert_ready_eq!(pop(&queue), 1);
-        assert_eq!(queue.push(2, 11), Ok(()));
-    }
-
-    #[test]
-    fn wakes_a_reader_that_waits() {
-        let queue = queue(8, 8);
-        let mut reader = task::spawn(());
-        assert_pending!(reader.enter(|cx, _| queue.poll_pop(1, cx)));
-        assert!(!reader.is_woken());
-        assert_eq!(queue.push(1, 1), Ok(()));
-        assert!(reader.is_woken());
-        assert_ready_eq!(reader.enter(|cx, _| queue.poll_pop(1, cx)), 1);
-    }
-
-    #[test]
-    fn an_item_is_refused_or_handed_back_when_it_closes_meanwhile() {
-        for _ in 0..200 {
-            let queue = queue(1000, 1000);
-            let (taken, left) = std::thread::scope(|threads| {
-                let push = threads.spawn(|| (0..100).filter(|i| queue.push(*i, 1).is_ok()).count());
-                let close = threads.spawn(|| queue.close().1.len());
-                (push.join().expect("push"), close.join().expect("close"))
-            });
-            assert_eq!(taken, left);
-            assert_eq!(queue.push(1, 1), Err(Refused::Closed(1)));
-            assert_eq!(queue.len(), 0);
-        }
-    }
-
-    #[test]
-    fn what_waits_and_the_source_pass_to_the_next_reader() {
-        let queue = queue(8, 8);
-        queue.give_back(1, Some("source"));
-        assert_eq!(queue.push(1, 1), Ok(()));
-        let mut next = task::spawn(());
-        assert_pending!(next.enter(|cx, _| queue.poll_pop(2, cx)));
-        assert_eq!(borrow(&queue, 2), Loan::Wait);
-        drop(queue.pause());
-        assert_pending!(pop(&queue));
-        assert_eq!(queue.push(2, 1), Ok(()));
-        queue.give(2).expect("it waits").wake();
-        assert_pending!(pop(&queue));
-        assert_ready_eq!(next.enter(|cx, _| queue.poll_pop(2, cx)), 1);
-        assert_ready_eq!(next.enter(|cx, _| queue.poll_pop(2, cx)), 2);
-        assert_eq!(borrow(&queue, 2), Loan::Source("source"));
-    }
-
-    #[test]
-    fn a_source_that_is_given_back_late_wakes_the_next_reader() {
-        let queue = queue(8, 8);
-        assert_eq!(borrow(&queue, 1), Loan::Absent);
-        queue.give_back(1, Some("source"));
-        assert_eq!(borrow(&queue, 1), Loan::Source("source"));
-        drop(queue.pause());
-        assert_eq!(queue.take_source(), None);
-        let _ = queue.give(2);
-        let mut next = task::spawn(());
-        let waits = next.enter(|cx, _| queue.borrow(2, cx));
-        assert_eq!(waits, Loan::Wait);
-        queue.give_back(1, Some("source"));
-        assert!(next.is_woken());
-        assert_eq!(borrow(&queue, 2), Loan::Source("source"));
-        // One that has ended is not there any more.
-        queue.give_back(2, None);
-        assert_eq!(borrow(&queue, 2), Loan::Absent);
-    }
-
-    #[test]
-    fn the_source_does_not_stay_in_a_queue_that_no_one_reads() {
-        let queue = queue(8, 8);
-        queue.give_back(1, Some("source"));
-        assert_eq!(queue.take_source(), None, "it is read");
-        drop(queue.pause());
-        assert_eq!(queue.take_source(), Some("source"));
-        let _ = queue.give(1);
-        queue.give_back(1, Some("source"));
-        assert_eq!(borrow(&queue, 1), Loan::Source("source"));
-        assert_eq!(queue.close(), (None, vec![]));
-        queue.give_back(1, Some("source"));
-        let _ = queue.give(2);
-        assert_eq!(borrow(&queue, 2), Loan::Absent);
-    }
-
-    #[test]
-    fn a_reader_that_leaves_is_forgotten() {
-        let queue = queue(8, 8);
-        queue.give_back(1, Some("source"));
-        let mut reader = task::spawn(());
-        assert_pending!(reader.enter(|cx, _| queue.poll_pop(1, cx)));
-        assert_eq!(borrow(&queue, 1), Loan::Source("source"));
-        queue.leave(1);
-        assert_eq!(queue.push(1, 1), Ok(()));
-        assert!(!reader.is_woken());
-        let _ = queue.give(2);
-        assert_eq!(borrow(&queue, 2), Loan::Absent, "the source is lost");
     }
 }

@@ -63,18 +63,21 @@ where
     ) -> anyhow::Result<Self> {
         let make = || {
             let target = local.targets.get(prefix, instance, function);
-            Endpoint::new(target, local.limits())
+            Endpoint::new(target, local.limits(), local.patience())
         };
         let registration = local
             .registry
             .register(scope, prefix, client, instance, function, make);
         local.changed.notify_waiters();
         let names: [Box<str>; 2] = [instance.into(), function.into()];
+        let target = Arc::clone(registration.value().target());
+        let patience = local.patience().map(|limit| (limit, target));
         let subscribe = async move {
             let [instance, function] = &names;
             let calls = remote.serve(instance, function, paths).await?;
-            let calls = calls.map_ok(|(cx, outgoing, incoming)| {
-                (cx, Outgoing::remote(outgoing), Incoming::remote(incoming))
+            let calls = calls.map_ok(move |(cx, outgoing, incoming)| {
+                let incoming = Incoming::remote_params(incoming, patience.clone());
+                (cx, Outgoing::remote(outgoing), incoming)
             });
             Ok(calls.boxed())
         };
@@ -158,7 +161,6 @@ where
         loop {
             let reader = self.registration.reader();
             let invocation = ready!(endpoint.queue().poll_pop(reader, cx));
-            endpoint.room().notify_one();
             if invocation.call.caller_gone() {
                 debug!(
                     function = %endpoint.target(),

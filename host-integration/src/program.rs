@@ -10,6 +10,7 @@ use clap::Parser as _;
 use tokio::runtime::{Builder, Runtime};
 use tracing::info;
 use wrpc_runtime_wasmtime::reuse_instances;
+use wrpc_transport_nats::local;
 
 use crate::args::Args;
 use crate::commands::{self, Command};
@@ -81,7 +82,11 @@ async fn start(args: Args) -> anyhow::Result<(Host, Beside)> {
 
     let mut config = host_config::from_args(&args, std::env::vars_os()).await?;
     // Before the host makes its first client.
-    local_dispatch::install(args.local.config()).context("cannot set up in-host invocation")?;
+    let local = local::Config {
+        receive_within: Some(args.limits.max_execution_time),
+        ..args.local.config()
+    };
+    local_dispatch::install(local).context("cannot set up in-host invocation")?;
     reuse(&args.local.reuse)?;
     let watch = Watch::start(&args, &mut config);
     let listing = match args.local.status {

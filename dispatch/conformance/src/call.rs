@@ -3,11 +3,13 @@
 use std::future::pending;
 use std::io;
 use std::panic::resume_unwind;
+use std::time::Duration;
 
 use futures::future::join_all;
 use futures::StreamExt as _;
 use inhost_dispatch::{Backend, CallError, Route};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::Instant;
 use tokio_test::{assert_pending, assert_ready, task};
 use wrpc_transport::Index as _;
 
@@ -15,6 +17,33 @@ use crate::support::{
     call_error, limit, pattern, read_all, Host, Taken, FUNCTION, INSTANCE, PREFIX,
 };
 use crate::Make;
+
+/// A caller that sends half of its parameters and then nothing keeps its callee for a while only, and learns why. One whose
+/// nested streams are slow is at work.
+pub async fn a_callee_waits_for_parameters_only_for_so_long<B: Backend>(make: impl Make<B>) {
+    const LIMIT: Duration = Duration::from_secs(3);
+    tokio::time::pause();
+    let host = Host::patient(make(limit(64)), LIMIT);
+    for written in ["", "then"] {
+        let ((mut params, _results), (_outgoing, mut incoming)) = host.call("first, ").await;
+        let nested = params.index(&[0]).expect("a path");
+        params.write_all(written.as_bytes()).await.expect("write");
+        let mut nested_incoming = incoming.index(&[0]).expect("a path");
+        let begun = Instant::now();
+        let mut received = Vec::new();
+        let error = incoming.read_to_end(&mut received).await;
+        let error = error.expect_err("the rest does not come");
+        assert_eq!(begun.elapsed().as_secs(), LIMIT.as_secs());
+        assert_eq!(received, format!("first, {written}").as_bytes());
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(matches!(call_error(&error), CallError::ParamsLate { .. }));
+        assert!(error.to_string().contains(FUNCTION), "{error}");
+        let read = read_all(&mut nested_incoming);
+        let waited = tokio::time::timeout(2 * LIMIT, read).await;
+        waited.expect_err("it may take as long as it likes");
+        drop(nested);
+    }
+}
 
 /// The main path: context untouched, parameters from the invocation and from the stream, results back.
 pub async fn a_call_carries_context_parameters_and_results<B: Backend>(make: impl Make<B>) {

@@ -1,35 +1,83 @@
 //! Cases for what a callee knows of its caller, and tells it.
 
-use std::error::Error as _;
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
-use inhost_dispatch::{is_whole, next_piece, with_types, Backend, CallError, Caller};
+use inhost_dispatch::{is_whole, next_piece, until_ended, with_types, Backend, CallError, Caller};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_test::{assert_pending, assert_ready, task};
 use wrpc_transport::Index as _;
 
-use crate::support::{call_error, limit, pattern, read_all, Host};
+use crate::support::{call_error, limit, pattern, read_all, Host, FUNCTION};
 use crate::Make;
 
-/// The caller gets the callee's reason, as the source of an error that says which call it was.
+/// The caller gets the callee's reason, in an error that says which call it was.
 pub async fn a_callee_says_why_it_failed<B: Backend>(make: impl Make<B>) {
     let host = Host::new(make(limit(64)));
     let ((_params, mut results), (outgoing, incoming)) = host.call("").await;
     let caller = Caller::of(&outgoing).expect("a local call has a caller");
-    caller.failed("it divided by zero");
-    caller.failed("and that is not all");
+    let cause = anyhow::anyhow!("it divided by zero").context("it trapped");
+    caller.failed(cause.as_ref());
+    caller.failed(&io::Error::other("and that is not all"));
     drop((outgoing, incoming));
     let error = read_all(&mut results).await.expect_err("the callee failed");
-    let error = call_error(&error);
-    assert!(matches!(error, CallError::CalleeFailed { .. }), "{error}");
-    let cause = error.source().expect("a cause").to_string();
-    assert_eq!(cause, "it divided by zero");
-    assert!(
-        !error.to_string().contains("log"),
-        "no need to look: {error}"
-    );
+    let CallError::CalleeFailed { cause, .. } = call_error(&error) else {
+        panic!("{error}");
+    };
+    let whole = "it trapped: it divided by zero";
+    assert_eq!(cause.as_deref(), Some(whole));
+    let text = error.to_string();
+    assert!(text.ends_with(whole) && text.contains(FUNCTION), "{text}");
+    assert!(!text.contains("log"), "no need to look: {text}");
+}
+
+/// A callee that ran and failed because something that *it* called is not there: who asks for the root of the error, as
+/// the host library does, must not find that this function is not there, and call another one in its place.
+pub async fn a_callee_that_ran_is_not_taken_for_one_that_is_not_there<B: Backend>(
+    make: impl Make<B>,
+) {
+    let host = Host::new(make(limit(64)));
+    let client = host.client();
+    let mut served = host.serve_function(&client, FUNCTION).await;
+    // What such a call ends with: over the remote, when it has left this host, and in memory, when it was stopped.
+    let absent = host.invoke_function("absent", "", "").await;
+    let absent = absent.expect_err("no one serves it");
+    let stopped = {
+        let stopping = host.serve_function(&client, "stopping").await;
+        let (_params, mut results) = host
+            .invoke_function("stopping", "", "")
+            .await
+            .expect("invoke");
+        drop(stopping);
+        read_all(&mut results).await.expect_err("it was stopped")
+    };
+    for inner in [absent, stopped.into()] {
+        assert!(is_not_there(&inner), "{inner:#}");
+        let reason = format!("{inner:#}");
+        let (_params, mut results) = host.invoke("", "").await.expect("invoke");
+        let (_, outgoing, incoming) = served.next().await.expect("an invocation");
+        let caller = Caller::of(&outgoing).expect("a local call has a caller");
+        caller.started();
+        caller.failed(inner.context("it trapped").as_ref());
+        drop((outgoing, incoming));
+        let error = read_all(&mut results).await.expect_err("the callee failed");
+        assert!(matches!(
+            CallError::find(&error),
+            Some(CallError::CalleeFailed { .. })
+        ));
+        let error = anyhow::Error::new(error).context("failed to receive results");
+        assert!(!is_not_there(&error), "{error:#}");
+        // Nothing of what is known is lost.
+        assert!(format!("{error:#}").contains(&reason), "{error:#}");
+    }
+}
+
+/// As the host library classifies errors.
+fn is_not_there(error: &anyhow::Error) -> bool {
+    let root = error.root_cause().downcast_ref::<io::Error>();
+    root.is_some_and(|error| error.kind() == io::ErrorKind::NotConnected)
 }
 
 /// A cause is of no use to a caller that has got its results.
@@ -39,7 +87,7 @@ pub async fn a_cause_does_not_spoil_finished_results<B: Backend>(make: impl Make
     outgoing.write_all(b"results").await.expect("write");
     outgoing.shutdown().await.expect("shutdown");
     let caller = Caller::of(&outgoing).expect("a local call has a caller");
-    caller.failed("cleaning up failed");
+    caller.failed(&io::Error::other("cleaning up failed"));
     drop(outgoing);
     assert_eq!(read_all(&mut results).await.expect("results"), b"results");
 }
@@ -207,6 +255,36 @@ pub async fn a_caller_that_gave_up_waiting_is_gone<B: Backend>(make: impl Make<B
         drop((params, results));
         assert!(task::spawn(caller.gone()).poll().is_ready(), "{way}");
     }
+}
+
+/// Who wants to know only when its callee is done, while it sends a stream, asks for nothing: its call runs when it has left.
+pub async fn a_caller_that_waits_for_the_end_wants_no_results<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(64)));
+    let ((mut params, mut results), (mut outgoing, incoming)) = host.call("").await;
+    let caller = Caller::of(&outgoing).expect("a local call has a caller");
+    let mut nested = params.index(&[0]).expect("a path");
+    let mut ended = task::spawn(until_ended(&mut results));
+    assert_pending!(ended.poll());
+    drop(ended);
+    nested.write_all(b"the stream").await.expect("write");
+    nested.shutdown().await.expect("shutdown");
+    params.shutdown().await.expect("shutdown");
+    drop((params, nested, results));
+    assert_pending!(task::spawn(caller.gone()).poll());
+    let mut nested = incoming.index(&[0]).expect("a path");
+    assert_eq!(read_all(&mut nested).await.expect("all"), b"the stream");
+
+    let ((_params, mut results), (_outgoing, _incoming)) = {
+        outgoing.shutdown().await.expect("shutdown");
+        host.call("").await
+    };
+    let mut ended = task::spawn(until_ended(&mut results));
+    assert_pending!(ended.poll());
+    drop(_outgoing);
+    assert!(ended.is_woken());
+    assert_ready!(ended.poll()).expect_err("it has failed");
+    let mut other = tokio::io::empty();
+    assert_pending!(task::spawn(until_ended(&mut other)).poll());
 }
 
 /// Two threads that drop the two last streams at once: one of them tells the callee.

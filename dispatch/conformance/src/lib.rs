@@ -60,6 +60,7 @@ macro_rules! suite {
         }
         $crate::cases! { $make, call:
             a_call_carries_context_parameters_and_results
+            a_callee_waits_for_parameters_only_for_so_long
             parameters_and_results_stream_at_the_same_time
             a_callee_that_ends_without_results_is_an_error_that_names_it
             a_callee_that_fails_after_some_results_gives_them_first
@@ -79,6 +80,7 @@ macro_rules! suite {
         }
         $crate::cases! { $make, caller:
             a_callee_says_why_it_failed
+            a_callee_that_ran_is_not_taken_for_one_that_is_not_there
             a_cause_does_not_spoil_finished_results
             what_a_callee_says_too_late_changes_nothing
             an_answer_is_read_after_what_was_written
@@ -90,6 +92,7 @@ macro_rules! suite {
             a_caller_that_has_its_results_is_not_gone
             a_call_whose_caller_wants_no_results_runs
             a_caller_that_gave_up_waiting_is_gone
+            a_caller_that_waits_for_the_end_wants_no_results
             streams_dropped_at_once_are_not_missed
             only_local_calls_have_callers
             a_callee_learns_the_types_that_its_caller_has
@@ -139,6 +142,7 @@ macro_rules! suite {
             mode_off_uses_the_remote_only
             a_full_queue_spills_over_to_the_remote
             parameter_bytes_fill_a_queue_too
+            what_is_written_to_a_call_that_waits_counts_in_the_queue
             a_queued_call_whose_caller_has_gone_is_skipped
             a_queued_call_moves_on_when_its_endpoint_goes
             a_queued_call_with_nowhere_to_go_fails_at_once
@@ -150,10 +154,15 @@ macro_rules! suite {
         $crate::cases! { $make, modes:
             require_fails_at_once_when_the_callee_is_not_here
             require_waits_when_the_queue_is_full
+            who_waits_for_room_is_served_in_turn
+            a_light_call_is_let_in_past_a_heavy_one
+            who_waits_for_room_moves_on_to_the_next_version
+            a_caller_that_gives_up_while_it_waits_for_room_has_gone
             a_caller_that_stops_waiting_for_room_takes_none
             a_caller_that_waits_for_room_learns_that_the_callee_is_gone
             a_target_has_a_mode_of_its_own
             a_call_that_was_let_in_and_not_started_did_not_run
+            a_call_that_is_put_back_is_run_by_whoever_comes_next
             calls_in_flight_are_counted
         }
         $crate::cases! { $make, observe:
@@ -161,6 +170,8 @@ macro_rules! suite {
             failures_are_told_apart
             a_caller_that_wants_no_results_has_not_left
             a_call_that_goes_elsewhere_is_counted_and_not_told
+            a_call_that_goes_elsewhere_is_not_prepared
+            calls_without_results_that_are_lost_are_counted
             calls_that_go_nowhere_are_counted
             there_is_one_observer
         }

@@ -8,7 +8,7 @@ use inhost_dispatch::{Backend, CallError, Mode, Modes, QueueLimits, Route};
 use tokio::io::AsyncWriteExt as _;
 use tokio_test::{assert_pending, assert_ready, task};
 
-use crate::support::{call_error, limit, read_all, Host, FUNCTION, INSTANCE, PREFIX};
+use crate::support::{call_error, limit, read_all, Host, In, Out, FUNCTION, INSTANCE, PREFIX};
 use crate::Make;
 
 fn room_for_one() -> QueueLimits {
@@ -37,30 +37,125 @@ pub async fn require_fails_at_once_when_the_callee_is_not_here<B: Backend>(make:
     assert_eq!((calls.local, calls.remote, calls.refused), (0, 0, 1));
 }
 
-/// `require` does not spill over, and it does not refuse either.
+/// Calls that are made with `require` while the queue is full. Making one never waits.
+async fn waiting<B: Backend, const N: usize>(
+    host: &Host<B>,
+    names: [&str; N],
+) -> [(Out<B>, In<B>); N] {
+    let mut calls = Vec::new();
+    for name in names {
+        let mut call = task::spawn(host.invoke(name, name.to_owned()));
+        calls.push(assert_ready!(call.poll(), "it waits in `invoke`").expect("invoke"));
+    }
+    let Ok(calls) = calls.try_into() else {
+        unreachable!("there are as many");
+    };
+    calls
+}
+
+/// `require` does not spill over, and it does not refuse either. The caller waits at the streams of its call, and not while it
+/// makes it: who makes it may hold locks, and has little time.
 pub async fn require_waits_when_the_queue_is_full<B: Backend>(make: impl Make<B>) {
     let host = Host::with(make(limit(64)), Mode::Require, room_for_one());
     host.remote.set_reachable();
     let mut served = host.serve().await;
     let _first = host.invoke("first", "").await.expect("invoke");
-    let mut second = task::spawn(host.invoke("second", "parameters"));
-    let mut third = task::spawn(host.invoke("third", ""));
-    assert_pending!(second.poll());
-    assert_pending!(third.poll());
+    let [(mut second, _s), (mut third, _t), (mut fourth, _f)] =
+        waiting(&host, ["second", "third", "fourth"]).await;
+    let mut second = task::spawn(second.shutdown());
+    let mut third = task::spawn(third.write_all(b", and more"));
+    let mut fourth = task::spawn(fourth.flush());
+    for waits in [second.poll(), third.poll(), fourth.poll()] {
+        assert_pending!(waits);
+    }
+    let status = host.local.served();
+    assert_eq!(status[0].queued, 4, "they are seen to wait");
     assert_eq!(served.next().await.expect("an invocation").0, "first");
-    assert!(second.is_woken());
-    let _second = assert_ready!(second.poll()).expect("there is room");
-    assert_pending!(third.poll());
-    let (context, _, mut incoming) = served.next().await.expect("an invocation");
+    assert!(second.is_woken() && !third.is_woken() && !fourth.is_woken());
+    assert_ready!(second.poll()).expect("there is room");
+    let (context, _outgoing, mut incoming) = served.next().await.expect("an invocation");
     assert_eq!(context, "second");
-    let mut first = [0; 10];
-    tokio::io::AsyncReadExt::read_exact(&mut incoming, &mut first)
-        .await
-        .expect("the parameters that waited");
-    assert_eq!(&first, b"parameters");
-    assert!(third.is_woken());
-    let _third = assert_ready!(third.poll()).expect("there is room");
+    assert_eq!(
+        read_all(&mut incoming).await.expect("what waited"),
+        b"second"
+    );
+    assert!(third.is_woken() && !fourth.is_woken());
+    assert_ready!(third.poll()).expect("there is room");
+    assert_eq!(served.next().await.expect("an invocation").0, "third");
+    assert!(fourth.is_woken());
+    assert_ready!(fourth.poll()).expect("there is room");
     assert_eq!(host.remote.invoked(), []);
+    assert_eq!(host.local.calls().local, 4);
+}
+
+/// First come, first served: who comes later does not overtake those that wait, however many come.
+pub async fn who_waits_for_room_is_served_in_turn<B: Backend>(make: impl Make<B>) {
+    let host = Host::with(make(limit(64)), Mode::Require, room_for_one());
+    let mut served = host.serve().await;
+    let mut calls = vec![host.invoke("0", "").await.expect("invoke")];
+    for next in 1..=1000 {
+        let waits = host.invoke(&next.to_string(), "").await;
+        calls.push(waits.expect("invoke"));
+        if next % 10 == 0 {
+            let taken = served.next().await.expect("an invocation");
+            assert_eq!(taken.0, (next / 10 - 1).to_string());
+        }
+    }
+}
+
+/// One that is light is let in when there is room for it, though a heavy one came before it. The heavy one is served first.
+pub async fn a_light_call_is_let_in_past_a_heavy_one<B: Backend>(make: impl Make<B>) {
+    let limits = QueueLimits {
+        bytes: 10,
+        ..QueueLimits::default()
+    };
+    let host = Host::with(make(limit(64)), Mode::Require, limits);
+    let mut served = host.serve().await;
+    let [_a, _b] = waiting(&host, ["aaaaa", "bbbbb"]).await;
+    let [(mut heavy, _h), (mut light, _l)] = waiting(&host, ["heavyheavy", "l"]).await;
+    let mut heavy = task::spawn(heavy.shutdown());
+    let mut light = task::spawn(light.shutdown());
+    assert_pending!(heavy.poll());
+    assert_pending!(light.poll());
+    assert_eq!(served.next().await.expect("an invocation").0, "aaaaa");
+    assert!(light.is_woken() && !heavy.is_woken());
+    assert_ready!(light.poll()).expect("there is room");
+    for expected in ["bbbbb", "heavyheavy", "l"] {
+        assert_eq!(served.next().await.expect("an invocation").0, expected);
+    }
+    assert_ready!(heavy.poll()).expect("it was taken");
+}
+
+/// What waits for room at a version of the component is let in by the next one, in the same order.
+pub async fn who_waits_for_room_moves_on_to_the_next_version<B: Backend>(make: impl Make<B>) {
+    let host = Host::with(make(limit(64)), Mode::Require, room_for_one());
+    let old = host.serve().await;
+    let mut new = host.serve().await;
+    let [_first, (mut second, _s), _third] = waiting(&host, ["1", "2", "3"]).await;
+    let mut second = task::spawn(second.shutdown());
+    assert_pending!(second.poll());
+    drop(old);
+    assert_pending!(second.poll());
+    for expected in ["1", "2", "3"] {
+        assert_eq!(new.next().await.expect("an invocation").0, expected);
+    }
+    assert!(second.is_woken());
+    assert_ready!(second.poll()).expect("there is room");
+}
+
+/// A call whose caller gives up while it waits for room is not run, though it has no results: not all of it was sent.
+pub async fn a_caller_that_gives_up_while_it_waits_for_room_has_gone<B: Backend>(
+    make: impl Make<B>,
+) {
+    let host = Host::with(make(limit(64)), Mode::Require, room_for_one());
+    let mut served = host.serve().await;
+    let _first = host.invoke("first", "").await.expect("invoke");
+    let [(mut params, results), _third] = waiting(&host, ["second", "third"]).await;
+    assert_pending!(task::spawn(params.shutdown()).poll());
+    drop((params, results));
+    for expected in ["first", "third"] {
+        assert_eq!(served.next().await.expect("an invocation").0, expected);
+    }
 }
 
 /// A place in the queue that was meant for a caller who left goes to the next.
@@ -68,15 +163,14 @@ pub async fn a_caller_that_stops_waiting_for_room_takes_none<B: Backend>(make: i
     let host = Host::with(make(limit(64)), Mode::Require, room_for_one());
     let mut served = host.serve().await;
     let _first = host.invoke("first", "").await.expect("invoke");
-    let mut leaves = task::spawn(host.invoke("leaves", ""));
-    let mut stays = task::spawn(host.invoke("stays", ""));
-    assert_pending!(leaves.poll());
+    let [leaves, (mut stays, _s)] = waiting(&host, ["leaves", "stays"]).await;
+    let mut stays = task::spawn(stays.shutdown());
     assert_pending!(stays.poll());
-    let _taken = served.next().await.expect("an invocation");
     drop(leaves);
-    assert!(stays.is_woken());
-    let _stays = assert_ready!(stays.poll()).expect("there is room");
+    let _taken = served.next().await.expect("an invocation");
     assert_eq!(served.next().await.expect("an invocation").0, "stays");
+    assert!(stays.is_woken());
+    assert_ready!(stays.poll()).expect("there is room");
 }
 
 /// It does not wait for a callee that has gone.
@@ -86,12 +180,16 @@ pub async fn a_caller_that_waits_for_room_learns_that_the_callee_is_gone<B: Back
     let host = Host::with(make(limit(64)), Mode::Require, room_for_one());
     let served = host.serve().await;
     let _first = host.invoke("first", "").await.expect("invoke");
-    let mut second = task::spawn(host.invoke("second", ""));
-    assert_pending!(second.poll());
+    let [(mut params, mut results)] = waiting(&host, ["second"]).await;
+    let mut params = task::spawn(params.shutdown());
+    let mut results = task::spawn(read_all(&mut results));
+    assert_pending!(params.poll());
+    assert_pending!(results.poll());
     drop(served);
-    assert!(second.is_woken());
-    let error = assert_ready!(second.poll()).expect_err("it is not served any more");
-    assert!(CallError::find(error.as_ref()).is_some(), "{error:#}");
+    assert!(params.is_woken() && results.is_woken());
+    assert_ready!(params.poll()).expect("there is nothing to send");
+    let error = assert_ready!(results.poll()).expect_err("it is not served any more");
+    assert!(matches!(call_error(&error), CallError::NotAccepted { .. }));
 }
 
 /// The mode of a target goes before that of the host.
@@ -142,6 +240,54 @@ pub async fn a_call_that_was_let_in_and_not_started_did_not_run<B: Backend>(make
             (other, ..) => panic!("{started}, {shut}: {other:?}"),
         }
     }
+}
+
+/// A callee that stops while a call waits for its turn gives it back: whoever comes next runs it, before all others, also when
+/// its caller has left because it wants no results.
+pub async fn a_call_that_is_put_back_is_run_by_whoever_comes_next<B: Backend>(make: impl Make<B>) {
+    let host = Host::with(make(limit(64)), Mode::Prefer, room_for_one());
+    let mut old = host.serve().await;
+    let (mut params, mut results) = host.invoke("first", "para").await.expect("invoke");
+    let (mut one_way, no_results) = {
+        let (context, outgoing, incoming) = old.next().await.expect("an invocation");
+        assert_eq!(context, "first");
+        inhost_dispatch::Caller::of(&outgoing)
+            .expect("a local call")
+            .admitted();
+        let later = host.invoke("later", "").await.expect("invoke");
+        inhost_dispatch::put_back(outgoing, incoming);
+        later
+    };
+    params.write_all(b"meters").await.expect("someone reads");
+    params.shutdown().await.expect("shutdown");
+    one_way.shutdown().await.expect("shutdown");
+    drop((one_way, no_results));
+    let mut new = host.serve().await;
+    drop(old);
+    let (_, mut outgoing, mut incoming) = new.next().await.expect("an invocation");
+    assert_eq!(
+        read_all(&mut incoming).await.expect("parameters"),
+        b"parameters"
+    );
+    outgoing.shutdown().await.expect("shutdown");
+    read_all(&mut results).await.expect("it ran");
+    let (context, outgoing, incoming) = new.next().await.expect("an invocation");
+    assert_eq!(context, "later");
+    inhost_dispatch::put_back(outgoing, incoming);
+    let (_, outgoing, incoming) = new.next().await.expect("the call without results");
+
+    // Where nobody comes next, a caller that waits is told.
+    let (_params, mut results) = host.invoke("waits", "").await.expect("invoke");
+    let taken = new.next().await.expect("an invocation");
+    drop(new);
+    inhost_dispatch::Caller::of(&taken.1)
+        .expect("a local call")
+        .admitted();
+    inhost_dispatch::put_back(taken.1, taken.2);
+    let error = read_all(&mut results).await.expect_err("it did not run");
+    assert!(matches!(call_error(&error), CallError::NotAccepted { .. }));
+    inhost_dispatch::put_back(outgoing, incoming);
+    assert_eq!(host.local.counted()[0].failures.lost, 1);
 }
 
 /// The number of calls in flight goes back to zero, however they end.

@@ -1,6 +1,7 @@
 //! Cases for who observes calls, and for what is counted of each function.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -137,6 +138,14 @@ pub async fn failures_are_told_apart<B: Backend>(make: impl Make<B>) {
     read_all(&mut results).await.expect_err("it failed");
     drop((params, results));
 
+    // So does one that says nothing of itself: as generated code, it reads its parameters and is dropped.
+    let (params, mut results) = host.invoke("failed, too", "12").await.expect("invoke");
+    let (_, outgoing, mut incoming) = served.next().await.expect("an invocation");
+    incoming.read_u8().await.expect("its parameters");
+    drop((outgoing, incoming));
+    read_all(&mut results).await.expect_err("it failed");
+    drop((params, results));
+
     // The caller gives up while it runs, and another one before it does.
     let (params, mut results) = host.invoke("left", "").await.expect("invoke");
     let (_, outgoing, incoming) = served.next().await.expect("an invocation");
@@ -156,6 +165,7 @@ pub async fn failures_are_told_apart<B: Backend>(make: impl Make<B>) {
     let expected = [
         ("denied", Outcome::Denied, false),
         ("failed", Outcome::Failed, true),
+        ("failed, too", Outcome::Failed, false),
         ("left", Outcome::CallerLeft, true),
         ("left early", Outcome::CallerLeft, false),
         ("not run", Outcome::NotRun, false),
@@ -163,7 +173,7 @@ pub async fn failures_are_told_apart<B: Backend>(make: impl Make<B>) {
     let expected = expected.map(|(context, outcome, ran)| (context.to_owned(), outcome, ran));
     assert_eq!(notes.outcomes(), expected);
     let failures = counted(&host).failures;
-    assert_eq!((failures.denied, failures.failed), (1, 1));
+    assert_eq!((failures.denied, failures.failed), (1, 2));
     assert_eq!((failures.caller_left, failures.not_run), (2, 1));
 }
 
@@ -202,6 +212,55 @@ pub async fn a_call_that_goes_elsewhere_is_counted_and_not_told<B: Backend>(make
     assert_eq!(told, ["first"]);
     let calls = counted(&host).calls;
     assert_eq!((calls.local, calls.spilled), (1, 1));
+}
+
+/// How many calls were begun, whether they stayed here or not.
+struct Begun(Arc<AtomicUsize>);
+
+struct Nothing;
+
+impl Ending for Nothing {
+    fn ended(self: Arc<Self>, _: &Ended<'_>) {}
+}
+
+impl Observer<String> for Begun {
+    fn begins(&self, _: &String) -> Arc<dyn Ending> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Nothing)
+    }
+}
+
+/// Nothing is made of a call for which there is no room: an observer may copy all of its context.
+pub async fn a_call_that_goes_elsewhere_is_not_prepared<B: Backend>(make: impl Make<B>) {
+    let limits = QueueLimits {
+        invocations: NonZeroUsize::MIN,
+        ..QueueLimits::default()
+    };
+    let host = Host::with(make(limit(64)), Mode::Prefer, limits);
+    host.remote.set_reachable();
+    let begun = Arc::new(AtomicUsize::new(0));
+    host.local.observe(Begun(Arc::clone(&begun)));
+    let _served = host.serve().await;
+    let _first = host.invoke("first", "").await.expect("invoke");
+    let _spilled = host.invoke("spilled", "").await.expect("invoke");
+    assert_eq!(begun.load(Ordering::Relaxed), 1);
+    assert_eq!(host.local.calls().spilled, 1);
+}
+
+/// Their callers are gone, and cannot be told. Those that wait for results are not among them.
+pub async fn calls_without_results_that_are_lost_are_counted<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(64)));
+    let served = host.serve().await;
+    for _ in 0..3 {
+        let (mut params, results) = host.invoke("one way", "").await.expect("invoke");
+        params.shutdown().await.expect("shut down");
+        drop((params, results));
+    }
+    let (_params, mut results) = host.invoke("waits", "").await.expect("invoke");
+    drop(host.invoke("gone", "").await.expect("invoke"));
+    drop(served);
+    read_all(&mut results).await.expect_err("it did not run");
+    assert_eq!(counted(&host).failures.lost, 3);
 }
 
 /// What cannot be sent is counted, and so is what may not be.

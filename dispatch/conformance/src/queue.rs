@@ -2,15 +2,16 @@
 
 use std::io;
 use std::num::NonZeroUsize;
+use std::task::Poll;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
 use inhost_dispatch::{Backend, CallError, Mode, QueueLimits, Route};
 use tokio::io::AsyncWriteExt as _;
 use tokio_test::{assert_pending, assert_ready, task};
-use wrpc_transport::Serve as _;
+use wrpc_transport::{Index as _, Serve as _};
 
-use crate::support::{call_error, limit, read_all, Host, FUNCTION, INSTANCE};
+use crate::support::{call_error, limit, pattern, read_all, Host, FUNCTION, INSTANCE};
 use crate::Make;
 
 fn limits(invocations: usize, bytes: usize) -> QueueLimits {
@@ -86,6 +87,48 @@ pub async fn parameter_bytes_fill_a_queue_too<B: Backend>(make: impl Make<B>) {
     let _first = served.next().await.expect("an invocation");
     let third = host.invoke("", vec![0; 10]).await.expect("invoke");
     assert_eq!(third.0.route(), Route::Local);
+}
+
+/// The bound holds for what comes later as well: it waits until its call is taken.
+pub async fn what_is_written_to_a_call_that_waits_counts_in_the_queue<B: Backend>(
+    make: impl Make<B>,
+) {
+    const BYTES: usize = 1024;
+    let host = Host::with(make(limit(64 * 1024)), Mode::Prefer, limits(1024, BYTES));
+    host.remote.set_reachable();
+    let mut served = host.serve().await;
+    let chunk = pattern(600);
+    let (mut held, mut calls) = (0, Vec::new());
+    loop {
+        let (mut params, results) = host.invoke("", "").await.expect("invoke");
+        if params.route() != Route::Local {
+            break;
+        }
+        let mut nested = params.index(&[0]).expect("a path");
+        for stream in [&mut params, &mut nested] {
+            while let Poll::Ready(written) = task::spawn(stream.write(&chunk)).poll() {
+                held += written.expect("someone reads");
+            }
+        }
+        calls.push((params, nested, results));
+    }
+    assert_eq!((held, calls.len()), (BYTES, 1));
+    // It is let go on when it is taken, and leaves all of its room.
+    let (mut params, mut nested, _results) = calls.remove(0);
+    let mut waits = [
+        task::spawn(params.write(&chunk)),
+        task::spawn(nested.write(&chunk)),
+    ];
+    for wait in &mut waits {
+        assert_pending!(wait.poll());
+    }
+    let _taken = served.next().await.expect("an invocation");
+    for wait in &mut waits {
+        assert!(wait.is_woken());
+        assert_eq!(assert_ready!(wait.poll()).expect("someone reads"), 600);
+    }
+    let next = host.invoke("", vec![0; BYTES]).await.expect("invoke");
+    assert_eq!(next.0.route(), Route::Local);
 }
 
 /// No one waits for it, so it does not run.

@@ -99,6 +99,16 @@ impl<B: Backend> Host<B> {
         }
     }
 
+    /// A host whose callees wait for parameters only for `limit`.
+    pub fn patient(backend: B, limit: Duration) -> Self {
+        let local = Local::new(Some(backend), Mode::Prefer, QueueLimits::default());
+        Self {
+            local: Arc::new(local.receive_within(limit)),
+            remote: Remote::default(),
+            scope: Scope::new(Arc::new(())),
+        }
+    }
+
     /// Another host in the same process: it shares the registry, and has a connection of its own.
     pub fn neighbour(&self) -> Self {
         Self {

@@ -1,4 +1,6 @@
 use std::io;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use ::loom::future::block_on;
 use ::loom::{model, thread};
@@ -22,9 +24,34 @@ struct Both {
     incoming: In,
 }
 
+/// The home of a call that was never queued.
+struct NoQueue(Arc<Target>);
+
+impl Home<Streams> for NoQueue {
+    fn target(&self) -> &Arc<Target> {
+        &self.0
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
+
+    fn poll_grow(&self, _: &Room, _: usize, bytes: usize, _: &mut Context<'_>) -> Poll<usize> {
+        Poll::Ready(bytes)
+    }
+
+    fn shrink(&self, _: &Room, _: usize) {}
+
+    fn poll_within(&self, _: &Room, _: usize, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
+    fn put_back(&self, _: LocalOutgoing<Streams>, _: LocalIncoming<Streams>) {}
+}
+
 fn call() -> Arc<Call<Streams>> {
     let target = Target::new("component".into(), "instance", "function", Arc::default());
-    let call = Call::new(Arc::new(target), Streams);
+    let call = Call::new(Arc::new(NoQueue(Arc::new(target))), Streams, None);
     call.taken();
     call
 }
@@ -87,13 +114,15 @@ fn a_callee_that_drops_its_results_while_the_caller_reads_has_failed() {
             incoming,
         } = both();
         let callee = thread::spawn(move || {
-            call.set_cause(Arc::from(Box::from("a cause")));
+            call.set_cause("a cause".into());
             drop((outgoing, incoming));
         });
         let error = read_all(&mut results).expect_err("the callee failed");
         assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
-        let error = error.into_inner().expect("a `CallError`");
-        assert!(error.source().is_some(), "its cause came before the end");
+        assert!(
+            error.to_string().ends_with(": a cause"),
+            "its cause came before the end: {error}"
+        );
         callee.join().expect("the callee");
     });
 }

@@ -195,7 +195,8 @@ impl Builder {
         let kind = self.backend.or_else(default).ok_or(BuildError::NoBackend)?;
         let backend = AnyBackend::new(kind, self.buffer_bytes)
             .ok_or(BuildError::BackendNotCompiledIn(kind))?;
-        let shared = Local::new(Some(backend), Mode::Require, QueueLimits::default());
+        let shared = Local::new(Some(backend), Mode::Require, QueueLimits::default())
+            .receive_within(self.limits.execution_time);
         Ok((kind, Arc::new(shared)))
     }
 

@@ -17,6 +17,17 @@ pub(crate) struct Origin {
     pub(crate) span: Span,
 }
 
+impl Default for Origin {
+    /// That of a call of which no one knows any more who makes it.
+    fn default() -> Self {
+        Self {
+            source: None,
+            link: None,
+            span: Span::none(),
+        }
+    }
+}
+
 /// Serves and invokes the functions of one component. There is nothing remote.
 pub(crate) type Client = Dispatcher<Nowhere<Origin>, Origin, AnyBackend>;
 

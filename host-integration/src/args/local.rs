@@ -154,6 +154,8 @@ impl LocalArgs {
             buffer_bytes: self.buffer_bytes,
             queue_invocations: self.queue_invocations,
             queue_bytes: self.queue_bytes,
+            // Another flag says that.
+            receive_within: None,
         }
     }
 }

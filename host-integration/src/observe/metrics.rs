@@ -190,6 +190,7 @@ fn failures(common: &Common, function: &Function) -> Vec<Series> {
         ("not_run", backend, failures.not_run),
         ("caller_left", backend, failures.caller_left),
         ("not_sent", "nats", failures.not_sent),
+        ("lost", backend, failures.lost),
         ("refused", "none", function.calls.refused),
     ];
     let series = each.map(|it| common.series(function, "kind", it));

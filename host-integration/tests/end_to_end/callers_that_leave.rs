@@ -14,8 +14,9 @@ use crate::routes::{calls, nats, queued, until, Route, PROMPTLY};
 /// How long a caller may run.
 const EXECUTION: Duration = Duration::from_secs(2);
 
-/// How long the only instance of the callee is taken: until after the callers have gone.
-const TAKEN: Duration = Duration::from_secs(4);
+/// For how long the only instance of the callee would be taken. Its time is over a second after that of the callers that have
+/// begun when it had.
+const TAKEN: Duration = Duration::from_secs(60);
 
 /// How many calls wait.
 const WAITING: u64 = 12;
@@ -23,7 +24,7 @@ const WAITING: u64 = 12;
 /// The callee, whose only instance is taken, and its caller.
 struct Taken {
     pair: Pair,
-    /// The test itself has taken the instance, over NATS: unlike the callers it does not go away.
+    /// The test itself has taken the instance, over NATS: the callee does not learn when its time is over.
     by: JoinHandle<anyhow::Result<(u32,)>>,
     /// The count that the host has accepted, and for which it waits for an instance.
     accepted: u64,
@@ -42,7 +43,7 @@ async fn start(nats: &Arc<NatsServer>, route: Route) -> Taken {
         tokio::spawn(async move { peer.call(ECHO, "wait", (TAKEN.as_millis() as u32,)).await });
     // The instance is taken once a call is not answered any more.
     let mut accepted = 1000;
-    let soon = Duration::from_millis(500);
+    let soon = Duration::from_millis(250);
     while let Ok(answer) = tokio::time::timeout(soon, driver.call_count(accepted)).await {
         assert_eq!(answer.expect("an answer"), 1);
         assert!(!by.is_finished(), "the test did not take the instance");
@@ -93,8 +94,10 @@ async fn calls_that_wait_are_skipped_when_the_time_of_their_callers_is_over() {
                 .expect_err("its time is over before the callee is free");
         }
         assert!(!by.is_finished(), "the callee was free before");
-        by.await.expect("no panic").expect("an answer");
-        // Its answer comes a moment before its instance is free and the queue is gone through.
+        by.await
+            .expect("no panic")
+            .expect_err("its time is over, too");
+        // Its end comes a moment before its instance is free and the queue is gone through.
         until("what waited is still queued", async || {
             queued(host).await == 0
         })
@@ -127,7 +130,9 @@ async fn a_call_that_waits_for_an_instance_does_not_begin_when_its_caller_has_go
     let nats = nats().await;
     for route in Route::LOCAL {
         let Taken { pair, by, accepted } = start(&nats, route).await;
-        by.await.expect("no panic").expect("an answer");
+        by.await
+            .expect("no panic")
+            .expect_err("its time is over, too");
         let driver = pair.deployment.driver().await.expect("the caller");
         assert_eq!(driver.call_count(1).await.expect("an answer"), 1);
         assert_eq!(pair.tally.count(accepted), 0, "over {route:?} it ran");

@@ -38,3 +38,4 @@ mod telemetry;
 mod two_hosts;
 mod update;
 mod values;
+mod waiting;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use inhost_testbed::{Deployment, Guest, HostBuilder, NatsServer, Tally, CALLEE, CALLER};
 
-use crate::routes::{calls, nats, Route, PROMPTLY};
+use crate::routes::{calls, nats, until, Route, PROMPTLY};
 
 /// Calls that run one after another, each with a call of the tally over NATS inside.
 const ALL_OF_THEM: Duration = Duration::from_secs(30);
@@ -70,4 +70,73 @@ async fn calls_without_results_wait_for_an_instance_and_are_all_carried_out_once
         // The second number is that of the calls of the tally.
         assert_eq!(calls(deployment.host()).await, (64, 64), "over {route:?}");
     }
+}
+
+/// How many calls wait at the callee.
+const WAITING: u64 = 20;
+
+/// Calls without results whose callers have gone on, and that wait at the callee: its only instance is taken for a while.
+async fn waiting(nats: &std::sync::Arc<NatsServer>, route: Route) -> (Deployment, Tally) {
+    let (deployment, tally) = start(nats, route.host(), 1).await;
+    let driver = deployment.driver().await.expect("the caller");
+    let taken = driver.clone();
+    tokio::spawn(async move { taken.call_wait(3000).await });
+    until("the call has not begun", async || {
+        calls(deployment.host()).await.0 > 0
+    })
+    .await;
+    for id in 0..WAITING {
+        driver.call_note(id).await.expect("the caller goes on");
+    }
+    (deployment, tally)
+}
+
+#[tokio::test]
+async fn calls_without_results_that_wait_when_their_callee_is_scaled_are_carried_out_once() {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let (deployment, tally) = waiting(&nats, route).await;
+        let callee = Guest::Callee.reference().expect("the callee");
+        let control = deployment.control();
+        for count in [2, 3] {
+            let scaled = control.scale(deployment.host().id(), &callee, CALLEE, count);
+            scaled.await.expect("scaled");
+        }
+        tally
+            .wait_for_total(WAITING, ALL_OF_THEM)
+            .await
+            .unwrap_or_else(|error| panic!("over {route:?}: {error:#}"));
+        assert!(tally.repeated().is_empty(), "over {route:?}");
+        let status = deployment.host().status().await.expect("a listing");
+        assert_eq!(lost(&status), 0, "over {route:?}: {status}");
+    }
+}
+
+#[tokio::test]
+async fn calls_without_results_that_no_one_is_left_to_carry_out_are_counted_and_named_once() {
+    const NAMED: &str = "their callers do not learn of it";
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let (deployment, tally) = waiting(&nats, route).await;
+        let host = deployment.host();
+        let stopped = deployment.control().stop_component(host.id(), CALLEE).await;
+        stopped.expect("stopped");
+        let line = host.wait_for_log(NAMED, PROMPTLY).await.expect("a warning");
+        for part in ["WARN", CALLEE, "note", "calls=20"] {
+            assert!(line.contains(part), "`{part}` is not in: {line}");
+        }
+        let lines = host.log_lines();
+        let named = lines.iter().filter(|line| line.contains(NAMED));
+        assert_eq!(named.count(), 1, "over {route:?}");
+        let status = host.status().await.expect("a listing");
+        assert_eq!(lost(&status), WAITING, "over {route:?}: {status}");
+        assert_eq!(tally.total(), 0, "over {route:?}");
+    }
+}
+
+/// How many calls were lost, of all functions.
+fn lost(status: &serde_json::Value) -> u64 {
+    let functions = status["functions"].as_array().expect("a list");
+    let lost = functions.iter().map(|it| it["failures"]["lost"].as_u64());
+    lost.map(|lost| lost.expect("a number")).sum()
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::pin::pin;
 use std::sync::Arc;
 
 use anyhow::{anyhow, Context as _};
@@ -15,6 +16,7 @@ use wrpc_transport::Index;
 
 use crate::export::{Codec, Export};
 use crate::kept::{Kept, Ready};
+use crate::limit::Since;
 use crate::message::{receive, send};
 use crate::view::WrpcView;
 use crate::{general, plain};
@@ -36,8 +38,8 @@ where
 {
     /// An instance of `pre`, in stores that `store` makes.
     ///
-    /// The store's own limits are in force: its epoch deadline, its resource limiter, and
-    /// [`WrpcView::timeout`] for what the guest calls. `store` is called once for each invocation, within its future.
+    /// The store's own limits are in force: its epoch deadline, its resource limiter, and [`WrpcView::timeout`], for a whole
+    /// invocation and for what the guest calls in it. `store` is called once for each invocation, within its future.
     pub fn new(pre: InstancePre<T>, store: impl Fn() -> Store<T> + Send + Sync + 'static) -> Self {
         Self {
             pre,
@@ -80,6 +82,9 @@ where
     /// `results` is not shut down: what its peer sees when it is dropped is up to the transport. Streams without
     /// nested paths can be passed in a [`Root`](crate::Root).
     ///
+    /// From its beginning to the last byte of the results, the invocation has a second more than the store's
+    /// [`timeout`](WrpcView::timeout). Then it ends at its next await, also when it waits for its parameters.
+    ///
     /// # Errors
     ///
     /// [`CallFailed`], which says in which step.
@@ -94,6 +99,21 @@ where
     /// When the engine has no async support.
     pub async fn call<I, O>(
         &self,
+        export: &Export,
+        params: &mut I,
+        results: &mut O,
+    ) -> Result<(), CallFailed>
+    where
+        I: AsyncRead + Index<I> + Send + Sync + Unpin + 'static,
+        O: AsyncWrite + Index<O> + Send + Sync + Unpin + 'static,
+    {
+        self.call_since(Since::now(), export, params, results).await
+    }
+
+    /// As [`Instance::call`], of an invocation that came before now.
+    pub(crate) async fn call_since<I, O>(
+        &self,
+        since: Since,
         export: &Export,
         params: &mut I,
         results: &mut O,
@@ -128,7 +148,7 @@ where
             .get_func(&mut ready.store, export.index())
             .context("the instance does not have the function of its component")
             .map_err(failed(Step::Resolve))?;
-        call(&mut ready.store, func, export, params, results).await?;
+        call(&mut ready.store, func, export, since, params, results).await?;
         if let Some(kept) = kept {
             // One that failed or was cancelled does not get here.
             kept.keep(ready);
@@ -144,6 +164,35 @@ where
 ///
 /// [`CallFailed`], which says in which step.
 pub(crate) async fn call<C, I, O>(
+    store: C,
+    func: Func,
+    export: &Export,
+    since: Since,
+    params: &mut I,
+    results: &mut O,
+) -> Result<(), CallFailed>
+where
+    I: AsyncRead + Index<I> + Send + Sync + Unpin + 'static,
+    O: AsyncWrite + Index<O> + Send + Sync + Unpin + 'static,
+    C: AsContextMut,
+    C::Data: WasiView + WrpcView,
+{
+    let limit = store.as_context().data().timeout();
+    let called = pin!(call_without_limit(store, func, export, params, results));
+    match since.within(limit, called).await {
+        Some(called) => called,
+        None => {
+            let limit = limit.unwrap_or_default();
+            let source = anyhow!(
+                "the maximum execution time, {limit:?}, bounds all of an invocation: waiting for an instance, receiving its \
+                 parameters, running, and sending its results"
+            );
+            Err(CallFailed::new(export, Step::TimedOut, source))
+        }
+    }
+}
+
+async fn call_without_limit<C, I, O>(
     mut store: C,
     func: Func,
     export: &Export,
@@ -253,6 +302,8 @@ pub enum Step {
     Results,
     /// The guest cleans up after the call. The results have been sent.
     PostReturn,
+    /// Whatever it was in, its time was over. It may have run in part.
+    TimedOut,
 }
 
 impl fmt::Display for Step {
@@ -264,6 +315,7 @@ impl fmt::Display for Step {
             Self::Call => "the component trapped, or returned what no component may",
             Self::Results => "its results could not be sent",
             Self::PostReturn => "the component trapped when it cleaned up after the call",
+            Self::TimedOut => "it did not come to its end in time",
         })
     }
 }

@@ -97,6 +97,7 @@ mod imports;
 mod instance;
 mod invoke;
 mod kept;
+mod limit;
 mod link;
 mod message;
 mod name;

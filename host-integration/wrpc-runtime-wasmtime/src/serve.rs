@@ -4,11 +4,13 @@ use std::any::Any;
 use std::future::Future;
 use std::pin::{pin, Pin};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{anyhow, Context as _};
 use futures::{FutureExt as _, Stream, TryStreamExt as _};
-use inhost_dispatch::{with_prefix, Caller, Route};
+use inhost_dispatch::{put_back, with_prefix, Caller, Route};
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 use tracing::{debug, instrument, Instrument as _, Span};
 use wasmtime::component::{types, InstancePre, ResourceType};
 use wasmtime::{AsContextMut as _, Store};
@@ -18,6 +20,7 @@ use wrpc_transport::Serve;
 use crate::export::{full_name, Export};
 use crate::general::paths;
 use crate::instance::{self, CallFailed, Instance, Step};
+use crate::limit::Since;
 use crate::name::rpc_func_name;
 use crate::reuse;
 use crate::serving::with_type;
@@ -44,8 +47,9 @@ pub trait ServeExt: Serve {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future of an invocation ends the guest at its next await. It ends by itself, with an error, when
-    /// it has a caller on this host and that caller has gone.
+    /// Dropping the future of an invocation ends the guest at its next await. When it was not polled before, the invocation
+    /// of a caller on this host is put back; see [`put_back`]. It ends by itself, with an error, when it has a caller on this
+    /// host and that caller has gone; ten seconds later if that has cut a stream of the parameters off.
     #[instrument(level = "trace", skip(self, store, instance_pre, ty))]
     fn serve_function<T>(
         &self,
@@ -80,14 +84,17 @@ pub trait ServeExt: Serve {
                 }
                 None => instance,
             };
+            let takes_streams = !export.paths().is_empty();
             let served = Arc::new((instance, export, span));
-            Ok(invocations.map_ok(move |(cx, mut results, mut params)| {
+            Ok(invocations.map_ok(move |(cx, results, params)| {
                 let served = Arc::clone(&served);
-                let caller = admit(&results);
+                let admitted = Admitted::new(results, params);
                 let running = async move {
                     let (instance, export, span) = &*served;
-                    let call = pin!(instance.call(export, &mut params, &mut results));
-                    within(span, run(export, caller, call)).await
+                    let since = admitted.since();
+                    let (mut results, mut params, caller) = admitted.begin();
+                    let call = pin!(instance.call_since(since, export, &mut params, &mut results));
+                    within(span, run(export, takes_streams, caller, call)).await
                 };
                 (cx, Box::pin(running) as Running)
             }))
@@ -154,18 +161,22 @@ pub trait ServeExt: Serve {
                     full_name(instance_name, name)
                 )
             })?;
+            let takes_streams = !paths.is_empty();
             let export = Export::new(full_name(instance_name, name), index, &ty, guest_resources);
             let serve = self.serve(instance_name, rpc_func_name(name), paths);
             let invocations = with_type(ty, serve).await?;
-            Ok(invocations.map_ok(move |(cx, mut results, mut params)| {
+            Ok(invocations.map_ok(move |(cx, results, params)| {
                 let (store, export) = (Arc::clone(&store), export.clone());
-                let caller = admit(&results);
+                let admitted = Admitted::new(results, params);
                 let running = async move {
+                    let since = admitted.since();
+                    let (mut results, mut params, caller) = admitted.begin();
                     let call = pin!(async {
                         let mut store = store.lock().await;
-                        instance::call(&mut *store, func, &export, &mut params, &mut results).await
+                        let (params, results) = (&mut params, &mut results);
+                        instance::call(&mut *store, func, &export, since, params, results).await
                     });
-                    run(&export, caller, call).await
+                    run(&export, takes_streams, caller, call).await
                 };
                 (cx, Box::pin(running.instrument(span.clone())) as Running)
             }))
@@ -175,21 +186,54 @@ pub trait ServeExt: Serve {
 
 impl<T: Serve> ServeExt for T {}
 
-/// The caller of an invocation that has come out of the stream of a served function: whatever lies below has let it in.
+/// An invocation that has come out of the stream of a served function, and has not begun: whatever lies below has let it in.
 ///
-/// When it is dropped before it is run, because the component is stopped while the invocation waits for its turn, the
-/// caller learns that it did not run.
-fn admit<W: Any>(results: &W) -> Option<Caller> {
-    let caller = Caller::of(results)?;
-    caller.admitted();
-    Some(caller)
+/// When it is dropped, because the component is scaled, updated or stopped while it waits for its turn, it goes back to where
+/// it came from. The next version of the component runs it, and where there is none, its caller learns that it did not run.
+struct Admitted<O: Any, I: Any> {
+    streams: Option<(O, I, Option<Caller>)>,
+    since: Since,
 }
+
+impl<O: Any, I: Any> Admitted<O, I> {
+    fn new(results: O, params: I) -> Self {
+        let caller = Caller::of(&results);
+        caller.iter().for_each(Caller::admitted);
+        Self {
+            streams: Some((results, params, caller)),
+            since: Since::now(),
+        }
+    }
+
+    /// From when on its time counts.
+    fn since(&self) -> Since {
+        self.since
+    }
+
+    /// The streams of the results and of the parameters, and the caller if it is on this host.
+    fn begin(mut self) -> (O, I, Option<Caller>) {
+        self.streams.take().expect("it begins once")
+    }
+}
+
+impl<O: Any, I: Any> Drop for Admitted<O, I> {
+    fn drop(&mut self) {
+        if let Some((results, params, _)) = self.streams.take() {
+            put_back(results, params);
+        }
+    }
+}
+
+/// For how long a callee may go on whose stream of parameters has broken off with its caller: it learns of that by the stream,
+/// and cleans up.
+const CLEANING_UP: Duration = Duration::from_secs(10);
 
 /// Runs `call` for as long as its caller is there, and tells the caller when it fails.
 ///
 /// The stream of the results must outlive this: once it is dropped, it is too late to say why.
 async fn run(
     export: &Export,
+    takes_streams: bool,
     caller: Option<Caller>,
     // Pinned by whoever made it: it is large, and to hand it over would be to move it.
     call: Pin<&mut impl Future<Output = Result<(), CallFailed>>>,
@@ -211,21 +255,23 @@ async fn run(
     }
     caller.started();
     inhost_dispatch::starts(Route::Local);
-    let call = async {
+    let mut call = pin!(async {
         match caller.types() {
             Some(theirs) if theirs != *export.types() => Err(mismatch(export, &theirs)),
             _ => call.await,
         }
-    };
+    });
     let called = tokio::select! {
         // A call that is done is done, whatever its caller does next.
         biased;
-        called = call => called,
-        () = left => return Err(gone()),
+        called = &mut call => called,
+        () = left => match takes_streams && caller.broke_off() {
+            true => timeout(CLEANING_UP, call).await.map_err(|_| gone())?,
+            false => return Err(gone()),
+        },
     };
     called.map_err(|error| {
-        let error = Arc::new(error);
-        caller.failed(Arc::clone(&error));
+        caller.failed(&error);
         error.into()
     })
 }

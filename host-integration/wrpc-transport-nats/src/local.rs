@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_nats::HeaderMap;
 use inhost_dispatch::{self as dispatch, Modes, QueueLimits};
@@ -40,6 +41,9 @@ pub struct Config {
     /// How many bytes of parameters may wait at one function before further calls go over NATS. A call with more
     /// than that may wait alone. The default is 64 MiB.
     pub queue_bytes: usize,
+    /// For how long a callee waits for parameters that its caller, here or elsewhere, has not sent. `None`, the default, is
+    /// no limit; the host sets its maximum execution time.
+    pub receive_within: Option<Duration>,
 }
 
 impl Default for Config {
@@ -52,6 +56,7 @@ impl Default for Config {
             buffer_bytes: const { NonZeroUsize::new(64 * 1024).unwrap() },
             queue_invocations: queue.invocations,
             queue_bytes: queue.bytes,
+            receive_within: None,
         }
     }
 }
@@ -136,7 +141,11 @@ impl Local {
         let modes = targets.fold(Modes::new(config.mode), |modes, (target, mode)| {
             modes.with(target.as_str(), *mode)
         });
-        let shared = Arc::new(Shared::new(backend, modes, queue));
+        let shared = Shared::new(backend, modes, queue);
+        let shared = Arc::new(match config.receive_within {
+            Some(limit) => shared.receive_within(limit),
+            None => shared,
+        });
         Ok(Self { config, shared })
     }
 

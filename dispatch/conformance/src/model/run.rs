@@ -184,7 +184,8 @@ impl<B: Backend> Run<B> {
             }
             _ => {
                 assert!(matches!(error_of_call, CallError::CalleeFailed { .. }));
-                assert_eq!(error_of_call.source().is_some(), self.failed);
+                assert!(error_of_call.source().is_none());
+                assert_eq!(error.to_string().ends_with(": a cause"), self.failed);
             }
         }
         for name in [PREFIX, INSTANCE, FUNCTION] {
@@ -299,7 +300,7 @@ impl<B: Backend> Run<B> {
 
     fn fail(&mut self) {
         if let Some(caller) = &self.caller {
-            caller.failed("a cause");
+            caller.failed(&io::Error::other("a cause"));
             self.failed = true;
         }
     }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use bytes::{Bytes, BytesMut};
-use inhost_dispatch::{next_piece, CallError};
+use futures::FutureExt as _;
+use inhost_dispatch::{until_ended, CallError};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::oneshot;
 use tracing::{debug, Instrument as _, Span};
@@ -107,29 +108,34 @@ impl Function {
             });
             let sending = Arc::new(Sending::default());
             let receive = self.receive(&mut store, &mut incoming, &sending, results);
-            if receive_while(&mut send, receive, import).await? == Sent::All {
-                return Ok(());
-            }
-            if !sending.is_kept() {
+            let sent = receive_while(&mut send, receive, import).await?;
+            if sent == Sent::Some && sending.is_kept() {
+                // Streams are no bytes of a result. So the results may be complete before it is known whether the function
+                // is served at all.
                 return tokio::select! {
                     biased;
-                    sent = send => sent,
-                    () = callee_is_done(&mut incoming) => {
-                        debug!(%import, "the callee has not read all streams of the parameters");
+                    sent = &mut send => sent,
+                    _ = opened => {
+                        sending.go_on(import, send);
                         Ok(())
                     }
                 };
             }
-            // Streams are no bytes of a result. So the results may be complete before it is known whether the function is
-            // served at all.
-            tokio::select! {
-                biased;
-                sent = &mut send => sent,
-                _ = opened => {
-                    sending.go_on(import, send);
-                    Ok(())
+            // A remote callee may end its results, and read on: of that one it cannot be learned that it is done. And whoever
+            // waits for the end of a function without results must not be one that waits for results: it leaves when all is
+            // sent, and the callee goes on.
+            let mut ended = pin!(until_ended(&mut incoming));
+            if sent == Sent::Some {
+                tokio::select! {
+                    biased;
+                    sent = send => sent?,
+                    ended = &mut ended => {
+                        debug!(%import, "the callee has not read all streams of the parameters");
+                        return unless_it_did_not_run(ended);
+                    }
                 }
             }
+            ended.now_or_never().map_or(Ok(()), unless_it_did_not_run)
         };
         invocation.rest.within(rest).await
     }
@@ -234,14 +240,13 @@ fn unless_gone(sent: io::Result<()>) -> anyhow::Result<()> {
     }
 }
 
-/// Waits until the callee reads nothing any more. Never returns if that cannot be learned: a remote callee may end its
-/// results, and read on.
-async fn callee_is_done<I: 'static>(incoming: &mut I) {
-    // How it ends is of no interest: the results are there.
-    while let Some(piece) = next_piece(incoming).await {
-        if !piece.is_ok_and(|piece| !piece.is_empty()) {
-            return;
+/// How a callee ended is of no interest to who has its results, or wants none. That it never began is: what was sent to it is
+/// lost.
+fn unless_it_did_not_run(ended: io::Result<()>) -> anyhow::Result<()> {
+    match ended {
+        Err(error) if matches!(CallError::find(&error), Some(CallError::NotAccepted { .. })) => {
+            Err(error.into())
         }
+        _ => Ok(()),
     }
-    core::future::pending().await
 }

@@ -75,7 +75,8 @@ async fn next_chunk(stream: &mut InputStream) -> wasmtime::Result<Option<BytesMu
             Ok(content) if content.is_empty() => yield_once().await,
             Ok(content) => break content,
             Err(StreamError::Closed) => return Ok(None),
-            Err(err) => return Err(err).context("failed to read input stream"),
+            // Its text only: it may stem from another call, and says nothing about the one that it is sent with.
+            Err(err) => bail!("failed to read input stream: {:#}", anyhow::Error::new(err)),
         }
     };
     // Length and content go out in one write: a transport may make a message of each.

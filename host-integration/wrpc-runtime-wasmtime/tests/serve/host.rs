@@ -1,6 +1,5 @@
 //! A host that serves one component, and what its components are made of.
 
-use std::error::Error as _;
 use std::future::pending;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -140,7 +139,7 @@ pub(crate) type Invocation = anyhow::Result<(String, Running)>;
 
 /// A host that serves one component.
 pub(crate) struct Served {
-    pub(crate) host: Host<Duplex>,
+    pub(crate) host: Arc<Host<Duplex>>,
     pub(crate) invocations: Pin<Box<dyn Stream<Item = Invocation> + Send>>,
     /// How many stores there are.
     pub(crate) stores: Arc<AtomicUsize>,
@@ -149,10 +148,14 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) async fn new(component: &str) -> Self {
+        Self::on(Arc::new(Host::new(Duplex)), component).await
+    }
+
+    /// One more version of the component of `host`.
+    pub(crate) async fn on(host: Arc<Host<Duplex>>, component: &str) -> Self {
         let (component, linker) = prepare(component);
         let engine = component.engine().clone();
         let pre = linker.instantiate_pre(&component).expect("all is linked");
-        let host = Host::new(Duplex);
         let stores = Arc::new(AtomicUsize::new(0));
         let (counter, store_engine) = (Arc::clone(&stores), engine.clone());
         let store = move || {
@@ -228,16 +231,9 @@ pub(crate) fn exported(pre: &InstancePre<Ctx>) -> ComponentFunc {
     }
 }
 
-/// What the caller's error says, with all that led to it.
-pub(crate) fn chain(error: &std::io::Error) -> String {
+/// What the caller's error says.
+pub(crate) fn said(error: &std::io::Error) -> String {
     let error = call_error(error);
     assert!(matches!(error, CallError::CalleeFailed { .. }), "{error}");
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
+    error.to_string()
 }

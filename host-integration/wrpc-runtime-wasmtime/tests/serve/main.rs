@@ -13,7 +13,7 @@ use wasmtime::Store;
 use wrpc_runtime_wasmtime::ServeExt as _;
 
 use host::{
-    chain, component, exported, prepare, Ctx, Duplex, Served, CORE_PING, FUNCTION, INSTANCE, PING,
+    component, exported, prepare, said, Ctx, Duplex, Served, CORE_PING, FUNCTION, INSTANCE, PING,
 };
 
 #[tokio::test]
@@ -31,7 +31,7 @@ async fn a_trap_reaches_the_caller_with_its_cause() {
     let mut served = Served::new(&component(PING, CORE_PING, "unreachable", "")).await;
     let (called, results) = served.call(&[1]).await;
     let error = results.expect_err("the callee trapped");
-    let text = chain(&error);
+    let text = said(&error);
     for part in [
         "default.callee",
         INSTANCE,
@@ -51,7 +51,7 @@ async fn a_failed_instantiation_reaches_the_caller() {
     let start = "(func $start unreachable) (start $start)";
     let mut served = Served::new(&component(PING, CORE_PING, "local.get 0", start)).await;
     let (_, results) = served.call(&[1]).await;
-    let text = chain(&results.expect_err("it does not start"));
+    let text = said(&results.expect_err("it does not start"));
     assert!(text.contains("could not be instantiated"), "{text}");
     assert!(text.contains("unreachable"), "{text}");
 }
@@ -61,7 +61,7 @@ async fn parameters_that_are_wrong_reach_the_caller_as_an_error() {
     let mut served = Served::new(&component(PING, CORE_PING, "unreachable", "")).await;
     // Too large for a u32.
     let (_, results) = served.call(&[0xff, 0xff, 0xff, 0xff, 0xff]).await;
-    let text = chain(&results.expect_err("it cannot be decoded"));
+    let text = said(&results.expect_err("it cannot be decoded"));
     assert!(
         text.contains("its parameters could not be received"),
         "{text}"
@@ -80,7 +80,7 @@ async fn the_stores_epoch_deadline_stays_in_force() {
         engine.increment_epoch();
     });
     let (_, results) = served.call(&[1]).await;
-    let text = chain(&results.expect_err("it never returns by itself"));
+    let text = said(&results.expect_err("it never returns by itself"));
     assert!(text.contains("interrupt"), "{text}");
     clock.join().expect("the clock");
 }
@@ -120,6 +120,47 @@ async fn a_call_that_wants_no_results_runs_without_its_caller() {
     assert_eq!(served.stores(), 1, "it runs");
 }
 
+/// How much longer than a second, which is their limit, invocations may take.
+const MORE: u64 = 1;
+
+#[tokio::test(start_paused = true)]
+async fn a_callee_that_waits_ends_when_its_time_is_over_though_its_caller_has_left() {
+    let signature = r#"(param "n" u32) (canon lift (core func $i "run"))"#;
+    let mut served = Served::new(&component(signature, "(param i32)", "call $wait", "")).await;
+    let (mut outgoing, incoming) = served.host.invoke("", &[1][..]).await.expect("invoke");
+    outgoing.shutdown().await.expect("shutdown");
+    drop((outgoing, incoming));
+    let running = served.next().await;
+    let begun = tokio::time::Instant::now();
+    let error = running.await.expect_err("it never returns by itself");
+    assert_eq!(begun.elapsed().as_secs(), 1 + MORE);
+    let error = format!("{error:#}");
+    for part in [FUNCTION, "in time", "1s"] {
+        assert!(error.contains(part), "`{part}` is not in: {error}");
+    }
+    assert_eq!(served.stores(), 0, "the instance is gone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_sends_half_of_the_parameters_holds_an_instance_for_no_longer_than_a_call_may_take(
+) {
+    let mut served = Served::new(&component(PING, CORE_PING, "local.get 0", "")).await;
+    // The first byte of a number that has more.
+    let (_outgoing, mut incoming) = served.host.invoke("", &[0x80][..]).await.expect("invoke");
+    let running = served.next().await;
+    // Waiting for its turn is a part of it.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let begun = tokio::time::Instant::now();
+    running.await.expect_err("the rest does not come");
+    let took = begun.elapsed().as_millis() as u64;
+    assert!((500..=501).contains(&(took - 1000 * MORE)), "{took} ms");
+    let mut results = Vec::new();
+    let read = incoming.read_to_end(&mut results).await;
+    let error = said(&read.expect_err("it did not end in time"));
+    assert!(error.contains("in time"), "{error}");
+    assert_eq!(served.stores(), 0, "the instance is gone");
+}
+
 #[tokio::test]
 async fn a_call_that_wants_no_results_succeeds_without_its_caller() {
     let signature = r#"(param "n" u32) (canon lift (core func $i "run"))"#;
@@ -135,6 +176,48 @@ async fn a_call_that_wants_no_results_succeeds_without_its_caller() {
 }
 
 #[tokio::test]
+async fn what_waits_for_its_turn_when_its_component_is_scaled_is_run_by_the_next_version() {
+    let text = component(PING, CORE_PING, "local.get 0", "");
+    let mut old = Served::new(&text).await;
+    let host = Arc::clone(&old.host);
+    let (mut outgoing, mut incoming) = host.invoke("", &[7][..]).await.expect("invoke");
+    outgoing.shutdown().await.expect("shutdown");
+    let waits = old.next().await;
+    let mut new = Served::on(Arc::clone(&host), &text).await;
+    // As the host does: what waits for an instance goes first, and what is served after it.
+    drop(waits);
+    drop(old);
+    new.next().await.await.expect("it runs");
+    let mut results = Vec::new();
+    incoming.read_to_end(&mut results).await.expect("results");
+    assert_eq!(results, [7]);
+    assert_eq!(host.local.calls().local, 1);
+
+    // Nor is one lost that wants no results, and whose caller has left.
+    let signature = r#"(param "n" u32) (canon lift (core func $i "run"))"#;
+    let text = component(signature, "(param i32)", "", "");
+    let mut old = Served::new(&text).await;
+    let host = Arc::clone(&old.host);
+    let (mut outgoing, incoming) = host.invoke("", &[1][..]).await.expect("invoke");
+    outgoing.shutdown().await.expect("shutdown");
+    drop((outgoing, incoming));
+    let waits = old.next().await;
+    let mut new = Served::on(Arc::clone(&host), &text).await;
+    drop(waits);
+    drop(old);
+    new.next().await.await.expect("it runs");
+
+    // Where no version is left, this is counted.
+    let (mut outgoing, incoming) = host.invoke("", &[1][..]).await.expect("invoke");
+    outgoing.shutdown().await.expect("shutdown");
+    drop((outgoing, incoming));
+    let waits = new.next().await;
+    drop(waits);
+    drop(new);
+    assert_eq!(host.local.counted()[0].failures.lost, 1);
+}
+
+#[tokio::test]
 async fn a_caller_with_other_types_learns_both_and_the_function_does_not_run() {
     let text = component(PING, CORE_PING, "unreachable", "");
     let mut served = Served::new(&text).await;
@@ -146,7 +229,7 @@ async fn a_caller_with_other_types_learns_both_and_the_function_does_not_run() {
     let mut bytes = Vec::new();
     let read = results.read_to_end(&mut bytes).await;
     let error = read.expect_err("the types differ");
-    let error = chain(&error);
+    let error = said(&error);
     for part in [FUNCTION, "types", theirs, "func(u32) -> (u32)"] {
         assert!(error.contains(part), "`{part}` is not in: {error}");
     }
@@ -188,7 +271,7 @@ async fn post_return_runs_when_results_cannot_be_sent() {
         .expect("it can be served");
     let mut served = Served {
         engine: component.engine().clone(),
-        host,
+        host: Arc::new(host),
         invocations: Box::pin(invocations),
         stores,
     };

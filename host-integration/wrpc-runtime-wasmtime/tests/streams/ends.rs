@@ -172,6 +172,72 @@ async fn a_store_that_goes_ends_the_streams_of_its_calls() {
 }
 
 #[tokio::test]
+async fn all_of_a_stream_reaches_a_callee_whose_caller_wants_no_results_and_has_left() {
+    soon(async {
+        let mut pair = Pair::new().await?;
+        let (param, stream) = feed();
+        let stream = pair.own(stream)?;
+        param.chunk("a");
+        {
+            let mut call =
+                Box::pin(pair.call_for("ingest", std::slice::from_ref(&stream), &mut []));
+            for _ in 0..1000 {
+                assert!(futures::poll!(&mut call).is_pending(), "there may be more");
+                tokio::task::yield_now().await;
+            }
+            param.chunk("b");
+            param.chunk("c");
+            drop(param);
+            // It returns when all has been sent. The callee has not read any of it.
+            call.await?;
+        }
+        assert!(pair.seen.try_recv().is_err());
+        pair.release();
+        drop(pair.store);
+        for chunk in ["a", "b", "c", "end"] {
+            assert_eq!(pair.seen.recv().await.expect("it goes on"), chunk);
+        }
+        pair.ended.recv().await.expect("it ends")
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callee_learns_that_a_stream_broke_off_and_cleans_up() {
+    for name in ["ingest", "count"] {
+        soon(async {
+            let mut pair = Pair::new().await?;
+            let (param, stream) = feed();
+            let stream = pair.own(stream)?;
+            pair.release();
+            param.chunk("a");
+            let mut result = [Val::Bool(false)];
+            let results = if name == "count" {
+                &mut result[..]
+            } else {
+                &mut []
+            };
+            {
+                let mut call =
+                    Box::pin(pair.call_for(name, std::slice::from_ref(&stream), results));
+                for _ in 0..1000 {
+                    assert!(futures::poll!(&mut call).is_pending());
+                    tokio::task::yield_now().await;
+                }
+            }
+            for chunk in ["a", "cut"] {
+                assert_eq!(pair.seen.recv().await.expect("it goes on"), chunk, "{name}");
+            }
+            // To whom it has nothing to say, it has not failed.
+            let ended = pair.ended.recv().await.expect("it ends");
+            assert_eq!(ended.is_ok(), name == "ingest", "{name}: {ended:?}");
+            Ok(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_that_is_dropped_ends_the_callee_and_the_producer() {
     soon(async {
         let mut pair = Pair::new().await?;

@@ -36,6 +36,7 @@ const PEER: &str = "package test:peer@1.0.0;
         count: func(in: body) -> u32;
         peek: func(in: body) -> u32;
         hold: func(in: body) -> u32;
+        ingest: func(in: body);
         fresh: func() -> body;
         maybe: func(out: option<output-stream>) -> u32;
     }
@@ -73,6 +74,7 @@ pub(crate) fn caller() -> Vec<u8> {
         forward("count", "i32", "i32", &format!("{one} call $count")),
         forward("peek", "i32", "i32", &format!("{one} call $peek")),
         forward("hold", "i32", "i32", &format!("{one} call $hold")),
+        format!(r#"(func (export "{API}#ingest") (param i32) {one} call $ingest)"#),
         forward("fresh", "", "i32", "call $fresh"),
         forward("maybe", "i32 i32", "i32", "local.get 0 local.get 1 call $maybe"),
     ]
@@ -86,6 +88,7 @@ pub(crate) fn caller() -> Vec<u8> {
             (import "{API}" "count" (func $count (param i32) (result i32)))
             (import "{API}" "peek" (func $peek (param i32) (result i32)))
             (import "{API}" "hold" (func $hold (param i32) (result i32)))
+            (import "{API}" "ingest" (func $ingest (param i32)))
             (import "{API}" "fresh" (func $fresh (result i32)))
             (import "{API}" "maybe" (func $maybe (param i32 i32) (result i32)))
             {MEMORY} {exports})"#
@@ -99,7 +102,8 @@ pub(crate) const CLOSED: u32 = 1;
 const FAILED: u32 = 2;
 
 /// `both` reads a chunk, and returns the rest of it with a stream of its host. `deep` returns what it gets. `count` reads
-/// to the end. `peek` reads a chunk. `hold` waits. `fresh` returns a stream of its host.
+/// to the end, and shows `cut` after one that is none. `peek` reads a chunk. `hold` waits. `ingest` waits, and then does as
+/// `count`; it shows `end`, too. `fresh` returns a stream of its host.
 pub(crate) fn callee() -> Vec<u8> {
     component(
         "callee",
@@ -131,11 +135,18 @@ pub(crate) fn callee() -> Vec<u8> {
                 (i32.store (i32.const 272) (local.get 4))
                 (i32.store (i32.const 276) (local.get 5))
                 (i32.const 256))
-            (func (export "{API}#count") (param $in i32) (result i32) (local $end i32)
+            (data (i32.const 512) "endcut")
+            (func $count (export "{API}#count") (param $in i32) (result i32) (local $end i32)
                 (loop $more
                     (local.set $end (call $one (local.get $in)))
                     (br_if $more (i32.eqz (local.get $end))))
+                (if (i32.eq (local.get $end) (i32.const {FAILED}))
+                    (then (call $saw (i32.const 515) (i32.const 3))))
                 (local.get $end))
+            (func (export "{API}#ingest") (param $in i32)
+                (call $wait)
+                (if (i32.eq (call $count (local.get $in)) (i32.const {CLOSED}))
+                    (then (call $saw (i32.const 512) (i32.const 3)))))
             (func (export "{API}#peek") (param $in i32) (result i32)
                 (drop (call $one (local.get $in)))
                 (call $drop-in (local.get $in))

@@ -260,6 +260,19 @@ impl Pair {
 
     /// Has the caller's component call the function `name` of the callee.
     pub(crate) async fn call(&mut self, name: &str, params: &[Val]) -> anyhow::Result<Val> {
+        let mut results = [Val::Bool(false)];
+        self.call_for(name, params, &mut results).await?;
+        let [result] = results;
+        Ok(result)
+    }
+
+    /// As [`Pair::call`], of a function with so many results.
+    pub(crate) async fn call_for(
+        &mut self,
+        name: &str,
+        params: &[Val],
+        results: &mut [Val],
+    ) -> anyhow::Result<()> {
         let store = &mut self.store;
         let api = self.instance.get_export(&mut *store, None, API);
         let func = self
@@ -267,11 +280,8 @@ impl Pair {
             .get_export(&mut *store, api.as_ref(), name)
             .and_then(|func| self.instance.get_func(&mut *store, func))
             .expect("the caller exports what it passes on");
-        let mut results = [Val::Bool(false)];
-        func.call_async(&mut *store, params, &mut results).await?;
-        func.post_return_async(&mut *store).await?;
-        let [result] = results;
-        Ok(result)
+        func.call_async(&mut *store, params, results).await?;
+        func.post_return_async(&mut *store).await
     }
 
     /// A stream as a value of the caller.

@@ -98,6 +98,8 @@ pub struct Failures {
     pub caller_left: u64,
     /// It could not be sent over NATS.
     pub not_sent: u64,
+    /// Of those that did not run, the ones without results whose callers had gone on: no one was told.
+    pub lost: u64,
 }
 
 impl Status {
@@ -176,6 +178,7 @@ impl From<dispatch::Failures> for Failures {
             not_run: failures.not_run,
             caller_left: failures.caller_left,
             not_sent: failures.not_sent,
+            lost: failures.lost,
         }
     }
 }

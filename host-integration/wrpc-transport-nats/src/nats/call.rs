@@ -155,6 +155,8 @@ impl Call {
             .status
             .and_then(|code| Failure::of_status(code, message.description));
         let reply = match (failure, message.reply) {
+            // Someone has answered, and may have run it: from here on it cannot be that no one serves it.
+            (Some(Failure::NoResponders), _) if self.state().answer.is_some() => return,
             (Some(failure), _) => return self.fail(failure),
             (None, None) => return self.fail(Failure::NoReplySubject),
             (None, Some(reply)) => reply,

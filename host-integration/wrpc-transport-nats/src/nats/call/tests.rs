@@ -179,3 +179,22 @@ fn a_call_that_was_heard_of_since_an_interruption_goes_on() {
     call.fail_if_of(1, &interrupted);
     assert_eq!(call.state().failure, Some(interrupted));
 }
+
+#[test]
+fn a_call_that_was_answered_is_not_one_that_no_one_serves() {
+    let answer = |status, reply: Option<&str>| Message {
+        status,
+        reply: reply.map(Subject::from),
+        ..message("")
+    };
+    let call = Call::caller(target(), None, 0);
+    call.deliver("", answer(None, Some("callee")), 0);
+    call.deliver("", answer(Some(StatusCode::NO_RESPONDERS), None), 0);
+    assert!(next(&call, &[]).is_pending());
+    call.deliver("", answer(Some(StatusCode::TIMEOUT), None), 0);
+    assert_eq!(
+        next(&call, &[]),
+        Poll::Ready(Err(io::ErrorKind::TimedOut)),
+        "what else the server says of it counts"
+    );
+}

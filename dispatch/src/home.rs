@@ -1,0 +1,36 @@
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::backend::Backend;
+use crate::incoming::LocalIncoming;
+use crate::outgoing::LocalOutgoing;
+use crate::queue::Room;
+use crate::target::Target;
+
+/// The endpoint that a call is queued at, as the call knows it: without the type of contexts.
+pub(crate) trait Home<B: Backend>: Send + Sync {
+    fn target(&self) -> &Arc<Target>;
+
+    /// For how long a callee waits for parameters.
+    fn patience(&self) -> Option<Duration>;
+
+    /// See [`Queue::poll_grow`](crate::queue::Queue::poll_grow).
+    fn poll_grow(
+        &self,
+        room: &Room,
+        stream: usize,
+        bytes: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<usize>;
+
+    /// See [`Queue::shrink`](crate::queue::Queue::shrink).
+    fn shrink(&self, room: &Room, bytes: usize);
+
+    /// See [`Queue::poll_within`](crate::queue::Queue::poll_within).
+    fn poll_within(&self, room: &Room, stream: usize, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Puts a call back that was taken and has not started: its streams at the callee, as they were. When it cannot come
+    /// back, because the function is not served any more, the caller learns that it did not run.
+    fn put_back(&self, outgoing: LocalOutgoing<B>, incoming: LocalIncoming<B>);
+}

@@ -1,0 +1,76 @@
+//! How long an invocation may take.
+
+use std::future::{poll_fn, Future};
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::{sleep_until, Instant, Sleep};
+
+/// How much more time an invocation has than its limit says. What its guest calls, and who calls it on this host, have the
+/// limit itself: they are the first to say that a call did not answer, and which one.
+const MORE: Duration = Duration::from_secs(1);
+
+/// From when on an invocation is bounded.
+#[derive(Clone, Copy)]
+pub(crate) struct Since(Instant);
+
+impl Since {
+    /// From now on.
+    pub(crate) fn now() -> Self {
+        Self(Instant::now())
+    }
+
+    /// When `limit`, and a little more, is over. `None` when that is later than the clock can tell.
+    fn end(self, limit: Duration) -> Option<Instant> {
+        self.0.checked_add(limit.checked_add(MORE)?)
+    }
+
+    /// Runs `call` until `limit` is over. `None` when it has not come to its end by then.
+    ///
+    /// A call that never waits has no timer.
+    pub(crate) async fn within<T>(
+        self,
+        limit: Option<Duration>,
+        mut call: Pin<&mut impl Future<Output = T>>,
+    ) -> Option<T> {
+        let end = limit.and_then(|limit| self.end(limit));
+        let mut timer: Option<Pin<Box<Sleep>>> = None;
+        poll_fn(|cx| {
+            if let Poll::Ready(done) = call.as_mut().poll(cx) {
+                return Poll::Ready(Some(done));
+            }
+            let Some(end) = end else {
+                return Poll::Pending;
+            };
+            let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(end)));
+            timer.as_mut().poll(cx).map(|()| None)
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+    use std::pin::pin;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_has_as_long_as_it_may_from_when_it_came() {
+        const LIMIT: Duration = Duration::from_secs(3);
+        let since = Since::now();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let before = Instant::now();
+        assert_eq!(since.within(Some(LIMIT), pin!(pending::<()>())).await, None);
+        assert_eq!(before.elapsed(), LIMIT + MORE - Duration::from_secs(1));
+        // What is there is there, however late.
+        assert_eq!(since.within(Some(LIMIT), pin!(ready(1))).await, Some(1));
+        assert_eq!(
+            since.within(Some(Duration::MAX), pin!(ready(1))).await,
+            Some(1)
+        );
+        assert_eq!(since.within(None, pin!(ready(1))).await, Some(1));
+    }
+}
