@@ -22,6 +22,7 @@ use crate::name::rpc_func_name;
 use crate::reuse;
 use crate::serving::with_type;
 use crate::span::within;
+use crate::types::types_of;
 use crate::view::WrpcView;
 
 /// An invocation that runs when it is polled.
@@ -128,7 +129,7 @@ pub trait ServeExt: Serve {
         let span = Span::current();
         let guest_resources = guest_resources.into();
         async move {
-            let (index, func, paths) = {
+            let (index, func, types, paths) = {
                 let mut store = store.lock().await;
                 let parent = match instance_name {
                     "" => None,
@@ -144,8 +145,12 @@ pub trait ServeExt: Serve {
                 index.and_then(|index| {
                     let func = instance.get_func(store.as_context_mut(), index)?;
                     let params = func.params(store.as_context_mut());
-                    let stream = ResourceType::host::<InputStream>();
-                    Some((index, func, paths(params.iter(), |ty| ty == stream)))
+                    let results = func.results(store.as_context_mut());
+                    let is_stream = |ty| ty == ResourceType::host::<InputStream>();
+                    let paths = paths(params.iter(), is_stream);
+                    let params = params.into_vec().into_iter();
+                    let types = types_of(params, results.into_vec().into_iter(), is_stream);
+                    Some((index, func, types, paths))
                 })
             }
             .with_context(|| {
@@ -154,7 +159,8 @@ pub trait ServeExt: Serve {
                     full_name(instance_name, name)
                 )
             })?;
-            let export = Export::new(full_name(instance_name, name), index, &ty, guest_resources);
+            let name_in_full = full_name(instance_name, name);
+            let export = Export::new(name_in_full, index, &ty, types, guest_resources);
             let serve = self.serve(instance_name, rpc_func_name(name), paths);
             let invocations = with_type(ty, serve).await?;
             Ok(invocations.map_ok(move |(cx, mut results, mut params)| {
@@ -213,7 +219,7 @@ async fn run(
     inhost_dispatch::starts(Route::Local);
     let call = async {
         match caller.types() {
-            Some(theirs) if theirs != *export.types() => Err(mismatch(export, &theirs)),
+            Some(theirs) if !export.agrees_with(&theirs) => Err(mismatch(export, &theirs)),
             _ => call.await,
         }
     };

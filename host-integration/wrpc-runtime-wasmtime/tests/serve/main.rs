@@ -154,6 +154,41 @@ async fn a_caller_with_other_types_learns_both_and_the_function_does_not_run() {
 }
 
 #[tokio::test]
+async fn a_caller_whose_types_read_the_same_bytes_is_answered() {
+    let text = component(PING, CORE_PING, "local.get 0", "");
+    for theirs in [
+        "func(u32) -> (u32)",
+        "func((u32)) -> ((u32))",
+        "func(u16) -> (u64)",
+    ] {
+        let mut served = Served::new(&text).await;
+        let invoke = served.host.invoke("", &[100][..]);
+        let invoked = inhost_dispatch::with_types(theirs.into(), invoke).await;
+        let (_params, mut results) = invoked.expect("invoke");
+        served.next().await.await.expect("it is called");
+        let mut bytes = Vec::new();
+        let read = results.read_to_end(&mut bytes).await;
+        read.expect("results");
+        assert_eq!(bytes, [100], "{theirs}");
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_only_the_callers_types_have_is_refused_before_the_function_runs() {
+    let text = component(PING, CORE_PING, "unreachable", "");
+    let mut served = Served::new(&text).await;
+    let invoke = served.host.invoke("", &[0x80, 0x80, 0x80, 0x80, 0x10][..]);
+    let invoked = inhost_dispatch::with_types("func(u64) -> (u32)".into(), invoke).await;
+    let (_params, mut results) = invoked.expect("invoke");
+    served.next().await.await.expect_err("it is too large");
+    let mut bytes = Vec::new();
+    let read = results.read_to_end(&mut bytes).await;
+    let error = chain(&read.expect_err("it is too large"));
+    assert!(error.contains("does not fit its 32 bits"), "{error}");
+    assert!(!error.contains("unreachable"), "it ran: {error}");
+}
+
+#[tokio::test]
 async fn results_are_good_when_cleaning_up_fails() {
     let signature = r#"(param "n" u32) (result u32)
         (canon lift (core func $i "run") (post-return (func $i "post-return")))"#;
