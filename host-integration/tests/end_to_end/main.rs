@@ -36,5 +36,6 @@ mod streams;
 mod tap;
 mod telemetry;
 mod two_hosts;
+mod types_that_agree;
 mod update;
 mod values;
