@@ -198,6 +198,14 @@ impl Export {
         matches!(self.codec(), Codec::Plain(_))
     }
 
+    /// Whether it has results: else no caller waits for it.
+    pub(crate) fn answers(&self) -> bool {
+        match self.codec() {
+            Codec::Plain(signature) => !signature.results.is_empty(),
+            Codec::General { results, .. } => !results.is_empty(),
+        }
+    }
+
     /// The paths of the streams in the parameters.
     pub(crate) fn paths(&self) -> Arc<[Path]> {
         match self.codec() {

@@ -253,6 +253,8 @@ pub enum Step {
     Results,
     /// The guest cleans up after the call. The results have been sent.
     PostReturn,
+    /// The process stops: the function was ended where it was. It may have run in part.
+    Stopped,
 }
 
 impl fmt::Display for Step {
@@ -264,6 +266,7 @@ impl fmt::Display for Step {
             Self::Call => "the component trapped, or returned what no component may",
             Self::Results => "its results could not be sent",
             Self::PostReturn => "the component trapped when it cleaned up after the call",
+            Self::Stopped => "it was ended because this host stops",
         })
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use anyhow::{anyhow, Context as _};
 use futures::{FutureExt as _, Stream, TryStreamExt as _};
-use inhost_dispatch::{with_prefix, Caller, Route};
+use inhost_dispatch::{with_prefix, Caller, Drain, Route};
 use tokio::sync::Mutex;
 use tracing::{debug, instrument, Instrument as _, Span};
 use wasmtime::component::{types, InstancePre, ResourceType};
@@ -191,7 +191,7 @@ fn admit<W: Any>(results: &W) -> Option<Caller> {
     Some(caller)
 }
 
-/// Runs `call` for as long as its caller is there, and tells the caller when it fails.
+/// Runs `call` for as long as its caller is there and the process goes on, and tells the caller when it fails.
 ///
 /// The stream of the results must outlive this: once it is dropped, it is too late to say why.
 async fn run(
@@ -201,8 +201,7 @@ async fn run(
     call: Pin<&mut impl Future<Output = Result<(), CallFailed>>>,
 ) -> anyhow::Result<()> {
     let Some(caller) = caller else {
-        inhost_dispatch::starts(Route::Remote);
-        return Ok(call.await?);
+        return run_remote(export, call).await;
     };
     let gone = || {
         anyhow!(
@@ -214,6 +213,12 @@ async fn run(
     // It may have gone while the invocation waited for its turn. Then the function does not run at all.
     if left.as_mut().now_or_never().is_some() {
         return Err(gone());
+    }
+    let run = Drain::of_process().run(Route::Local);
+    if run.is_over() {
+        // The caller, which was not told that it started, learns that it did not run.
+        run.cut(export.answers());
+        return Err(not_begun(export));
     }
     caller.started();
     inhost_dispatch::starts(Route::Local);
@@ -227,13 +232,57 @@ async fn run(
         // A call that is done is done, whatever its caller does next.
         biased;
         called = call => called,
-        () = left => return Err(gone()),
+        () = left => {
+            if run.is_over() {
+                run.cut(export.answers());
+            }
+            return Err(gone());
+        }
+        () = run.over() => Err(stopped(export)),
     };
+    // What it called may have been ended before it.
+    if called.is_err() && run.is_over() {
+        run.cut(export.answers());
+    }
     called.map_err(|error| {
         let error = Arc::new(error);
         caller.failed(Arc::clone(&error));
         error.into()
     })
+}
+
+/// As [`run`], for a caller elsewhere. It is told nothing but that there are no results.
+async fn run_remote(
+    export: &Export,
+    call: Pin<&mut impl Future<Output = Result<(), CallFailed>>>,
+) -> anyhow::Result<()> {
+    let run = Drain::of_process().run(Route::Remote);
+    if run.is_over() {
+        run.cut(export.answers());
+        return Err(not_begun(export));
+    }
+    inhost_dispatch::starts(Route::Remote);
+    let called = tokio::select! {
+        biased;
+        called = call => called,
+        () = run.over() => Err(stopped(export)),
+    };
+    if called.is_err() && run.is_over() {
+        run.cut(export.answers());
+    }
+    Ok(called?)
+}
+
+fn not_begun(export: &Export) -> anyhow::Error {
+    anyhow!(
+        "`{}` did not begin: this host stops, and the time for calls to end is over",
+        export.name()
+    )
+}
+
+fn stopped(export: &Export) -> CallFailed {
+    let cause = anyhow!("the time for calls to end is over; the function may have run in part");
+    CallFailed::new(export, Step::Stopped, cause)
 }
 
 /// A caller that was made for another version of the interface: its values would be read as others.
