@@ -168,8 +168,11 @@ pub trait ServeExt: Serve {
                 let caller = admit(&results);
                 let running = async move {
                     let call = pin!(async {
+                        // Before the store is taken, for which others wait.
+                        let received = export.receive(&mut params).await?;
+                        let (params, results) = (&mut params, &mut results);
                         let mut store = store.lock().await;
-                        instance::call(&mut *store, func, &export, &mut params, &mut results).await
+                        instance::call(&mut *store, func, &export, received, params, results).await
                     });
                     run(&export, caller, call).await
                 };

@@ -120,6 +120,42 @@ async fn a_call_that_wants_no_results_runs_without_its_caller() {
     assert_eq!(served.stores(), 1, "it runs");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_callee_that_waits_ends_with_its_time_also_when_no_one_waits_for_it() {
+    let signature = r#"(param "n" u32) (canon lift (core func $i "run"))"#;
+    let mut served = Served::new(&component(signature, "(param i32)", "call $wait", "")).await;
+    let (mut outgoing, incoming) = served.host.invoke("", &[1][..]).await.expect("invoke");
+    outgoing.shutdown().await.expect("shutdown");
+    drop((outgoing, incoming));
+    let start = tokio::time::Instant::now();
+    let error = served.next().await.await.expect_err("it waits for ever");
+    assert_eq!(start.elapsed().as_secs(), 2, "a second more than it has");
+    let error = format!("{error:#}");
+    for part in [FUNCTION, "took too long", "1s"] {
+        assert!(error.contains(part), "`{part}` is not in: {error}");
+    }
+    assert_eq!(served.stores(), 0, "the instance is gone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn parameters_that_do_not_come_take_no_instance_and_have_an_end() {
+    let mut served = Served::new(&component(PING, CORE_PING, "local.get 0", "")).await;
+    let (called, _) = served.call(&[7]).await;
+    called.expect("the callee's side");
+    // The first half of a number.
+    let (_outgoing, mut incoming) = served.host.invoke("", &[0x80][..]).await.expect("invoke");
+    let start = tokio::time::Instant::now();
+    let mut running = tokio_test::task::spawn(served.next().await);
+    tokio_test::assert_pending!(running.poll());
+    assert_eq!(served.stores(), 0, "it has no store yet, and no instance");
+    running.await.expect_err("they do not come");
+    assert_eq!(start.elapsed().as_secs(), 2);
+    let mut results = Vec::new();
+    let read = incoming.read_to_end(&mut results).await;
+    let error = chain(&read.expect_err("it was ended"));
+    assert!(error.contains("took too long"), "{error}");
+}
+
 #[tokio::test]
 async fn a_call_that_wants_no_results_succeeds_without_its_caller() {
     let signature = r#"(param "n" u32) (canon lift (core func $i "run"))"#;
