@@ -14,8 +14,9 @@ use crate::routes::{calls, nats, queued, until, Route, PROMPTLY};
 /// How long a caller may run.
 const EXECUTION: Duration = Duration::from_secs(2);
 
-/// How long the only instance of the callee is taken: until after the callers have gone.
-const TAKEN: Duration = Duration::from_secs(4);
+/// How long the only instance of the callee is taken: until after the callers have gone, and as long as a callee that waits may
+/// take.
+const TAKEN: Duration = Duration::from_millis(3500);
 
 /// How many calls wait.
 const WAITING: u64 = 12;

@@ -87,7 +87,7 @@ where
     /// `results` is not shut down: what its peer sees when it is dropped is up to the transport. Streams without
     /// nested paths can be passed in a [`Root`](crate::Root).
     ///
-    /// All of that may take a second more than [`WrpcView::timeout`] of the store, which is taken to be the same for all
+    /// All of that may take two seconds more than [`WrpcView::timeout`] of the store, which is taken to be the same for all
     /// invocations. Then it is ended. Parameters in which there are resources are read when there is an instance.
     ///
     /// # Errors
@@ -183,9 +183,9 @@ where
     }
 }
 
-/// How much longer than its maximum execution time an invocation may take. What it calls, and what it computes, ends at that
-/// time, and says more about it; this ends what waits for something else.
-const LATE: Duration = Duration::from_secs(1);
+/// How much longer than its maximum execution time an invocation may take. What it calls ends at that time and what it computes
+/// within a second more, and says more about it; this ends what waits for something else.
+const LATE: Duration = Duration::from_secs(2);
 
 /// Parameters that were received before the guest is entered. Those of the general way are read by it.
 pub(crate) enum Received {
