@@ -108,6 +108,19 @@ pub(crate) struct LocalArgs {
     )]
     pub(crate) linger_us: u64,
 
+    /// Seconds for which calls in flight may go on when the host is told to stop, up to 3600
+    ///
+    /// No call is taken over NATS then; calls that wait are run. What has not come to its end is ended with an error. A stop
+    /// command that comes with a time of its own may shorten it; a second SIGTERM or Ctrl-C ends it.
+    #[arg(
+        long = "drain-seconds",
+        value_name = "SECONDS",
+        env = "WASMCLOUD_DRAIN_SECONDS",
+        default_value_t = 15,
+        value_parser = drain
+    )]
+    pub(crate) drain_seconds: u64,
+
     /// IP address and port of a read-only listing of in-host invocation, over HTTP: JSON at `GET /`, and a page for people
     /// at `GET /ui`; off without it
     ///
@@ -183,6 +196,19 @@ fn linger(text: &str) -> Result<u64, String> {
         Ok(us) if us <= LONGEST_LINGER => Ok(us),
         _ => Err(format!(
             "it is not a whole number of microseconds from 0 to {LONGEST_LINGER}"
+        )),
+    }
+}
+
+/// The longest time for which a host may be asked to go on, in seconds.
+const LONGEST_DRAIN: u64 = 3600;
+
+/// Parses for how many seconds calls go on when the host is to stop.
+fn drain(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(seconds) if seconds <= LONGEST_DRAIN => Ok(seconds),
+        _ => Err(format!(
+            "it is not a whole number of seconds from 0 to {LONGEST_DRAIN}"
         )),
     }
 }

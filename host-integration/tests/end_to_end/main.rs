@@ -8,6 +8,7 @@
 mod bad_input;
 mod callers_that_leave;
 mod cancellation;
+mod drain;
 mod errors;
 mod events;
 mod failures;

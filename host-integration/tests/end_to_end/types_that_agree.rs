@@ -109,8 +109,16 @@ async fn types_that_read_each_other_on_the_wire_do_so_in_memory() {
             let deployment = Deployment::start_on(nats.clone(), host).await;
             let deployment = deployment.expect("the host starts");
             let references = [
-                write(folder.path(), &format!("callee-{number}"), &callee(pair.callee)),
-                write(folder.path(), &format!("caller-{number}"), &caller(pair.caller)),
+                write(
+                    folder.path(),
+                    &format!("callee-{number}"),
+                    &callee(pair.callee),
+                ),
+                write(
+                    folder.path(),
+                    &format!("caller-{number}"),
+                    &caller(pair.caller),
+                ),
             ];
             deploy(&deployment, &references[0], CALLEE).await;
             deploy(&deployment, &references[1], CALLER).await;
