@@ -140,7 +140,7 @@ pub(crate) struct LocalArgs {
     ///
     /// `{lattice}` stands for the name of the lattice. A record is a JSON object: subject, headers, sizes, duration and
     /// outcome of the call. Records that cannot be published in time are dropped, and counted. In the environment variable,
-    /// `true` stands for the subject that is used when none is given.
+    /// `true` stands for the subject that is used when none is given, and `false` for none.
     #[arg(
         long = "local-dispatch-tap",
         value_name = "SUBJECT",
@@ -151,7 +151,7 @@ pub(crate) struct LocalArgs {
         default_missing_value = "true",
         value_parser = tap_subject
     )]
-    pub(crate) tap: Option<String>,
+    pub(crate) tap: Option<TapSubject>,
 }
 
 /// Where records of calls go when no subject is given.
@@ -171,15 +171,28 @@ impl LocalArgs {
     }
 }
 
+/// What the tap was given: a subject, or that there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TapSubject(Option<String>);
+
+impl LocalArgs {
+    /// The subject of the tap, if it is on.
+    pub(crate) fn tap_subject(&self) -> Option<&str> {
+        self.tap.as_ref()?.0.as_deref()
+    }
+}
+
 /// Parses the subject of the tap. The name of the lattice is not known yet.
-fn tap_subject(text: &str) -> Result<String, String> {
-    let subject = match text {
-        "true" => TAP_SUBJECT,
-        text => text,
+fn tap_subject(text: &str) -> Result<TapSubject, String> {
+    // As clap reads a flag that is on or off. An empty text is neither here.
+    let subject = match text.to_ascii_lowercase().as_str() {
+        "false" | "f" | "no" | "n" | "off" | "0" => return Ok(TapSubject(None)),
+        "true" | "t" | "yes" | "y" | "on" | "1" => TAP_SUBJECT,
+        _ => text,
     };
     let named = subject.replace("{lattice}", "lattice");
     subject::require_publishable("--local-dispatch-tap", &named)
-        .map(|()| subject.to_owned())
+        .map(|()| TapSubject(Some(subject.to_owned())))
         .map_err(|_| {
             "it is not a NATS subject to publish to: use letters, digits, `_`, `-` and `{lattice}`, in tokens separated by \
              single dots"
@@ -263,4 +276,23 @@ fn compiled_in_backend(name: &str) -> Result<BackendKind, String> {
         "this binary was built without the `{backend}` backend; rebuild with `cargo build --features {}` or {otherwise}",
         backend.feature()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tap_is_turned_off_and_on_by_what_means_that() {
+        for off in ["false", "False", "0", "no", "off", "n", "f"] {
+            assert_eq!(tap_subject(off), Ok(TapSubject(None)), "{off}");
+        }
+        for on in ["true", "TRUE", "1", "yes", "on", "y", "t"] {
+            let subject = TapSubject(Some(TAP_SUBJECT.to_owned()));
+            assert_eq!(tap_subject(on), Ok(subject), "{on}");
+        }
+        let subject = TapSubject(Some("calls.{lattice}".to_owned()));
+        assert_eq!(tap_subject("calls.{lattice}"), Ok(subject));
+        assert!(tap_subject("").is_err());
+    }
 }
