@@ -58,16 +58,12 @@ fn check<T>(bytes: &[u8], make: impl FnOnce(&[u8]) -> anyhow::Result<T>) -> anyh
         MAGIC.starts_with(&bytes[..bytes.len().min(MAGIC.len())]),
         "it is no WebAssembly: it does not begin with the bytes `\\0asm`"
     );
-    let Some((_, layer)) = bytes[..bytes.len().min(8)]
-        .split_at_checked(6)
-        .filter(|it| it.1.len() == 2)
-    else {
-        bail!("it ends within its header, after {} bytes", bytes.len());
-    };
-    let made = make(bytes);
-    match layer {
-        [0, 0] => made.context("it is a core module, and no component could be made of it"),
-        _ => made.context("it is no valid component, or ends too early"),
+    match bytes.get(6..8) {
+        None => bail!("it ends within its header, after {} bytes", bytes.len()),
+        Some([0, 0]) => {
+            make(bytes).context("it is a core module, and no component could be made of it")
+        }
+        Some(_) => make(bytes).context("it is no valid component, or ends too early"),
     }
 }
 
