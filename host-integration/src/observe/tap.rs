@@ -196,6 +196,13 @@ impl Publisher {
         let mut proven = false;
         while let Some(record) = records.recv().await {
             if !self.may_publish(&denied) {
+                // With those that wait. Further ones find no one who publishes, and are counted by who has them.
+                let mut dropped = 1;
+                records.close();
+                while records.recv().await.is_some() {
+                    dropped += 1;
+                }
+                self.counts.dropped.fetch_add(dropped, Ordering::Relaxed);
                 break;
             }
             let payload = serde_json::to_vec(&self.published(&record))?;
