@@ -62,7 +62,8 @@ impl Local {
     /// That takes a second at most.
     ///
     /// It is about all that this process serves over this crate, whatever connection and `Local` it is served with. A request
-    /// of HTTP that a host gets is none of that, only the calls that are made for it.
+    /// of HTTP that a host gets is none of that, only the calls that are made for it. Functions that the runtime drop-in serves
+    /// do not run in this process afterwards.
     ///
     /// # Cancel safety
     ///
