@@ -129,6 +129,17 @@ impl Host {
 
     /// Stops the host: tells the lattice, and ends the host's tasks.
     ///
+    /// Calls in flight are not waited for. [`local::Local::drain`] does that, for all of the process:
+    ///
+    /// ```no_run
+    /// # async fn example(host: inhost::Host) -> Result<(), Box<dyn std::error::Error>> {
+    /// let drained = inhost::local::installed().drain(std::time::Duration::from_secs(15)).await;
+    /// println!("calls have come to their end, or were ended: {drained}");
+    /// host.shut_down().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// Components that were not stopped before are served until the process ends: the host library counts on that. A runtime
     /// that is dropped then waits for each guest that is computing, up to its maximum execution time; one that is ended with
     /// `Runtime::shutdown_timeout` does not.

@@ -61,10 +61,18 @@ fn serve(runtime: &Runtime, args: Args) -> anyhow::Result<()> {
         .context("cannot set up the thread that waits for the end")?;
     // What runs beside the host ends after it, within its runtime.
     let _context = runtime.enter();
+    let drain = Duration::from_secs(args.local.drain_seconds);
     let (host, _beside) = runtime.block_on(start(args))?;
     own.block_on(async {
-        let deadline = stop::requested(&host).await?;
-        stop::shut_down(host.shut_down(), deadline).await
+        let mut signals = stop::Signals::listen()?;
+        let deadline = stop::requested(&host, &mut signals).await?;
+        let end = async {
+            let within = stop::time_for_calls(drain, deadline);
+            let drained = local::installed().drain(within).await;
+            stop::log_drained(&drained);
+            stop::shut_down(host.shut_down(), deadline).await
+        };
+        stop::unless_told_again(&mut signals, end).await
     })
 }
 

@@ -333,3 +333,23 @@ fn unknown_flags_and_arguments_are_refused() {
         assert!(error.contains(argument), "{error}");
     }
 }
+
+#[test]
+fn a_variable_says_of_a_switch_that_it_is_on_or_off() {
+    for flag in all().into_iter().filter(|flag| flag.value == "switch") {
+        let Some(variable) = &flag.variable else {
+            continue;
+        };
+        for (value, expected) in [("true", 0), ("false", 0), ("maybe", 2)] {
+            let (code, _, error) = run(wasmcloud().arg("--help-markdown").env(variable, value));
+            assert_eq!(code, expected, "{variable}={value}: {error}");
+        }
+    }
+    for (value, json) in [("true", true), ("false", false)] {
+        let mut host = wasmcloud();
+        host.env("WASMCLOUD_STRUCTURED_LOGGING_ENABLED", value);
+        // Nothing listens there, so it ends soon.
+        let (_, _, log) = run(host.args(["--nats-port", "1"]));
+        assert_eq!(log.starts_with('{'), json, "{value}: {log}");
+    }
+}

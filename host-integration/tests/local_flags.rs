@@ -20,7 +20,7 @@ struct Flag {
     bad: &'static [&'static str],
 }
 
-const FLAGS: [Flag; 10] = [
+const FLAGS: [Flag; 11] = [
     Flag {
         name: "--local-dispatch",
         variable: "WASMCLOUD_LOCAL_DISPATCH",
@@ -69,6 +69,13 @@ const FLAGS: [Flag; 10] = [
         default: Some("200"),
         good: Some("0"),
         bad: &["-1", "50us", "10001", ""],
+    },
+    Flag {
+        name: "--drain-seconds",
+        variable: "WASMCLOUD_DRAIN_SECONDS",
+        default: Some("15"),
+        good: Some("0"),
+        bad: &["-1", "15s", "3601", ""],
     },
     Flag {
         name: "--reuse-instances",

@@ -8,6 +8,8 @@
 //! - a [`Checker`] walks received bytes: whether they are valid, and whether the message is complete;
 //! - [`lower`](Lower::run) writes a checked message into core values and linear memory.
 //!
+//! Whether two peers whose types of a function differ read each other all the same, [`agree`] tells.
+//!
 //! `string` and `list<u8>` are one copy each; lists of numbers are converted in a loop of their own.
 //!
 //! ```
@@ -106,6 +108,7 @@
 //!
 //! wasmtime, tokio, any transport. Guest memory is what [`Source`] and [`Target`] say.
 
+mod agree;
 mod check;
 mod copy;
 mod error;
@@ -116,6 +119,7 @@ mod plan;
 mod types;
 mod wire;
 
+pub use agree::agree;
 pub use check::{Checker, Progress};
 pub use error::{DecodeError, Fault, LiftError, LowerError, Unsupported};
 pub use lift::Lift;

@@ -179,7 +179,8 @@ impl Builder {
                 source,
             };
             let (runtime, wasm) = (runtime.clone(), wasm.clone());
-            let component = spawn_blocking(move || Component::new(&runtime, &wasm.load()?));
+            let make = move || wasm.load(|bytes| Component::new(&runtime, bytes));
+            let component = spawn_blocking(make);
             let component = component.await.map_err(|error| failed(error.into()))?;
             let component = component.map_err(failed)?;
             let max_instances = self.max_instances_of(id);

@@ -366,3 +366,56 @@ async fn functions_with_streams_are_for_other_components_only() {
     }
     assert!(lattice.functions("s").expect("it is there").is_empty());
 }
+
+#[tokio::test]
+async fn an_argument_of_brackets_is_an_error_that_says_so() {
+    let lattice = pair().build().await.expect("it builds");
+    let echo = lattice
+        .function("callee", "inhost:demo/echo.echo-strings")
+        .expect("exported");
+    for bracket in ["[", "(", "{", "some(", "["] {
+        let argument = bracket.repeat(20_000);
+        let error = echo.call_wave(&[argument]).await;
+        let error = chain(&error.expect_err("no type is so deep"));
+        let expected = "more than 100 brackets are in each other";
+        assert!(error.contains(expected), "{bracket}: {error}");
+    }
+    // Those in a text are none.
+    let text = format!("[{:?}]", "[".repeat(1000));
+    let answer = echo.call_wave(&[&text]).await.expect("a list of one text");
+    assert_eq!(answer, [text]);
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_component_is_an_error_that_says_what_it_is() {
+    let callee = std::fs::read("../guests/callee/callee.wasm").expect("the callee");
+    let module = wat::parse_str(r#"(module (import "env" "f" (func)))"#).expect("valid text");
+    for (what, bytes, expected) in [
+        ("an empty file", vec![], "it is empty"),
+        ("text", b"(component)".to_vec(), "it is no WebAssembly"),
+        (
+            "an archive",
+            b"PK\x03\x04 and so on".to_vec(),
+            "it is no WebAssembly",
+        ),
+        ("a core module", module, "it is a core module"),
+        (
+            "a header",
+            callee[..7].to_vec(),
+            "it ends within its header",
+        ),
+        (
+            "a half",
+            callee[..callee.len() / 2].to_vec(),
+            "ends too early",
+        ),
+    ] {
+        let builder = LocalLattice::builder().component("a", bytes);
+        let error = chain(&builder.build().await.expect_err("it is none"));
+        assert!(
+            error.contains("cannot start the component `a`"),
+            "{what}: {error}"
+        );
+        assert!(error.contains(expected), "{what}: {error}");
+    }
+}

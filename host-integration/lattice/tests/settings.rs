@@ -3,11 +3,12 @@
 mod common;
 
 use common::{chain, text};
-use inhost_lattice::{Link, LocalLattice};
+use inhost_lattice::{Link, LocalLattice, Wasm};
 
 const SETTINGS: &str = include_str!("data/settings.wat");
 const BUCKET: &str = include_str!("data/bucket.wat");
 const STORE: &str = include_str!("data/store.wat");
+const CHOOSE_LINK: &str = include_str!("data/choose-link.wat");
 
 #[tokio::test]
 async fn each_component_reads_its_own_configuration() {
@@ -55,4 +56,40 @@ async fn keyvalue_without_a_link_is_an_error_that_says_so() {
     let error = chain(&called.expect_err("there is no store"));
     let expected = "the component `app` has no link `default` of `wasi:keyvalue/store`";
     assert!(error.contains(expected), "{error}");
+}
+
+/// A component whose `test:v/version.get` answers this.
+fn version(answer: u32) -> Wasm {
+    text(&format!(
+        r#"(component
+            (core module $m (func (export "get") (result i32) (i32.const {answer})))
+            (core instance $i (instantiate $m))
+            (func $get (result u32) (canon lift (core func $i "get")))
+            (instance $out (export "get" (func $get)))
+            (export "test:v/version@0.1.0" (instance $out)))"#
+    ))
+}
+
+#[tokio::test]
+async fn a_component_chooses_its_link_before_and_after_its_calls_and_for_itself_alone() {
+    let lattice = LocalLattice::builder()
+        .component("a", text(CHOOSE_LINK))
+        .component("one", version(1))
+        .component("two", version(2))
+        .link(Link::new("a", "one", "test:v/version"))
+        .link(Link::new("a", "two", "test:v/version").named("backup"))
+        .build()
+        .await
+        .expect("it builds");
+    // An answer has the first call's in its hundreds, and the second one's in its units.
+    for (function, expected) in [
+        ("default-then-backup", "102"),
+        ("backup-then-default", "201"),
+        ("backup-only", "2"),
+        ("default-then-backup", "102"),
+    ] {
+        let called = lattice.call_wave("a", function, &[""; 0]).await;
+        let answer = called.unwrap_or_else(|error| panic!("{function}: {}", chain(&error)));
+        assert_eq!(answer, [expected], "{function}");
+    }
 }

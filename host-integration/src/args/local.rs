@@ -108,6 +108,19 @@ pub(crate) struct LocalArgs {
     )]
     pub(crate) linger_us: u64,
 
+    /// Seconds for which calls in flight may go on when the host is told to stop, up to 3600
+    ///
+    /// No call is taken over NATS then; calls that wait are run. What has not come to its end is ended with an error. A stop
+    /// command that comes with a time of its own may shorten it; a second SIGTERM or Ctrl-C ends it.
+    #[arg(
+        long = "drain-seconds",
+        value_name = "SECONDS",
+        env = "WASMCLOUD_DRAIN_SECONDS",
+        default_value_t = 15,
+        value_parser = drain
+    )]
+    pub(crate) drain_seconds: u64,
+
     /// IP address and port of a read-only listing of in-host invocation, over HTTP: JSON at `GET /`, and a page for people
     /// at `GET /ui`; off without it
     ///
@@ -127,7 +140,7 @@ pub(crate) struct LocalArgs {
     ///
     /// `{lattice}` stands for the name of the lattice. A record is a JSON object: subject, headers, sizes, duration and
     /// outcome of the call. Records that cannot be published in time are dropped, and counted. In the environment variable,
-    /// `true` stands for the subject that is used when none is given.
+    /// `true` stands for the subject that is used when none is given, and `false` for none.
     #[arg(
         long = "local-dispatch-tap",
         value_name = "SUBJECT",
@@ -138,7 +151,7 @@ pub(crate) struct LocalArgs {
         default_missing_value = "true",
         value_parser = tap_subject
     )]
-    pub(crate) tap: Option<String>,
+    pub(crate) tap: Option<TapSubject>,
 }
 
 /// Where records of calls go when no subject is given.
@@ -160,15 +173,28 @@ impl LocalArgs {
     }
 }
 
+/// What the tap was given: a subject, or that there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TapSubject(Option<String>);
+
+impl LocalArgs {
+    /// The subject of the tap, if it is on.
+    pub(crate) fn tap_subject(&self) -> Option<&str> {
+        self.tap.as_ref()?.0.as_deref()
+    }
+}
+
 /// Parses the subject of the tap. The name of the lattice is not known yet.
-fn tap_subject(text: &str) -> Result<String, String> {
-    let subject = match text {
-        "true" => TAP_SUBJECT,
-        text => text,
+fn tap_subject(text: &str) -> Result<TapSubject, String> {
+    // As clap reads a flag that is on or off. An empty text is neither here.
+    let subject = match text.to_ascii_lowercase().as_str() {
+        "false" | "f" | "no" | "n" | "off" | "0" => return Ok(TapSubject(None)),
+        "true" | "t" | "yes" | "y" | "on" | "1" => TAP_SUBJECT,
+        _ => text,
     };
     let named = subject.replace("{lattice}", "lattice");
     subject::require_publishable("--local-dispatch-tap", &named)
-        .map(|()| subject.to_owned())
+        .map(|()| TapSubject(Some(subject.to_owned())))
         .map_err(|_| {
             "it is not a NATS subject to publish to: use letters, digits, `_`, `-` and `{lattice}`, in tokens separated by \
              single dots"
@@ -185,6 +211,19 @@ fn linger(text: &str) -> Result<u64, String> {
         Ok(us) if us <= LONGEST_LINGER => Ok(us),
         _ => Err(format!(
             "it is not a whole number of microseconds from 0 to {LONGEST_LINGER}"
+        )),
+    }
+}
+
+/// The longest time for which a host may be asked to go on, in seconds.
+const LONGEST_DRAIN: u64 = 3600;
+
+/// Parses for how many seconds calls go on when the host is to stop.
+fn drain(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(seconds) if seconds <= LONGEST_DRAIN => Ok(seconds),
+        _ => Err(format!(
+            "it is not a whole number of seconds from 0 to {LONGEST_DRAIN}"
         )),
     }
 }
@@ -239,4 +278,23 @@ fn compiled_in_backend(name: &str) -> Result<BackendKind, String> {
         "this binary was built without the `{backend}` backend; rebuild with `cargo build --features {}` or {otherwise}",
         backend.feature()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tap_is_turned_off_and_on_by_what_means_that() {
+        for off in ["false", "False", "0", "no", "off", "n", "f"] {
+            assert_eq!(tap_subject(off), Ok(TapSubject(None)), "{off}");
+        }
+        for on in ["true", "TRUE", "1", "yes", "on", "y", "t"] {
+            let subject = TapSubject(Some(TAP_SUBJECT.to_owned()));
+            assert_eq!(tap_subject(on), Ok(subject), "{on}");
+        }
+        let subject = TapSubject(Some("calls.{lattice}".to_owned()));
+        assert_eq!(tap_subject("calls.{lattice}"), Ok(subject));
+        assert!(tap_subject("").is_err());
+    }
 }

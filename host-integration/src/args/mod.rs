@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     /// What this host has beyond the stock host.
-    const OURS: [&str; 10] = [
+    const OURS: [&str; 11] = [
         "--local-dispatch",
         "--local-dispatch-target",
         "--local-backend",
@@ -100,6 +100,7 @@ mod tests {
         "--local-queue-invocations",
         "--local-queue-bytes",
         "--local-linger-us",
+        "--drain-seconds",
         "--reuse-instances",
         "--local-status",
         "--local-dispatch-tap",

@@ -57,8 +57,7 @@ impl Watch {
                 .then(|| metrics::export(local.clone(), &host, &config.version)),
             tap: args
                 .local
-                .tap
-                .as_deref()
+                .tap_subject()
                 .map(|subject| Tap::start(subject, config, &local, &mut task)),
         });
         if otel.traces_enabled() {

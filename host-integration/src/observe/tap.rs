@@ -7,12 +7,13 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use async_nats::{ConnectOptions, HeaderMap};
+use async_nats::{ConnectOptions, Event, HeaderMap, ServerError};
 use serde::Serialize;
 use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 use wasmcloud_host::WasmbusHostConfig;
@@ -167,6 +168,12 @@ struct Publisher {
     counts: Arc<Counters>,
 }
 
+/// What the server said when it did not let a record be published.
+type Denied = Option<String>;
+
+/// How long it is waited, once, for the server to say that it does not. Records wait meanwhile.
+const PROVE: Duration = Duration::from_millis(100);
+
 impl Publisher {
     /// Publishes records until the tap is dropped.
     async fn run(
@@ -175,21 +182,61 @@ impl Publisher {
         servers: &str,
         mut records: Receiver<Record>,
     ) -> anyhow::Result<()> {
+        let (denies, mut denied) = watch::channel(Denied::None);
+        let options = options.event_callback(move |event| {
+            if let Some(reason) = denial(&event) {
+                denies.send_replace(Some(reason));
+            }
+            std::future::ready(())
+        });
         let client = options
             .connect(servers)
             .await
             .context("cannot connect to the NATS server for invocations")?;
+        let mut proven = false;
         while let Some(record) = records.recv().await {
+            if !self.may_publish(&denied) {
+                // With those that wait. Further ones find no one who publishes, and are counted by who has them.
+                let mut dropped = 1;
+                records.close();
+                while records.recv().await.is_some() {
+                    dropped += 1;
+                }
+                self.counts.dropped.fetch_add(dropped, Ordering::Relaxed);
+                break;
+            }
             let payload = serde_json::to_vec(&self.published(&record))?;
             // Without a connection this waits when the client's own queue is full, and then ours fills up.
             let published = client.publish(self.subject.clone(), payload.into()).await;
+            let mut published = published.is_ok();
+            if !proven {
+                proven = true;
+                let denied = denied.wait_for(Option::is_some);
+                published &= tokio::time::timeout(PROVE, denied).await.is_err();
+            }
             let count = match published {
-                Ok(()) => &self.counts.published,
-                Err(_) => &self.counts.dropped,
+                true => &self.counts.published,
+                false => &self.counts.dropped,
             };
             count.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// Whether the server has let records be published so far. Says so once if not: the client logs a line each time.
+    fn may_publish(&self, denied: &watch::Receiver<Denied>) -> bool {
+        match &*denied.borrow() {
+            None => true,
+            Some(reason) => {
+                warn!(
+                    subject = self.subject,
+                    "`--local-dispatch-tap`: the NATS server does not let this host publish there, so records of calls are \
+                     dropped from here on: {reason}. Allow the user of the connection for invocations to publish on the \
+                     subject, or choose another one, and start the host anew"
+                );
+                false
+            }
+        }
     }
 
     fn published<'a>(&'a self, record: &'a Record) -> Published<'a> {
@@ -217,9 +264,32 @@ impl Publisher {
     }
 }
 
+/// What the server says, if it does not let something be published.
+fn denial(event: &Event) -> Denied {
+    match event {
+        Event::ServerError(ServerError::Other(error)) => error
+            .to_ascii_lowercase()
+            .contains("permissions violation for publish")
+            .then(|| error.clone()),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_denies_says_so() {
+        let error = |text: &str| Event::ServerError(ServerError::Other(text.into()));
+        let text = "Permissions Violation for Publish to \"wasmbus.local.default.tap\"";
+        assert_eq!(denial(&error(text)).as_deref(), Some(text));
+        assert_eq!(
+            denial(&error("Permissions Violation for Subscription to \"x\"")),
+            None
+        );
+        assert_eq!(denial(&Event::Disconnected), None);
+    }
 
     #[tokio::test]
     async fn what_finds_no_room_is_dropped_and_counted() {

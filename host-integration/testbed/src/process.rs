@@ -95,6 +95,20 @@ impl Process {
         )
     }
 
+    /// Asks the process to end (`SIGTERM`).
+    ///
+    /// It has not been waited for, so its id is still its own.
+    pub(crate) async fn ask_to_end(&self) -> anyhow::Result<()> {
+        let asked = shell("kill -s TERM -- \"$1\"", self.id)
+            .status()
+            .await
+            .with_context(|| format!("cannot run sh to stop {}", self.name))?;
+        if !asked.success() {
+            tracing::warn!(name = self.name, id = self.id, "SIGTERM could not be sent");
+        }
+        Ok(())
+    }
+
     /// Asks the process to end (`SIGTERM`) and waits for it.
     ///
     /// When it is still there after `deadline` it is killed, and that is an error.
@@ -103,14 +117,14 @@ impl Process {
             self.watchdog = None;
             return Ok(status);
         }
-        // The process has not been waited for, so its id is still its own.
-        let asked = shell("kill -s TERM -- \"$1\"", self.id)
-            .status()
-            .await
-            .with_context(|| format!("cannot run sh to stop {}", self.name))?;
-        if !asked.success() {
-            tracing::warn!(name = self.name, id = self.id, "SIGTERM could not be sent");
-        }
+        self.ask_to_end().await?;
+        self.ends(deadline).await
+    }
+
+    /// Waits for the process to end.
+    ///
+    /// When it is still there after `deadline` it is killed, and that is an error.
+    pub(crate) async fn ends(&mut self, deadline: Duration) -> anyhow::Result<ExitStatus> {
         let ended = tokio::time::timeout(deadline, self.child.wait()).await;
         self.watchdog = None;
         let Ok(status) = ended else {

@@ -14,7 +14,7 @@ use crate::routes::{calls, nats, queued, until, Route, PROMPTLY};
 /// How long a caller may run.
 const EXECUTION: Duration = Duration::from_secs(2);
 
-/// For how long the only instance of the callee would be taken. Its time is over a second after that of the callers that have
+/// For how long the only instance of the callee would be taken. Its time is over two seconds after that of the callers that have
 /// begun when it had.
 const TAKEN: Duration = Duration::from_secs(60);
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use inhost_testbed::{
     Deployment, Driver, Guest, HeldTally, NatsServer, Peer, Workload, CALLEE, CALLER,
@@ -212,5 +212,36 @@ async fn local_calls_get_their_turn_while_callers_over_nats_keep_the_callee_busy
         assert_eq!(local.expect("all calls succeed").len(), 200);
         assert!(flood.answered().await > before, "over {route:?}");
         assert_eq!(calls(deployment.host()).await, (200, 0), "over {route:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_callee_that_waits_leaves_its_instance_when_its_time_is_over() {
+    let nats = nats().await;
+    for route in Route::ALL {
+        let host = route.host().args(["--max-execution-time-ms", "1000"]);
+        let deployment = Deployment::start_on(nats.clone(), host).await;
+        let deployment = deployment.expect("the host starts");
+        for (guest, id, count) in [(Guest::Callee, CALLEE, 1), (Guest::Caller, CALLER, 10)] {
+            deployment.deploy(guest, id, count).await.expect("deployed");
+        }
+        let linked = deployment.link(CALLER, CALLEE, "echo").await;
+        linked.expect("linked");
+        // The host cannot learn whether this caller, which is elsewhere, is still there.
+        let peer = deployment.peer(CALLEE).await.expect("a peer");
+        loop {
+            let begun = Instant::now();
+            let wait = peer.call::<_, (u32,)>(ECHO, "wait", (60_000_u32,));
+            let wait = tokio::time::timeout(PROMPTLY, wait).await;
+            wait.expect("it has an end").expect_err("its time is over");
+            // Else upstream's client has lost it (see README.md, "Calls over NATS").
+            if begun.elapsed() >= Duration::from_secs(1) {
+                break;
+            }
+        }
+        let driver = deployment.driver().await.expect("the caller");
+        let answered = async { while driver.ping(1).await.is_err() {} };
+        let answered = tokio::time::timeout(PROMPTLY, answered).await;
+        answered.unwrap_or_else(|_| panic!("over {route:?} the instance is not free"));
     }
 }

@@ -60,6 +60,9 @@ async fn a_host_ends_in_order_when_it_is_asked_to() {
     }
 }
 
+/// Else a host waits for its calls.
+const NO_TIME_FOR_CALLS: [&str; 2] = ["--drain-seconds", "0"];
+
 /// A host on which a guest computes without end.
 async fn start_computing(nats: &Arc<NatsServer>, host: HostBuilder) -> Deployment {
     let folder = tempfile::tempdir().expect("a folder");
@@ -81,6 +84,7 @@ async fn a_host_ends_in_order_while_a_guest_computes() {
     for route in Route::ALL {
         // Whatever this machine has: one for the guest, and others.
         let host = route.host().env("TOKIO_WORKER_THREADS", "2");
+        let host = host.args(NO_TIME_FOR_CALLS);
         stops(start_computing(&nats, host).await).await;
     }
 }
@@ -92,7 +96,8 @@ async fn a_host_ends_though_guests_keep_all_its_threads() {
         .host()
         .env("TOKIO_WORKER_THREADS", "1")
         // Else its last lines are the backtrace of its error.
-        .env("RUST_BACKTRACE", "0");
+        .env("RUST_BACKTRACE", "0")
+        .args(NO_TIME_FOR_CALLS);
     let deployment = start_computing(&nats, host).await;
     // It cannot do so in order: its own tasks do not get on.
     let stopped = deployment.stop().await;

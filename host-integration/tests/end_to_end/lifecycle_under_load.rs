@@ -161,7 +161,11 @@ fn http_load(address: SocketAddr) -> Load {
 async fn a_host_that_is_stopped_under_load_ends_in_order_and_leaves_no_request_behind() {
     let nats = nats().await;
     for route in Route::ALL {
-        let host = || host(route).args(Deployment::HTTP_SERVER);
+        // Requests go on to come, and with them calls, for as long as the host lets calls come to their end.
+        let host = || {
+            let host = host(route).args(Deployment::HTTP_SERVER);
+            host.args(["--drain-seconds", "1"])
+        };
         let mut deployment = Deployment::start_on(nats.clone(), host())
             .await
             .expect("the host starts");

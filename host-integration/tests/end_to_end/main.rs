@@ -8,6 +8,7 @@
 mod bad_input;
 mod callers_that_leave;
 mod cancellation;
+mod drain;
 mod errors;
 mod events;
 mod failures;
@@ -36,6 +37,7 @@ mod streams;
 mod tap;
 mod telemetry;
 mod two_hosts;
+mod types_that_agree;
 mod update;
 mod values;
 mod waiting;

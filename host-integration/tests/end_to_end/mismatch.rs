@@ -66,12 +66,12 @@ const ANSWERS_NOTHING: Mistaken = Mistaken {
     bytes_fit: false,
 };
 
-const ANSWERS_MORE_BITS: Mistaken = Mistaken {
-    what: "answers a number of 64 bits",
-    ty: r#"(param "n" u32) (result u64)"#,
-    core: "(param i32) (result i64) (i64.const -1)",
+const ANSWERS_A_FRACTION: Mistaken = Mistaken {
+    what: "answers a fraction",
+    ty: r#"(param "n" u32) (result f64)"#,
+    core: "(param i32) (result f64) (f64.reinterpret_i64 (i64.const 0xbfffffffffffffff))",
     options: "",
-    shown: "func(u32) -> (u64)",
+    shown: "func(u32) -> (f64)",
     bytes_fit: false,
 };
 
@@ -203,7 +203,7 @@ async fn a_callee_of_another_type_is_an_error_at_once() {
         for mistaken in [
             STRING_TO_STRING,
             ANSWERS_NOTHING,
-            ANSWERS_MORE_BITS,
+            ANSWERS_A_FRACTION,
             TAKES_MORE,
             ANSWERS_STRING,
             TAKES_NOTHING,

@@ -1,12 +1,15 @@
 //! Records of calls in memory, as a subscriber sees them.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use inhost_testbed::{Deployment, CALLEE, CALLER, ECHO};
+use inhost_testbed::{Deployment, NatsServer, Search, CALLEE, CALLER, ECHO};
 use serde_json::Value;
 
-use crate::routes::{nats, Route, PROMPTLY};
+use crate::routes::{nats, until, Route, PROMPTLY};
 
 async fn next(records: &mut async_nats::Subscriber) -> Value {
     let message = tokio::time::timeout(PROMPTLY, records.next()).await;
@@ -109,4 +112,56 @@ async fn records_go_to_the_subject_that_is_given_and_calls_over_nats_have_none()
     assert_eq!(&*message.subject, format!("calls.{}", local.lattice()));
     let more = tokio::time::timeout(Duration::from_millis(50), records.next()).await;
     more.expect_err("one call was made in memory");
+}
+
+/// A nats-server on which no one may publish where records of calls go.
+async fn nats_that_denies(folder: &Path) -> NatsServer {
+    let found = tokio::task::spawn_blocking(|| Search::from_env().find()).await;
+    let found = found.expect("no panic").expect("there is a nats-server");
+    let config = folder.join("nats.conf");
+    let users =
+        r#"{ user: any, password: any, permissions: { publish: { deny: "wasmbus.local.>" } } }"#;
+    let text = format!("authorization {{ users: [ {users} ] }}\nno_auth_user: any\n");
+    std::fs::write(&config, text).expect("written");
+    let binary = folder.join("nats-server");
+    let (server, config) = (found.binary.display(), config.display());
+    let script = format!("#!/bin/sh\nexec '{server}' --config '{config}' \"$@\"\n");
+    std::fs::write(&binary, script).expect("written");
+    let executable = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&binary, executable).expect("executable");
+    let started = NatsServer::start_binary(&binary).await;
+    started.expect("nats-server starts")
+}
+
+#[tokio::test]
+async fn a_tap_that_is_denied_says_so_once() {
+    const CALLS: u32 = 50;
+    let folder = tempfile::tempdir().expect("a folder");
+    let nats = Arc::new(nats_that_denies(folder.path()).await);
+    let host = Route::Duplex.host().arg("--local-dispatch-tap");
+    let deployment = Deployment::start_on(nats, host).await;
+    let deployment = deployment.expect("the host starts");
+    deployment.deploy_pair().await.expect("deployed and linked");
+    let driver = deployment.driver().await.expect("the caller");
+    for n in 0..CALLS {
+        assert_eq!(driver.ping(n).await.expect("an answer"), n + 1);
+    }
+    let host = deployment.host();
+    let said = host.wait_for_log("does not let this host publish there", PROMPTLY);
+    said.await.expect("it says so");
+    until("records are not counted as dropped", async || {
+        let status = host.status().await.expect("the host lists its tap");
+        status["tap"]["dropped"] == CALLS && status["tap"]["published"] == 0
+    })
+    .await;
+    let lines = host.log_lines();
+    let about = |text: &str| {
+        lines
+            .iter()
+            .filter(|line| line.to_lowercase().contains(text))
+            .count()
+    };
+    assert_eq!(about("does not let this host publish there"), 1);
+    // Once by the client for NATS, and once by the host, which repeats it.
+    assert_eq!(about("permissions violation"), 2, "{}", lines.join("\n"));
 }

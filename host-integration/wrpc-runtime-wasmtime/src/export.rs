@@ -10,7 +10,7 @@ use crate::general::{each_resource, paths, Path};
 use crate::imports::Imports;
 use crate::plain::Signature;
 use crate::resources::collect;
-use crate::types::types;
+use crate::types::{types, Callers};
 
 /// A function that a component exports; see [`Instance::export`](crate::Instance::export). A clone is the same one.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct Export(Arc<Resolved>);
 struct Resolved {
     name: Arc<str>,
     types: Arc<str>,
+    /// Callers with other types.
+    callers: Callers,
     index: ComponentExportIndex,
     codec: Codec,
     /// Whether a resource of the component itself is in the signature.
@@ -86,30 +88,34 @@ impl Export {
                 // An exported interface that uses an imported resource has it among its own.
                 guest.retain(|ty| !imports.contain(*ty));
                 let guest = guest.into();
-                Ok(Self::with(full, index, &ty, Resources { guest, imports }))
+                let types = types(&ty, |ty| imports.is_input_stream(ty));
+                let resources = Resources { guest, imports };
+                Ok(Self::with(full, index, &ty, types, resources))
             }
             _ => Err(NotExported::new(format!("function `{full}`"))),
         }
     }
 
-    /// A function of an instance whose component is not known.
+    /// A function of an instance whose component is not known. `types` are those that the instance has.
     pub(crate) fn new(
         name: String,
         index: ComponentExportIndex,
         ty: &ComponentFunc,
+        types: Arc<str>,
         guest_resources: Arc<[ResourceType]>,
     ) -> Self {
         let resources = Resources {
             guest: guest_resources,
             imports: Imports::default(),
         };
-        Self::with(name, index, ty, resources)
+        Self::with(name, index, ty, types, resources)
     }
 
     fn with(
         name: String,
         index: ComponentExportIndex,
         ty: &ComponentFunc,
+        types: Arc<str>,
         resources: Resources,
     ) -> Self {
         let codec = match Signature::of(ty) {
@@ -139,7 +145,8 @@ impl Export {
         };
         Self(Arc::new(Resolved {
             name: name.into(),
-            types: types(ty),
+            types,
+            callers: Callers::default(),
             index,
             codec,
             needs_shared_instance,
@@ -151,7 +158,8 @@ impl Export {
     pub(crate) fn general(name: String, index: ComponentExportIndex, ty: &ComponentFunc) -> Self {
         Self(Arc::new(Resolved {
             name: name.into(),
-            types: types(ty),
+            types: types(ty, |_| false),
+            callers: Callers::default(),
             index,
             codec: Codec::General {
                 params: ty.params().collect(),
@@ -172,6 +180,11 @@ impl Export {
         &self.0.types
     }
 
+    /// Whether a caller that takes the function to have the types `theirs` and this one read each other.
+    pub(crate) fn agrees_with(&self, theirs: &Arc<str>) -> bool {
+        self.0.callers.agree(theirs, self.types())
+    }
+
     pub(crate) fn index(&self) -> ComponentExportIndex {
         self.0.index
     }
@@ -183,6 +196,14 @@ impl Export {
     /// Whether no resources are in the signature.
     pub(crate) fn is_plain(&self) -> bool {
         matches!(self.codec(), Codec::Plain(_))
+    }
+
+    /// Whether it has results: else no caller waits for it.
+    pub(crate) fn answers(&self) -> bool {
+        match self.codec() {
+            Codec::Plain(signature) => !signature.results.is_empty(),
+            Codec::General { results, .. } => !results.is_empty(),
+        }
     }
 
     /// The paths of the streams in the parameters.

@@ -1,11 +1,14 @@
 //! One invocation of an export, from an empty store to the last byte of the results.
 
 use std::fmt;
+use std::future::Future;
 use std::num::NonZeroU32;
-use std::pin::pin;
-use std::sync::Arc;
+use std::pin::{pin, Pin};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use anyhow::{anyhow, Context as _};
+use bytes::Bytes;
 use inhost_dispatch::is_whole;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::trace;
@@ -30,6 +33,8 @@ pub struct Instance<T: 'static> {
     store: Arc<dyn Fn() -> Store<T> + Send + Sync>,
     /// Those that may serve another invocation. `None` when no instance serves more than one.
     kept: Option<Arc<Kept<T>>>,
+    /// How long an invocation may take, as its store has it: known from the first one.
+    limit: Arc<OnceLock<Option<Duration>>>,
 }
 
 impl<T> Instance<T>
@@ -45,6 +50,7 @@ where
             pre,
             store: Arc::new(store),
             kept: None,
+            limit: Arc::default(),
         }
     }
 
@@ -74,16 +80,17 @@ where
         Export::resolve(self.pre.component(), instance, name)
     }
 
-    /// Runs one invocation of `export`: makes a store, instantiates the component in it, finds the function, reads its
-    /// parameters from `params`, calls it, writes its results to `results` and shuts that stream down. The function's
+    /// Runs one invocation of `export`: reads its parameters from `params`, makes a store, instantiates the component in it,
+    /// finds the function, calls it, writes its results to `results` and shuts that stream down. The function's
     /// types, the guest's resources and the way that values take are known from `export`.
     ///
     /// `params` stays open until the end, so that a peer that is still sending does not fail. When the call fails,
     /// `results` is not shut down: what its peer sees when it is dropped is up to the transport. Streams without
     /// nested paths can be passed in a [`Root`](crate::Root).
     ///
-    /// From its beginning to the last byte of the results, the invocation has a second more than the store's
-    /// [`timeout`](WrpcView::timeout). Then it ends at its next await, also when it waits for its parameters.
+    /// From its beginning to the last byte of the results, the invocation has two seconds more than the store's
+    /// [`timeout`](WrpcView::timeout), which is taken to be the same for all invocations. Then it ends at its next await, also
+    /// when it waits for its parameters. Those in which there are resources are read when there is an instance.
     ///
     /// # Errors
     ///
@@ -96,7 +103,7 @@ where
     ///
     /// # Panics
     ///
-    /// When the engine has no async support.
+    /// When the engine has no async support, and outside of a tokio runtime with timers when the store has a time-out.
     pub async fn call<I, O>(
         &self,
         export: &Export,
@@ -130,11 +137,39 @@ where
             )));
         }
 
+        // The first invocation tells what all of them may take.
+        let mut store = None;
+        let limit = *self.limit.get_or_init(|| {
+            let made = (self.store)();
+            let limit = made.data().timeout();
+            store = Some(made);
+            limit
+        });
+        // Pinned because it is large: to hand it on would be to move it.
+        let invocation = pin!(self.invoke(export, params, results, store));
+        within(since, limit, export, invocation).await
+    }
+
+    /// Runs an invocation, in `store` if there is one and the invocation needs one of its own.
+    async fn invoke<I, O>(
+        &self,
+        export: &Export,
+        params: &mut I,
+        results: &mut O,
+        store: Option<Store<T>>,
+    ) -> Result<(), CallFailed>
+    where
+        I: AsyncRead + Index<I> + Send + Sync + Unpin + 'static,
+        O: AsyncWrite + Index<O> + Send + Sync + Unpin + 'static,
+    {
+        let failed = |step| move |source| CallFailed::new(export, step, source);
+        // A peer that takes its time to send parameters takes no instance.
+        let received = export.receive(params).await?;
         let kept = self.kept.as_deref().filter(|_| export.is_plain());
         let mut ready = match kept.and_then(Kept::take) {
             Some(ready) => ready,
             None => {
-                let mut store = (self.store)();
+                let mut store = store.unwrap_or_else(|| (self.store)());
                 let instance = self
                     .pre
                     .instantiate_async(&mut store)
@@ -148,7 +183,7 @@ where
             .get_func(&mut ready.store, export.index())
             .context("the instance does not have the function of its component")
             .map_err(failed(Step::Resolve))?;
-        call(&mut ready.store, func, export, since, params, results).await?;
+        call(&mut ready.store, func, export, received, params, results).await?;
         if let Some(kept) = kept {
             // One that failed or was cancelled does not get here.
             kept.keep(ready);
@@ -157,45 +192,67 @@ where
     }
 }
 
-/// Calls `func`, which is `export` of an instance in `store`: its types, guest resources and codec are known from
-/// `export`.
+/// Runs an invocation for as long as it may take.
+///
+/// # Errors
+///
+/// That of the invocation, or [`CallFailed`] with [`Step::TimedOut`].
+pub(crate) async fn within(
+    since: Since,
+    limit: Option<Duration>,
+    export: &Export,
+    invocation: Pin<&mut impl Future<Output = Result<(), CallFailed>>>,
+) -> Result<(), CallFailed> {
+    let called = since.within(limit, invocation).await;
+    called.unwrap_or_else(|| {
+        let limit = limit.unwrap_or_default();
+        let source = anyhow!(
+            "the maximum execution time, {limit:?}, bounds all of an invocation: waiting for an instance, receiving its \
+             parameters, running, and sending its results"
+        );
+        Err(CallFailed::new(export, Step::TimedOut, source))
+    })
+}
+
+/// Parameters that were received before the guest is entered. Those of the general way are read by it.
+pub(crate) enum Received {
+    /// A message that was checked, and whether the caller has the same types.
+    Message(Bytes, bool),
+    Later,
+}
+
+impl Export {
+    /// Receives the parameters, as far as that needs no instance: an error in the middle of lowering would leave it unusable.
+    ///
+    /// # Errors
+    ///
+    /// [`CallFailed`] with [`Step::Parameters`].
+    pub(crate) async fn receive<I>(&self, params: &mut I) -> Result<Received, CallFailed>
+    where
+        I: AsyncRead + Unpin + 'static,
+    {
+        let Codec::Plain(signature) = self.codec() else {
+            return Ok(Received::Later);
+        };
+        let agreed = is_whole(params, self.types());
+        match receive(params, &signature.params, |_| agreed).await {
+            Ok(message) => Ok(Received::Message(message, agreed)),
+            Err(error) => Err(CallFailed::new(self, Step::Parameters, error.into())),
+        }
+    }
+}
+
+/// Calls `func`, which is `export` of an instance in `store`, with what was received of its parameters: its types, guest
+/// resources and codec are known from `export`.
 ///
 /// # Errors
 ///
 /// [`CallFailed`], which says in which step.
 pub(crate) async fn call<C, I, O>(
-    store: C,
-    func: Func,
-    export: &Export,
-    since: Since,
-    params: &mut I,
-    results: &mut O,
-) -> Result<(), CallFailed>
-where
-    I: AsyncRead + Index<I> + Send + Sync + Unpin + 'static,
-    O: AsyncWrite + Index<O> + Send + Sync + Unpin + 'static,
-    C: AsContextMut,
-    C::Data: WasiView + WrpcView,
-{
-    let limit = store.as_context().data().timeout();
-    let called = pin!(call_without_limit(store, func, export, params, results));
-    match since.within(limit, called).await {
-        Some(called) => called,
-        None => {
-            let limit = limit.unwrap_or_default();
-            let source = anyhow!(
-                "the maximum execution time, {limit:?}, bounds all of an invocation: waiting for an instance, receiving its \
-                 parameters, running, and sending its results"
-            );
-            Err(CallFailed::new(export, Step::TimedOut, source))
-        }
-    }
-}
-
-async fn call_without_limit<C, I, O>(
     mut store: C,
     func: Func,
     export: &Export,
+    received: Received,
     params: &mut I,
     results: &mut O,
 ) -> Result<(), CallFailed>
@@ -206,14 +263,8 @@ where
     C::Data: WasiView + WrpcView,
 {
     let failed = |step| move |source| CallFailed::new(export, step, source);
-    match export.codec() {
-        Codec::Plain(signature) => {
-            // All of it before the guest is entered: an error in the middle of lowering would leave the instance
-            // unusable.
-            let agreed = is_whole(params, export.types());
-            let message = receive(params, &signature.params, |_| agreed)
-                .await
-                .map_err(|error| failed(Step::Parameters)(error.into()))?;
+    match (export.codec(), received) {
+        (Codec::Plain(signature), Received::Message(message, agreed)) => {
             let message = plain::call(&mut store, func, signature, message)
                 .await
                 .map_err(|(step, source)| failed(step)(source))?;
@@ -224,11 +275,14 @@ where
             sent.map_err(|error| failed(Step::Results)(error.into()))?;
             cleaned.map_err(failed(Step::PostReturn))
         }
-        Codec::General {
-            params: types,
-            results: result_types,
-            resources,
-        } => {
+        (
+            Codec::General {
+                params: types,
+                results: result_types,
+                resources,
+            },
+            Received::Later,
+        ) => {
             let run = general::run(
                 &mut store,
                 params,
@@ -243,6 +297,10 @@ where
                 .await
                 .map_err(|(step, source)| failed(step)(source))
         }
+        (Codec::Plain(_), Received::Later) | (Codec::General { .. }, Received::Message(..)) => {
+            let cause = anyhow!("its parameters were received for another function");
+            Err(failed(Step::Parameters)(cause))
+        }
     }
 }
 
@@ -252,6 +310,7 @@ impl<T> Clone for Instance<T> {
             pre: self.pre.clone(),
             store: Arc::clone(&self.store),
             kept: self.kept.clone(),
+            limit: Arc::clone(&self.limit),
         }
     }
 }
@@ -304,6 +363,8 @@ pub enum Step {
     PostReturn,
     /// Whatever it was in, its time was over. It may have run in part.
     TimedOut,
+    /// The process stops: the function was ended where it was. It may have run in part.
+    Stopped,
 }
 
 impl fmt::Display for Step {
@@ -316,6 +377,7 @@ impl fmt::Display for Step {
             Self::Results => "its results could not be sent",
             Self::PostReturn => "the component trapped when it cleaned up after the call",
             Self::TimedOut => "it did not come to its end in time",
+            Self::Stopped => "it was ended because this host stops",
         })
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::time::{sleep_until, Instant, Sleep};
 
 /// How much more time an invocation has than its limit says. What its guest calls, and who calls it on this host, have the
-/// limit itself: they are the first to say that a call did not answer, and which one.
-const MORE: Duration = Duration::from_secs(1);
+/// limit itself, and what it computes ends within a second of it: they are the first to say what did not come to its end.
+const MORE: Duration = Duration::from_secs(2);
 
 /// From when on an invocation is bounded.
 #[derive(Clone, Copy)]

@@ -9,6 +9,7 @@ use wasmtime::Engine;
 use wasmtime_wasi::WasiView;
 use wrpc_transport::Invoke;
 
+use crate::imports::{of_host, OfHost};
 use crate::invoke::Import;
 use crate::plain::Signature;
 use crate::types::types;
@@ -142,7 +143,7 @@ where
     let import = Import {
         instance: instance.into(),
         name: name.into(),
-        types: types(&ty),
+        types: types(&ty, |ty| of_host(ty) == Some(OfHost::InputStream)),
     };
     match Signature::of(&ty) {
         Ok(signature) => {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{anyhow, Context as _};
 use futures::{FutureExt as _, Stream, TryStreamExt as _};
-use inhost_dispatch::{put_back, with_prefix, Caller, Route};
+use inhost_dispatch::{put_back, with_prefix, Caller, Drain, Route};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tracing::{debug, instrument, Instrument as _, Span};
@@ -25,6 +25,7 @@ use crate::name::rpc_func_name;
 use crate::reuse;
 use crate::serving::with_type;
 use crate::span::within;
+use crate::types::types_of;
 use crate::view::WrpcView;
 
 /// An invocation that runs when it is polled.
@@ -135,8 +136,9 @@ pub trait ServeExt: Serve {
         let span = Span::current();
         let guest_resources = guest_resources.into();
         async move {
-            let (index, func, paths) = {
+            let (index, func, types, paths, limit) = {
                 let mut store = store.lock().await;
+                let limit = store.data().timeout();
                 let parent = match instance_name {
                     "" => None,
                     instance_name => Some(
@@ -151,8 +153,12 @@ pub trait ServeExt: Serve {
                 index.and_then(|index| {
                     let func = instance.get_func(store.as_context_mut(), index)?;
                     let params = func.params(store.as_context_mut());
-                    let stream = ResourceType::host::<InputStream>();
-                    Some((index, func, paths(params.iter(), |ty| ty == stream)))
+                    let results = func.results(store.as_context_mut());
+                    let is_stream = |ty| ty == ResourceType::host::<InputStream>();
+                    let paths = paths(params.iter(), is_stream);
+                    let params = params.into_vec().into_iter();
+                    let types = types_of(params, results.into_vec().into_iter(), is_stream);
+                    Some((index, func, types, paths, limit))
                 })
             }
             .with_context(|| {
@@ -162,7 +168,8 @@ pub trait ServeExt: Serve {
                 )
             })?;
             let takes_streams = !paths.is_empty();
-            let export = Export::new(full_name(instance_name, name), index, &ty, guest_resources);
+            let name_in_full = full_name(instance_name, name);
+            let export = Export::new(name_in_full, index, &ty, types, guest_resources);
             let serve = self.serve(instance_name, rpc_func_name(name), paths);
             let invocations = with_type(ty, serve).await?;
             Ok(invocations.map_ok(move |(cx, results, params)| {
@@ -172,10 +179,13 @@ pub trait ServeExt: Serve {
                     let since = admitted.since();
                     let (mut results, mut params, caller) = admitted.begin();
                     let call = pin!(async {
-                        let mut store = store.lock().await;
+                        // Before the store is taken, for which others wait.
+                        let received = export.receive(&mut params).await?;
                         let (params, results) = (&mut params, &mut results);
-                        instance::call(&mut *store, func, &export, since, params, results).await
+                        let mut store = store.lock().await;
+                        instance::call(&mut *store, func, &export, received, params, results).await
                     });
+                    let call = pin!(instance::within(since, limit, &export, call));
                     run(&export, takes_streams, caller, call).await
                 };
                 (cx, Box::pin(running.instrument(span.clone())) as Running)
@@ -228,7 +238,7 @@ impl<O: Any, I: Any> Drop for Admitted<O, I> {
 /// and cleans up.
 const CLEANING_UP: Duration = Duration::from_secs(10);
 
-/// Runs `call` for as long as its caller is there, and tells the caller when it fails.
+/// Runs `call` for as long as its caller is there and the process goes on, and tells the caller when it fails.
 ///
 /// The stream of the results must outlive this: once it is dropped, it is too late to say why.
 async fn run(
@@ -239,8 +249,7 @@ async fn run(
     call: Pin<&mut impl Future<Output = Result<(), CallFailed>>>,
 ) -> anyhow::Result<()> {
     let Some(caller) = caller else {
-        inhost_dispatch::starts(Route::Remote);
-        return Ok(call.await?);
+        return run_remote(export, call).await;
     };
     let gone = || {
         anyhow!(
@@ -253,11 +262,17 @@ async fn run(
     if left.as_mut().now_or_never().is_some() {
         return Err(gone());
     }
+    let run = Drain::of_process().run(Route::Local);
+    if run.is_over() {
+        // The caller, which was not told that it started, learns that it did not run.
+        run.cut(export.answers());
+        return Err(not_begun(export));
+    }
     caller.started();
     inhost_dispatch::starts(Route::Local);
     let mut call = pin!(async {
         match caller.types() {
-            Some(theirs) if theirs != *export.types() => Err(mismatch(export, &theirs)),
+            Some(theirs) if !export.agrees_with(&theirs) => Err(mismatch(export, &theirs)),
             _ => call.await,
         }
     });
@@ -265,15 +280,63 @@ async fn run(
         // A call that is done is done, whatever its caller does next.
         biased;
         called = &mut call => called,
-        () = left => match takes_streams && caller.broke_off() {
-            true => timeout(CLEANING_UP, call).await.map_err(|_| gone())?,
-            false => return Err(gone()),
-        },
+        () = left => {
+            if run.is_over() {
+                run.cut(export.answers());
+                return Err(gone());
+            }
+            if !(takes_streams && caller.broke_off()) {
+                return Err(gone());
+            }
+            tokio::select! {
+                called = timeout(CLEANING_UP, call) => called.map_err(|_| gone())?,
+                () = run.over() => Err(stopped(export)),
+            }
+        }
+        () = run.over() => Err(stopped(export)),
     };
+    // What it called may have been ended before it.
+    if called.is_err() && run.is_over() {
+        run.cut(export.answers());
+    }
     called.map_err(|error| {
         caller.failed(&error);
         error.into()
     })
+}
+
+/// As [`run`], for a caller elsewhere. It is told nothing but that there are no results.
+async fn run_remote(
+    export: &Export,
+    call: Pin<&mut impl Future<Output = Result<(), CallFailed>>>,
+) -> anyhow::Result<()> {
+    let run = Drain::of_process().run(Route::Remote);
+    if run.is_over() {
+        run.cut(export.answers());
+        return Err(not_begun(export));
+    }
+    inhost_dispatch::starts(Route::Remote);
+    let called = tokio::select! {
+        biased;
+        called = call => called,
+        () = run.over() => Err(stopped(export)),
+    };
+    if called.is_err() && run.is_over() {
+        run.cut(export.answers());
+    }
+    Ok(called?)
+}
+
+fn not_begun(export: &Export) -> anyhow::Error {
+    anyhow!(
+        "`{}` did not begin: this host stops, and the time for calls to end is over",
+        export.name()
+    )
+}
+
+fn stopped(export: &Export) -> CallFailed {
+    let cause = anyhow!("the time for calls to end is over; the function may have run in part");
+    CallFailed::new(export, Step::Stopped, cause)
 }
 
 /// A caller that was made for another version of the interface: its values would be read as others.

@@ -80,6 +80,7 @@ mod client;
 pub mod local;
 pub mod nats;
 mod remote;
+mod subscriptions;
 
 pub use client::{Client, ParamWriter, Reader, SubjectWriter};
 pub use inhost_backends::AnyBackend;

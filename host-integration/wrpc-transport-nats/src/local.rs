@@ -19,8 +19,10 @@ pub use inhost_dispatch::{
 
 use inhost_backends::AnyBackend;
 
+mod drain;
 mod status;
 
+pub use drain::Drained;
 pub use status::{Calls, Endpoint, Failures, Function, Status};
 
 /// How calls are carried in memory.

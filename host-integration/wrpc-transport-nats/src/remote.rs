@@ -1,19 +1,17 @@
 use std::fmt;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 
 use anyhow::Context as _;
-use async_nats::{HeaderMap, Message, Subject, Subscriber};
+use async_nats::{HeaderMap, Message, Subject};
 use bytes::Bytes;
 use futures::stream::{Stream, StreamExt as _};
-use futures::FutureExt as _;
 use wrpc_transport::{Invoke, Serve};
 
 use crate::nats::subject::{invocation_subject, result_subject};
 use crate::nats::{
     publish, server, Call, Inbox, ParamWriter, Paths, Reader, SubjectWriter, Target,
 };
+use crate::subscriptions::Calls;
 
 /// wRPC over NATS, for one prefix. See [`crate::nats`] for the protocol.
 ///
@@ -185,40 +183,21 @@ impl Serve for Remote {
         } = &*self.0;
         let subject = target.0.clone();
         let calls = match queue_group {
-            Some(group) => nats.queue_subscribe(subject, group.to_string()).await,
-            None => nats.subscribe(subject).await,
+            Some(group) => {
+                nats.queue_subscribe(subject.clone(), group.to_string())
+                    .await
+            }
+            None => nats.subscribe(subject.clone()).await,
         }
         .with_context(|| format!("cannot serve {target}: the NATS client is closed"))?;
         let served = Arc::new((self.clone(), target, paths));
-        Ok(Calls(calls).then(move |message| {
+        Ok(Calls::new(&subject, calls).then(move |message| {
             let served = Arc::clone(&served);
             async move {
                 let (remote, target, paths) = &*served;
                 remote.accept(target, paths.as_ref(), message).await
             }
         }))
-    }
-}
-
-/// The calls of a served function.
-///
-/// When it is dropped, the client is told to unsubscribe before anything that is published later. Left to itself, the
-/// subscriber tells it some time later, from a task; a call from this host to a component that was just stopped here would
-/// be delivered to a subscription that no one reads.
-struct Calls(Subscriber);
-
-impl Stream for Calls {
-    type Item = Message;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_next_unpin(cx)
-    }
-}
-
-impl Drop for Calls {
-    fn drop(&mut self) {
-        // If the client's queue is full, the subscriber's own way is left.
-        let _ = self.0.unsubscribe().now_or_never();
     }
 }
 

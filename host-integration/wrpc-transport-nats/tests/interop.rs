@@ -267,3 +267,23 @@ async fn drop_calls<I: Invoke<Context = Cx>>(caller: I) {
         assert!(results == payload(3));
     }
 }
+
+#[tokio::test]
+async fn a_version_that_no_one_serves_is_an_error_that_names_those_that_are_served_here() {
+    let server = Server::start().await;
+    let nats = server.connect().await;
+    let _callee = serve_echo(ours(&nats, Some(GROUP)), None).await;
+    let other = INSTANCE.replace("1.0.0", "2.0.0");
+    let caller = ours(&nats, None);
+    let call = async {
+        let invoked = caller.invoke(None, &other, "echo", Bytes::new(), NO_PATHS);
+        let (_params, mut results) = invoked.await?;
+        results.read_to_end(&mut Vec::new()).await?;
+        anyhow::Ok(())
+    };
+    let error = promptly(call).await.expect_err("no one serves it");
+    let error = format!("{error:#}");
+    for part in [&*other, "no one serves the function", INSTANCE] {
+        assert!(error.contains(part), "`{part}` is not in: {error}");
+    }
+}

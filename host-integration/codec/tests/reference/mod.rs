@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod read;
 pub(crate) mod strategy;
 
 use inhost_codec::Type;

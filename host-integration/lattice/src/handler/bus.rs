@@ -1,13 +1,12 @@
 //! `wasmcloud:bus/lattice`: a component chooses between its links.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use wasmcloud_runtime::capability::CallTargetInterface;
 use wasmcloud_runtime::component::{Bus, Bus1_0_0};
 
 use super::Handler;
-use crate::link::DEFAULT_LINK;
 
 #[async_trait]
 impl Bus for Handler {
@@ -45,18 +44,5 @@ impl Bus1_0_0 for Handler {
             &link_name,
             interfaces.map(|interface| interface.as_instance()),
         );
-    }
-}
-
-impl Handler {
-    fn choose(&self, link: &str, interfaces: impl IntoIterator<Item = String>) {
-        let mut chosen = self.chosen.lock().unwrap_or_else(PoisonError::into_inner);
-        for interface in interfaces {
-            let interface = interface.into_boxed_str();
-            match link {
-                DEFAULT_LINK => chosen.remove(&interface),
-                link => chosen.insert(interface, link.into()),
-            };
-        }
     }
 }

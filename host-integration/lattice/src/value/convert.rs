@@ -1,5 +1,6 @@
 //! wasmtime's values and types to those of the WAVE encoding, and back.
 
+use wasm_wave::lex::{Lexer, Token};
 use wasm_wave::value::{Type as WaveType, Value};
 use wasm_wave::wasm::{WasmTypeKind, WasmValue as _, WasmValueError};
 use wasmtime::component::{Type, Val};
@@ -59,11 +60,35 @@ pub(super) fn wave_type(ty: &Type) -> Option<WaveType> {
     })
 }
 
+/// How deep brackets may be in each other. Types are not nested deeper, and each of them has one pair of brackets.
+const MAX_DEPTH: usize = 100;
+
 /// Reads a value of type `ty`. The error says what is wrong with `text`.
 pub(super) fn from_wave(ty: &Type, text: &str) -> Result<Val, String> {
     let ty = wave_type(ty).ok_or("it holds a resource, which has no text")?;
+    check_depth(text)?;
     let value: Value = wasm_wave::from_str(&ty, text).map_err(|error| error.to_string())?;
     Ok(val(&value))
+}
+
+/// The parser calls itself for each bracket, whatever the type is.
+fn check_depth(text: &str) -> Result<(), String> {
+    let mut depth = 0_usize;
+    for token in Lexer::new(text) {
+        match token {
+            Ok(Token::BraceOpen | Token::ParenOpen | Token::BracketOpen) => depth += 1,
+            Ok(Token::BraceClose | Token::ParenClose | Token::BracketClose) => {
+                depth = depth.saturating_sub(1);
+            }
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(format!(
+                "more than {MAX_DEPTH} brackets are in each other, which no type has"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The value as text.

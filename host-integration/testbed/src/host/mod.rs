@@ -17,7 +17,7 @@ use crate::process::Process;
 use crate::usage::Usage;
 
 /// How long the host may take to end when it is asked to.
-const STOP_DEADLINE: Duration = Duration::from_secs(20);
+const STOP_DEADLINE: Duration = Duration::from_secs(30);
 
 /// A running host process.
 ///
@@ -122,11 +122,31 @@ impl Host {
         self.process.ended().await
     }
 
+    /// Asks the host to stop (`SIGTERM`), and does not wait for that.
+    ///
+    /// # Errors
+    ///
+    /// When there is no shell to send the signal with.
+    pub async fn ask_to_stop(&self) -> anyhow::Result<()> {
+        self.process.ask_to_end().await
+    }
+
+    /// Waits for the host to end by itself, and returns its exit code.
+    ///
+    /// # Errors
+    ///
+    /// When the host has to be killed after `deadline`, or was ended by a signal.
+    pub async fn ends(&mut self, deadline: Duration) -> anyhow::Result<i32> {
+        let status = self.process.ends(deadline).await?;
+        let code = status.code();
+        code.with_context(|| format!("the host ended with {status}"))
+    }
+
     /// Asks the host to stop (`SIGTERM`), waits for that, and returns its log.
     ///
     /// # Errors
     ///
-    /// When the host has to be killed after 20 seconds, or ends with a failure.
+    /// When the host has to be killed after 30 seconds, or ends with a failure.
     pub async fn stop(mut self) -> anyhow::Result<Log> {
         let status = self.process.terminate(STOP_DEADLINE).await?;
         let log = self.log().clone();

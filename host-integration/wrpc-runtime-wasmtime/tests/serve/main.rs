@@ -121,19 +121,18 @@ async fn a_call_that_wants_no_results_runs_without_its_caller() {
 }
 
 /// How much longer than a second, which is their limit, invocations may take.
-const MORE: u64 = 1;
+const MORE: u64 = 2;
 
 #[tokio::test(start_paused = true)]
-async fn a_callee_that_waits_ends_when_its_time_is_over_though_its_caller_has_left() {
+async fn a_callee_that_waits_ends_with_its_time_also_when_no_one_waits_for_it() {
     let signature = r#"(param "n" u32) (canon lift (core func $i "run"))"#;
     let mut served = Served::new(&component(signature, "(param i32)", "call $wait", "")).await;
     let (mut outgoing, incoming) = served.host.invoke("", &[1][..]).await.expect("invoke");
     outgoing.shutdown().await.expect("shutdown");
     drop((outgoing, incoming));
-    let running = served.next().await;
-    let begun = tokio::time::Instant::now();
-    let error = running.await.expect_err("it never returns by itself");
-    assert_eq!(begun.elapsed().as_secs(), 1 + MORE);
+    let start = tokio::time::Instant::now();
+    let error = served.next().await.await.expect_err("it waits for ever");
+    assert_eq!(start.elapsed().as_secs(), 1 + MORE);
     let error = format!("{error:#}");
     for part in [FUNCTION, "in time", "1s"] {
         assert!(error.contains(part), "`{part}` is not in: {error}");
@@ -142,23 +141,25 @@ async fn a_callee_that_waits_ends_when_its_time_is_over_though_its_caller_has_le
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_sends_half_of_the_parameters_holds_an_instance_for_no_longer_than_a_call_may_take(
-) {
+async fn parameters_that_do_not_come_take_no_instance_and_have_an_end() {
     let mut served = Served::new(&component(PING, CORE_PING, "local.get 0", "")).await;
-    // The first byte of a number that has more.
+    let (called, _) = served.call(&[7]).await;
+    called.expect("the callee's side");
+    // The first half of a number.
     let (_outgoing, mut incoming) = served.host.invoke("", &[0x80][..]).await.expect("invoke");
-    let running = served.next().await;
+    let mut running = tokio_test::task::spawn(served.next().await);
     // Waiting for its turn is a part of it.
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-    let begun = tokio::time::Instant::now();
-    running.await.expect_err("the rest does not come");
-    let took = begun.elapsed().as_millis() as u64;
+    let start = tokio::time::Instant::now();
+    tokio_test::assert_pending!(running.poll());
+    assert_eq!(served.stores(), 0, "it has no store yet, and no instance");
+    running.await.expect_err("they do not come");
+    let took = start.elapsed().as_millis() as u64;
     assert!((500..=501).contains(&(took - 1000 * MORE)), "{took} ms");
     let mut results = Vec::new();
     let read = incoming.read_to_end(&mut results).await;
-    let error = said(&read.expect_err("it did not end in time"));
+    let error = said(&read.expect_err("it was ended"));
     assert!(error.contains("in time"), "{error}");
-    assert_eq!(served.stores(), 0, "the instance is gone");
 }
 
 #[tokio::test]
@@ -233,6 +234,41 @@ async fn a_caller_with_other_types_learns_both_and_the_function_does_not_run() {
     for part in [FUNCTION, "types", theirs, "func(u32) -> (u32)"] {
         assert!(error.contains(part), "`{part}` is not in: {error}");
     }
+    assert!(!error.contains("unreachable"), "it ran: {error}");
+}
+
+#[tokio::test]
+async fn a_caller_whose_types_read_the_same_bytes_is_answered() {
+    let text = component(PING, CORE_PING, "local.get 0", "");
+    for theirs in [
+        "func(u32) -> (u32)",
+        "func((u32)) -> ((u32))",
+        "func(u16) -> (u64)",
+    ] {
+        let mut served = Served::new(&text).await;
+        let invoke = served.host.invoke("", &[100][..]);
+        let invoked = inhost_dispatch::with_types(theirs.into(), invoke).await;
+        let (_params, mut results) = invoked.expect("invoke");
+        served.next().await.await.expect("it is called");
+        let mut bytes = Vec::new();
+        let read = results.read_to_end(&mut bytes).await;
+        read.expect("results");
+        assert_eq!(bytes, [100], "{theirs}");
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_only_the_callers_types_have_is_refused_before_the_function_runs() {
+    let text = component(PING, CORE_PING, "unreachable", "");
+    let mut served = Served::new(&text).await;
+    let invoke = served.host.invoke("", &[0x80, 0x80, 0x80, 0x80, 0x10][..]);
+    let invoked = inhost_dispatch::with_types("func(u64) -> (u32)".into(), invoke).await;
+    let (_params, mut results) = invoked.expect("invoke");
+    served.next().await.await.expect_err("it is too large");
+    let mut bytes = Vec::new();
+    let read = results.read_to_end(&mut bytes).await;
+    let error = said(&read.expect_err("it is too large"));
+    assert!(error.contains("does not fit its 32 bits"), "{error}");
     assert!(!error.contains("unreachable"), "it ran: {error}");
 }
 

@@ -107,13 +107,30 @@ async fn an_instance_is_dropped_after_an_error() {
     assert_eq!(reused.call(9).await.expect("an answer"), 1);
     let (mut near, far) = tokio::io::duplex(16);
     let (params, results) = tokio::io::split(far);
+    near.write_all(&[9]).await.expect("there is room");
+    drop(near);
+    let (mut params, mut results) = (Root(params), Root(results));
+    let call = reused
+        .instance
+        .call(&reused.export, &mut params, &mut results);
+    call.await.expect_err("no one reads the results");
+    assert_eq!(reused.instances(), 0);
+}
+
+#[tokio::test]
+async fn parameters_that_are_none_touch_no_instance() {
+    let reused = Reused::new(100);
+    assert_eq!(reused.call(9).await.expect("an answer"), 1);
+    let (mut near, far) = tokio::io::duplex(16);
+    let (params, results) = tokio::io::split(far);
     near.shutdown().await.expect("the end of no parameters");
     let (mut params, mut results) = (Root(params), Root(results));
     let call = reused
         .instance
         .call(&reused.export, &mut params, &mut results);
     call.await.expect_err("there are no parameters");
-    assert_eq!(reused.instances(), 0);
+    assert_eq!(reused.instances(), 1);
+    assert_eq!(reused.call(9).await.expect("an answer"), 2, "the same one");
 }
 
 #[tokio::test]
@@ -181,7 +198,12 @@ async fn no_more_than_a_bounded_number_of_instances_wait() {
     let reused = Reused::new(100);
     let (mut callers, callees): (Vec<_>, Vec<_>) =
         (0..CALLS).map(|_| tokio::io::duplex(16)).unzip();
-    let calls = callees.into_iter().map(|far| async {
+    for caller in &mut callers {
+        caller.write_all(&[9]).await.expect("there is room");
+    }
+    let calls = callees.into_iter().map(|mut far| async {
+        // Its results find no room.
+        far.write_all(&[0; 16]).await.expect("there is room");
         let (params, results) = tokio::io::split(far);
         let (mut params, mut results) = (Root(params), Root(results));
         let call = reused
@@ -190,11 +212,16 @@ async fn no_more_than_a_bounded_number_of_instances_wait() {
         call.await.expect("an answer");
     });
     let mut calls = tokio_test::task::spawn(futures::future::join_all(calls));
-    tokio_test::assert_pending!(calls.poll());
-    assert_eq!(reused.instances(), CALLS, "each waits for its parameters");
-    for caller in &mut callers {
-        caller.write_all(&[9]).await.expect("there is room");
+    while reused.instances() < CALLS {
+        tokio_test::assert_pending!(calls.poll(), "each waits for room");
+        // tokio has streams wait when a task has done much.
+        tokio::task::yield_now().await;
     }
-    calls.await;
+    let read = async {
+        for caller in &mut callers {
+            caller.read_exact(&mut [0; 17]).await.expect("the answer");
+        }
+    };
+    tokio::join!(read, calls);
     assert_eq!(reused.instances(), 32);
 }

@@ -5,10 +5,30 @@ use std::time::Duration;
 use async_nats::{StatusCode, Subject};
 
 use super::subject::PROTOCOL;
+use crate::subscriptions::instances_of;
 
 /// The function that a call is for, in the form of the subject it was sent to. A clone is cheap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target(pub(crate) Subject);
+
+/// How many instances an error names.
+const NAMED: usize = 8;
+
+impl Target {
+    /// What this process serves of the component, for people: what was asked for may have another version.
+    fn served_here(&self) -> Option<String> {
+        let (prefix, _) = self.0.split_once(PROTOCOL)?;
+        let instances = instances_of(prefix.trim_end_matches('.'), NAMED + 1);
+        let named = instances.iter().take(NAMED);
+        let named: Vec<_> = named.map(|it| format!("`{it}`")).collect();
+        let more = if instances.len() > NAMED {
+            " and more"
+        } else {
+            ""
+        };
+        (!named.is_empty()).then(|| named.join(", ") + more)
+    }
+}
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -109,9 +129,14 @@ impl Failure {
     }
 
     pub(crate) fn of(self, target: &Target) -> io::Error {
+        let served_here = match self {
+            Self::NoResponders => target.served_here(),
+            _ => None,
+        };
         let failed = CallFailed {
             subject: target.clone(),
             failure: self,
+            served_here,
         };
         io::Error::new(failed.failure.kind(), failed)
     }
@@ -122,6 +147,7 @@ impl Failure {
 pub struct CallFailed {
     subject: Target,
     failure: Failure,
+    served_here: Option<String>,
 }
 
 impl CallFailed {
@@ -140,7 +166,11 @@ impl CallFailed {
 
 impl fmt::Display for CallFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "call of {} over NATS: {}", self.subject, self.failure)
+        write!(f, "call of {} over NATS: {}", self.subject, self.failure)?;
+        match &self.served_here {
+            Some(served) => write!(f, "; on this host it serves {served}"),
+            None => Ok(()),
+        }
     }
 }
 

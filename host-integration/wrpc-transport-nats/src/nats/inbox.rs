@@ -49,6 +49,13 @@ pub(super) fn find(nats: &Arc<async_nats::Client>) -> Option<Arc<Inbox>> {
     inboxes().get(&address(nats))?.upgrade()
 }
 
+/// How many calls have an open stream in this process, at either end.
+pub(super) fn open_calls_of_process() -> usize {
+    // Counted after the lock: dropping an inbox takes it.
+    let inboxes: Vec<_> = inboxes().values().filter_map(Weak::upgrade).collect();
+    inboxes.iter().map(|inbox| inbox.open_calls()).sum()
+}
+
 impl Inbox {
     /// The inbox of `nats`, subscribed.
     ///

@@ -77,3 +77,8 @@ pub(crate) use inbox::Inbox;
 pub fn open_calls(nats: &Arc<async_nats::Client>) -> usize {
     inbox::find(nats).map_or(0, |inbox| inbox.open_calls())
 }
+
+/// As [`open_calls`], over all connections of this process.
+pub(crate) fn open_calls_of_process() -> usize {
+    inbox::open_calls_of_process()
+}

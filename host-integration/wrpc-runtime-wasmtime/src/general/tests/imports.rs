@@ -84,7 +84,7 @@ fn linker(
                     let import = Import {
                         instance: API.into(),
                         name: name.into(),
-                        types: crate::types::types(&ty),
+                        types: crate::types::types(&ty, |_| false),
                     };
                     link(&mut api, Arc::new([]), ty, import, ())?;
                 }

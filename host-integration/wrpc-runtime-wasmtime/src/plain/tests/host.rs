@@ -147,7 +147,8 @@ impl Guest {
         let engine = component.engine().clone();
         let pre = link(component, import);
         let (ty, index) = exported(component);
-        let resolved = Export::new("echo".to_owned(), index, &ty, Arc::new([]));
+        let types = crate::types::types(&ty, |_| false);
+        let resolved = Export::new("echo".to_owned(), index, &ty, types, Arc::new([]));
         let export = match export {
             Way::Plain => {
                 assert!(matches!(resolved.codec(), Codec::Plain(_)));
@@ -208,7 +209,7 @@ fn link(component: &Component, way: Way) -> InstancePre<Ctx> {
             let import = Import {
                 instance: INSTANCE.into(),
                 name: name.into(),
-                types: crate::types::types(&ty),
+                types: crate::types::types(&ty, |_| false),
             };
             match way {
                 Way::Plain => {

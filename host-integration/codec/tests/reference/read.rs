@@ -1,0 +1,141 @@
+//! What a message means to one who reads it with the readers of the published decoder.
+
+use std::future::Future;
+use std::io;
+use std::pin::{pin, Pin};
+use std::task::{Context, Poll, Waker};
+
+use inhost_codec::Type;
+use tokio::io::AsyncReadExt as _;
+use wasm_tokio::cm::AsyncReadValue as _;
+use wasm_tokio::{AsyncReadCore as _, AsyncReadLeb128 as _, AsyncReadUtf8 as _};
+
+/// What a value means, whatever its type is called. A record or tuple means its fields.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Meaning {
+    Number(i128),
+    F32(u32),
+    F64(u64),
+    Char(char),
+    /// Text is its bytes.
+    List(Vec<Vec<Meaning>>),
+    Case(u32, Vec<Meaning>),
+    Flags(Vec<bool>),
+}
+
+/// Whether `read` is what was `meant`. A flag that the reader does not know of is not in `read`.
+pub(crate) fn is_as_meant(read: &[Meaning], meant: &[Meaning]) -> bool {
+    let alike = |(read, meant): (&Meaning, &Meaning)| match (read, meant) {
+        (Meaning::List(read), Meaning::List(meant)) => {
+            let mut elements = read.iter().zip(meant);
+            read.len() == meant.len() && elements.all(|(read, meant)| is_as_meant(read, meant))
+        }
+        (Meaning::Case(read, payload), Meaning::Case(meant, meant_payload)) => {
+            read == meant && is_as_meant(payload, meant_payload)
+        }
+        (Meaning::Flags(read), Meaning::Flags(meant)) => {
+            let beyond = read.iter().skip(meant.len());
+            read.iter().zip(meant).all(|(a, b)| a == b) && beyond.copied().all(|set| !set)
+        }
+        (Meaning::Flags(flag), Meaning::Case(case, none))
+        | (Meaning::Case(case, none), Meaning::Flags(flag)) => {
+            none.is_empty() && *case <= 1 && *flag == [*case == 1]
+        }
+        (read, meant) => read == meant,
+    };
+    read.len() == meant.len() && read.iter().zip(meant).all(alike)
+}
+
+/// Reads values of `types`, and returns how many bytes they have.
+pub(crate) fn read(types: &[Type], message: &[u8]) -> io::Result<(Vec<Meaning>, usize)> {
+    let reading = async {
+        let (mut rest, mut meaning) = (message, Vec::new());
+        for ty in types {
+            value(ty, &mut rest, &mut meaning).await?;
+        }
+        io::Result::Ok((meaning, message.len() - rest.len()))
+    };
+    // All bytes are there: nothing waits.
+    match pin!(reading).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(read) => read,
+        Poll::Pending => unreachable!("a slice has always something to say"),
+    }
+}
+
+type Reading<'a> = Pin<Box<dyn Future<Output = io::Result<()>> + 'a>>;
+
+fn value<'a>(ty: &'a Type, r: &'a mut &[u8], out: &'a mut Vec<Meaning>) -> Reading<'a> {
+    Box::pin(async move {
+        let meaning = match ty {
+            Type::Bool => Meaning::Case(r.read_bool().await?.into(), Vec::new()),
+            Type::U8 => Meaning::Number(r.read_u8().await?.into()),
+            Type::S8 => Meaning::Number(r.read_i8().await?.into()),
+            Type::U16 => Meaning::Number(r.read_u16_leb128().await?.into()),
+            Type::S16 => Meaning::Number(r.read_i16_leb128().await?.into()),
+            Type::U32 => Meaning::Number(r.read_u32_leb128().await?.into()),
+            Type::S32 => Meaning::Number(r.read_i32_leb128().await?.into()),
+            Type::U64 => Meaning::Number(r.read_u64_leb128().await?.into()),
+            Type::S64 => Meaning::Number(r.read_i64_leb128().await?.into()),
+            Type::F32 => Meaning::F32(r.read_u32_le().await?),
+            Type::F64 => Meaning::F64(r.read_u64_le().await?),
+            Type::Char => Meaning::Char(r.read_char_utf8().await?),
+            Type::String => {
+                let mut text = String::new();
+                r.read_core_name(&mut text).await?;
+                let byte = |byte| vec![Meaning::Number(i128::from(byte))];
+                Meaning::List(text.bytes().map(byte).collect())
+            }
+            Type::List(element) => {
+                let mut elements = Vec::new();
+                for _ in 0..r.read_u32_leb128().await? {
+                    elements.push(one(element, r).await?);
+                }
+                Meaning::List(elements)
+            }
+            Type::Tuple(types) => {
+                for ty in types {
+                    value(ty, r, out).await?;
+                }
+                return Ok(());
+            }
+            Type::Variant(cases) => {
+                let case = r.read_u32_leb128().await?;
+                let ty = cases
+                    .get(case as usize)
+                    .ok_or(io::ErrorKind::InvalidInput)?;
+                Meaning::Case(case, payload(ty.as_ref(), r).await?)
+            }
+            Type::Option(some) => {
+                let is_some = r.read_option_status().await?;
+                let ty = is_some.then_some(&**some);
+                Meaning::Case(is_some.into(), payload(ty, r).await?)
+            }
+            Type::Result(ok, err) => {
+                let is_ok = r.read_result_status().await?;
+                let ty = if is_ok { ok } else { err };
+                Meaning::Case((!is_ok).into(), payload(ty.as_deref(), r).await?)
+            }
+            Type::Flags(count) => {
+                let mut bits = vec![0; count.div_ceil(8)];
+                r.read_exact(&mut bits).await?;
+                let is_set = |at: usize| bits[at / 8] & (1 << (at % 8)) != 0;
+                Meaning::Flags((0..*count).map(is_set).collect())
+            }
+        };
+        out.push(meaning);
+        Ok(())
+    })
+}
+
+async fn one(ty: &Type, r: &mut &[u8]) -> io::Result<Vec<Meaning>> {
+    let mut meaning = Vec::new();
+    value(ty, r, &mut meaning).await?;
+    Ok(meaning)
+}
+
+async fn payload(ty: Option<&Type>, r: &mut &[u8]) -> io::Result<Vec<Meaning>> {
+    match ty {
+        Some(ty) => one(ty, r).await,
+        None => Ok(Vec::new()),
+    }
+}

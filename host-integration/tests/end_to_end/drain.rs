@@ -1,0 +1,242 @@
+//! A host that is told to stop lets calls come to their end, for a time; then it ends them, and says how many of each.
+
+use std::sync::Arc;
+
+use inhost_testbed::{
+    Deployment, Driver, Guest, HeldTally, Host, HostBuilder, NatsServer, CALLEE, CALLER,
+};
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+use crate::routes::{nats, queued, until, Route, PROMPTLY};
+
+/// How a host is told to stop.
+#[derive(Clone, Copy, Debug)]
+enum Stop {
+    Signal,
+    Command,
+}
+
+/// A host with caller and callee, whose calls of the tally wait until they are let go on.
+struct Stage {
+    deployment: Deployment,
+    driver: Driver,
+    tally: HeldTally,
+    host: Host,
+}
+
+impl Stage {
+    async fn start(nats: &Arc<NatsServer>, host: HostBuilder, instances: u32) -> Self {
+        let deployment = Deployment::start_on(nats.clone(), host).await;
+        let mut deployment = deployment.expect("the host starts");
+        for (guest, id, count) in [
+            (Guest::Callee, CALLEE, instances),
+            (Guest::Caller, CALLER, 10),
+        ] {
+            deployment.deploy(guest, id, count).await.expect("deployed");
+        }
+        for (source, target, interface) in [(CALLER, CALLEE, "echo"), (CALLEE, "tally", "tally")] {
+            let linked = deployment.link(source, target, interface).await;
+            linked.expect("linked");
+        }
+        let tally = HeldTally::serve(deployment.client(), deployment.lattice(), "tally").await;
+        Self {
+            driver: deployment.driver().await.expect("the caller"),
+            tally: tally.expect("the tally is served"),
+            host: deployment.take_host(0),
+            deployment,
+        }
+    }
+
+    async fn tell(&self, stop: Stop) {
+        match stop {
+            Stop::Signal => self.host.ask_to_stop().await.expect("told"),
+            Stop::Command => {
+                let operation = format!("host.stop.{}", self.host.id());
+                let control = self.deployment.control();
+                let told = control.request(&operation, &Value::Null).await;
+                told.expect("told");
+            }
+        }
+    }
+
+    /// Calls `count` of the callee, which is counted when this returns and answered when the tally is let go on.
+    async fn count(&self, id: u64, arrived: usize) -> JoinHandle<anyhow::Result<u64>> {
+        let driver = self.driver.clone();
+        let call = tokio::spawn(async move { driver.call_count(id).await });
+        let arrived = self.tally.wait_for(arrived, PROMPTLY).await;
+        arrived.expect("it runs");
+        call
+    }
+
+    /// Waits until the host takes no calls any more.
+    async fn takes_no_calls(&self) {
+        until("it still takes calls", async || {
+            self.deployment.served(CALLER).await.expect("a number") == 0
+        })
+        .await;
+    }
+
+    /// Calls `note` of the callee `count` times. Returns when all calls have been sent.
+    async fn notes(&self, count: u64) {
+        for id in 0..count {
+            let driver = self.driver.clone();
+            // Over NATS, a caller waits until its call is taken. How it ends is seen at the callee.
+            tokio::spawn(async move { driver.call_note(id).await });
+        }
+        until("they are not sent", async || {
+            let status = self.host.status().await.expect("the host lists its calls");
+            let functions = status["functions"].as_array().expect("a list");
+            let note = functions.iter().find(|it| it["function"] == "note");
+            let sent = |note: &Value| {
+                let ways = ["local", "remote"].map(|way| note["calls"][way].as_u64());
+                ways.iter().flatten().sum::<u64>()
+            };
+            note.is_some_and(|note| sent(note) == count)
+        })
+        .await;
+    }
+
+    /// Waits until the host has ended in order. Returns the line in its log that says what became of calls.
+    async fn ended(mut self) -> String {
+        let code = self.host.ends(PROMPTLY).await.expect("it ends");
+        let lines = self.host.log_lines();
+        assert_eq!(code, 0, "{}", lines.join("\n"));
+        let mut said = lines.iter().filter(|line| line.contains("finished="));
+        let line = said.next().expect("a line").clone();
+        assert_eq!(said.next(), None, "there is one");
+        line
+    }
+}
+
+#[track_caller]
+fn assert_says(line: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(line.contains(part), "`{part}` is not in: {line}");
+    }
+}
+
+#[tokio::test]
+async fn calls_in_flight_come_to_their_end_and_none_is_taken() {
+    let nats = nats().await;
+    for route in Route::ALL {
+        for stop in [Stop::Signal, Stop::Command] {
+            let what = format!("{route:?}, {stop:?}");
+            let lattice = format!("{route:?}-{stop:?}");
+            let stage = Stage::start(&nats, route.host().lattice(lattice), 10).await;
+            let call = stage.count(7, 1).await;
+            stage.tell(stop).await;
+            stage.takes_no_calls().await;
+            let refused = tokio::time::timeout(PROMPTLY, stage.driver.ping(1)).await;
+            refused.expect("at once").expect_err("it takes no calls");
+            assert!(!call.is_finished(), "{what}");
+            assert_eq!(stage.tally.release(), Some(7));
+            assert_eq!(call.await.expect("no panic").expect(&what), 7);
+            let line = stage.ended().await;
+            assert_says(&line, &["finished=2", "begun=0", "ended=0", "lost=0"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_host_without_calls_ends_at_once() {
+    let nats = nats().await;
+    for route in Route::ALL {
+        let stage = Stage::start(&nats, route.host(), 10).await;
+        stage.driver.ping(1).await.expect("an answer");
+        stage.tell(Stop::Signal).await;
+        let line = stage.ended().await;
+        assert_says(&line, &["finished=0", "begun=0", "ended=0", "lost=0"]);
+    }
+}
+
+#[tokio::test]
+async fn one_way_calls_that_wait_are_run() {
+    let nats = nats().await;
+    for route in Route::ALL {
+        let stage = Stage::start(&nats, route.host(), 1).await;
+        stage.notes(4).await;
+        stage.tally.wait_for(1, PROMPTLY).await.expect("one runs");
+        if route != Route::Nats {
+            // One more has been taken, and waits for an instance.
+            until("they wait", async || queued(&stage.host).await == 2).await;
+        }
+        stage.tell(Stop::Signal).await;
+        stage.takes_no_calls().await;
+        for arrived in 1..=4 {
+            let more = stage.tally.wait_for(arrived, PROMPTLY).await;
+            more.unwrap_or_else(|error| panic!("{route:?}: {error:#}"));
+            assert!(stage.tally.release().is_some());
+        }
+        let line = stage.ended().await;
+        let expected: &[_] = match route {
+            // Two wait to be taken, and with them their callers.
+            Route::Nats => &["finished=6", "begun=3", "ended=0", "lost=0"],
+            _ => &["finished=4", "begun=2", "ended=0", "lost=0"],
+        };
+        assert_says(&line, expected);
+    }
+}
+
+#[tokio::test]
+async fn what_takes_longer_is_ended_with_an_error_and_counted() {
+    let nats = nats().await;
+    for route in Route::ALL {
+        let host = route.host().args(["--drain-seconds", "1"]);
+        let stage = Stage::start(&nats, host, 1).await;
+        let call = stage.count(7, 1).await;
+        stage.notes(3).await;
+        stage.tell(Stop::Signal).await;
+        let call = tokio::time::timeout(PROMPTLY, call).await;
+        call.expect("at once")
+            .expect("no panic")
+            .expect_err("it was ended");
+        let line = stage.ended().await;
+        // The caller's call, and the callee's. Of the others no one learns, but two callers that wait for theirs to be taken.
+        let ended = if route == Route::Nats {
+            "ended=4"
+        } else {
+            "ended=2"
+        };
+        assert_says(&line, &["finished=0", ended, "lost=3", "WARN"]);
+    }
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_the_host_at_once() {
+    let nats = nats().await;
+    let stage = Stage::start(&nats, Route::Duplex.host(), 1).await;
+    let _call = stage.count(7, 1).await;
+    stage.tell(Stop::Signal).await;
+    stage.takes_no_calls().await;
+    stage.tell(Stop::Signal).await;
+    let mut host = stage.host;
+    let code = host.ends(PROMPTLY).await.expect("it ends");
+    assert_eq!(code, 1);
+    let said = host
+        .log()
+        .wait_for("told to stop once more", PROMPTLY)
+        .await;
+    said.expect("it says why");
+}
+
+#[tokio::test]
+async fn a_stop_command_with_a_time_of_its_own_is_in_time() {
+    let nats = nats().await;
+    let stage = Stage::start(&nats, Route::Duplex.host(), 1).await;
+    let call = stage.count(7, 1).await;
+    let operation = format!("host.stop.{}", stage.host.id());
+    let command = serde_json::json!({ "timeout": 2000 });
+    let told = stage
+        .deployment
+        .control()
+        .request(&operation, &command)
+        .await;
+    told.expect("told");
+    let call = tokio::time::timeout(PROMPTLY, call).await;
+    call.expect("at once")
+        .expect("no panic")
+        .expect_err("it was ended");
+    let line = stage.ended().await;
+    assert_says(&line, &["finished=0", "ended=2", "lost=0"]);
+}

@@ -1,0 +1,184 @@
+//! Ends the calls of a process in order.
+
+use std::fmt;
+use std::time::Duration;
+
+use inhost_dispatch::Drain;
+use tokio::time::{sleep, timeout};
+
+use super::Local;
+use crate::{nats, subscriptions};
+
+/// How long calls that are ended may take to tell their callers, and those callers theirs.
+const LAST: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether there are calls left.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// What became of the calls that were in flight when a process began to end them, and of those that came meanwhile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drained {
+    /// Calls that came to their end, whatever that was.
+    pub finished: usize,
+    /// How many calls, of all of these, waited when it began or were made by others of them, and began to run meanwhile.
+    pub begun: usize,
+    /// Calls that were ended, or did not begin, and whose caller got an error.
+    pub ended: usize,
+    /// Calls that were ended, or did not begin, and of which no caller learns: one-way calls, and what could not be ended.
+    pub lost: usize,
+}
+
+impl Drained {
+    /// Whether each call came to its own end.
+    pub fn is_complete(&self) -> bool {
+        self.ended == 0 && self.lost == 0
+    }
+}
+
+impl fmt::Display for Drained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "finished={} begun={} ended={} lost={}",
+            self.finished, self.begun, self.ended, self.lost
+        )
+    }
+}
+
+/// What is counted of local calls.
+struct Counted {
+    called: u64,
+    in_flight: usize,
+    queued: usize,
+}
+
+impl Local {
+    /// Ends the calls of this process in order, before it ends.
+    ///
+    /// From here on no call is taken that comes over NATS, for good: other hosts that serve the function get them. Calls in
+    /// flight, those that wait, and those that are made by any of them in memory, run for up to `within`. What has not come to
+    /// its end then is ended: its caller gets an error that says so, and a one-way call, which has no one to tell, is counted.
+    /// That takes a second at most.
+    ///
+    /// It is about all that this process serves over this crate, whatever connection and `Local` it is served with. A request
+    /// of HTTP that a host gets is none of that, only the calls that are made for it. Functions that the runtime drop-in serves
+    /// do not run in this process afterwards.
+    ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped, no call is ended by it, and none is taken that comes over NATS.
+    pub async fn drain(&self, within: Duration) -> Drained {
+        let drain = Drain::of_process();
+        drain.begin();
+        let before = self.counted();
+        let open = || {
+            // Again, if a connection had no room for it before.
+            subscriptions::leave();
+            self.open()
+        };
+        let (after, remote) = end(drain, within, open, || self.counted()).await;
+        let cut = drain.drained();
+        let called = usize::try_from(after.called - before.called).unwrap_or(usize::MAX);
+        let finished = (before.in_flight + called).saturating_sub(after.in_flight);
+        let begun = (before.queued + called).saturating_sub(after.queued);
+        Drained {
+            finished: finished + remote.finished,
+            begun: begun + remote.begun,
+            ended: cut.ended,
+            lost: cut.lost + self.open(),
+        }
+    }
+
+    /// How many calls there are, in whatever state.
+    fn open(&self) -> usize {
+        self.shared.in_flight() + nats::open_calls_of_process() + subscriptions::arriving()
+    }
+
+    fn counted(&self) -> Counted {
+        Counted {
+            called: self.shared.calls().local,
+            in_flight: self.shared.in_flight(),
+            queued: self.shared.served().iter().map(|it| it.queued).sum(),
+        }
+    }
+}
+
+/// Waits until no calls are `open`, for up to `within`, and ends what is left then. Returns what was counted in between.
+async fn end<T>(
+    drain: &Drain,
+    within: Duration,
+    open: impl Fn() -> usize,
+    counted: impl FnOnce() -> T,
+) -> (T, inhost_dispatch::Drained) {
+    let _ = timeout(within, until(|| open() == 0)).await;
+    let counted = (counted(), drain.drained());
+    drain.end();
+    let _ = timeout(LAST, until(|| open() == 0)).await;
+    counted
+}
+
+/// Waits until `idle` is true.
+async fn until(idle: impl Fn() -> bool) {
+    while !idle() {
+        sleep(LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use inhost_dispatch::Route;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const TIME: Duration = Duration::from_secs(15);
+
+    /// How long it takes to end calls, of which `open` tells how many there are after some time.
+    async fn takes(drain: &Drain, within: Duration, open: impl Fn(Duration) -> usize) -> Duration {
+        let start = Instant::now();
+        end(drain, within, || open(start.elapsed()), || ()).await;
+        start.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_calls_nothing_is_waited_for() {
+        let drain = Drain::new();
+        assert_eq!(takes(&drain, TIME, |_| 0).await, Duration::ZERO);
+        assert!(drain.run(Route::Local).is_over());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_are_waited_for_and_not_ended_while_there_is_time() {
+        let drain = Drain::new();
+        let run = drain.run(Route::Local);
+        let open = |elapsed: Duration| match elapsed.as_secs() {
+            0..14 => {
+                assert!(!run.is_over());
+                1
+            }
+            _ => 0,
+        };
+        let took = takes(&drain, TIME, open).await;
+        assert_eq!(took.as_secs(), 14);
+        assert!(run.is_over());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_end_is_ended_and_has_a_second_to_say_so() {
+        for within in [Duration::ZERO, TIME] {
+            let drain = Drain::new();
+            let run = drain.run(Route::Local);
+            let told = Cell::new(false);
+            let open = |_| {
+                told.set(run.is_over());
+                usize::from(!told.get())
+            };
+            assert_eq!(takes(&drain, within, open).await, within);
+            let drain = Drain::new();
+            assert_eq!(takes(&drain, within, |_| 1).await, within + LAST);
+        }
+    }
+}
