@@ -4,7 +4,7 @@ use crate::program::Program;
 use crate::twins::Mode;
 
 /// What was found, and the mode in which it was.
-pub(crate) const FOUND: [(Mode, &str); 3] = [
+pub(crate) const FOUND: [(Mode, &str); 4] = [
     // The update that fails keeps the image of the scale from taking effect.
     (
         Mode::Prefer,
@@ -17,6 +17,10 @@ pub(crate) const FOUND: [(Mode, &str); 3] = [
     // The update of before the stop is carried on after it.
     (
         Mode::Prefer,
+        "scale v1 1; update slow +130; scale 3; stop +120; scale+update v2 1 a",
+    ),
+    (
+        Mode::Mixed,
         "scale v1 1; update slow +130; scale 3; stop +120; scale+update v2 1 a",
     ),
 ];

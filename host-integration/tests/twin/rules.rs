@@ -36,7 +36,7 @@ pub(crate) const BOUND: Duration = Duration::from_secs(3);
 pub(crate) const REST: Duration = Duration::from_secs(6);
 
 /// As [`REST`], once the NATS server was away or a permission was missing: a request that is lost is given up after ten
-/// seconds, and then made again.
+/// seconds, and then made again. Also once an update has failed: what is under way waits for twenty seconds for it.
 pub(crate) const REST_AFTER_LOSS: Duration = Duration::from_secs(25);
 
 /// How long a call may take that finds no one.

@@ -261,6 +261,7 @@ impl Progress {
                 } => {
                     self.named = image.unwrap_or(self.named);
                     self.chosen.insert(count.into());
+                    self.waits_for(self.named);
                     commands.push(Command::Scale {
                         image: self.named,
                         count,
@@ -270,6 +271,7 @@ impl Progress {
                 }
                 Action::Update(image) => {
                     self.named = image;
+                    self.waits_for(image);
                     commands.push(Command::Update(image));
                 }
                 Action::Stop => commands.push(Command::Scale {
@@ -295,6 +297,13 @@ impl Progress {
             }
         }
         commands
+    }
+
+    /// What is under way when an update fails takes effect later: nothing says that it has.
+    fn waits_for(&mut self, image: Image) {
+        if !image.loads() {
+            self.patience = REST_AFTER_LOSS;
+        }
     }
 }
 
