@@ -192,13 +192,13 @@ async fn what_takes_longer_is_ended_with_an_error_and_counted() {
             .expect("no panic")
             .expect_err("it was ended");
         let line = stage.ended().await;
-        // The caller's call, and the callee's. Of the others no one learns, but two callers that wait for theirs to be taken.
-        let ended = if route == Route::Nats {
-            "ended=4"
-        } else {
-            "ended=2"
+        assert_says(&line, &["finished=0", "lost=3", "WARN"]);
+        // The caller's call, and the callee's. Over NATS there may be callers of others that wait for theirs to be taken.
+        let ended: &[_] = match route {
+            Route::Nats => &["ended=2", "ended=3", "ended=4"],
+            _ => &["ended=2"],
         };
-        assert_says(&line, &["finished=0", ended, "lost=3", "WARN"]);
+        assert!(ended.iter().any(|it| line.contains(it)), "{line}");
     }
 }
 
