@@ -180,7 +180,9 @@ async fn a_host_that_is_stopped_under_load_ends_in_order_and_leaves_no_request_b
             .expect("the host ends without a failure");
         load.failures(100).await;
         let ended = load.finish().await;
-        ended.assert_took_at_most(LIMIT, remote as usize, &format!("over {route:?}"));
+        // A call may be ended at the end of the time that calls get, which takes up to a second.
+        let limit = LIMIT + Duration::from_secs(2);
+        ended.assert_took_at_most(limit, remote as usize, &format!("over {route:?}"));
 
         // Another host takes its place.
         let number = deployment.add_host(host()).await.expect("the host starts");
