@@ -131,12 +131,7 @@ impl<T: Item, S> Queue<T, S> {
             state.rooms.wait(item.room(), weight, others);
         }
         state.items.push_back(item);
-        self.changed(&state);
-        let reader = state.whose_turn();
-        drop(state);
-        if let Some(reader) = reader {
-            reader.wake();
-        }
+        self.announce(state);
         Ok(())
     }
 
@@ -148,13 +143,18 @@ impl<T: Item, S> Queue<T, S> {
         }
         state.rooms.take_back(item.room(), weight);
         state.items.push_front(item);
+        self.announce(state);
+        Ok(())
+    }
+
+    /// There is an item: whoever waits for one is woken, without the lock.
+    fn announce(&self, mut state: MutexGuard<'_, State<T, S>>) {
         self.changed(&state);
         let reader = state.whose_turn();
         drop(state);
         if let Some(reader) = reader {
             reader.wake();
         }
-        Ok(())
     }
 
     /// Takes the oldest item. If there is none, or it is not the turn of `reader`, has the task of `cx` woken when that
