@@ -75,24 +75,14 @@ impl From<anyhow::Error> for Stuck {
     }
 }
 
-/// How it is about a component.
-enum Settled {
-    /// The version on record serves from now on. Its reference.
-    Serves(String),
-    /// There is nothing to do.
-    Already,
-    /// The host does not run it.
-    Gone,
-}
-
 /// Sees to it that the version on record serves, or nothing if there is none. Returns the ID of the component.
 pub(super) async fn component(host: Arc<Host>, id: String) -> String {
     let (mut said, mut soon, mut unknown) = (None, SOON, 0);
     loop {
         let (heard, told) = host.with(&id, |known| (known.heard, known.told));
         let stuck = match attempt(&host, &id).await {
-            Ok(settled) => {
-                if let Settled::Serves(reference) = settled {
+            Ok(made) => {
+                if let Some(reference) = made {
                     info!(
                         component = id,
                         reference, "the new version of a component serves"
@@ -170,11 +160,12 @@ async fn until_news(host: &Host, id: &str, (heard, told): (u64, u64), retry: Dur
     }
 }
 
-async fn attempt(host: &Host, id: &str) -> Result<Settled, Stuck> {
+/// Does what there is to do. Returns the reference of the version that serves from now on, unless nothing had to be done.
+async fn attempt(host: &Host, id: &str) -> Result<Option<String>, Stuck> {
     quiet(host, id).await;
     let (newest, lapsed) = (host.newest(id), host.lapsed(id));
     let Some(component) = host.component(id).await? else {
-        return gone(host, id, newest);
+        return gone(host, id, newest).map(|()| None);
     };
     host.runs(id);
     let seen = Seen {
@@ -185,7 +176,7 @@ async fn attempt(host: &Host, id: &str) -> Result<Settled, Stuck> {
     };
     let hears = host.hears();
     match host.with(id, |known| known.step(seen, hears)) {
-        Step::Nothing => Ok(Settled::Already),
+        Step::Nothing => Ok(None),
         Step::Wait => Err(Stuck::Again),
         // Whatever the host carries out meanwhile would wait for the image, too.
         _ if host.is_updating() => Err(Stuck::Again),
@@ -197,18 +188,18 @@ async fn attempt(host: &Host, id: &str) -> Result<Settled, Stuck> {
             exchange(host, id, &component, &through, &to).await?;
             Err(Stuck::Again)
         }
-        Step::Remake(scaling) => remake(host, id, component, scaling).await,
+        Step::Remake(scaling) => remake(host, id, component, scaling).await.map(Some),
         Step::Unknown => Err(Stuck::Unknown),
     }
 }
 
-/// Has the host make a component anew as `scaling` says, and what it has made serve.
+/// Has the host make a component anew as `scaling` says, and what it has made serve. Returns its reference.
 async fn remake(
     host: &Host,
     id: &str,
     component: Component,
     scaling: Scaling,
-) -> Result<Settled, Stuck> {
+) -> Result<String, Stuck> {
     let (made, mut making) = (host.made(id), 1);
     let varied = host.with(id, |known| std::mem::replace(&mut known.varied, true));
     if !varied {
@@ -246,7 +237,7 @@ async fn remake(
     let made = first_after(host, id, middle).ok_or(Stuck::Again)?;
     end_older(host, id, made);
     host.with(id, |known| known.settle(made));
-    Ok(Settled::Serves(component.image_ref))
+    Ok(component.image_ref)
 }
 
 /// Waits until no generation has come or gone for a moment: what an update makes is gone before it is on record.
@@ -347,7 +338,7 @@ async fn on_record(host: &Host, id: &str, reference: &str, heard: u64) -> Result
 }
 
 /// The host does not run the component: neither does anyone else on its connection.
-fn gone(host: &Host, id: &str, newest: u64) -> Result<Settled, Stuck> {
+fn gone(host: &Host, id: &str, newest: u64) -> Result<(), Stuck> {
     // Of two hosts in one process, the other one may run it.
     if host.is_found() || Watched::is_alone() {
         // One that was made since belongs to a start.
@@ -358,7 +349,7 @@ fn gone(host: &Host, id: &str, newest: u64) -> Result<Settled, Stuck> {
         return Err(Stuck::Again);
     }
     host.with(id, |known| known.gone(newest));
-    Ok(Settled::Gone)
+    Ok(())
 }
 
 fn end_older(host: &Host, id: &str, than: u64) {
