@@ -54,6 +54,11 @@ impl Caller {
         self.0.started();
     }
 
+    /// Whether no one waits for the call any more; see [`Caller::gone`].
+    pub fn has_gone(&self) -> bool {
+        self.0.has_gone()
+    }
+
     /// Waits until no one waits for the call any more: the caller has dropped its streams before the results were
     /// complete.
     ///
@@ -117,6 +122,7 @@ trait OtherSide: Send + Sync {
     fn types(&self) -> Option<Arc<str>>;
     fn admitted(&self);
     fn started(&self);
+    fn has_gone(&self) -> bool;
     fn gone(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
     fn broke_off(&self) -> bool;
     fn answer_is_whole(&self);
@@ -135,6 +141,10 @@ impl<B: Backend> OtherSide for Call<B> {
 
     fn started(&self) {
         Self::started(self);
+    }
+
+    fn has_gone(&self) -> bool {
+        self.caller_gone()
     }
 
     fn gone(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

@@ -116,16 +116,17 @@ impl<B: Backend> Paths<B> {
     /// reader `BrokenPipe`.
     pub(crate) fn gone(&self, side: Side) {
         let mut table = self.lock();
-        let orphans: Vec<_> = match side {
-            Side::Writing => {
-                table.writers_gone = true;
-                table.take(|slot| matches!(slot, Slot::Writer(_)))
-            }
-            Side::Reading => {
-                table.readers_gone = true;
-                table.take(|slot| matches!(slot, Slot::Reader(_)))
-            }
-        };
+        match side {
+            Side::Writing => table.writers_gone = true,
+            Side::Reading => table.readers_gone = true,
+        }
+        if table.slots.is_empty() {
+            return;
+        }
+        let orphans = table.take(|slot| match side {
+            Side::Writing => matches!(slot, Slot::Writer(_)),
+            Side::Reading => matches!(slot, Slot::Reader(_)),
+        });
         // Dropping a half wakes the other one: not under the lock.
         drop(table);
         drop(orphans);

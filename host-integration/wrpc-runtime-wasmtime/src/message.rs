@@ -43,10 +43,13 @@ pub(crate) async fn receive<I: AsyncRead + Unpin + 'static>(
     }
     let piece = next_piece(stream).await.transpose()?;
     let piece = piece.filter(|piece| !piece.is_empty());
+    let piece = match piece {
+        Some(piece) if whole(stream) => return Ok(piece),
+        piece => piece,
+    };
     let mut checker = Checker::new(Arc::clone(plan));
     let mut needed = 1;
     let mut message = match piece {
-        Some(piece) if whole(stream) => return Ok(piece),
         // A local call: most often this is the whole message, and it is not copied.
         Some(piece) => match checker.advance(&piece)? {
             Progress::Complete { length } => return Ok(piece.slice(..length)),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{anyhow, Context as _};
-use futures::{FutureExt as _, Stream, TryStreamExt as _};
+use futures::{Stream, TryStreamExt as _};
 use inhost_dispatch::{put_back, with_prefix, Caller, Drain, Route};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -90,14 +90,15 @@ pub trait ServeExt: Serve {
             Ok(invocations.map_ok(move |(cx, results, params)| {
                 let served = Arc::clone(&served);
                 let admitted = Admitted::new(results, params);
-                let running = async move {
+                // Made where it stays, because it is large.
+                let running: Running = Box::pin(async move {
                     let (instance, export, span) = &*served;
                     let since = admitted.since();
                     let (mut results, mut params, caller) = admitted.begin();
                     let call = pin!(instance.call_since(since, export, &mut params, &mut results));
                     within(span, run(export, takes_streams, caller, call)).await
-                };
-                (cx, Box::pin(running) as Running)
+                });
+                (cx, running)
             }))
         }
     }
@@ -257,9 +258,8 @@ async fn run(
             export.name()
         )
     };
-    let mut left = pin!(caller.gone());
     // It may have gone while the invocation waited for its turn. Then the function does not run at all.
-    if left.as_mut().now_or_never().is_some() {
+    if caller.has_gone() {
         return Err(gone());
     }
     let run = Drain::of_process().run(Route::Local);
@@ -280,7 +280,7 @@ async fn run(
         // A call that is done is done, whatever its caller does next.
         biased;
         called = &mut call => called,
-        () = left => {
+        () = caller.gone() => {
             if run.is_over() {
                 run.cut(export.answers());
                 return Err(gone());
