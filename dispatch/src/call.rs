@@ -432,6 +432,7 @@ impl<B: Backend> Drop for Handle<B> {
         if self.is_the_callers() && self.call.callers_handles.fetch_sub(1, Ordering::AcqRel) == 1 {
             if !self.call.is_one_way() {
                 self.call.left(Left::Caller);
+                self.call.home.give_up(&self.call.room);
             }
             self.call.caller_left.notify_waiters();
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use inhost_registry::Function;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::backend::Backend;
 use crate::call::{Call, Way};
@@ -212,6 +212,12 @@ impl<C: Default + Send + Sync, B: Backend> Home<B> for Endpoint<C, B> {
 
     fn poll_within(&self, room: &Room, stream: usize, cx: &mut Context<'_>) -> Poll<()> {
         self.queue.poll_within(room, stream, cx)
+    }
+
+    fn give_up(&self, room: &Room) {
+        if self.queue.remove(room).is_some() {
+            debug!(function = %self.target, "a call that waited was given up: its caller has gone");
+        }
     }
 
     fn put_back(&self, outgoing: LocalOutgoing<B>, incoming: LocalIncoming<B>) {

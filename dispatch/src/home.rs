@@ -30,6 +30,9 @@ pub(crate) trait Home<B: Backend>: Send + Sync {
     /// See [`Queue::poll_within`](crate::queue::Queue::poll_within).
     fn poll_within(&self, room: &Room, stream: usize, cx: &mut Context<'_>) -> Poll<()>;
 
+    /// Gives up a call that waits in `room`, because no one waits for it. It says nothing if the call is not there.
+    fn give_up(&self, room: &Room);
+
     /// Puts a call back that was taken and has not started: its streams at the callee, as they were. When it cannot come
     /// back, because the function is not served any more, the caller learns that it did not run.
     fn put_back(&self, outgoing: LocalOutgoing<B>, incoming: LocalIncoming<B>);

@@ -1,7 +1,8 @@
 //! A queue that is bounded in items and in weight, whose readers take turns.
 //!
 //! What comes when it is full is refused, or waits behind the others: it is beyond the bounds then, and whoever put it there
-//! goes on when it is within (`room`). Items are read in the order in which they came, whether they had to wait or not.
+//! goes on when it is within (`room`). Items are read in the order in which they came, whether they had to wait or not, and one
+//! that is given up is taken out of the middle.
 //!
 //! ```text
 //!            give                pause              close
@@ -34,6 +35,9 @@ mod tests;
 
 pub(crate) use room::Room;
 use room::Rooms;
+
+/// For how many items an empty queue keeps memory.
+const KEPT: usize = 64;
 
 pub(crate) struct Queue<T, S> {
     state: Mutex<State<T, S>>,
@@ -157,6 +161,33 @@ impl<T: Item, S> Queue<T, S> {
         }
     }
 
+    /// Takes the item of `room` out, in whatever place it is. `None` when it is not in the queue.
+    ///
+    /// Whoever puts the item back at the same time may do so after this has looked.
+    pub(crate) fn remove(&self, room: &Room) -> Option<T> {
+        // Most often it has been taken, and there is no need to look for it.
+        if room.has_left() {
+            return None;
+        }
+        let mut state = self.lock();
+        let mut rooms = state.items.iter().map(|item| item.room().id());
+        let at = rooms.position(|id| id == room.id())?;
+        let item = state.items.remove(at)?;
+        self.left(state, &item, at);
+        Some(item)
+    }
+
+    /// `item` has left, whose place was `at`: there is room for others.
+    fn left(&self, mut guard: MutexGuard<'_, State<T, S>>, item: &T, at: usize) {
+        let state = &mut *guard;
+        let woken = state.rooms.leave(item.room(), at, &state.items);
+        self.changed(state);
+        let spare = state.spare();
+        drop(guard);
+        drop(spare);
+        woken.into_iter().for_each(Waker::wake);
+    }
+
     /// Takes the oldest item. If there is none, or it is not the turn of `reader`, has the task of `cx` woken when that
     /// changes. Of a reader, only the latest task is woken.
     pub(crate) fn poll_pop(&self, reader: u64, cx: &mut Context<'_>) -> Poll<T> {
@@ -168,10 +199,7 @@ impl<T: Item, S> Queue<T, S> {
         };
         match item {
             Some(item) => {
-                let woken = state.rooms.leave(item.room(), &state.items);
-                self.changed(state);
-                drop(guard);
-                woken.into_iter().for_each(Waker::wake);
+                self.left(guard, &item, 0);
                 Poll::Ready(item)
             }
             None => {
@@ -346,6 +374,12 @@ impl<T: Item, S> Queue<T, S> {
 }
 
 impl<T, S> State<T, S> {
+    /// The memory of many items, when there are none any more.
+    fn spare(&mut self) -> Option<VecDeque<T>> {
+        let spare = self.items.is_empty() && self.items.capacity() > KEPT;
+        spare.then(|| std::mem::take(&mut self.items))
+    }
+
     /// Has `reader` woken. Returns the waker that it had before.
     fn wait(&mut self, reader: u64, waker: &Waker) -> Option<Waker> {
         match self.waiting.iter_mut().find(|(id, _)| *id == reader) {

@@ -144,6 +144,7 @@ macro_rules! suite {
             parameter_bytes_fill_a_queue_too
             what_is_written_to_a_call_that_waits_counts_in_the_queue
             a_queued_call_whose_caller_has_gone_is_skipped
+            a_queued_call_whose_caller_has_gone_leaves_its_room
             a_queued_call_moves_on_when_its_endpoint_goes
             a_queued_call_with_nowhere_to_go_fails_at_once
             local_and_remote_invocations_take_turns

@@ -147,6 +147,26 @@ pub async fn a_queued_call_whose_caller_has_gone_is_skipped<B: Backend>(make: im
     assert_eq!(context, "reading");
 }
 
+/// It takes up neither a place nor bytes any more, though the callee has not come to it.
+pub async fn a_queued_call_whose_caller_has_gone_leaves_its_room<B: Backend>(make: impl Make<B>) {
+    let host = Host::with(make(limit(64)), Mode::Prefer, limits(2, 1000));
+    host.remote.set_reachable();
+    let _served = host.serve().await;
+    let first = host.invoke("first", vec![0; 500]).await.expect("invoke");
+    let second = host.invoke("second", vec![0; 500]).await.expect("invoke");
+    let full = host.invoke("full", "").await.expect("invoke");
+    assert_eq!(full.0.route(), Route::Remote);
+    // Of one whose caller wants no results, the function runs.
+    let (mut one_way, results) = second;
+    one_way.shutdown().await.expect("shutdown");
+    drop((one_way, results));
+    assert_eq!(host.local.served()[0].queued, 2);
+    drop(first);
+    assert_eq!(host.local.served()[0].queued, 1);
+    let next = host.invoke("next", vec![0; 500]).await.expect("invoke");
+    assert_eq!(next.0.route(), Route::Local);
+}
+
 /// An update: what waited at the old endpoint is taken by the new one, and runs once.
 pub async fn a_queued_call_moves_on_when_its_endpoint_goes<B: Backend>(make: impl Make<B>) {
     let host = Host::new(make(limit(64)));

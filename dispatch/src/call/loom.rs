@@ -46,6 +46,8 @@ impl Home<Streams> for NoQueue {
         Poll::Ready(())
     }
 
+    fn give_up(&self, _: &Room) {}
+
     fn put_back(&self, _: LocalOutgoing<Streams>, _: LocalIncoming<Streams>) {}
 }
 

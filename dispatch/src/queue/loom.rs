@@ -239,6 +239,29 @@ fn who_waits_for_room_while_the_queue_closes_waits_no_more() {
     });
 }
 
+/// Whoever gives an item up and the reader do not both get it, and who waits behind it is let in by either.
+#[test]
+fn an_item_that_is_given_up_is_not_taken_as_well() {
+    model(|| {
+        let (queue, second) = full();
+        let third = Arc::new(Room::new());
+        let pushed = queue.push(Waits(Arc::clone(&third)), 1, IfFull::Wait);
+        assert!(pushed.is_ok());
+        let caller = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.remove(&second).is_some()
+        });
+        let mut taken = 0;
+        while !third.has_left() {
+            drop(block_on(poll_fn(|cx| queue.poll_pop(1, cx))));
+            taken += 1;
+        }
+        let given_up = caller.join().expect("the caller");
+        assert_eq!(taken + usize::from(given_up), 3);
+        assert!(!queue.seems_full());
+    });
+}
+
 /// A write that was let through counts until its item is taken, and never after.
 #[test]
 fn what_is_written_while_an_item_is_taken_counts_no_more_when_it_has_left() {

@@ -1,9 +1,9 @@
 //! The bounds of a queue, and who is within them.
 //!
 //! ```text
-//!             the queue has no room                there is room now                  it is taken
-//!   an item -------------------------> beyond --------------------------> within ------------------> left
-//!      |                                  '------------------ it is taken ----------------------------^
+//!             the queue has no room                there is room now              it is taken, or given up
+//!   outside -------------------------> beyond --------------------------> within -------------------------> outside
+//!      |                                  '---------------- it is taken, or given up --------------------------^
 //!      '------------------------------------------------------------------^
 //! ```
 //!
@@ -19,7 +19,7 @@ use crate::sync::{AtomicU8, AtomicUsize, Ordering};
 
 const WITHIN: u8 = 0;
 const BEYOND: u8 = 1;
-const LEFT: u8 = 2;
+const OUTSIDE: u8 = 2;
 
 /// How many items are looked at for one that fits, each time that there is more room. A light one need not wait for a heavy
 /// one that came before it, and no one looks through thousands of them.
@@ -36,14 +36,14 @@ impl Room {
     /// That of an item that is about to be put into a queue.
     pub(crate) fn new() -> Self {
         Self {
-            place: AtomicU8::new(WITHIN),
+            place: AtomicU8::new(OUTSIDE),
             weight: AtomicUsize::new(0),
         }
     }
 
     /// Whether the item was taken out of the queue: then nothing of it counts there any more. It may come back.
     pub(crate) fn has_left(&self) -> bool {
-        self.place() == LEFT
+        self.place() == OUTSIDE
     }
 
     /// Whether the item waits for room.
@@ -70,7 +70,7 @@ impl Room {
     }
 
     /// Tells items apart that are in the queue at the same time.
-    fn id(&self) -> usize {
+    pub(super) fn id(&self) -> usize {
         std::ptr::from_ref(self) as usize
     }
 }
@@ -152,16 +152,23 @@ impl Rooms {
         room.go(BEYOND);
     }
 
-    /// The first item was taken, and the `others` are left. Returns who is to be woken.
-    pub(super) fn leave(&mut self, room: &Room, others: &VecDeque<impl Item>) -> Vec<Waker> {
+    /// The item whose place was `at` has left, and the `others` are there. Returns who is to be woken.
+    pub(super) fn leave(
+        &mut self,
+        room: &Room,
+        at: usize,
+        others: &VecDeque<impl Item>,
+    ) -> Vec<Waker> {
         if room.is_beyond() {
             self.beyond -= 1;
         } else {
             self.within -= 1;
             self.weight = self.weight.saturating_sub(room.weight());
         }
-        self.first_beyond = self.first_beyond.saturating_sub(1);
-        room.go(LEFT);
+        if at < self.first_beyond {
+            self.first_beyond -= 1;
+        }
+        room.go(OUTSIDE);
         let mut woken = Vec::new();
         self.unpark(room, &mut woken);
         self.let_in(others, &mut woken);
@@ -171,7 +178,7 @@ impl Rooms {
     /// How much of `bytes` there is room for. The item has grown by that.
     pub(super) fn grow(&mut self, room: &Room, bytes: usize) -> usize {
         match room.place() {
-            LEFT => bytes,
+            OUTSIDE => bytes,
             WITHIN => {
                 let grown = bytes.min(self.max_weight.saturating_sub(self.weight));
                 self.weight += grown;
@@ -222,7 +229,7 @@ impl Rooms {
 
     /// The queue is empty, and held `items` before.
     pub(super) fn clear(&mut self, items: &VecDeque<impl Item>) -> Vec<Waker> {
-        items.iter().for_each(|item| item.room().go(LEFT));
+        items.iter().for_each(|item| item.room().go(OUTSIDE));
         let parked = mem::take(&mut self.parked);
         *self = Self::new(self.max_items, self.max_weight);
         parked.into_iter().map(|parked| parked.waker).collect()

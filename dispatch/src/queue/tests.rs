@@ -230,6 +230,55 @@ fn push_refused(queue: &Rooms) -> u32 {
 }
 
 #[test]
+fn what_is_given_up_leaves_its_room_to_others_and_their_order_as_it_is() {
+    // Two are within, the others wait.
+    for given_up in 0..5 {
+        let queue = rooms(2, 100);
+        let items: Vec<_> = (0..5).map(|number| wait(&queue, number, 1)).collect();
+        let removed = queue
+            .remove(&items[given_up].room)
+            .map(|item| item.0.number);
+        assert_eq!(removed, Some(given_up as u32));
+        assert!(queue.remove(&items[given_up].room).is_none(), "it is gone");
+        let left: Vec<_> = (0..5).filter(|number| *number != given_up).collect();
+        for (place, number) in left.iter().enumerate() {
+            assert_eq!(
+                within(&queue, &items[*number]),
+                place < 2,
+                "{given_up}, {number}"
+            );
+        }
+        let taken: Vec<_> = left.iter().map(|_| take(&queue) as usize).collect();
+        assert_eq!(taken, left);
+        assert!(queue.remove(&items[0].room).is_none(), "it was taken");
+        assert!(!queue.seems_full());
+    }
+}
+
+#[test]
+fn the_bytes_of_what_is_given_up_are_there_for_others() {
+    let queue = rooms(100, 10);
+    let item = wait(&queue, 0, 4);
+    assert_ready_eq!(grow(&queue, &item, 6), 6);
+    let other = wait(&queue, 1, 10);
+    assert!(!within(&queue, &other));
+    assert!(queue.remove(&item.room).is_some());
+    assert!(within(&queue, &other));
+}
+
+#[test]
+fn a_queue_that_was_long_gives_its_memory_back() {
+    let queue = queue(1000, 1000);
+    for item in 0..1000 {
+        assert_eq!(push(&queue, item, 1), Ok(()));
+    }
+    for item in 0..1000 {
+        assert_ready_eq!(pop(&queue), item);
+    }
+    assert!(queue.lock().items.capacity() <= KEPT);
+}
+
+#[test]
 fn who_waits_for_room_is_woken_when_there_is_some() {
     let queue = rooms(2, 10);
     let [_a, _b] = [wait(&queue, 0, 5), wait(&queue, 1, 5)];
