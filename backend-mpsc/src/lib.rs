@@ -3,8 +3,8 @@
 //!
 //! The channel itself counts messages, and what has to be bounded is bytes. So the channel has no bound of its own,
 //! and a semaphore beside it has a permit for each byte that the stream may hold: a writer takes permits for what it
-//! writes, a reader gives them back for what it has read. Closing the semaphore is how a reader that goes away wakes
-//! a writer that waits.
+//! writes, a reader gives them back for what it has read. A message takes up memory of its own, so a short one counts as
+//! a thousandth of the limit. Closing the semaphore is how a reader that goes away wakes a writer that waits.
 //!
 //! ```
 //! use std::num::NonZeroUsize;
@@ -43,6 +43,7 @@ use inhost_dispatch::Backend;
 use tokio::sync::{mpsc, Semaphore};
 
 mod budget;
+mod message;
 mod reader;
 mod writer;
 
@@ -56,7 +57,7 @@ pub struct MpscBackend {
 }
 
 impl MpscBackend {
-    /// A writer waits when its stream holds `limit` bytes that were not read. Limits above
+    /// A writer waits when its stream holds `limit` bytes that were not read, or 1,024 messages. Limits above
     /// [`Semaphore::MAX_PERMITS`] are cut down to it.
     pub const fn new(limit: NonZeroUsize) -> Self {
         Self { limit }
@@ -68,11 +69,13 @@ impl Backend for MpscBackend {
     type Reader = Reader;
 
     fn stream(&self) -> (Writer, Reader) {
-        let room = Arc::new(Semaphore::new(self.limit.get().min(Semaphore::MAX_PERMITS)));
+        let limit = self.limit.get().min(Semaphore::MAX_PERMITS);
+        let room = Arc::new(Semaphore::new(limit));
+        let least = message::least(limit);
         let (sender, receiver) = mpsc::unbounded_channel();
         (
-            Writer::new(sender, Arc::clone(&room)),
-            Reader::new(receiver, room),
+            Writer::new(sender, Arc::clone(&room), least),
+            Reader::new(receiver, room, least),
         )
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::Semaphore;
 
 use crate::budget::poll_budget;
+use crate::message::counts;
 
 /// The reading half of a stream. Dropping it loses what was not read, and fails the writer with `BrokenPipe`.
 #[derive(Debug)]
@@ -17,14 +18,20 @@ pub struct Reader {
     /// What is left of the message that is being read.
     message: Bytes,
     room: Arc<Semaphore>,
+    least: u32,
 }
 
 impl Reader {
-    pub(crate) fn new(messages: UnboundedReceiver<Bytes>, room: Arc<Semaphore>) -> Self {
+    pub(crate) fn new(
+        messages: UnboundedReceiver<Bytes>,
+        room: Arc<Semaphore>,
+        least: u32,
+    ) -> Self {
         Self {
             messages,
             message: Bytes::new(),
             room,
+            least,
         }
     }
 }
@@ -41,7 +48,12 @@ impl AsyncRead for Reader {
         }
         if this.message.is_empty() {
             match ready!(this.messages.poll_recv(cx)) {
-                Some(message) => this.message = message,
+                Some(message) => {
+                    // What it counts beyond its bytes is given back with the first of them.
+                    let len = message.len();
+                    this.room.add_permits(counts(len, this.least) - len);
+                    this.message = message;
+                }
                 None => return Poll::Ready(Ok(())),
             }
         } else {
