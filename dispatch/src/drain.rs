@@ -5,6 +5,7 @@
 //!   serving --------> draining --------> over
 //! ```
 
+use std::fmt;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
@@ -32,19 +33,39 @@ pub struct Drain {
     over: [Notify; SHARDS],
 }
 
-/// What became of the calls of a process since it [began](Drain::begin) to end them.
+/// What became of the calls that were in flight when a process [began](Drain::begin) to end them, and of those that came
+/// meanwhile.
+///
+/// A [`Drain`] counts `finished` and `begun` of calls from elsewhere only. The counters of [`Local`](crate::Local) have them of
+/// local calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drained {
-    /// Calls from elsewhere that came to their end, whatever that was. Local ones are not counted here: the counters of
-    /// [`Local`](crate::Local) have them.
+    /// Calls that came to their end, whatever that was.
     pub finished: usize,
-    /// Calls from elsewhere that began to run meanwhile.
+    /// How many calls, of all of these, waited when it began or were made by others of them, and began to run meanwhile.
     pub begun: usize,
-    /// Calls that were ended, or not begun, by [`Drain::end`], and whose caller is told.
+    /// Calls that were ended, or did not begin, and whose caller got an error.
     pub ended: usize,
-    /// Calls that were ended, or not begun, by [`Drain::end`], and whose caller waits for nothing.
+    /// Calls that were ended, or did not begin, and of which no caller learns: one-way calls, and what could not be ended.
     pub lost: usize,
+}
+
+impl Drained {
+    /// Whether each call came to its own end.
+    pub fn is_complete(&self) -> bool {
+        self.ended == 0 && self.lost == 0
+    }
+}
+
+impl fmt::Display for Drained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "finished={} begun={} ended={} lost={}",
+            self.finished, self.begun, self.ended, self.lost
+        )
+    }
 }
 
 impl Drain {

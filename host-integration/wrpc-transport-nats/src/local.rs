@@ -14,7 +14,8 @@ use inhost_dispatch::{self as dispatch, Modes, QueueLimits};
 
 pub use inhost_backends::{BackendKind, UnknownBackend};
 pub use inhost_dispatch::{
-    Ended, Ending, Generations, Mode, Observer, Outcome, Pace, Route, ScopeId, Target, UnknownMode,
+    Drained, Ended, Ending, Generations, Mode, Observer, Outcome, Pace, Route, ScopeId, Target,
+    UnknownMode,
 };
 
 use inhost_backends::AnyBackend;
@@ -22,7 +23,6 @@ use inhost_backends::AnyBackend;
 mod drain;
 mod status;
 
-pub use drain::Drained;
 pub use status::{Calls, Endpoint, Failures, Function, Status};
 
 /// How calls are carried in memory.

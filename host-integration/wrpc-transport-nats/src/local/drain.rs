@@ -1,9 +1,8 @@
 //! Ends the calls of a process in order.
 
-use std::fmt;
 use std::time::Duration;
 
-use inhost_dispatch::Drain;
+use inhost_dispatch::{Drain, Drained};
 use tokio::time::{sleep, timeout};
 
 use super::Local;
@@ -14,37 +13,6 @@ const LAST: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether there are calls left.
 const LOOK: Duration = Duration::from_millis(5);
-
-/// What became of the calls that were in flight when a process began to end them, and of those that came meanwhile.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Drained {
-    /// Calls that came to their end, whatever that was.
-    pub finished: usize,
-    /// How many calls, of all of these, waited when it began or were made by others of them, and began to run meanwhile.
-    pub begun: usize,
-    /// Calls that were ended, or did not begin, and whose caller got an error.
-    pub ended: usize,
-    /// Calls that were ended, or did not begin, and of which no caller learns: one-way calls, and what could not be ended.
-    pub lost: usize,
-}
-
-impl Drained {
-    /// Whether each call came to its own end.
-    pub fn is_complete(&self) -> bool {
-        self.ended == 0 && self.lost == 0
-    }
-}
-
-impl fmt::Display for Drained {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "finished={} begun={} ended={} lost={}",
-            self.finished, self.begun, self.ended, self.lost
-        )
-    }
-}
 
 /// What is counted of local calls.
 struct Counted {
@@ -78,16 +46,14 @@ impl Local {
             self.open()
         };
         let (after, remote) = end(drain, within, open, || self.counted()).await;
-        let cut = drain.drained();
+        let mut drained = drain.drained();
         let called = usize::try_from(after.called - before.called).unwrap_or(usize::MAX);
         let finished = (before.in_flight + called).saturating_sub(after.in_flight);
         let begun = (before.queued + called).saturating_sub(after.queued);
-        Drained {
-            finished: finished + remote.finished,
-            begun: begun + remote.begun,
-            ended: cut.ended,
-            lost: cut.lost + self.open(),
-        }
+        drained.finished = finished + remote.finished;
+        drained.begun = begun + remote.begun;
+        drained.lost += self.open();
+        drained
     }
 
     /// How many calls there are, in whatever state.
@@ -110,7 +76,7 @@ async fn end<T>(
     within: Duration,
     open: impl Fn() -> usize,
     counted: impl FnOnce() -> T,
-) -> (T, inhost_dispatch::Drained) {
+) -> (T, Drained) {
     let _ = timeout(within, until(|| open() == 0)).await;
     let counted = (counted(), drain.drained());
     drain.end();
