@@ -202,7 +202,10 @@ where
             let target = self.local.targets.get(&self.prefix, instance, func);
             self.count(&target.counters, route, instance, func);
             if route == Route::Refused {
-                return Err(CallError::not_served_here(&self.prefix, instance, func).into());
+                let prefix = &*self.prefix;
+                let served = self.local.registry.instances(&self.scope, prefix);
+                let refused = CallError::not_served_here(prefix, instance, func, &served);
+                return Err(refused.into());
             }
             let invoked = self.remote.invoke(cx, instance, func, params, paths).await;
             let (outgoing, incoming) = invoked.inspect_err(|_| target.counters.not_sent())?;

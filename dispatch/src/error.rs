@@ -44,13 +44,21 @@ pub enum CallError {
     ///
     /// The [`io::ErrorKind`] is `NotConnected`, as for a call to a function that no one serves.
     #[error(
-        "{target} is not served on this host, and calls to it must stay here (local dispatch is `require`): start the \
-         component on this host, or use the mode `prefer` for it"
+        "{target} is not served on this host, and calls to it must stay here (local dispatch is `require`): {}",
+        .served.as_deref().map_or_else(
+            || "start the component on this host, or use the mode `prefer` for it".to_owned(),
+            |served| format!(
+                "here it serves {served}. Build both components against the same version, or use the mode `prefer` for it"
+            ),
+        )
     )]
     #[non_exhaustive]
     NotServedHere {
         /// The function, its instance and its component.
         target: String,
+        /// The instances that the component serves here, each with its version, up to eight of them. `None` when it serves
+        /// nothing here.
+        served: Option<Arc<str>>,
     },
     /// The other side of the call dropped the stream that this side writes to.
     ///
@@ -115,9 +123,26 @@ impl CallError {
         io::Error::new(io::ErrorKind::TimedOut, Self::ParamsLate { target, limit })
     }
 
-    pub(crate) fn not_served_here(prefix: &str, instance: &str, function: &str) -> io::Error {
+    /// `instances` are those that the component serves here.
+    pub(crate) fn not_served_here(
+        prefix: &str,
+        instance: &str,
+        function: &str,
+        instances: &[Box<str>],
+    ) -> io::Error {
         let target = name(prefix, instance, function);
-        io::Error::new(io::ErrorKind::NotConnected, Self::NotServedHere { target })
+        let named = instances.iter().take(NAMED);
+        let named: Vec<_> = named.map(|it| format!("`{it}`")).collect();
+        let more = if instances.len() > NAMED {
+            " and more"
+        } else {
+            ""
+        };
+        let served = (!named.is_empty()).then(|| (named.join(", ") + more).into());
+        io::Error::new(
+            io::ErrorKind::NotConnected,
+            Self::NotServedHere { target, served },
+        )
     }
 
     /// The error of a local call that is in `error` or in what it stems from.
@@ -145,6 +170,9 @@ impl CallError {
         io::Error::new(io::ErrorKind::BrokenPipe, Self::ReaderGone { target })
     }
 }
+
+/// How many instances an error names.
+const NAMED: usize = 8;
 
 /// Where to look when the callee gave no cause.
 const NO_CAUSE: &str = " (it was denied, stopped, or cancelled); the log of this host has more";

@@ -1,6 +1,6 @@
 //! Which generation of a component serves. Nothing here is shared between threads.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::key::Key;
@@ -52,6 +52,13 @@ impl<T> Component<T> {
                 .or_insert_with(reader);
         }
         serving
+    }
+
+    /// The instances that the oldest generation has something of, sorted.
+    pub(crate) fn instances(&self) -> BTreeSet<&str> {
+        let oldest = self.generations.first();
+        let functions = oldest.iter().flat_map(|oldest| &oldest.functions);
+        functions.map(|function| &*function.key.instance).collect()
     }
 
     /// What is kept of a function, for as long as one generation has it.

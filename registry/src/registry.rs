@@ -89,6 +89,19 @@ impl<T> Registry<T> {
         listed
     }
 
+    /// The WIT instances, each with its version, of which something is served under `prefix` within `scope`, sorted.
+    ///
+    /// For errors: it takes a lock for as long as it takes to look at one component.
+    pub fn instances(&self, scope: &Scope, prefix: &str) -> Vec<Box<str>> {
+        let key = ComponentKey {
+            scope: scope.id(),
+            prefix: prefix.into(),
+        };
+        let components = self.table.lock();
+        let instances = components.get(&key).map(Component::instances);
+        instances.into_iter().flatten().map(Box::from).collect()
+    }
+
     /// The living generations of each component in each scope, sorted by prefix.
     pub fn generations(&self) -> Vec<Generations> {
         let components = self.table.lock();

@@ -7,6 +7,7 @@ use futures::StreamExt as _;
 use inhost_dispatch::{Backend, CallError, Mode, Modes, QueueLimits, Route};
 use tokio::io::AsyncWriteExt as _;
 use tokio_test::{assert_pending, assert_ready, task};
+use wrpc_transport::Serve as _;
 
 use crate::support::{call_error, limit, read_all, Host, In, Out, FUNCTION, INSTANCE, PREFIX};
 use crate::Make;
@@ -35,6 +36,24 @@ pub async fn require_fails_at_once_when_the_callee_is_not_here<B: Backend>(make:
     assert_eq!(host.remote.invoked(), []);
     let calls = host.local.calls();
     assert_eq!((calls.local, calls.remote, calls.refused), (0, 0, 1));
+
+    // Another version is here, on this connection: the error names it.
+    let newer = format!("{INSTANCE}.1");
+    let paths: [Box<[Option<usize>]>; 0] = [];
+    let client = host.client();
+    let _served = client.serve(&newer, FUNCTION, paths.clone()).await;
+    let neighbour = host.neighbour();
+    let elsewhere = neighbour.client();
+    let _elsewhere = elsewhere.serve("test:elsewhere/it", FUNCTION, paths).await;
+    let error = host
+        .invoke("", "params")
+        .await
+        .expect_err("another version");
+    let error = format!("{error:#}");
+    for part in [INSTANCE, &format!("here it serves `{newer}`. Build")] {
+        assert!(error.contains(part), "`{part}` is not in: {error}");
+    }
+    assert!(!error.contains("test:elsewhere"), "{error}");
 }
 
 /// Calls that are made with `require` while the queue is full. Making one never waits.

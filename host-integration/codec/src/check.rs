@@ -22,6 +22,27 @@ pub struct Checker {
     checked: usize,
     /// A lower bound of the length of the message.
     needed: usize,
+    room: Room,
+}
+
+/// The memory of the guest that the values are for.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    limit: u64,
+    /// How much of it strings and lists take that were begun.
+    taken: u64,
+}
+
+impl Room {
+    /// What is taken with `bytes` more.
+    fn with(self, bytes: u64) -> Result<Self, Fault> {
+        let taken = self.taken.saturating_add(bytes);
+        if taken > self.limit {
+            let (needed, limit) = (taken, self.limit);
+            return Err(Fault::Memory { needed, limit });
+        }
+        Ok(Self { taken, ..self })
+    }
 }
 
 /// What [`Checker::advance`] found.
@@ -63,7 +84,20 @@ impl Checker {
             plan,
             checked: 0,
             needed: 0,
+            room: Room {
+                limit: u64::MAX,
+                taken: 0,
+            },
         }
+    }
+
+    /// Refuses values that do not fit `bytes` of a guest's memory, as soon as they say how large they are.
+    ///
+    /// So the message is bounded, too: none of the types takes more than five bytes of it for one of memory.
+    #[must_use]
+    pub fn within(mut self, bytes: u64) -> Self {
+        self.room.limit = bytes;
+        self
     }
 
     /// Goes on with `message`: all bytes received so far, the ones of earlier calls included.
@@ -128,7 +162,8 @@ impl Checker {
                             continue;
                         }
                         Kind::String => {
-                            each(left, bytes, string)?;
+                            let room = &mut self.room;
+                            each(left, bytes, |bytes| string(bytes, room))?;
                             continue;
                         }
                         _ => {}
@@ -142,7 +177,7 @@ impl Checker {
                 }
             };
             let mut ahead = *bytes;
-            match value(plan, ty, &mut ahead) {
+            match value(plan, ty, &mut ahead, &mut self.room) {
                 Ok(inside) => {
                     *bytes = ahead;
                     self.stack.extend(inside);
@@ -178,11 +213,16 @@ impl From<Fault> for Stop {
 }
 
 /// Checks a value up to the values inside it, which are returned to be checked next.
-fn value(plan: &Plan, ty: Id, bytes: &mut Cursor<'_>) -> Result<Option<Frame>, Stop> {
+fn value(
+    plan: &Plan,
+    ty: Id,
+    bytes: &mut Cursor<'_>,
+    room: &mut Room,
+) -> Result<Option<Frame>, Stop> {
     match &plan.node(ty).kind {
         Kind::Scalar(scalar) => check_scalar(*scalar, bytes)?,
-        Kind::String => string(bytes)?,
-        Kind::List(element) => return list(plan, *element, bytes),
+        Kind::String => string(bytes, room)?,
+        Kind::List(element) => return list(plan, *element, bytes, room),
         Kind::Tuple(fields) => return Ok(Some(Frame::fields(*fields))),
         Kind::Variant(variant) => {
             let discriminant = match variant.status {
@@ -206,14 +246,18 @@ fn value(plan: &Plan, ty: Id, bytes: &mut Cursor<'_>) -> Result<Option<Frame>, S
 }
 
 #[inline]
-fn string(bytes: &mut Cursor<'_>) -> Result<(), Stop> {
+fn string(bytes: &mut Cursor<'_>, room: &mut Room) -> Result<(), Stop> {
     let before = bytes.remaining();
     let length = bytes.length()?;
     if length > MAX_STRING {
         return Err(Fault::Length { length }.into());
     }
+    // In the encodings that a guest may have beside UTF-8, it may take half as much.
+    let with_it = room.with(u64::from(length / 2))?;
     let text = block(bytes, before, length as usize)?;
-    utf8(text).map_err(|_| Fault::Text.into())
+    utf8(text).map_err(|_| Fault::Text)?;
+    *room = with_it;
+    Ok(())
 }
 
 fn check_scalar(scalar: Scalar, bytes: &mut Cursor<'_>) -> Result<(), Fault> {
@@ -237,7 +281,7 @@ fn check_scalar(scalar: Scalar, bytes: &mut Cursor<'_>) -> Result<(), Fault> {
 fn each<T, E>(
     left: &mut u32,
     bytes: &mut Cursor<'_>,
-    check: impl Fn(&mut Cursor<'_>) -> Result<T, E>,
+    mut check: impl FnMut(&mut Cursor<'_>) -> Result<T, E>,
 ) -> Result<(), E> {
     while *left > 0 {
         let mut ahead = *bytes;
@@ -261,19 +305,27 @@ fn check_scalars(scalar: Scalar, left: &mut u32, bytes: &mut Cursor<'_>) -> Resu
     }
 }
 
-fn list(plan: &Plan, element: Id, bytes: &mut Cursor<'_>) -> Result<Option<Frame>, Stop> {
+fn list(
+    plan: &Plan,
+    element: Id,
+    bytes: &mut Cursor<'_>,
+    room: &mut Room,
+) -> Result<Option<Frame>, Stop> {
     let before = bytes.remaining();
     let length = bytes.length()?;
     let node = plan.node(element);
     // What the guest would have to allocate.
-    if u64::from(length) * u64::from(node.layout.size) > u64::from(u32::MAX) {
+    let allocated = u64::from(length) * u64::from(node.layout.size);
+    if allocated > u64::from(u32::MAX) {
         return Err(Fault::Length { length }.into());
     }
+    let with_it = room.with(allocated)?;
     let size = match node.kind {
         Kind::Scalar(Scalar::U8 | Scalar::S8) => 1,
         Kind::Scalar(Scalar::F32) => 4,
         Kind::Scalar(Scalar::F64) => 8,
         _ => {
+            *room = with_it;
             return Ok(Some(Frame::List {
                 element,
                 left: length,
@@ -282,6 +334,7 @@ fn list(plan: &Plan, element: Id, bytes: &mut Cursor<'_>) -> Result<Option<Frame
     };
     // Elements of one size, any of which is valid. It fits 64 bits; on a smaller machine such a list never completes.
     block(bytes, before, (length as usize).saturating_mul(size))?;
+    *room = with_it;
     Ok(None)
 }
 
@@ -331,6 +384,40 @@ mod tests {
                 needed: 6 + u32::MAX as usize
             })
         );
+    }
+
+    #[test]
+    fn values_that_do_not_fit_the_guest_are_refused_as_soon_as_they_say_how_large_they_are() {
+        let check = |types: &[Type], message: &[u8], room| {
+            let checker = Checker::new(Arc::new(Plan::new(types).unwrap()));
+            checker.within(room).advance(message)
+        };
+        let bytes = [Type::list(Type::U8), Type::list(Type::U8)];
+        let fault = |needed, limit| Fault::Memory { needed, limit };
+        let refused = |types: &[Type], message: &[u8], room| {
+            check(types, message, room)
+                .expect_err("it does not fit")
+                .fault
+        };
+        // Of the second list, nothing has arrived but its length.
+        assert_eq!(refused(&bytes, &[3, 1, 2, 3, 8], 10), fault(11, 10));
+        let complete = |length| Ok(Progress::Complete { length });
+        assert_eq!(check(&bytes, &[2, 1, 2, 1, 1], 3), complete(5));
+        // A list takes what its elements take in memory, and the strings in it are beside them.
+        let strings = [Type::list(Type::String)];
+        assert_eq!(refused(&strings, &[2], 15), fault(16, 15));
+        assert_eq!(refused(&strings, &[2, 1, b'a', 4], 17), fault(18, 17));
+        let message = [2, 1, b'a', 2, b'b', b'c'];
+        assert_eq!(check(&strings, &message, 17), complete(6));
+        let nested = [Type::list(Type::list(Type::U64))];
+        assert_eq!(refused(&nested, &[2, 1, 1, 2], 39), fault(40, 39));
+        // However it is cut, nothing counts twice.
+        let mut checker = Checker::new(Arc::new(Plan::new(&nested).unwrap())).within(40);
+        let message = [2, 1, 1, 2, 1, 1];
+        for end in 0..message.len() {
+            checker.advance(&message[..end]).expect("it fits");
+        }
+        assert_eq!(checker.advance(&message), complete(6));
     }
 
     #[test]

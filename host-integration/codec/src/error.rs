@@ -62,6 +62,16 @@ pub enum Fault {
         /// The length that was received.
         length: u32,
     },
+    /// Values that are larger than the memory that the guest may have.
+    #[error(
+        "its strings and lists take {needed} bytes or more in the memory of the guest, which may have {limit}"
+    )]
+    Memory {
+        /// How many bytes those take that have arrived or were announced.
+        needed: u64,
+        /// What the guest may have, in bytes.
+        limit: u64,
+    },
 }
 
 /// What a guest did wrong when it passed values.

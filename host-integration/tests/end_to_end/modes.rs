@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use inhost_testbed::{Deployment, Guest, Host, CALLEE, CALLER};
+use inhost_testbed::{Deployment, Guest, Host, Link, CALLEE, CALLER};
 
 use crate::routes::{add_host_with_callee, calls, nats, Route, PROMPTLY};
 
@@ -23,6 +23,29 @@ async fn require_carries_calls_in_memory() {
         let driver = deployment.driver().await.expect("the caller");
         assert_eq!(driver.ping(1).await.expect("an answer"), 2);
         assert_eq!(calls(deployment.host()).await, (1, 0));
+    }
+}
+
+#[tokio::test]
+async fn require_names_what_was_asked_for_and_what_the_component_serves() {
+    for route in Route::LOCAL {
+        let host = route.host().args(["--local-dispatch", "require"]);
+        let deployment = Deployment::start_on(nats().await, host).await;
+        let deployment = deployment.expect("the host starts");
+        deployment.deploy_pair().await.expect("deployed and linked");
+        // One link for both interfaces: a second one for the package would replace the first.
+        let mut link = Link::new(CALLER, CALLEE, "inhost:demo", "echo");
+        link.interfaces.push("absent".into());
+        deployment.control().link_put(&link).await.expect("linked");
+        let driver = deployment.driver().await.expect("the caller");
+        driver.call_absent().await.expect_err("no one serves it");
+        let host = deployment.host();
+        let line = host.wait_for_log("here it serves `inhost:demo/echo@0.1.0`", PROMPTLY);
+        let line = line.await.expect("what is served is in the log");
+        assert!(
+            line.contains("`inhost:demo/absent@0.1.0.nothing`"),
+            "{line}"
+        );
     }
 }
 

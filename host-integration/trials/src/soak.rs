@@ -2,7 +2,7 @@
 //! the question at the end where each of them went and what the host has left of them.
 //!
 //! The calls are made inside: the callers are asked for batches of them, [`plan`] says which. [`mod@load`] asks,
-//! [`disturb`] disturbs, [`ledger`] notes what became of each call, [`checks`] says what has to hold.
+//! [`disturb`] disturbs, [`mod@slow`] sends parameters slowly from elsewhere, [`ledger`] notes what became of each call, [`checks`] says what has to hold.
 
 mod checks;
 mod disturb;
@@ -12,6 +12,7 @@ mod leftovers;
 mod load;
 mod plan;
 mod progress;
+mod slow;
 mod summary;
 
 use std::future::Future;
@@ -32,6 +33,7 @@ use self::ending::{at_rest, probe, stop_components};
 use self::ledger::Disturbance;
 use self::leftovers::Footprint;
 use self::load::{load, Callers, Run, EXECUTION};
+use self::slow::Slow;
 use self::summary::Summary;
 use crate::report;
 use crate::stage::{block_on, start_nats, until_asked_to_end, Counts, Interrupted};
@@ -136,7 +138,7 @@ async fn soak(arguments: &Arguments, binary: &Path, log: &Path) -> anyhow::Resul
             &EXECUTION.as_millis().to_string(),
         ]);
     let mut deployment = Deployment::start_on(nats.into(), host).await?;
-    let instances = concurrency + SPARE_INSTANCES;
+    let instances = concurrency + SPARE_INSTANCES + slow::AT_ONCE;
     let callers = deploy(&deployment, instances).await?;
 
     let run = Arc::new(Run::start(calls));
@@ -160,6 +162,7 @@ async fn soak(arguments: &Arguments, binary: &Path, log: &Path) -> anyhow::Resul
     run.say("looking at what is left");
     let mut checks = vec![warm.count];
     checks.extend(checks::of_calls(&ledger, calls, counted));
+    checks.push(warm.slow.check());
     checks.push(probe(&callers.direct, instances).await);
     let end = at_rest(&deployment, warm.footprint).await?;
     checks.extend(checks::of_process(warm.footprint, end));
@@ -231,6 +234,8 @@ struct Warm {
     /// Whether the host has counted the calls, of which all are known, as nothing disturbed them.
     count: Check,
     footprint: Option<Footprint>,
+    /// What became of the slow senders, which came after that.
+    slow: Slow,
     /// How long no calls were made for it.
     paused: Duration,
 }
@@ -274,12 +279,23 @@ impl Scene<'_> {
         };
         let ended = self.run.ended();
         let schedule = disturb::schedule(*ended.borrow(), calls);
-        let load =
-            async { tokio::try_join!(self.load(rest), disturber.run(schedule, self.times, ended)) };
-        self.while_running(deployment, load).await?;
+        let server = deployment.client().server_info();
+        let place = slow::Place {
+            address: format!("nats://{}:{}", server.host, server.port),
+            lattice: deployment.lattice().to_owned(),
+        };
+        let load = async {
+            tokio::try_join!(
+                self.load(rest),
+                disturber.run(schedule, self.times, ended),
+                slow::send(place, self.run, self.times, calls * 2 / 5),
+            )
+        };
+        let ((), (), slow) = self.while_running(deployment, load).await?;
         Ok(Warm {
             count,
             footprint,
+            slow,
             paused,
         })
     }

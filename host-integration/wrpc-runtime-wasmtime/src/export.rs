@@ -8,6 +8,7 @@ use wasmtime::component::{Component, ComponentExportIndex, ResourceType, Type};
 
 use crate::general::{each_resource, paths, Path};
 use crate::imports::Imports;
+use crate::memory::limit;
 use crate::plain::Signature;
 use crate::resources::collect;
 use crate::types::{types, Callers};
@@ -23,6 +24,8 @@ struct Resolved {
     /// Callers with other types.
     callers: Callers,
     index: ComponentExportIndex,
+    /// How much memory an instance may have, in bytes.
+    memory: u64,
     codec: Codec,
     /// Whether a resource of the component itself is in the signature.
     needs_shared_instance: bool,
@@ -90,25 +93,34 @@ impl Export {
                 let guest = guest.into();
                 let types = types(&ty, |ty| imports.is_input_stream(ty));
                 let resources = Resources { guest, imports };
-                Ok(Self::with(full, index, &ty, types, resources))
+                Ok(Self::with(
+                    full,
+                    index,
+                    &ty,
+                    types,
+                    resources,
+                    limit(engine),
+                ))
             }
             _ => Err(NotExported::new(format!("function `{full}`"))),
         }
     }
 
-    /// A function of an instance whose component is not known. `types` are those that the instance has.
+    /// A function of an instance whose component is not known. `types` are those that the instance has, and `memory` is how much
+    /// it may have.
     pub(crate) fn new(
         name: String,
         index: ComponentExportIndex,
         ty: &ComponentFunc,
         types: Arc<str>,
         guest_resources: Arc<[ResourceType]>,
+        memory: u64,
     ) -> Self {
         let resources = Resources {
             guest: guest_resources,
             imports: Imports::default(),
         };
-        Self::with(name, index, ty, types, resources)
+        Self::with(name, index, ty, types, resources, memory)
     }
 
     fn with(
@@ -117,6 +129,7 @@ impl Export {
         ty: &ComponentFunc,
         types: Arc<str>,
         resources: Resources,
+        memory: u64,
     ) -> Self {
         let codec = match Signature::of(ty) {
             Ok(signature) => {
@@ -148,6 +161,7 @@ impl Export {
             types,
             callers: Callers::default(),
             index,
+            memory,
             codec,
             needs_shared_instance,
         }))
@@ -161,6 +175,7 @@ impl Export {
             types: types(ty, |_| false),
             callers: Callers::default(),
             index,
+            memory: u64::MAX,
             codec: Codec::General {
                 params: ty.params().collect(),
                 results: ty.results().collect(),
@@ -187,6 +202,11 @@ impl Export {
 
     pub(crate) fn index(&self) -> ComponentExportIndex {
         self.0.index
+    }
+
+    /// How much memory an instance may have, in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        self.0.memory
     }
 
     pub(crate) fn codec(&self) -> &Codec {

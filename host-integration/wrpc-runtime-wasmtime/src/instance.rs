@@ -235,7 +235,7 @@ impl Export {
             return Ok(Received::Later);
         };
         let agreed = is_whole(params, self.types());
-        match receive(params, &signature.params, |_| agreed).await {
+        match receive(params, &signature.params, self.memory(), |_| agreed).await {
             Ok(message) => Ok(Received::Message(message, agreed)),
             Err(error) => Err(CallFailed::new(self, Step::Parameters, error.into())),
         }

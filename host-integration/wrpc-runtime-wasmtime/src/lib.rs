@@ -99,6 +99,7 @@ mod invoke;
 mod kept;
 mod limit;
 mod link;
+mod memory;
 mod message;
 mod name;
 mod off_fiber;

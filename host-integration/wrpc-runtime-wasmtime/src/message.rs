@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use inhost_codec::{Checker, DecodeError, Plan, Progress};
+use inhost_codec::{Checker, DecodeError, Fault, Plan, Progress};
 use inhost_dispatch::{next_piece, Caller};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tracing::trace;
@@ -21,12 +21,27 @@ pub(crate) enum ReceiveError {
     #[error("the peer ended the stream after {received} bytes, and at least {needed} are needed")]
     Ended { received: usize, needed: usize },
     #[error("the peer sent something else than the types of this function")]
-    Malformed(#[from] DecodeError),
+    Malformed(#[source] DecodeError),
+    #[error(
+        "the peer sends more than the guest can hold; send it in parts or as a stream, or let guests have more memory"
+    )]
+    TooLarge(#[source] DecodeError),
     #[error("the stream failed")]
     Stream(#[from] io::Error),
 }
 
+impl From<DecodeError> for ReceiveError {
+    fn from(error: DecodeError) -> Self {
+        match error.fault {
+            Fault::Memory { .. } => Self::TooLarge(error),
+            _ => Self::Malformed(error),
+        }
+    }
+}
+
 /// Reads one message with the values of `plan`, and checks it. What follows on the stream stays there, or is dropped.
+///
+/// `memory` is what the guest may have, in bytes: a message that does not fit it is refused.
 ///
 /// Not checked is a message that comes in one piece and is `whole`; see [`is_whole`](inhost_dispatch::is_whole).
 ///
@@ -36,6 +51,7 @@ pub(crate) enum ReceiveError {
 pub(crate) async fn receive<I: AsyncRead + Unpin + 'static>(
     stream: &mut I,
     plan: &Arc<Plan>,
+    memory: u64,
     whole: impl FnOnce(&mut I) -> bool,
 ) -> Result<Bytes, ReceiveError> {
     if plan.is_empty() {
@@ -47,7 +63,7 @@ pub(crate) async fn receive<I: AsyncRead + Unpin + 'static>(
         Some(piece) if whole(stream) => return Ok(piece),
         piece => piece,
     };
-    let mut checker = Checker::new(Arc::clone(plan));
+    let mut checker = Checker::new(Arc::clone(plan)).within(memory);
     let mut needed = 1;
     let mut message = match piece {
         // A local call: most often this is the whole message, and it is not copied.
@@ -115,6 +131,8 @@ mod tests {
     use inhost_codec::Type;
     use tokio_test::io::Builder;
 
+    const MEMORY: u64 = 4 << 30;
+
     fn plan(types: &[Type]) -> Arc<Plan> {
         Arc::new(Plan::new(types).unwrap())
     }
@@ -129,7 +147,7 @@ mod tests {
             for frame in message.chunks(size) {
                 stream.read(frame);
             }
-            let received = receive(&mut stream.build(), &plan, |_| false)
+            let received = receive(&mut stream.build(), &plan, MEMORY, |_| false)
                 .await
                 .unwrap();
             assert_eq!(received, message);
@@ -139,7 +157,7 @@ mod tests {
     #[tokio::test]
     async fn what_follows_a_message_is_not_part_of_it() {
         let mut stream = Builder::new().read(&[5, 99, 99]).build();
-        let received = receive(&mut stream, &plan(&[Type::U8]), |_| false)
+        let received = receive(&mut stream, &plan(&[Type::U8]), MEMORY, |_| false)
             .await
             .unwrap();
         assert_eq!(received, [5][..]);
@@ -148,14 +166,14 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_read_when_there_are_no_values() {
         // It would panic when it is read.
-        let received = receive(&mut Builder::new().build(), &plan(&[]), |_| false).await;
+        let received = receive(&mut Builder::new().build(), &plan(&[]), MEMORY, |_| false).await;
         assert_eq!(received.unwrap(), Bytes::new());
     }
 
     #[tokio::test]
     async fn a_stream_that_ends_early_is_an_error_that_says_so() {
         let mut stream = Builder::new().read(&[3, b'a']).build();
-        let error = receive(&mut stream, &plan(&[Type::String]), |_| false).await;
+        let error = receive(&mut stream, &plan(&[Type::String]), MEMORY, |_| false).await;
         assert_eq!(
             error.unwrap_err().to_string(),
             "the peer ended the stream after 2 bytes, and at least 4 are needed"
@@ -166,7 +184,7 @@ mod tests {
     async fn a_wrong_message_is_an_error_before_it_is_complete() {
         let mut stream = Builder::new().read(&[2]).build();
         let types = [Type::option(Type::U8), Type::U64];
-        let error = receive(&mut stream, &plan(&types), |_| false)
+        let error = receive(&mut stream, &plan(&types), MEMORY, |_| false)
             .await
             .unwrap_err();
         assert!(matches!(error, ReceiveError::Malformed(_)), "{error}");
@@ -180,7 +198,7 @@ mod tests {
             .read(&[0; 1000])
             .build();
         let types = [Type::list(Type::U8)];
-        let error = receive(&mut stream, &plan(&types), |_| false)
+        let error = receive(&mut stream, &plan(&types), MEMORY, |_| false)
             .await
             .unwrap_err();
         let ReceiveError::Ended { received, needed } = error else {

@@ -21,6 +21,7 @@ use crate::export::{full_name, Export};
 use crate::general::paths;
 use crate::instance::{self, CallFailed, Instance, Step};
 use crate::limit::Since;
+use crate::memory;
 use crate::name::rpc_func_name;
 use crate::reuse;
 use crate::serving::with_type;
@@ -137,9 +138,10 @@ pub trait ServeExt: Serve {
         let span = Span::current();
         let guest_resources = guest_resources.into();
         async move {
-            let (index, func, types, paths, limit) = {
+            let (index, func, types, paths, limit, memory) = {
                 let mut store = store.lock().await;
                 let limit = store.data().timeout();
+                let memory = memory::limit(store.engine());
                 let parent = match instance_name {
                     "" => None,
                     instance_name => Some(
@@ -159,7 +161,7 @@ pub trait ServeExt: Serve {
                     let paths = paths(params.iter(), is_stream);
                     let params = params.into_vec().into_iter();
                     let types = types_of(params, results.into_vec().into_iter(), is_stream);
-                    Some((index, func, types, paths, limit))
+                    Some((index, func, types, paths, limit, memory))
                 })
             }
             .with_context(|| {
@@ -170,7 +172,7 @@ pub trait ServeExt: Serve {
             })?;
             let takes_streams = !paths.is_empty();
             let name_in_full = full_name(instance_name, name);
-            let export = Export::new(name_in_full, index, &ty, types, guest_resources);
+            let export = Export::new(name_in_full, index, &ty, types, guest_resources, memory);
             let serve = self.serve(instance_name, rpc_func_name(name), paths);
             let invocations = with_type(ty, serve).await?;
             Ok(invocations.map_ok(move |(cx, results, params)| {

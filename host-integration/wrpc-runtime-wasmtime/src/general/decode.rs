@@ -6,16 +6,17 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use wasm_tokio::cm::AsyncReadValue as _;
-use wasm_tokio::{AsyncReadCore as _, AsyncReadLeb128 as _, AsyncReadUtf8 as _};
+use wasm_tokio::{AsyncReadLeb128 as _, AsyncReadUtf8 as _};
 use wasmtime::component::types::{Enum, Record, ResultType, Tuple, Variant};
 use wasmtime::component::{ResourceAny, ResourceType, Type, Val};
-use wasmtime::AsContextMut;
+use wasmtime::{AsContext as _, AsContextMut};
 use wasmtime_wasi::WasiView;
 use wrpc_transport::Index;
 
 use super::kinds::{cannot_pass, Kind, Kinds};
 use super::sending::Sending;
 use super::{flags, handles, streams};
+use crate::memory::limit;
 use crate::view::WrpcView;
 
 /// How many elements of a list get memory before any has arrived. The peer may claim any number.
@@ -76,6 +77,7 @@ where
     T: WasiView + WrpcView,
     R: AsyncRead + Index<R> + Send + Unpin + 'static,
 {
+    let room = limit(store.as_context().engine());
     let mut values = Values {
         store,
         r,
@@ -83,6 +85,7 @@ where
         sending,
         path: path.to_vec(),
         streams: 0,
+        room,
     };
     values.value(ty).await
 }
@@ -97,6 +100,8 @@ struct Values<'a, S, R> {
     path: Vec<usize>,
     /// How many input streams were read.
     streams: u32,
+    /// How many bytes of the guest's memory are left for strings and lists.
+    room: u64,
 }
 
 impl<S, R> Values<'_, S, R>
@@ -120,9 +125,10 @@ where
             Type::Float64 => Val::Float64(self.r.read_f64_le().await?),
             Type::Char => Val::Char(self.r.read_char_utf8().await?),
             Type::String => {
-                let mut s = String::new();
-                self.r.read_core_name(&mut s).await?;
-                Val::String(s)
+                let len = self.r.read_u32_leb128().await?;
+                // In the encodings that a guest may have beside UTF-8, it may take half as much.
+                self.take((len / 2).into())?;
+                Val::String(self.string(len.into()).await?)
             }
             Type::Enum(ty) => self.enumeration(ty).await?,
             Type::Flags(ty) => Val::Flags(flags::read(self.r, ty).await?),
@@ -155,6 +161,8 @@ where
 
     async fn list(&mut self, ty: &Type) -> io::Result<Vec<Val>> {
         let len = self.r.read_u32_leb128().await?;
+        // No element takes less than a byte.
+        self.take(len.into())?;
         let len = usize::try_from(len).map_err(invalid)?;
         let mut vs = Vec::with_capacity(len.min(ELEMENTS_AHEAD));
         if matches!(ty, Type::U8) {
@@ -165,6 +173,31 @@ where
             vs.push(self.at(i, ty).await?);
         }
         Ok(vs)
+    }
+
+    /// Takes `bytes` of what the guest may have.
+    fn take(&mut self, bytes: u64) -> io::Result<()> {
+        let left = self.room.checked_sub(bytes);
+        self.room = left.ok_or_else(|| {
+            let room = self.room;
+            invalid(format!(
+                "a string or list takes {bytes} bytes or more in the memory of the guest, of which {room} are left for it; \
+                 send it in parts or as a stream, or let guests have more memory"
+            ))
+        })?;
+        Ok(())
+    }
+
+    /// A string of so many bytes. Room for it grows with what arrives.
+    async fn string(&mut self, len: u64) -> io::Result<String> {
+        let mut bytes = Vec::new();
+        let read = (&mut *self.r).take(len).read_to_end(&mut bytes).await?;
+        let string = String::from_utf8(bytes)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        if (read as u64) < len {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(string)
     }
 
     /// The elements of a `list<u8>`, many at a time.

@@ -1,7 +1,7 @@
 //! A guest calls an import.
 
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use wrpc_transport::Invoke;
 use super::abi::{ImportParams, ImportResults};
 use super::Signature;
 use crate::invoke::Import;
+use crate::memory::limit;
 use crate::message::{finish, receive};
 use crate::off_fiber::{run, Begin, StoreId, Work};
 use crate::span::within;
@@ -50,6 +51,7 @@ where
         import,
         context,
         span: Span::current(),
+        memory: OnceLock::new(),
     };
     // The number of core values is a part of a Rust type, so there is one for each.
     macro_rules! define {
@@ -72,6 +74,8 @@ struct Function<C> {
     import: Import,
     context: C,
     span: Span,
+    /// How much memory a guest may have, in bytes: known from the first that calls.
+    memory: OnceLock<u64>,
 }
 
 fn define<V, const N: usize, const M: usize, const RETURN_POINTER: bool>(
@@ -117,11 +121,12 @@ where
     <V::Invoke as Invoke>::Context: Clone + 'static,
 {
     let function = Arc::clone(function);
+    let memory = *function.memory.get_or_init(|| limit(store.engine()));
     let view = store.data_mut();
     let (client, timeout) = (shared_client(view), view.timeout());
     let begin = move || {
         let invoked = async move {
-            let invoked = pin!(function.call(&*client, timeout, params));
+            let invoked = pin!(function.call(&*client, timeout, memory, params));
             within(&function.span, invoked).await
         };
         Box::pin(invoked) as Work
@@ -135,6 +140,7 @@ impl<C: Clone + 'static> Function<C> {
         &self,
         client: &impl Invoke<Context = C>,
         timeout: Option<Duration>,
+        memory: u64,
         params: Bytes,
     ) -> anyhow::Result<Bytes> {
         for _ in 0..REPEATS {
@@ -142,20 +148,21 @@ impl<C: Clone + 'static> Function<C> {
             if params.len() > REPEATABLE {
                 break;
             }
-            match self.invoke(client, timeout, params.clone()).await {
+            match self.invoke(client, timeout, memory, params.clone()).await {
                 Err(error) if did_not_run(&error) => {
                     debug!(%error, import = %self.import, "the callee went away before it ran: calling again");
                 }
                 done => return done,
             }
         }
-        self.invoke(client, timeout, params).await
+        self.invoke(client, timeout, memory, params).await
     }
 
     async fn invoke(
         &self,
         client: &impl Invoke<Context = C>,
         timeout: Option<Duration>,
+        memory: u64,
         params: Bytes,
     ) -> anyhow::Result<Bytes> {
         let context = self.context.clone();
@@ -174,7 +181,7 @@ impl<C: Clone + 'static> Function<C> {
         };
         let receive = async {
             let whole = |incoming: &mut _| is_whole(incoming, &self.import.types);
-            Ok(receive(&mut incoming, &self.signature.results, whole).await?)
+            Ok(receive(&mut incoming, &self.signature.results, memory, whole).await?)
         };
         invocation.rest.of(send, receive).await
     }

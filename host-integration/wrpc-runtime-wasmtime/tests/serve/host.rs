@@ -12,7 +12,7 @@ use inhost_dispatch::{Backend, CallError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, InstancePre, Linker};
-use wasmtime::{Config, Engine, Store};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiView};
 use wrpc_runtime_wasmtime::{ServeExt as _, SharedResourceTable, WrpcView};
 use wrpc_transport::Invoke;
@@ -153,7 +153,24 @@ impl Served {
 
     /// One more version of the component of `host`.
     pub(crate) async fn on(host: Arc<Host<Duplex>>, component: &str) -> Self {
-        let (component, linker) = prepare(component);
+        Self::prepared(host, prepare(component)).await
+    }
+
+    /// One whose instances may have `memory` bytes each.
+    pub(crate) async fn with_memory(memory: usize, component: &str) -> Self {
+        let mut pool = PoolingAllocationConfig::default();
+        pool.total_memories(2);
+        pool.max_memory_size(memory);
+        let mut config = Config::new();
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        let prepared = prepare_with(config, component);
+        Self::prepared(Arc::new(Host::new(Duplex)), prepared).await
+    }
+
+    async fn prepared(
+        host: Arc<Host<Duplex>>,
+        (component, linker): (Component, Linker<Ctx>),
+    ) -> Self {
         let engine = component.engine().clone();
         let pre = linker.instantiate_pre(&component).expect("all is linked");
         let stores = Arc::new(AtomicUsize::new(0));
@@ -206,7 +223,10 @@ impl Served {
 
 /// Compiles a component, and links what it imports.
 pub(crate) fn prepare(text: &str) -> (Component, Linker<Ctx>) {
-    let mut config = Config::new();
+    prepare_with(Config::new(), text)
+}
+
+fn prepare_with(mut config: Config, text: &str) -> (Component, Linker<Ctx>) {
     config.async_support(true).epoch_interruption(true);
     let engine = Engine::new(&config).expect("a valid configuration");
     let component = Component::new(&engine, wat::parse_str(text).expect("valid text"))

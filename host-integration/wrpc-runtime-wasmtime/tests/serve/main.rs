@@ -163,6 +163,48 @@ async fn parameters_that_do_not_come_take_no_instance_and_have_an_end() {
 }
 
 #[tokio::test]
+async fn parameters_without_end_are_refused_and_the_next_call_is_answered() {
+    const MEMORY: usize = 1 << 20;
+    let signature = r#"(param "data" (list u8)) (result u32)
+        (canon lift (core func $i "run") (memory $i "memory") (realloc (func $i "realloc")))"#;
+    let core = "(param i32 i32) (result i32)";
+    let text = component(signature, core, "local.get 1", "");
+    let mut served = Served::with_memory(MEMORY, &text).await;
+    // A list of 256 MiB is announced, and its bytes come and come.
+    let announced = &[0x80, 0x80, 0x80, 0x80, 0x01][..];
+    let (mut outgoing, mut incoming) = served.host.invoke("", announced).await.expect("invoke");
+    let running = served.next().await;
+    let sends = async {
+        let mut sent = 0;
+        while outgoing.write_all(&[7; 1 << 10]).await.is_ok() {
+            sent += 1 << 10;
+            assert!(sent <= MEMORY, "they are taken without end");
+        }
+    };
+    let (called, ()) = tokio::join!(running, sends);
+    called.expect_err("they do not fit");
+    let mut results = Vec::new();
+    let error = incoming.read_to_end(&mut results).await;
+    let error = said(&error.expect_err("they do not fit"));
+    for part in [
+        "default.callee",
+        FUNCTION,
+        "268435456 bytes",
+        "1048576",
+        "as a stream",
+        "more memory",
+    ] {
+        assert!(error.contains(part), "`{part}` is not in: {error}");
+    }
+    assert_eq!(served.stores(), 0, "it has taken no instance");
+    drop((outgoing, incoming));
+
+    let (called, results) = served.call(&[2, 1, 1]).await;
+    called.expect("the callee's side");
+    assert_eq!(results.expect("results"), [2]);
+}
+
+#[tokio::test]
 async fn a_call_that_wants_no_results_succeeds_without_its_caller() {
     let signature = r#"(param "n" u32) (canon lift (core func $i "run"))"#;
     let mut served = Served::new(&component(signature, "(param i32)", "", "")).await;

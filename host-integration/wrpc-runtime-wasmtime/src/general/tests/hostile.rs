@@ -56,6 +56,20 @@ async fn bytes_outside_of_the_type_are_refused() {
     }
 }
 
+#[tokio::test]
+async fn what_no_memory_of_a_guest_holds_is_refused_when_it_says_how_large_it_is() {
+    let engine = engine();
+    let mut store = store(&engine);
+    // Two lists, of which the first alone takes all that can be addressed.
+    let bytes = [2, 0xff, 0xff, 0xff, 0xff, 0x0f];
+    let err = decode(&mut store, &bytes, 1, &ty(&engine, "(list (list u8))")).await;
+    let err = err.expect_err("more than 4 GiB");
+    assert_eq!(err.kind(), InvalidInput);
+    for part in ["4294967295 bytes", "4294967294 are left", "as a stream"] {
+        assert!(err.to_string().contains(part), "{err}");
+    }
+}
+
 /// Were memory reserved for what is claimed, it would be 128 GiB and more, which allocators refuse.
 #[tokio::test]
 async fn a_claimed_length_reserves_no_memory() {

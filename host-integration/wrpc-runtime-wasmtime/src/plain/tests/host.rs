@@ -148,7 +148,7 @@ impl Guest {
         let pre = link(component, import);
         let (ty, index) = exported(component);
         let types = crate::types::types(&ty, |_| false);
-        let resolved = Export::new("echo".to_owned(), index, &ty, types, Arc::new([]));
+        let resolved = Export::new("echo".to_owned(), index, &ty, types, Arc::new([]), 4 << 30);
         let export = match export {
             Way::Plain => {
                 assert!(matches!(resolved.codec(), Codec::Plain(_)));
