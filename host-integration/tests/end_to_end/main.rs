@@ -30,6 +30,7 @@ mod nats_faults;
 mod one_way;
 mod payloads;
 mod policy;
+mod promises;
 mod reuse;
 mod routes;
 mod several_hosts;

@@ -1,0 +1,208 @@
+//! Components that call interfaces which the host library knows, and such that serve them.
+
+use std::path::Path;
+
+/// A kind of call: who calls, who is called, and over which link.
+pub(super) struct Kind {
+    /// Exports `call: func(n: u8) -> bool`, which calls the callee with `n`.
+    caller: fn() -> String,
+    /// Traps when it is called with 0. Else it calls `tally.add` with `n`.
+    callee: fn() -> String,
+    /// The package and the interface of the link between the two.
+    pub(super) link: (&'static str, &'static str),
+    /// What is called, as it is listed.
+    pub(super) instance: &'static str,
+    pub(super) function: &'static str,
+    /// Whether a call that waits for an instance moves on when the component is scaled or updated.
+    pub(super) put_back: bool,
+}
+
+/// `wasmcloud:messaging/handler`, which the host library's runtime serves by code that is generated.
+pub(super) const MESSAGING: Kind = Kind {
+    caller: messaging_caller,
+    callee: messaging_callee,
+    link: ("wasmcloud:messaging", "handler"),
+    instance: "wasmcloud:messaging/handler@0.2.0",
+    function: "handle-message",
+    put_back: false,
+};
+
+/// `wasi:keyvalue`, which the host library's runtime calls by code that is generated.
+pub(super) const KEYVALUE: Kind = Kind {
+    caller: keyvalue_caller,
+    callee: keyvalue_callee,
+    link: ("wasi:keyvalue", "store"),
+    instance: "wrpc:keyvalue/store@0.2.0-draft",
+    function: "exists",
+    put_back: true,
+};
+
+/// The interface by which a caller is called.
+pub(super) const CALL: &str = "inhost:promises/call";
+
+impl Kind {
+    /// Writes the components to `folder`. Returns the references of the caller and of the callee.
+    pub(super) fn write_to(&self, folder: &Path) -> (String, String) {
+        let caller = write(folder, "caller.wasm", &(self.caller)());
+        (caller, write(folder, "callee.wasm", &(self.callee)()))
+    }
+}
+
+/// Writes a component, and returns the reference by which a host starts it.
+pub(super) fn write(folder: &Path, name: &str, text: &str) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, wat::parse_str(text).expect("a component")).expect("written");
+    format!("file://{}", path.display())
+}
+
+/// A module with a memory, which gives room and takes none back: an instance lives for one call.
+const MEMORY: &str = r#"
+    (core module $memory
+        (memory (export "memory") 1)
+        (global $next (mut i32) (i32.const 2048))
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+            (local $at i32)
+            (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+            (global.set $next (i32.add (local.get $at) (local.get 3)))
+            (local.get $at)))
+    (core instance $memory (instantiate $memory))"#;
+
+/// What strings and lists pass through.
+const OPTIONS: &str = r#"(memory $memory "memory") (realloc (func $memory "realloc"))"#;
+
+/// The import of the tally, and its function.
+const TALLY: &str = r#"
+    (import "inhost:demo/tally@0.1.0" (instance $tally (export "add" (func (param "id" u64) (result u64)))))
+    (core func $add (canon lower (func $tally "add")))"#;
+
+const MESSAGE: &str = r#"(record (field "subject" string) (field "body" (list u8)) (field "reply-to" (option string)))"#;
+
+const ERROR: &str =
+    r#"(variant (case "no-such-store") (case "access-denied") (case "other" string))"#;
+
+/// The export of a caller, whose module has a function `call`.
+fn export_call() -> String {
+    format!(
+        r#"(func $call (param "n" u8) (result bool) (canon lift (core func $main "call")))
+        (instance $call (export "call" (func $call)))
+        (export "{CALL}" (instance $call))"#
+    )
+}
+
+fn messaging_caller() -> String {
+    format!(
+        r#"(component
+        (import "wasmcloud:messaging/handler@0.2.0" (instance $handler
+            (type $fields {MESSAGE})
+            (export "broker-message" (type $message (eq $fields)))
+            (export "handle-message" (func (param "msg" $message) (result (result (error string)))))))
+        {MEMORY}
+        (core func $handle (canon lower (func $handler "handle-message") {OPTIONS}))
+        (core module $main
+            (import "host" "memory" (memory 1))
+            (import "host" "handle" (func $handle (param i32 i32 i32 i32 i32 i32 i32 i32)))
+            (func (export "call") (param i32) (result i32)
+                (i32.store8 (i32.const 16) (local.get 0))
+                (call $handle (i32.const 0) (i32.const 0) (i32.const 16) (i32.const 1)
+                    (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 32))
+                (i32.eqz (i32.load8_u (i32.const 32)))))
+        (core instance $main (instantiate $main (with "host" (instance
+            (export "memory" (memory $memory "memory")) (export "handle" (func $handle))))))
+        {})"#,
+        export_call()
+    )
+}
+
+fn messaging_callee() -> String {
+    format!(
+        r#"(component
+        {TALLY} {MEMORY}
+        (core module $main
+            (import "host" "memory" (memory 1))
+            (import "host" "add" (func $add (param i64) (result i64)))
+            (func (export "handle") (param i32 i32 i32 i32 i32 i32 i32) (result i32)
+                (if (i32.eqz (i32.load8_u (local.get 2))) (then unreachable))
+                (drop (call $add (i64.load8_u (local.get 2))))
+                (i32.const 16)))
+        (core instance $main (instantiate $main (with "host" (instance
+            (export "memory" (memory $memory "memory")) (export "add" (func $add))))))
+        (type $message {MESSAGE})
+        (func $handle (param "msg" $message) (result (result (error string)))
+            (canon lift (core func $main "handle") {OPTIONS}))
+        ;; An instance with a type in it comes out of a component.
+        (component $interface
+            (type $fields {MESSAGE})
+            (import "imported-message" (type $imported (eq $fields)))
+            (import "imported-handle" (func $handle
+                (param "msg" $imported) (result (result (error string)))))
+            (export $message "broker-message" (type $imported))
+            (export "handle-message" (func $handle) (func
+                (param "msg" $message) (result (result (error string))))))
+        (instance $handler (instantiate $interface
+            (with "imported-message" (type $message)) (with "imported-handle" (func $handle))))
+        (export "wasmcloud:messaging/handler@0.2.0" (instance $handler)))"#
+    )
+}
+
+fn keyvalue_caller() -> String {
+    format!(
+        r#"(component
+        (import "wasi:keyvalue/store@0.2.0-draft" (instance $store
+            (type $cases {ERROR})
+            (export "error" (type $error (eq $cases)))
+            (export "bucket" (type $bucket (sub resource)))
+            (export "open" (func (param "identifier" string) (result (result (own $bucket) (error $error)))))
+            (export "[method]bucket.exists"
+                (func (param "self" (borrow $bucket)) (param "key" string) (result (result bool (error $error)))))))
+        {MEMORY}
+        (core func $open (canon lower (func $store "open") {OPTIONS}))
+        (core func $exists (canon lower (func $store "[method]bucket.exists") {OPTIONS}))
+        (core module $main
+            (import "host" "memory" (memory 1))
+            (import "host" "open" (func $open (param i32 i32 i32)))
+            (import "host" "exists" (func $exists (param i32 i32 i32 i32)))
+            ;; The key is as many zeros as the number says.
+            (func (export "call") (param i32) (result i32)
+                (call $open (i32.const 0) (i32.const 0) (i32.const 1024))
+                (if (i32.load8_u (i32.const 1024)) (then unreachable))
+                (call $exists (i32.load (i32.const 1028)) (i32.const 0) (local.get 0) (i32.const 1040))
+                (if (i32.load8_u (i32.const 1040)) (then unreachable))
+                (i32.load8_u (i32.const 1044))))
+        (core instance $main (instantiate $main (with "host" (instance
+            (export "memory" (memory $memory "memory"))
+            (export "open" (func $open)) (export "exists" (func $exists))))))
+        {})"#,
+        export_call()
+    )
+}
+
+fn keyvalue_callee() -> String {
+    format!(
+        r#"(component
+        {TALLY} {MEMORY}
+        (core module $main
+            (import "host" "memory" (memory 1))
+            (import "host" "add" (func $add (param i64) (result i64)))
+            (func (export "exists") (param i32 i32 i32 i32) (result i32)
+                (if (i32.eqz (local.get 3)) (then unreachable))
+                (drop (call $add (i64.extend_i32_u (local.get 3))))
+                (i32.store8 (i32.const 1028) (i32.const 1))
+                (i32.const 1024)))
+        (core instance $main (instantiate $main (with "host" (instance
+            (export "memory" (memory $memory "memory")) (export "add" (func $add))))))
+        (type $error {ERROR})
+        (func $exists (param "bucket" string) (param "key" string) (result (result bool (error $error)))
+            (canon lift (core func $main "exists") {OPTIONS}))
+        (component $interface
+            (type $cases {ERROR})
+            (import "imported-error" (type $error (eq $cases)))
+            (import "imported-exists" (func $exists
+                (param "bucket" string) (param "key" string) (result (result bool (error $error)))))
+            (export $named "error" (type $error))
+            (export "exists" (func $exists) (func
+                (param "bucket" string) (param "key" string) (result (result bool (error $named))))))
+        (instance $store (instantiate $interface
+            (with "imported-error" (type $error)) (with "imported-exists" (func $exists))))
+        (export "wrpc:keyvalue/store@0.2.0-draft" (instance $store)))"#
+    )
+}

@@ -1,0 +1,282 @@
+//! Each promise on each kind of call: what `docs/guarantees.md` says of it in one table.
+//!
+//! A cell of the table that holds has a test. It is here, as `promises::KIND::PROMISE`, or [`shown`] says where.
+
+mod guests;
+mod shown;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use guests::{Kind, CALL, KEYVALUE, MESSAGING};
+use inhost_testbed::{Deployment, HeldTally, Link, NatsServer, Peer, CALLEE, CALLER};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+use crate::routes::{nats, queued, until, Route, PROMPTLY};
+
+/// Has a test for each promise that holds on a kind of call, and lists them.
+macro_rules! hold {
+    ($($kind:ident = $call:ident: $($promise:ident),*;)*) => {
+        $(mod $kind {
+            $(#[tokio::test]
+            async fn $promise() {
+                super::$promise(&super::$call).await;
+            })*
+        })*
+
+        /// The tests that are here, by kind of call and promise.
+        const HERE: &[(&str, &str)] = &[$($((stringify!($kind), stringify!($promise))),*),*];
+    };
+}
+
+hold! {
+    messaging_handler = MESSAGING: at_most_once, ends, stop_update, bounded, counted;
+    keyvalue_blobstore = KEYVALUE: at_most_once, ends, cause, permit, stop_update, bounded, counted;
+}
+
+/// A host with a caller and a callee of some kind. The callee's calls of the tally wait until they are let go on.
+struct Stage {
+    deployment: Deployment,
+    caller: Peer,
+    callee: String,
+    tally: HeldTally,
+    _folder: TempDir,
+}
+
+impl Stage {
+    async fn start(
+        nats: &Arc<NatsServer>,
+        route: Route,
+        kind: &Kind,
+        instances: u32,
+        arguments: &[&str],
+    ) -> Self {
+        let host = route.host().args(arguments.iter().copied());
+        let deployment = Deployment::start_on(Arc::clone(nats), host).await;
+        let deployment = deployment.expect("the host starts");
+        let folder = tempfile::tempdir().expect("a folder");
+        let (caller, callee) = kind.write_to(folder.path());
+        for (reference, id, count) in [(&caller, CALLER, 100), (&callee, CALLEE, instances)] {
+            let deployed = deployment.deploy_on(deployment.host(), reference, id, count);
+            deployed.await.expect("deployed");
+        }
+        let (package, interface) = kind.link;
+        let link = Link::new(CALLER, CALLEE, package, interface);
+        let linked = deployment.control().link_put(&link).await;
+        linked.expect("linked");
+        let linked = deployment.link(CALLEE, "tally", "tally").await;
+        linked.expect("linked");
+        let tally = HeldTally::serve(deployment.client(), deployment.lattice(), "tally").await;
+        Self {
+            caller: deployment.peer(CALLER).await.expect("the caller"),
+            tally: tally.expect("the tally is served"),
+            deployment,
+            callee,
+            _folder: folder,
+        }
+    }
+
+    /// Has the caller call the callee with `n`.
+    fn call(&self, n: u8) -> JoinHandle<anyhow::Result<(bool,)>> {
+        let caller = self.caller.clone();
+        tokio::spawn(async move { caller.call(CALL, "call", (n,)).await })
+    }
+
+    /// As [`Stage::call`], and returns when it is the `arrived`th that the callee has begun.
+    async fn begun(&self, n: u8, arrived: usize) -> JoinHandle<anyhow::Result<(bool,)>> {
+        let call = self.call(n);
+        let begun = self.tally.wait_for(arrived, PROMPTLY).await;
+        begun.expect("it begins");
+        call
+    }
+
+    /// Has the callee trap, of which the caller is to learn at once.
+    async fn trap(&self) {
+        let trapped = tokio::time::timeout(PROMPTLY, self.call(0)).await;
+        let trapped = trapped.expect("it ends").expect("no panic");
+        trapped.expect_err("the callee traps, and its caller with it");
+    }
+
+    /// Lets what the callee waits for go on, until `calls` have come to their end. Returns how many of them were answered.
+    async fn answered(&self, calls: Vec<JoinHandle<anyhow::Result<(bool,)>>>) -> usize {
+        let released = async {
+            while !calls.iter().all(JoinHandle::is_finished) {
+                self.tally.release();
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let released = tokio::time::timeout(PROMPTLY, released).await;
+        released.expect("all calls end");
+        let mut answered = 0;
+        for call in calls {
+            answered += usize::from(call.await.expect("no panic").is_ok());
+        }
+        answered
+    }
+
+    /// What is listed of the function that is called.
+    async fn listed(&self, kind: &Kind) -> Value {
+        let status = self.deployment.host().status().await.expect("a listing");
+        let functions = status["functions"].as_array().expect("a list");
+        let mut listed = functions
+            .iter()
+            .filter(|it| it["instance"] == kind.instance && it["function"] == kind.function);
+        listed.next().expect("it is listed").clone()
+    }
+
+    /// The numbers that the callee was called with, in order.
+    fn ran(&self) -> Vec<u64> {
+        let mut ran = self.tally.arrived();
+        ran.sort_unstable();
+        ran
+    }
+}
+
+async fn at_most_once(kind: &Kind) {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let stage = Stage::start(&nats, route, kind, 10, &[]).await;
+        for n in 1..=5 {
+            let call = stage.begun(n, usize::from(n)).await;
+            assert_eq!(stage.answered(vec![call]).await, 1, "over {route:?}");
+        }
+        // One that fails is not made again.
+        stage.trap().await;
+        assert_eq!(stage.ran(), [1, 2, 3, 4, 5], "over {route:?}");
+        let listed = stage.listed(kind).await;
+        assert_eq!(listed["calls"]["local"], 6, "over {route:?}: {listed}");
+    }
+}
+
+async fn ends(kind: &Kind) {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let stage = Stage::start(&nats, route, kind, 1, &[]).await;
+        stage.trap().await;
+        let log = stage.deployment.host().log();
+        let said = format!(
+            "`{}.{}` of component `{}.{CALLEE}` failed",
+            kind.instance,
+            kind.function,
+            stage.deployment.lattice()
+        );
+        let said = log.wait_for(&said, PROMPTLY).await;
+        said.unwrap_or_else(|error| panic!("over {route:?} the caller's error: {error:#}"));
+        let next = stage.begun(1, 1).await;
+        assert_eq!(stage.answered(vec![next]).await, 1, "over {route:?}");
+    }
+}
+
+async fn cause(kind: &Kind) {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let stage = Stage::start(&nats, route, kind, 1, &[]).await;
+        stage.trap().await;
+        let log = stage.deployment.host().log();
+        let said = |line: &String| {
+            line.contains("ended without finishing its results: ") && line.contains(kind.function)
+        };
+        until("the caller's error does not say why", async || {
+            log.lines().iter().any(said)
+        })
+        .await;
+    }
+}
+
+async fn permit(kind: &Kind) {
+    const TIME: [&str; 2] = ["--max-execution-time-ms", "2000"];
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let stage = Stage::start(&nats, route, kind, 1, &TIME).await;
+        let first = stage.begun(1, 1).await;
+        let ended = tokio::time::timeout(2 * PROMPTLY, first).await;
+        let ended = ended.expect("its time is over").expect("no panic");
+        ended.expect_err("it was not let go on");
+        // The only instance is free.
+        let next = stage.begun(2, 2).await;
+        stage.tally.release();
+        assert_eq!(stage.answered(vec![next]).await, 1, "over {route:?}");
+    }
+}
+
+async fn stop_update(kind: &Kind) {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let stage = Stage::start(&nats, route, kind, 1, &[]).await;
+        let mut calls = vec![stage.begun(1, 1).await];
+        calls.extend((2..=4).map(|n| stage.call(n)));
+        let host = stage.deployment.host();
+        // One more has been taken, and waits for an instance.
+        until("they do not wait", async || queued(host).await == 2).await;
+        let control = stage.deployment.control();
+        let scaled = control.scale(host.id(), &stage.callee, CALLEE, 2).await;
+        scaled.expect("scaled");
+        let answered = stage.answered(calls).await;
+        let ran = stage.ran();
+        match kind.put_back {
+            true => assert_eq!((answered, ran), (4, vec![1, 2, 3, 4]), "over {route:?}"),
+            // The one that was taken is lost, with an error.
+            false => assert_eq!((answered, ran.len()), (3, 3), "over {route:?}: {ran:?}"),
+        }
+        // After a stop, what waits ends at once.
+        let stopped = control.stop_component(host.id(), CALLEE).await;
+        stopped.expect("stopped");
+        stage.trap().await;
+    }
+}
+
+async fn bounded(kind: &Kind) {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let stage = Stage::start(&nats, route, kind, 1, &["--local-queue-invocations=1"]).await;
+        let mut calls = vec![stage.begun(1, 1).await];
+        calls.extend((2..=6).map(|n| stage.call(n)));
+        until("no call goes over NATS", async || {
+            let listed = stage.listed(kind).await;
+            listed["calls"]["spilled"].as_u64() >= Some(1)
+        })
+        .await;
+        assert!(queued(stage.deployment.host()).await <= 1, "over {route:?}");
+        assert_eq!(stage.answered(calls).await, 6, "over {route:?}");
+        assert_eq!(stage.ran(), [1, 2, 3, 4, 5, 6], "over {route:?}");
+    }
+}
+
+async fn counted(kind: &Kind) {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let stage = Stage::start(&nats, route, kind, 1, &[]).await;
+        let call = stage.begun(1, 1).await;
+        assert_eq!(stage.answered(vec![call]).await, 1, "over {route:?}");
+        stage.trap().await;
+        until("the failure is not counted", async || {
+            stage.listed(kind).await["failures"]["failed"] == 1
+        })
+        .await;
+        let listed = stage.listed(kind).await;
+        assert_eq!(listed["calls"]["local"], 2, "over {route:?}: {listed}");
+        assert_eq!(listed["failures"]["denied"], 0, "over {route:?}: {listed}");
+    }
+}
+
+/// A call of the one kind that there is not.
+#[tokio::test]
+async fn a_component_that_would_call_an_http_handler_does_not_start() {
+    const CALLER_OF_HANDLER: &str = r#"(component
+        (import "wasi:http/incoming-handler@0.2.0" (instance $handler (export "handle" (func))))
+        (core func $handle (canon lower (func $handler "handle")))
+        (func $call (canon lift (core func $handle)))
+        (instance $call (export "call" (func $call)))
+        (export "inhost:promises/call" (instance $call)))"#;
+    let nats = nats().await;
+    for route in Route::ALL {
+        let deployment = route.start_on(&nats).await;
+        let folder = tempfile::tempdir().expect("a folder");
+        let caller = guests::write(folder.path(), "caller.wasm", CALLER_OF_HANDLER);
+        let deployed = deployment.deploy_on(deployment.host(), &caller, CALLER, 1);
+        let error = format!("{:#}", deployed.await.expect_err("it cannot be linked"));
+        assert!(error.contains("wasi:http/incoming-handler"), "{error}");
+    }
+}

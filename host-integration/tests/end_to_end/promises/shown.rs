@@ -1,0 +1,185 @@
+//! The table in `docs/guarantees.md`, and where the cells of it that hold are shown.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::HERE;
+
+/// Cells that are shown elsewhere: the kind of call, and for each promise the test of it and the file that it is in.
+///
+/// What is shown with a transport or a runtime alone holds for each function that passes it.
+const ELSEWHERE: &[(&str, &[(&str, &str, &str)])] = &[
+    (
+        "with_results",
+        &[
+            ("at_most_once", "a_call_runs_exactly_once", "tests/end_to_end/failures.rs"),
+            ("ends", "a_trap_reaches_the_caller_at_once", "tests/end_to_end/failures.rs"),
+            ("cause", "the_caller_s_error_has_the_reason_of_a_trap", "tests/end_to_end/failures.rs"),
+            ("caller_gone", "a_callee_whose_caller_has_gone_gives_its_instance_back", "tests/end_to_end/cancellation.rs"),
+            ("permit", "a_callee_that_waits_leaves_its_instance_when_its_time_is_over", "tests/end_to_end/instances.rs"),
+            ("stop_update", "what_waits_is_begun_once_through_updates_and_scales", "tests/end_to_end/generations.rs"),
+            ("bounded", "a_queue_that_is_full_spills_over_and_no_call_is_lost", "tests/end_to_end/payloads.rs"),
+            ("counted", "calls_are_counted_for_each_function", "tests/end_to_end/look_inside.rs"),
+        ],
+    ),
+    (
+        "without_results",
+        &[
+            ("at_most_once", "calls_without_results_wait_for_an_instance_and_are_all_carried_out_once", "tests/end_to_end/one_way.rs"),
+            ("ends", "a_callee_that_waits_ends_with_its_time_also_when_no_one_waits_for_it", "wrpc-runtime-wasmtime/tests/serve/main.rs"),
+            ("permit", "a_callee_that_waits_ends_with_its_time_also_when_no_one_waits_for_it", "wrpc-runtime-wasmtime/tests/serve/main.rs"),
+            ("stop_update", "calls_without_results_that_wait_when_their_callee_is_scaled_are_carried_out_once", "tests/end_to_end/one_way.rs"),
+            ("bounded", "what_is_written_to_a_call_that_waits_counts_in_the_queue", "../dispatch/conformance/src/queue.rs"),
+            ("counted", "calls_without_results_that_no_one_is_left_to_carry_out_are_counted_and_named_once", "tests/end_to_end/one_way.rs"),
+        ],
+    ),
+    (
+        "streams_in",
+        &[
+            ("at_most_once", "a_callee_that_ran_is_not_taken_for_one_that_is_not_there", "../dispatch/conformance/src/caller.rs"),
+            ("ends", "a_parameter_that_fails_fails_the_call", "wrpc-runtime-wasmtime/tests/streams/ends.rs"),
+            ("cause", "a_callee_says_why_it_failed", "../dispatch/conformance/src/caller.rs"),
+            ("caller_gone", "a_callee_learns_that_a_stream_broke_off_and_cleans_up", "wrpc-runtime-wasmtime/tests/streams/ends.rs"),
+            ("permit", "a_call_that_is_dropped_ends_the_callee_and_the_producer", "wrpc-runtime-wasmtime/tests/streams/ends.rs"),
+            ("stop_update", "what_waits_passes_on_and_runs_once", "../dispatch/conformance/src/generations.rs"),
+            ("bounded", "a_callee_that_does_not_read_stops_the_producer", "wrpc-runtime-wasmtime/tests/streams/limits.rs"),
+            ("counted", "a_call_is_told_once_both_sides_are_done_with_it", "../dispatch/conformance/src/observe.rs"),
+        ],
+    ),
+    (
+        "streams_out",
+        &[
+            ("at_most_once", "a_callee_that_ran_is_not_taken_for_one_that_is_not_there", "../dispatch/conformance/src/caller.rs"),
+            ("ends", "a_result_that_fails_is_not_taken_for_one_that_closes", "wrpc-runtime-wasmtime/tests/streams/ends.rs"),
+            ("cause", "a_callee_that_fails_fails_the_streams_that_it_was_to_return", "wrpc-runtime-wasmtime/tests/streams/ends.rs"),
+            ("caller_gone", "a_caller_that_has_read_enough_ends_a_producer_that_has_nothing_and_the_call_is_done", "wrpc-runtime-wasmtime/tests/streams/ends.rs"),
+            ("permit", "a_call_that_is_dropped_ends_the_callee_and_the_producer", "wrpc-runtime-wasmtime/tests/streams/ends.rs"),
+            ("stop_update", "what_waits_passes_on_and_runs_once", "../dispatch/conformance/src/generations.rs"),
+            ("bounded", "a_caller_that_does_not_read_stops_the_producer", "wrpc-runtime-wasmtime/tests/streams/limits.rs"),
+            ("counted", "a_call_is_told_once_both_sides_are_done_with_it", "../dispatch/conformance/src/observe.rs"),
+        ],
+    ),
+    (
+        "keyvalue_blobstore",
+        &[("caller_gone", "a_callee_that_waits_ends_when_its_caller_goes", "wrpc-runtime-wasmtime/tests/serve/main.rs")],
+    ),
+    (
+        "from_nats",
+        &[
+            ("at_most_once", "a_stock_caller_does_not_take_a_callee_that_ran_for_absent", "wrpc-transport-nats/tests/chains.rs"),
+            ("ends", "a_callee_that_waits_leaves_its_instance_when_its_time_is_over", "tests/end_to_end/instances.rs"),
+            ("permit", "a_callee_that_waits_leaves_its_instance_when_its_time_is_over", "tests/end_to_end/instances.rs"),
+            ("stop_update", "no_call_is_lost_while_versions_come_and_go", "wrpc-transport-nats/tests/generations.rs"),
+            ("counted", "calls_and_failures_are_counted_alike", "tests/end_to_end/telemetry.rs"),
+        ],
+    ),
+    (
+        "locallattice",
+        &[
+            ("at_most_once", "an_older_interface_is_not_called_when_the_newer_one_has_run", "lattice/tests/classes.rs"),
+            ("ends", "a_call_that_takes_too_long_is_ended", "lattice/tests/lifetime.rs"),
+            ("cause", "a_trap_is_an_error_with_its_cause_and_the_next_call_works", "lattice/tests/calls.rs"),
+            ("caller_gone", "a_call_that_is_dropped_ends_along_the_whole_chain", "lattice/tests/lifetime.rs"),
+            ("permit", "many_calls_at_once_are_all_answered_and_leave_nothing", "lattice/tests/calls.rs"),
+            ("bounded", "parameter_bytes_fill_a_queue_too", "../dispatch/conformance/src/queue.rs"),
+        ],
+    ),
+];
+
+/// The cells of the table with `at most once` in its head that say `yes`, as kind of call and promise.
+fn cells(page: &str) -> Vec<(String, String)> {
+    let mut rows = page
+        .lines()
+        .skip_while(|line| !line.contains("| at most once |"))
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| Vec::from_iter(line.trim_matches('|').split('|').map(str::trim)));
+    let head: Vec<_> = rows
+        .next()
+        .expect("the table")
+        .into_iter()
+        .map(name)
+        .collect();
+    let mut cells = Vec::new();
+    for row in rows.skip(1) {
+        assert_eq!(row.len(), head.len(), "{row:?}");
+        for (promise, cell) in head.iter().zip(&row).skip(1) {
+            if cell.starts_with("yes") {
+                cells.push((name(row[0]), promise.clone()));
+            }
+        }
+    }
+    cells
+}
+
+/// The words of a heading of the table, as a test or a module is named. Footnotes are none.
+fn name(heading: &str) -> String {
+    let letters = heading.to_lowercase();
+    let words = letters.split(|c: char| !c.is_ascii_alphanumeric());
+    words
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join("_")
+}
+
+/// Whether `source` has a test of this name, or a function of the suite that all backends run.
+fn has_test(source: &str, test: &str) -> bool {
+    let lines: Vec<_> = source.lines().map(str::trim).collect();
+    (0..lines.len()).any(|at| {
+        let Some((before, rest)) = lines[at].split_once("fn ") else {
+            return false;
+        };
+        let named = rest.strip_prefix(test);
+        let named = named.is_some_and(|rest| rest.starts_with(['(', '<']));
+        let is_test = at > 0 && lines[at - 1].contains("test");
+        named && (before == "pub async " || is_test)
+    })
+}
+
+#[test]
+fn each_cell_that_holds_has_its_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| {
+        let path = root.join(path);
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    };
+    let mut shown: BTreeSet<_> = HERE.iter().copied().collect();
+    for (kind, promises) in ELSEWHERE {
+        for (promise, test, file) in *promises {
+            assert!(has_test(&read(file), test), "{file} has no test {test}");
+            assert!(
+                shown.insert((kind, promise)),
+                "{kind}, {promise} is shown twice"
+            );
+        }
+    }
+    let page = read("docs/guarantees.md");
+    let cells = cells(&page);
+    let cells: BTreeSet<_> = cells
+        .iter()
+        .map(|(kind, promise)| (&**kind, &**promise))
+        .collect();
+    let untested: Vec<_> = cells.difference(&shown).collect();
+    assert!(
+        untested.is_empty(),
+        "the page says `yes`, and there is no test: {untested:?}"
+    );
+    let unsaid: Vec<_> = shown.difference(&cells).collect();
+    assert!(
+        unsaid.is_empty(),
+        "there is a test, and the page does not say `yes`: {unsaid:?}"
+    );
+}
+
+#[test]
+fn a_test_that_is_not_there_and_a_cell_that_is_new_are_noticed() {
+    let source =
+        "#[tokio::test]\nasync fn one() {\n}\nfn two() {}\npub async fn three<B>(make: B) {\n";
+    assert!(has_test(source, "one") && has_test(source, "three"));
+    assert!(!has_test(source, "two") && !has_test(source, "on") && !has_test(source, "four"));
+    let page = "\n| call | at most once | stop, update |\n|---|---|---|\n| `A`, b¹ | yes² | no³ |\n| c | as D | yes |\n\n| x |";
+    let expected = [("a_b", "at_most_once"), ("c", "stop_update")];
+    assert_eq!(
+        cells(page),
+        expected.map(|(kind, promise)| (kind.into(), promise.into()))
+    );
+}
