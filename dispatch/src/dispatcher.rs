@@ -12,9 +12,9 @@ use wrpc_transport::{Invoke, Serve};
 use crate::backend::Backend;
 use crate::caller;
 use crate::counters::Counters;
-use crate::endpoint::Reason;
+use crate::endpoint::{Endpoint, Reason};
 use crate::error::CallError;
-use crate::incoming::{Incoming, LocalIncoming};
+use crate::incoming::{Callee, Incoming, LocalIncoming};
 use crate::local::Local;
 use crate::outgoing::{LocalOutgoing, Outgoing};
 use crate::pieces;
@@ -262,7 +262,7 @@ where
 impl<R, C, B> Serve for Dispatcher<R, C, B>
 where
     R: Serve<Context = C> + Clone + Send + Sync + 'static,
-    C: Default + Send + Sync + 'static,
+    C: Default + Clone + Send + Sync + 'static,
     B: Backend,
 {
     type Context = C;
@@ -297,9 +297,12 @@ where
         if !self.local.has_generations() {
             let calls = self.remote.serve(instance, func, paths).await?;
             let target = self.local.targets.get(&self.prefix, instance, func);
-            let patience = self.local.patience().map(|limit| (limit, target));
+            let (limits, patience) = (self.local.limits(), self.local.patience());
+            let endpoint = Arc::new(Endpoint::<C, B>::new(target, limits, patience));
             let calls = calls.map_ok(move |(cx, outgoing, incoming)| {
-                let incoming = Incoming::remote_params(incoming, patience.clone());
+                // Each version has a subscription of its own, as on a stock host.
+                let (home, context) = (Arc::clone(&endpoint) as _, None);
+                let incoming = Incoming::remote_params(incoming, Callee { home, context });
                 (cx, Outgoing::remote(outgoing), incoming)
             });
             return Ok(Either::Left(calls.chain(stream::pending())));

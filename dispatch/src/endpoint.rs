@@ -52,12 +52,24 @@ pub struct Endpoint<C, B: Backend> {
 /// What brings the invocations from elsewhere: a stream, whose type only those know that serve the function.
 pub(crate) type RemoteCalls = Box<dyn Any + Send>;
 
-/// The callee's side of a local call, as it waits in the queue.
-pub(crate) struct Invocation<C, B: Backend> {
+/// The callee's side of a call, as it waits in the queue.
+pub(crate) enum Invocation<C, B: Backend> {
+    Local(LocalInvocation<C, B>),
+    /// One that was taken from the remote transport, and put back.
+    Remote(RemoteInvocation),
+}
+
+pub(crate) struct LocalInvocation<C, B: Backend> {
     pub(crate) context: C,
     pub(crate) outgoing: LocalOutgoing<B>,
     pub(crate) incoming: LocalIncoming<B>,
     pub(crate) call: Arc<Call<B>>,
+}
+
+pub(crate) struct RemoteInvocation {
+    room: Room,
+    /// Both streams, whose types only those know that serve the function.
+    pub(crate) streams: Box<dyn Any + Send>,
 }
 
 /// An invocation that an endpoint did not take. Nothing ran.
@@ -127,12 +139,12 @@ impl<C, B: Backend> Endpoint<C, B> {
         let outgoing = LocalOutgoing::root(Arc::clone(&call), Way::Params);
         let incoming = LocalIncoming::root(Arc::clone(&call), Way::Results, Bytes::new());
         let weight = params.len();
-        let invocation = Invocation {
+        let invocation = Invocation::Local(LocalInvocation {
             context,
             outgoing: LocalOutgoing::root(Arc::clone(&call), Way::Results),
             incoming: LocalIncoming::root(Arc::clone(&call), Way::Params, params),
             call,
-        };
+        });
         match self.queue.push(invocation, weight, if_full) {
             Ok(()) => Ok((outgoing, incoming)),
             Err(Refused::Full(invocation)) => Err(invocation.reject(Reason::QueueFull)),
@@ -140,13 +152,22 @@ impl<C, B: Backend> Endpoint<C, B> {
         }
     }
 
+    /// An invocation that was taken is the next one again, or is dropped.
+    fn comes_first(&self, invocation: Invocation<C, B>, weight: usize) {
+        if let Err(Refused::Full(refused) | Refused::Closed(refused)) =
+            self.queue.put_back(invocation, weight)
+        {
+            self.drop_all([refused]);
+        }
+    }
+
     /// Calls that waited here did not run, and will not. Those callers learn of it that wait.
     fn drop_all(&self, invocations: impl IntoIterator<Item = Invocation<C, B>>) {
         let (mut told, mut lost) = (0_u64, 0_u64);
         for invocation in invocations {
-            match &invocation.call {
-                call if call.is_left_alone() => lost += 1,
-                call if call.caller_gone() => {}
+            match &invocation {
+                Invocation::Local(it) if it.call.is_left_alone() => lost += 1,
+                Invocation::Local(it) if it.call.caller_gone() => {}
                 _ => told += 1,
             }
         }
@@ -183,7 +204,10 @@ impl<C, B: Backend> Endpoint<C, B> {
 
 impl<C, B: Backend> Item for Invocation<C, B> {
     fn room(&self) -> &Room {
-        &self.call.room
+        match self {
+            Self::Local(invocation) => &invocation.call.room,
+            Self::Remote(invocation) => &invocation.room,
+        }
     }
 }
 
@@ -222,18 +246,20 @@ impl<C: Default + Send + Sync, B: Backend> Home<B> for Endpoint<C, B> {
 
     fn put_back(&self, outgoing: LocalOutgoing<B>, incoming: LocalIncoming<B>) {
         let weight = incoming.first_len();
-        let invocation = Invocation {
+        let invocation = LocalInvocation {
             // Whoever took it has that of the caller.
             context: C::default(),
             call: outgoing.call(),
             outgoing,
             incoming,
         };
-        if let Err(Refused::Full(refused) | Refused::Closed(refused)) =
-            self.queue.put_back(invocation, weight)
-        {
-            self.drop_all([refused]);
-        }
+        self.comes_first(Invocation::Local(invocation), weight);
+    }
+
+    fn put_back_remote(&self, streams: Box<dyn Any + Send>) {
+        let room = Room::new();
+        // What has arrived of it is not in the bounds of this queue.
+        self.comes_first(Invocation::Remote(RemoteInvocation { room, streams }), 0);
     }
 }
 
@@ -279,11 +305,15 @@ impl<C, B: Backend> Drop for Closed<'_, C, B> {
 }
 
 impl<C, B: Backend> Invocation<C, B> {
+    /// That of an invocation which was offered.
     fn reject(self, reason: Reason) -> Rejected<C> {
-        self.call.left(Left::Elsewhere);
+        let Self::Local(invocation) = self else {
+            unreachable!("only local invocations are offered");
+        };
+        invocation.call.left(Left::Elsewhere);
         Rejected {
-            context: self.context,
-            params: self.incoming.into_first(),
+            context: invocation.context,
+            params: invocation.incoming.into_first(),
             reason,
         }
     }

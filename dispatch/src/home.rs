@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -36,4 +37,8 @@ pub(crate) trait Home<B: Backend>: Send + Sync {
     /// Puts a call back that was taken and has not started: its streams at the callee, as they were. When it cannot come
     /// back, because the function is not served any more, the caller learns that it did not run.
     fn put_back(&self, outgoing: LocalOutgoing<B>, incoming: LocalIncoming<B>);
+
+    /// As [`Home::put_back`], for a call that came over the remote transport. `streams` are what those take out again that
+    /// serve the function: the type is known to them alone.
+    fn put_back_remote(&self, streams: Box<dyn Any + Send>);
 }

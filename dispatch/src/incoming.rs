@@ -1,10 +1,10 @@
+use std::any::Any;
 use std::fmt;
 use std::future::Future as _;
 use std::io;
 use std::pin::{pin, Pin};
 use std::sync::Arc;
 use std::task::{ready, Context, Poll};
-use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, ReadBuf};
@@ -13,11 +13,11 @@ use wrpc_transport::Index;
 
 use crate::backend::Backend;
 use crate::call::{join, Call, Handle, Way};
+use crate::home::Home;
 use crate::paths::Side;
 use crate::patience::Patience;
 use crate::pieces::Pieces;
 use crate::route::Route;
-use crate::target::Target;
 
 /// The stream a side of a call reads from: results at the caller, parameters at the callee.
 ///
@@ -42,15 +42,22 @@ pub struct Incoming<B: Backend, R>(Inner<B, R>);
 /// Small, as of [`Outgoing`](crate::Outgoing).
 enum Inner<B: Backend, R> {
     Local(LocalIncoming<B>),
-    Remote(Box<Remote<R>>),
+    Remote(Box<Remote<B, R>>),
 }
 
 /// The remote half of [`Incoming`].
-struct Remote<R> {
+struct Remote<B: Backend, R> {
     stream: R,
-    /// For how long a callee waits for these parameters, and of which function they are.
-    patience: Option<(Duration, Arc<Target>)>,
+    /// Who reads, if this is the root of a callee's parameters.
+    callee: Option<Callee<B>>,
     timer: Patience,
+}
+
+/// The callee of a call that came over the remote transport.
+pub(crate) struct Callee<B: Backend> {
+    pub(crate) home: Arc<dyn Home<B>>,
+    /// What came with the call, for whoever takes it after it was put back. `None` if it cannot be.
+    pub(crate) context: Option<Box<dyn Any + Send + Sync>>,
 }
 
 /// The largest piece of what was written to a stream.
@@ -73,16 +80,38 @@ impl<B: Backend, R> Incoming<B, R> {
     }
 
     pub(crate) fn remote(stream: R) -> Self {
-        Self::remote_params(stream, None)
+        Self::of_remote(stream, None)
     }
 
-    /// The root of parameters, for which a callee waits only for so long.
-    pub(crate) fn remote_params(stream: R, patience: Option<(Duration, Arc<Target>)>) -> Self {
+    /// The root of the parameters of a call that came over the remote transport.
+    pub(crate) fn remote_params(stream: R, callee: Callee<B>) -> Self {
+        Self::of_remote(stream, Some(callee))
+    }
+
+    fn of_remote(stream: R, callee: Option<Callee<B>>) -> Self {
         Self(Inner::Remote(Box::new(Remote {
             stream,
-            patience,
+            callee,
             timer: Patience::default(),
         })))
+    }
+
+    /// Where the call can be put back, if it came over the remote transport.
+    pub(crate) fn remote_home(&self) -> Option<Arc<dyn Home<B>>> {
+        let callee = self.callee().filter(|it| it.context.is_some());
+        callee.map(|callee| Arc::clone(&callee.home))
+    }
+
+    /// What came with a call that can be put back.
+    pub(crate) fn context<C: Any>(&self) -> Option<&C> {
+        self.callee()?.context.as_ref()?.downcast_ref()
+    }
+
+    fn callee(&self) -> Option<&Callee<B>> {
+        match &self.0 {
+            Inner::Local(_) => None,
+            Inner::Remote(remote) => remote.callee.as_ref(),
+        }
     }
 
     /// The stream, if it is that of a local call.
@@ -274,12 +303,15 @@ impl<B: Backend, R: AsyncRead + Unpin> AsyncRead for Incoming<B, R> {
             Inner::Remote(remote) => {
                 let Remote {
                     stream,
-                    patience,
+                    callee,
                     timer,
                 } = &mut **remote;
-                match (Pin::new(stream).poll_read(cx, buf), patience) {
-                    (Poll::Pending, Some((limit, target))) => timer.poll(*limit, target, cx),
-                    (polled, _) => polled,
+                let polled = Pin::new(stream).poll_read(cx, buf);
+                match callee.as_ref().map(|it| (it.home.patience(), &it.home)) {
+                    Some((Some(limit), home)) if polled.is_pending() => {
+                        timer.poll(limit, home.target(), cx)
+                    }
+                    _ => polled,
                 }
             }
         }

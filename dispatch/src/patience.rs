@@ -38,7 +38,8 @@ mod tests {
 
     use super::*;
     use crate::backend::Backend;
-    use crate::incoming::Incoming;
+    use crate::endpoint::{Endpoint, QueueLimits};
+    use crate::incoming::{Callee, Incoming};
 
     #[derive(Clone)]
     struct Duplex;
@@ -57,7 +58,10 @@ mod tests {
         let (mut caller, callee) = tokio::io::duplex(16);
         let target = Target::new("p".into(), "i", "f", Arc::default());
         let limit = Duration::from_secs(3);
-        let mut params = Incoming::<Duplex, _>::remote_params(callee, Some((limit, target.into())));
+        let limits = QueueLimits::default();
+        let home = Endpoint::<(), Duplex>::new(target.into(), limits, Some(limit));
+        let (home, context) = (Arc::new(home), None);
+        let mut params = Incoming::remote_params(callee, Callee { home, context });
         caller.write_all(b"half").await.expect("there is room");
         let begun = Instant::now();
         let mut received = Vec::new();

@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::task::{ready, Context, Poll};
 
 use futures::future::BoxFuture;
-use futures::stream::{BoxStream, Stream, StreamExt as _, TryStreamExt as _};
+use futures::stream::{BoxStream, Stream, StreamExt as _};
 use inhost_registry::{Registration, Scope};
 use tracing::debug;
 use wrpc_transport::Serve;
 
 use crate::backend::Backend;
-use crate::endpoint::{Endpoint, RemoteCalls};
-use crate::incoming::Incoming;
+use crate::endpoint::{Endpoint, Invocation, RemoteCalls};
+use crate::incoming::{Callee, Incoming};
 use crate::local::Local;
 use crate::outgoing::Outgoing;
+use crate::put_back::Streams;
 use crate::queue::Loan;
 
 /// An invocation, or why one could not be taken.
@@ -23,8 +24,15 @@ pub(crate) type Item<R, B> = anyhow::Result<(
     Incoming<B, <R as Serve>::Incoming>,
 )>;
 
-/// The invocations of a function that come over the remote transport.
-type Calls<R, B> = BoxStream<'static, Item<R, B>>;
+/// The invocations of a function that come over the remote transport, as that brings them.
+type Calls<R> = BoxStream<
+    'static,
+    anyhow::Result<(
+        <R as Serve>::Context,
+        <R as Serve>::Outgoing,
+        <R as Serve>::Incoming,
+    )>,
+>;
 
 /// The invocations of a function, local and remote, for as long as it is the turn of whoever has this. Never ends by itself.
 ///
@@ -36,14 +44,14 @@ pub(crate) struct Invocations<R: Serve, B: Backend> {
     /// Dropped after the registration.
     _told: Told<R::Context, B>,
     /// Subscribes on the remote transport, should no one have done so when it is the turn of this.
-    subscribe: Option<BoxFuture<'static, anyhow::Result<Calls<R, B>>>>,
+    subscribe: Option<BoxFuture<'static, anyhow::Result<Calls<R>>>>,
     /// Whether the next invocation may be a remote one even if a local one waits.
     remote_next: bool,
 }
 
 impl<R, B> Invocations<R, B>
 where
-    R: Serve + Clone + Send + Sync + 'static,
+    R: Serve<Context: Default + Clone> + Clone + Send + Sync + 'static,
     B: Backend,
 {
     /// Registers a function as one that `client` serves. If it is its turn, it is subscribed on the remote transport when
@@ -70,15 +78,9 @@ where
             .register(scope, prefix, client, instance, function, make);
         local.changed.notify_waiters();
         let names: [Box<str>; 2] = [instance.into(), function.into()];
-        let target = Arc::clone(registration.value().target());
-        let patience = local.patience().map(|limit| (limit, target));
         let subscribe = async move {
             let [instance, function] = &names;
             let calls = remote.serve(instance, function, paths).await?;
-            let calls = calls.map_ok(move |(cx, outgoing, incoming)| {
-                let incoming = Incoming::remote_params(incoming, patience.clone());
-                (cx, Outgoing::remote(outgoing), incoming)
-            });
             Ok(calls.boxed())
         };
         let mut served = Self {
@@ -137,7 +139,7 @@ where
                     }
                 },
             };
-            let Some(stream) = calls.downcast_mut::<Calls<R, B>>() else {
+            let Some(stream) = calls.downcast_mut::<Calls<R>>() else {
                 // Another transport served it within the same scope.
                 self.give_back(None);
                 continue;
@@ -149,10 +151,17 @@ where
                 return Poll::Pending;
             }
             self.give_back(Some(calls));
-            return match polled {
-                Poll::Ready(Some(invocation)) => Poll::Ready(invocation),
-                _ => Poll::Pending,
+            let Poll::Ready(Some(invocation)) = polled else {
+                return Poll::Pending;
             };
+            return Poll::Ready(invocation.map(|(context, outgoing, incoming)| {
+                let callee = Callee {
+                    home: Arc::clone(self.registration.value()) as _,
+                    context: Some(Box::new(context.clone())),
+                };
+                let incoming = Incoming::remote_params(incoming, callee);
+                (context, Outgoing::remote(outgoing), incoming)
+            }));
         }
     }
 
@@ -160,7 +169,20 @@ where
         let endpoint = self.registration.value();
         loop {
             let reader = self.registration.reader();
-            let invocation = ready!(endpoint.queue().poll_pop(reader, cx));
+            let invocation = match ready!(endpoint.queue().poll_pop(reader, cx)) {
+                Invocation::Local(invocation) => invocation,
+                Invocation::Remote(invocation) => {
+                    let streams = invocation.streams;
+                    type Both<R, B> = Streams<B, <R as Serve>::Outgoing, <R as Serve>::Incoming>;
+                    let Ok(streams) = streams.downcast::<Both<R, B>>() else {
+                        // Another transport served it within the same scope.
+                        continue;
+                    };
+                    let (outgoing, incoming) = *streams;
+                    let context = incoming.context().cloned().unwrap_or_default();
+                    return Poll::Ready(Ok((context, outgoing, incoming)));
+                }
+            };
             if invocation.call.caller_gone() {
                 debug!(
                     function = %endpoint.target(),
@@ -180,7 +202,7 @@ where
 
 impl<R, B> Stream for Invocations<R, B>
 where
-    R: Serve + Clone + Send + Sync + 'static,
+    R: Serve<Context: Default + Clone> + Clone + Send + Sync + 'static,
     B: Backend,
 {
     type Item = Item<R, B>;

@@ -49,6 +49,8 @@ impl Home<Streams> for NoQueue {
     fn give_up(&self, _: &Room) {}
 
     fn put_back(&self, _: LocalOutgoing<Streams>, _: LocalIncoming<Streams>) {}
+
+    fn put_back_remote(&self, _: Box<dyn std::any::Any + Send>) {}
 }
 
 fn call() -> Arc<Call<Streams>> {

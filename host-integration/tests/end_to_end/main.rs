@@ -40,5 +40,6 @@ mod telemetry;
 mod two_hosts;
 mod types_that_agree;
 mod update;
+mod updates_under_load;
 mod values;
 mod waiting;

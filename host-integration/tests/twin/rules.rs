@@ -2,8 +2,7 @@
 //!
 //! 1. **A call is answered.** While the component runs, whatever is done to it, a call is answered within [`BOUND`], as it is
 //!    on a stock host. A call without results whose caller went on is begun, and none is begun twice. A call that finds no one
-//!    fails at once. A call from outside that was taken and has no instance yet when a version goes is lost, as on a stock host:
-//!    one for each command at most.
+//!    fails at once.
 //! 2. **What is on record answers.** At rest, which is [`REST`] after the last step at the latest, or [`REST_AFTER_LOSS`], one
 //!    version answers on all ways: that of the image on record, and none when nothing is on record. The record is one that a
 //!    stock host can have after the same commands. Where a stock host has a reference on record that came with a scale, and
@@ -39,9 +38,6 @@ pub(crate) const REST: Duration = Duration::from_secs(6);
 /// As [`REST`], once the NATS server was away or a permission was missing: a request that is lost is given up after ten
 /// seconds, and then made again. Also once an update has failed: what is under way waits for twenty seconds for it.
 pub(crate) const REST_AFTER_LOSS: Duration = Duration::from_secs(25);
-
-/// What a call over NATS ends with when a host takes it and drops it.
-const CUT: &str = "incomplete results";
 
 /// How long a call may take that finds no one.
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -236,15 +232,10 @@ pub(crate) fn judge(
 fn answered(window: &Window, ours: &Seen) -> Result<(), Broken> {
     let broken = |what| Err(Broken { rule: 1, what });
     let runs = window.runs(Image::has_version);
-    // Each version may have one between its subscription and an instance when it goes.
-    let mut may_be_lost = window.commands;
     for call in ours.calls.iter().flatten() {
         let is_there = runs && (call.way == Way::Outside || window.linked.0);
         let is_answered = matches!(call.answer, Answer::Version(_)) && call.took <= BOUND;
-        let is_cut = matches!(&call.answer, Answer::Error(why) if why.contains(CUT));
-        if is_cut && call.way == Way::Outside && may_be_lost > 0 {
-            may_be_lost -= 1;
-        } else if is_there && !is_answered {
+        if is_there && !is_answered {
             return broken(format!(
                 "while the component runs, a call was not answered: {call:?}"
             ));
