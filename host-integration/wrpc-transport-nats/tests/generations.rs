@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use async_nats::HeaderMap;
 use futures::StreamExt as _;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinSet;
-use wrpc_transport::Serve as _;
+use wrpc_transport::{Invoke as _, Serve as _};
 use wrpc_transport_nats::local::{Config, Local, Mode};
 use wrpc_transport_nats::Client;
 
@@ -158,4 +158,61 @@ async fn no_call_is_lost_while_versions_come_and_go() {
     done.store(1, Ordering::Relaxed);
     let calls: usize = callers.join_all().await.into_iter().sum();
     assert_eq!(taken.load(Ordering::Relaxed), calls);
+}
+
+/// What was sent before and after, headers included, is there for whoever takes the call next; where nobody does, its caller
+/// hears of it at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_put_back_is_run_by_the_next_version() {
+    let server = Server::start().await;
+    let (far, near) = (server.connect().await, server.connect().await);
+    let local = Local::new(Config::default()).expect("the default backend");
+    let client = || Client::with_local(Arc::clone(&far), CALLEE, Some(GROUP.into()), &local);
+    let (older, newer) = (client(), client());
+    let old = older.serve(INSTANCE, "echo", []).await;
+    let mut old = Box::pin(old.expect("served"));
+    let new = newer.serve(INSTANCE, "echo", []).await;
+    let mut new = Box::pin(new.expect("served"));
+    settle(&far).await;
+    let caller = ours(&near, None);
+    let mut headers = HeaderMap::new();
+    headers.insert("traceparent", "first");
+    let paths: [&[Option<usize>]; 0] = [];
+    let first = caller.invoke(Some(headers), INSTANCE, "echo", "para".into(), paths);
+    let (mut params, mut results) = first.await.expect("sent");
+    let (_, outgoing, incoming) = promptly(old.next()).await.expect("one").expect("a call");
+    params.write_all(b"met").await.expect("sent");
+    inhost_dispatch::put_back(outgoing, incoming);
+    // Twice: what is known of it stays.
+    let (_, outgoing, incoming) = promptly(old.next()).await.expect("one").expect("a call");
+    inhost_dispatch::put_back(outgoing, incoming);
+    drop(old);
+    params.write_all(b"ers").await.expect("sent");
+    params.shutdown().await.expect("sent");
+
+    let (headers, mut outgoing, mut incoming) =
+        promptly(new.next()).await.expect("one").expect("a call");
+    let headers = headers.expect("those of the caller");
+    assert_eq!(headers.get("traceparent").expect("kept").as_str(), "first");
+    let mut received = String::new();
+    let read = promptly(incoming.read_to_string(&mut received)).await;
+    read.expect("the parameters");
+    assert_eq!(received, "parameters");
+    outgoing.write_all(b"ran").await.expect("sent");
+    outgoing.shutdown().await.expect("sent");
+    let mut answer = String::new();
+    let read = promptly(results.read_to_string(&mut answer)).await;
+    read.expect("the results");
+    assert_eq!(answer, "ran");
+
+    let later = caller.invoke(None, INSTANCE, "echo", "later".into(), paths);
+    let (mut later, mut later_results) = later.await.expect("sent");
+    let (_, outgoing, incoming) = promptly(new.next()).await.expect("one").expect("a call");
+    later.shutdown().await.expect("sent");
+    drop(new);
+    inhost_dispatch::put_back(outgoing, incoming);
+    let mut nothing = String::new();
+    let read = promptly(later_results.read_to_string(&mut nothing)).await;
+    read.expect("their end");
+    assert_eq!(nothing, "");
 }
