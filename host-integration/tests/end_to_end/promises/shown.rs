@@ -5,10 +5,13 @@ use std::path::Path;
 
 use super::HERE;
 
-/// Cells that are shown elsewhere: the kind of call, and for each promise the test of it and the file that it is in.
+/// A promise, the test of it, and the file that it is in.
+type Shown = (&'static str, &'static str, &'static str);
+
+/// Cells that are shown elsewhere: the kind of call, and what shows each promise.
 ///
 /// What is shown with a transport or a runtime alone holds for each function that passes it.
-const ELSEWHERE: &[(&str, &[(&str, &str, &str)])] = &[
+const ELSEWHERE: &[(&str, &[Shown])] = &[
     (
         "with_results",
         &[
