@@ -73,6 +73,7 @@ const ELSEWHERE: &[(&str, &[Shown])] = &[
             ("ends", "a_callee_that_waits_leaves_its_instance_when_its_time_is_over", "tests/end_to_end/instances.rs"),
             ("permit", "a_callee_that_waits_leaves_its_instance_when_its_time_is_over", "tests/end_to_end/instances.rs"),
             ("stop_update", "no_call_is_lost_while_versions_come_and_go", "wrpc-transport-nats/tests/generations.rs"),
+            ("bounded", "too_much_that_no_one_reads_ends_the_call_and_frees_it", "wrpc-transport-nats/src/nats/call/tests.rs"),
             ("counted", "calls_and_failures_are_counted_alike", "tests/end_to_end/telemetry.rs"),
         ],
     ),
