@@ -91,7 +91,6 @@ pub trait ServeExt: Serve {
             Ok(invocations.map_ok(move |(cx, results, params)| {
                 let served = Arc::clone(&served);
                 let admitted = Admitted::new(results, params);
-                // Made where it stays, because it is large.
                 let running: Running = Box::pin(async move {
                     let (instance, export, span) = &*served;
                     let since = admitted.since();
