@@ -249,6 +249,18 @@ impl Deployment {
         self.control
             .provider_start(host.id(), "wasmcloud+builtin://http-server", &server, &[])
             .await?;
+        // The host that is sent the link hands it to the server in one message, which may be another host than the
+        // server's; the server says that it has started over one connection and subscribes over another.
+        let links = format!("wasmbus.rpc.{}.{server}.linkdefs.put", self.lattice);
+        let hears = async {
+            while self.nats.subscriptions(&links).await?.is_empty() {
+                tokio::time::sleep(POLL).await;
+            }
+            anyhow::Ok(())
+        };
+        tokio::time::timeout(SERVED_DEADLINE, hears)
+            .await
+            .with_context(|| format!("{server} was started but hears of no link"))??;
         let link = Link::new(&server, HTTP, "wasi:http", "incoming-handler");
         self.control
             .link_put(&link.with_source_config(&[&config]))
@@ -260,7 +272,12 @@ impl Deployment {
         };
         tokio::time::timeout(SERVED_DEADLINE, listens)
             .await
-            .with_context(|| format!("the HTTP server does not listen on {address}"))?;
+            .with_context(|| {
+                let log = host.log().tail(10);
+                format!(
+                    "the HTTP server does not listen on {address}; the host's last lines:\n{log}"
+                )
+            })?;
         Ok(address)
     }
 
