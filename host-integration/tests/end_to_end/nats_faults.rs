@@ -11,8 +11,8 @@ use inhost_testbed::{get_text_within, Deployment, Guest, CALLEE, HTTP};
 use crate::load::{may_be_lost, Load};
 use crate::routes::{calls, nats, Route};
 
-/// How long a call may take that needs no NATS.
-const LIMIT: Duration = Duration::from_secs(2);
+/// How long a call may take that needs no NATS, on a machine that does much else. One that needs it takes [`EXECUTION`].
+const LIMIT: Duration = Duration::from_secs(4);
 
 /// How long a component may run, which is what bounds a call to another host: the message waits in the client until it
 /// has a connection again.
