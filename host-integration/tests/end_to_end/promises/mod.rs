@@ -2,14 +2,14 @@
 //!
 //! A cell of the table that holds has a test. It is here, as `promises::KIND::PROMISE`, or [`shown`] says where.
 
-mod guests;
 mod shown;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use guests::{Kind, CALL, KEYVALUE, MESSAGING};
-use inhost_testbed::{Deployment, HeldTally, Link, NatsServer, Peer, CALLEE, CALLER};
+use inhost_testbed::{
+    write_component, Deployment, Handler, HeldTally, Link, NatsServer, Peer, CALLEE, CALLER,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -22,7 +22,7 @@ macro_rules! hold {
         $(mod $kind {
             $(#[tokio::test]
             async fn $promise() {
-                super::$promise(&super::$call).await;
+                super::$promise(&super::Handler::$call).await;
             })*
         })*
 
@@ -49,7 +49,7 @@ impl Stage {
     async fn start(
         nats: &Arc<NatsServer>,
         route: Route,
-        kind: &Kind,
+        kind: &Handler,
         instances: u32,
         arguments: &[&str],
     ) -> Self {
@@ -57,7 +57,7 @@ impl Stage {
         let deployment = Deployment::start_on(Arc::clone(nats), host).await;
         let deployment = deployment.expect("the host starts");
         let folder = tempfile::tempdir().expect("a folder");
-        let (caller, callee) = kind.write_to(folder.path());
+        let (caller, callee) = kind.write_to(folder.path(), "promises").expect("written");
         for (reference, id, count) in [(&caller, CALLER, 100), (&callee, CALLEE, instances)] {
             let deployed = deployment.deploy_on(deployment.host(), reference, id, count);
             deployed.await.expect("deployed");
@@ -81,7 +81,7 @@ impl Stage {
     /// Has the caller call the callee with `n`.
     fn call(&self, n: u8) -> JoinHandle<anyhow::Result<(bool,)>> {
         let caller = self.caller.clone();
-        tokio::spawn(async move { caller.call(CALL, "call", (n,)).await })
+        tokio::spawn(async move { caller.call(Handler::CALL, "call", (n,)).await })
     }
 
     /// As [`Stage::call`], and returns when it is the `arrived`th that the callee has begun.
@@ -117,7 +117,7 @@ impl Stage {
     }
 
     /// What is listed of the function that is called.
-    async fn listed(&self, kind: &Kind) -> Value {
+    async fn listed(&self, kind: &Handler) -> Value {
         let status = self.deployment.host().status().await.expect("a listing");
         let functions = status["functions"].as_array().expect("a list");
         let mut listed = functions
@@ -134,7 +134,7 @@ impl Stage {
     }
 }
 
-async fn at_most_once(kind: &Kind) {
+async fn at_most_once(kind: &Handler) {
     let nats = nats().await;
     for route in Route::LOCAL {
         let stage = Stage::start(&nats, route, kind, 10, &[]).await;
@@ -150,7 +150,7 @@ async fn at_most_once(kind: &Kind) {
     }
 }
 
-async fn ends(kind: &Kind) {
+async fn ends(kind: &Handler) {
     let nats = nats().await;
     for route in Route::LOCAL {
         let stage = Stage::start(&nats, route, kind, 1, &[]).await;
@@ -169,7 +169,7 @@ async fn ends(kind: &Kind) {
     }
 }
 
-async fn cause(kind: &Kind) {
+async fn cause(kind: &Handler) {
     let nats = nats().await;
     for route in Route::LOCAL {
         let stage = Stage::start(&nats, route, kind, 1, &[]).await;
@@ -185,7 +185,7 @@ async fn cause(kind: &Kind) {
     }
 }
 
-async fn permit(kind: &Kind) {
+async fn permit(kind: &Handler) {
     const TIME: [&str; 2] = ["--max-execution-time-ms", "2000"];
     let nats = nats().await;
     for route in Route::LOCAL {
@@ -201,7 +201,7 @@ async fn permit(kind: &Kind) {
     }
 }
 
-async fn stop_update(kind: &Kind) {
+async fn stop_update(kind: &Handler) {
     let nats = nats().await;
     for route in Route::LOCAL {
         let stage = Stage::start(&nats, route, kind, 1, &[]).await;
@@ -227,7 +227,7 @@ async fn stop_update(kind: &Kind) {
     }
 }
 
-async fn bounded(kind: &Kind) {
+async fn bounded(kind: &Handler) {
     let nats = nats().await;
     for route in Route::LOCAL {
         let stage = Stage::start(&nats, route, kind, 1, &["--local-queue-invocations=1"]).await;
@@ -244,7 +244,7 @@ async fn bounded(kind: &Kind) {
     }
 }
 
-async fn counted(kind: &Kind) {
+async fn counted(kind: &Handler) {
     let nats = nats().await;
     for route in Route::LOCAL {
         let stage = Stage::start(&nats, route, kind, 1, &[]).await;
@@ -274,7 +274,8 @@ async fn a_component_that_would_call_an_http_handler_does_not_start() {
     for route in Route::ALL {
         let deployment = route.start_on(&nats).await;
         let folder = tempfile::tempdir().expect("a folder");
-        let caller = guests::write(folder.path(), "caller.wasm", CALLER_OF_HANDLER);
+        let caller =
+            write_component(folder.path(), "caller.wasm", CALLER_OF_HANDLER).expect("written");
         let deployed = deployment.deploy_on(deployment.host(), &caller, CALLER, 1);
         let error = format!("{:#}", deployed.await.expect_err("it cannot be linked"));
         assert!(error.contains("wasi:http/incoming-handler"), "{error}");

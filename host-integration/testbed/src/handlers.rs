@@ -2,57 +2,73 @@
 
 use std::path::Path;
 
-/// A kind of call: who calls, who is called, and over which link.
-pub(super) struct Kind {
-    /// Exports `call: func(n: u8) -> bool`, which calls the callee with `n`.
+use anyhow::Context as _;
+
+/// An interface that the host library knows: a component that calls it, one that serves it, and the link between the two.
+///
+/// The caller exports [`Handler::CALL`]. Its function `call: func(n: u8) -> bool` calls the callee with `n`. The callee
+/// traps when that is 0, and else calls `inhost:demo/tally.add` with it.
+#[derive(Debug)]
+pub struct Handler {
     caller: fn() -> String,
-    /// Traps when it is called with 0. Else it calls `tally.add` with `n`.
     callee: fn() -> String,
-    /// The package and the interface of the link between the two.
-    pub(super) link: (&'static str, &'static str),
-    /// What is called, as it is listed.
-    pub(super) instance: &'static str,
-    pub(super) function: &'static str,
+    /// The package and the interface of the link.
+    pub link: (&'static str, &'static str),
+    /// The interface that is called, as it is listed.
+    pub instance: &'static str,
+    /// The function of it that is called.
+    pub function: &'static str,
     /// Whether a call that waits for an instance moves on when the component is scaled or updated.
-    pub(super) put_back: bool,
+    pub put_back: bool,
 }
 
-/// `wasmcloud:messaging/handler`, which the host library's runtime serves by code that is generated.
-pub(super) const MESSAGING: Kind = Kind {
-    caller: messaging_caller,
-    callee: messaging_callee,
-    link: ("wasmcloud:messaging", "handler"),
-    instance: "wasmcloud:messaging/handler@0.2.0",
-    function: "handle-message",
-    put_back: false,
-};
+impl Handler {
+    /// `wasmcloud:messaging/handler`, which the host library's runtime serves by code that is generated.
+    pub const MESSAGING: Self = Self {
+        caller: messaging_caller,
+        callee: messaging_callee,
+        link: ("wasmcloud:messaging", "handler"),
+        instance: "wasmcloud:messaging/handler@0.2.0",
+        function: "handle-message",
+        put_back: false,
+    };
 
-/// `wasi:keyvalue`, which the host library's runtime calls by code that is generated.
-pub(super) const KEYVALUE: Kind = Kind {
-    caller: keyvalue_caller,
-    callee: keyvalue_callee,
-    link: ("wasi:keyvalue", "store"),
-    instance: "wrpc:keyvalue/store@0.2.0-draft",
-    function: "exists",
-    put_back: true,
-};
+    /// `wasi:keyvalue`, which the host library's runtime calls by code that is generated.
+    pub const KEYVALUE: Self = Self {
+        caller: keyvalue_caller,
+        callee: keyvalue_callee,
+        link: ("wasi:keyvalue", "store"),
+        instance: "wrpc:keyvalue/store@0.2.0-draft",
+        function: "exists",
+        put_back: true,
+    };
 
-/// The interface by which a caller is called.
-pub(super) const CALL: &str = "inhost:promises/call";
+    /// The interface by which a caller is called.
+    pub const CALL: &'static str = "inhost:promises/call";
 
-impl Kind {
-    /// Writes the components to `folder`. Returns the references of the caller and of the callee.
-    pub(super) fn write_to(&self, folder: &Path) -> (String, String) {
-        let caller = write(folder, "caller.wasm", &(self.caller)());
-        (caller, write(folder, "callee.wasm", &(self.callee)()))
+    /// Writes the components to `folder`, under names that begin with `name`. Returns the references of the caller and
+    /// of the callee.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be written.
+    pub fn write_to(&self, folder: &Path, name: &str) -> anyhow::Result<(String, String)> {
+        let caller = write_component(folder, &format!("{name}-caller.wasm"), &(self.caller)())?;
+        let callee = write_component(folder, &format!("{name}-callee.wasm"), &(self.callee)())?;
+        Ok((caller, callee))
     }
 }
 
-/// Writes a component, and returns the reference by which a host starts it.
-pub(super) fn write(folder: &Path, name: &str, text: &str) -> String {
+/// Writes the component `text` to `folder` as `name`, and returns the reference by which a host starts it.
+///
+/// # Errors
+///
+/// When it is not the text of a component, or cannot be written.
+pub fn write_component(folder: &Path, name: &str, text: &str) -> anyhow::Result<String> {
     let path = folder.join(name);
-    std::fs::write(&path, wat::parse_str(text).expect("a component")).expect("written");
-    format!("file://{}", path.display())
+    let component = wat::parse_str(text).with_context(|| format!("{name} is no component"))?;
+    std::fs::write(&path, component).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(format!("file://{}", path.display()))
 }
 
 /// A module with a memory, which gives room and takes none back: an instance lives for one call.
@@ -85,7 +101,8 @@ fn export_call() -> String {
     format!(
         r#"(func $call (param "n" u8) (result bool) (canon lift (core func $main "call")))
         (instance $call (export "call" (func $call)))
-        (export "{CALL}" (instance $call))"#
+        (export "{}" (instance $call))"#,
+        Handler::CALL
     )
 }
 
