@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 /// An interface that the host library knows: a component that calls it, one that serves it, and the link between the two.
 ///
-/// The caller exports [`Handler::CALL`]. Its function `call: func(n: u8) -> bool` calls the callee with `n`. The callee
+/// The caller exports [`Handler::CALL`]. Its function `call: func(n: u64) -> bool` calls the callee with `n`. The callee
 /// traps when that is 0, and else calls `inhost:demo/tally.add` with it.
 #[derive(Debug)]
 pub struct Handler {
@@ -99,7 +99,7 @@ const ERROR: &str =
 /// The export of a caller, whose module has a function `call`.
 fn export_call() -> String {
     format!(
-        r#"(func $call (param "n" u8) (result bool) (canon lift (core func $main "call")))
+        r#"(func $call (param "n" u64) (result bool) (canon lift (core func $main "call")))
         (instance $call (export "call" (func $call)))
         (export "{}" (instance $call))"#,
         Handler::CALL
@@ -118,9 +118,9 @@ fn messaging_caller() -> String {
         (core module $main
             (import "host" "memory" (memory 1))
             (import "host" "handle" (func $handle (param i32 i32 i32 i32 i32 i32 i32 i32)))
-            (func (export "call") (param i32) (result i32)
-                (i32.store8 (i32.const 16) (local.get 0))
-                (call $handle (i32.const 0) (i32.const 0) (i32.const 16) (i32.const 1)
+            (func (export "call") (param i64) (result i32)
+                (i64.store (i32.const 16) (local.get 0))
+                (call $handle (i32.const 0) (i32.const 0) (i32.const 16) (i32.const 8)
                     (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 32))
                 (i32.eqz (i32.load8_u (i32.const 32)))))
         (core instance $main (instantiate $main (with "host" (instance
@@ -138,8 +138,8 @@ fn messaging_callee() -> String {
             (import "host" "memory" (memory 1))
             (import "host" "add" (func $add (param i64) (result i64)))
             (func (export "handle") (param i32 i32 i32 i32 i32 i32 i32) (result i32)
-                (if (i32.eqz (i32.load8_u (local.get 2))) (then unreachable))
-                (drop (call $add (i64.load8_u (local.get 2))))
+                (if (i64.eqz (i64.load align=1 (local.get 2))) (then unreachable))
+                (drop (call $add (i64.load align=1 (local.get 2))))
                 (i32.const 16)))
         (core instance $main (instantiate $main (with "host" (instance
             (export "memory" (memory $memory "memory")) (export "add" (func $add))))))
@@ -178,11 +178,18 @@ fn keyvalue_caller() -> String {
             (import "host" "memory" (memory 1))
             (import "host" "open" (func $open (param i32 i32 i32)))
             (import "host" "exists" (func $exists (param i32 i32 i32 i32)))
-            ;; The key is as many zeros as the number says.
-            (func (export "call") (param i32) (result i32)
+            ;; The key has a letter for each four bits of the number, the lowest first.
+            (func (export "call") (param i64) (result i32)
+                (local $at i32)
+                (loop $letter
+                    (i32.store8 offset=16 (local.get $at)
+                        (i32.add (i32.const 97) (i32.and (i32.wrap_i64 (local.get 0)) (i32.const 15))))
+                    (local.set 0 (i64.shr_u (local.get 0) (i64.const 4)))
+                    (local.set $at (i32.add (local.get $at) (i32.const 1)))
+                    (br_if $letter (i32.lt_u (local.get $at) (i32.const 16))))
                 (call $open (i32.const 0) (i32.const 0) (i32.const 1024))
                 (if (i32.load8_u (i32.const 1024)) (then unreachable))
-                (call $exists (i32.load (i32.const 1028)) (i32.const 0) (local.get 0) (i32.const 1040))
+                (call $exists (i32.load (i32.const 1028)) (i32.const 16) (i32.const 16) (i32.const 1040))
                 (if (i32.load8_u (i32.const 1040)) (then unreachable))
                 (i32.load8_u (i32.const 1044))))
         (core instance $main (instantiate $main (with "host" (instance
@@ -201,8 +208,17 @@ fn keyvalue_callee() -> String {
             (import "host" "memory" (memory 1))
             (import "host" "add" (func $add (param i64) (result i64)))
             (func (export "exists") (param i32 i32 i32 i32) (result i32)
-                (if (i32.eqz (local.get 3)) (then unreachable))
-                (drop (call $add (i64.extend_i32_u (local.get 3))))
+                (local $n i64) (local $at i32)
+                (local.set $at (local.get 3))
+                (loop $letter
+                    (local.set $at (i32.sub (local.get $at) (i32.const 1)))
+                    (local.set $n (i64.or
+                        (i64.shl (local.get $n) (i64.const 4))
+                        (i64.extend_i32_u (i32.sub
+                            (i32.load8_u (i32.add (local.get 2) (local.get $at))) (i32.const 97)))))
+                    (br_if $letter (local.get $at)))
+                (if (i64.eqz (local.get $n)) (then unreachable))
+                (drop (call $add (local.get $n)))
                 (i32.store8 (i32.const 1028) (i32.const 1))
                 (i32.const 1024)))
         (core instance $main (instantiate $main (with "host" (instance

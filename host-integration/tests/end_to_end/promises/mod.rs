@@ -79,13 +79,13 @@ impl Stage {
     }
 
     /// Has the caller call the callee with `n`.
-    fn call(&self, n: u8) -> JoinHandle<anyhow::Result<(bool,)>> {
+    fn call(&self, n: u64) -> JoinHandle<anyhow::Result<(bool,)>> {
         let caller = self.caller.clone();
         tokio::spawn(async move { caller.call(Handler::CALL, "call", (n,)).await })
     }
 
     /// As [`Stage::call`], and returns when it is the `arrived`th that the callee has begun.
-    async fn begun(&self, n: u8, arrived: usize) -> JoinHandle<anyhow::Result<(bool,)>> {
+    async fn begun(&self, n: u64, arrived: usize) -> JoinHandle<anyhow::Result<(bool,)>> {
         let call = self.call(n);
         let begun = self.tally.wait_for(arrived, PROMPTLY).await;
         begun.expect("it begins");
@@ -139,7 +139,7 @@ async fn at_most_once(kind: &Handler) {
     for route in Route::LOCAL {
         let stage = Stage::start(&nats, route, kind, 10, &[]).await;
         for n in 1..=5 {
-            let call = stage.begun(n, usize::from(n)).await;
+            let call = stage.begun(n, n as usize).await;
             assert_eq!(stage.answered(vec![call]).await, 1, "over {route:?}");
         }
         // One that fails is not made again.
