@@ -1,6 +1,6 @@
 //! Components that call interfaces which the host library knows, and such that serve them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
@@ -46,29 +46,29 @@ impl Handler {
     /// The interface by which a caller is called.
     pub const CALL: &'static str = "inhost:promises/call";
 
-    /// Writes the components to `folder`, under names that begin with `name`. Returns the references of the caller and
-    /// of the callee.
+    /// Writes the components to `folder`, under names that begin with `name`. Returns the files of the caller and of the
+    /// callee.
     ///
     /// # Errors
     ///
     /// When they cannot be written.
-    pub fn write_to(&self, folder: &Path, name: &str) -> anyhow::Result<(String, String)> {
+    pub fn write_to(&self, folder: &Path, name: &str) -> anyhow::Result<[PathBuf; 2]> {
         let caller = write_component(folder, &format!("{name}-caller.wasm"), &(self.caller)())?;
         let callee = write_component(folder, &format!("{name}-callee.wasm"), &(self.callee)())?;
-        Ok((caller, callee))
+        Ok([caller, callee])
     }
 }
 
-/// Writes the component `text` to `folder` as `name`, and returns the reference by which a host starts it.
+/// Writes the component `text` to `folder` as `name`, and returns its file.
 ///
 /// # Errors
 ///
 /// When it is not the text of a component, or cannot be written.
-pub fn write_component(folder: &Path, name: &str, text: &str) -> anyhow::Result<String> {
+pub fn write_component(folder: &Path, name: &str, text: &str) -> anyhow::Result<PathBuf> {
     let path = folder.join(name);
     let component = wat::parse_str(text).with_context(|| format!("{name} is no component"))?;
     std::fs::write(&path, component).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(format!("file://{}", path.display()))
+    Ok(path)
 }
 
 /// A module with a memory, which gives room and takes none back: an instance lives for one call.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use inhost_testbed::{
-    write_component, Deployment, Handler, HeldTally, Link, NatsServer, Peer, CALLEE, CALLER,
+    reference, write_component, Deployment, Handler, HeldTally, Link, NatsServer, Peer, CALLEE,
+    CALLER,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -57,7 +58,8 @@ impl Stage {
         let deployment = Deployment::start_on(Arc::clone(nats), host).await;
         let deployment = deployment.expect("the host starts");
         let folder = tempfile::tempdir().expect("a folder");
-        let (caller, callee) = kind.write_to(folder.path(), "promises").expect("written");
+        let components = kind.write_to(folder.path(), "promises").expect("written");
+        let [caller, callee] = components.map(|file| reference(&file).expect("written"));
         for (reference, id, count) in [(&caller, CALLER, 100), (&callee, CALLEE, instances)] {
             let deployed = deployment.deploy_on(deployment.host(), reference, id, count);
             deployed.await.expect("deployed");
@@ -220,11 +222,42 @@ async fn stop_update(kind: &Handler) {
             // The one that was taken is lost, with an error.
             false => assert_eq!((answered, ran.len()), (3, 3), "over {route:?}: {ran:?}"),
         }
-        // After a stop, what waits ends at once.
-        let stopped = control.stop_component(host.id(), CALLEE).await;
-        stopped.expect("stopped");
-        stage.trap().await;
+        // Its lattice is that of the next host.
+        drop(stage);
+        what_waits_ends_with_a_stop(&nats, route, kind).await;
     }
+}
+
+/// A call that waits when its component is stopped, in the queue or for an instance, ends at once, with an error that says
+/// so.
+async fn what_waits_ends_with_a_stop(nats: &Arc<NatsServer>, route: Route, kind: &Handler) {
+    const SAYS_SO: [&str; 3] = [
+        "stopped being served on this host before it ran the call",
+        "no one serves the function",
+        "ended without finishing its results (it was denied, stopped, or cancelled)",
+    ];
+    let stage = Stage::start(nats, route, kind, 1, &[]).await;
+    let _running = stage.begun(1, 1).await;
+    let waiting: Vec<_> = (2..=4).map(|n| stage.call(n)).collect();
+    let host = stage.deployment.host();
+    until("they do not wait", async || queued(host).await == 2).await;
+    let stopped = stage.deployment.control().stop_component(host.id(), CALLEE);
+    stopped.await.expect("stopped");
+    for call in waiting {
+        let ended = tokio::time::timeout(PROMPTLY, call).await;
+        let ended = ended.unwrap_or_else(|_| panic!("over {route:?} it waits after the stop"));
+        ended.expect("no panic").expect_err("no one runs it");
+    }
+    assert_eq!(stage.ran(), [1], "over {route:?}");
+    // One that was not taken was made again, where the import can do so, and no one serves the function elsewhere.
+    let says_so = |line: &String| {
+        line.contains(kind.function) && SAYS_SO.iter().any(|said| line.contains(said))
+    };
+    until("not all errors say so", async || {
+        let lines = host.log().lines();
+        lines.iter().filter(|line| says_so(line)).count() == 3
+    })
+    .await;
 }
 
 async fn bounded(kind: &Handler) {
@@ -276,6 +309,7 @@ async fn a_component_that_would_call_an_http_handler_does_not_start() {
         let folder = tempfile::tempdir().expect("a folder");
         let caller =
             write_component(folder.path(), "caller.wasm", CALLER_OF_HANDLER).expect("written");
+        let caller = reference(&caller).expect("written");
         let deployed = deployment.deploy_on(deployment.host(), &caller, CALLER, 1);
         let error = format!("{:#}", deployed.await.expect_err("it cannot be linked"));
         assert!(error.contains("wasi:http/incoming-handler"), "{error}");
