@@ -85,8 +85,12 @@ impl Guest {
     }
 }
 
-/// The `file://` reference of the component at `path`.
-fn reference(path: &Path) -> anyhow::Result<String> {
+/// The reference by which a host that allows file loading starts the component at `path`.
+///
+/// # Errors
+///
+/// When the file is missing.
+pub fn reference(path: &Path) -> anyhow::Result<String> {
     ensure!(
         path.is_file(),
         "the component {} is missing: build it with `cargo xtask guests`",

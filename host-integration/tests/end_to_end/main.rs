@@ -29,6 +29,7 @@ mod mixed_lattice;
 mod modes;
 mod nats_faults;
 mod one_way;
+mod one_way_streams;
 mod payloads;
 mod policy;
 mod promises;

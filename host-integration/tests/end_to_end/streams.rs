@@ -1,8 +1,10 @@
 //! A stream passes from one component to another and back while it is still written.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
-use inhost_testbed::{Deployment, Guest};
+use inhost_testbed::{Deployment, Guest, NatsServer};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::TcpStream;
@@ -13,8 +15,25 @@ use crate::routes::{assert_calls, nats, Route, PROMPTLY};
 const FRONT: &str = "front";
 const BACK: &str = "back";
 
+/// Many times what a call takes.
+const A_WHILE: Duration = Duration::from_millis(200);
+
 /// In bytes, many times what a transport holds of a stream.
 const LARGE: u32 = 1024 * 1024;
+
+/// A host with a component that passes requests on, to another one with so many instances, and where it takes them.
+async fn start(nats: &Arc<NatsServer>, route: Route, instances: u32) -> (Deployment, SocketAddr) {
+    let host = route.host().args(SERVER_FEATURE);
+    let deployment = Deployment::start_on(Arc::clone(nats), host).await;
+    let deployment = deployment.expect("the host starts");
+    for (id, count) in [(FRONT, 10), (BACK, instances)] {
+        let deployed = deployment.deploy(Guest::Streamer, id, count).await;
+        deployed.expect("deployed");
+    }
+    deployment.link(FRONT, BACK, "pipe").await.expect("linked");
+    let address = serve(&deployment, FRONT).await;
+    (deployment, address)
+}
 
 // Needs the runtime of `host-integration/wrpc-runtime-wasmtime`: the published one cannot link an import that takes a
 // stream.
@@ -22,18 +41,7 @@ const LARGE: u32 = 1024 * 1024;
 async fn a_stream_comes_back_from_another_component_before_its_end_is_sent() {
     let nats = nats().await;
     for route in Route::ALL {
-        let deployment = Deployment::start_on(nats.clone(), route.host().args(SERVER_FEATURE))
-            .await
-            .expect("the host starts");
-        for id in [FRONT, BACK] {
-            deployment
-                .deploy(Guest::Streamer, id, 10)
-                .await
-                .expect("deployed");
-        }
-        deployment.link(FRONT, BACK, "pipe").await.expect("linked");
-        let address = serve(&deployment, FRONT).await;
-
+        let (deployment, address) = start(&nats, route, 10).await;
         let exchange = async {
             let (mut request, mut response) = post(address).await;
             // Each comes back before the next one is sent.
@@ -52,6 +60,30 @@ async fn a_stream_comes_back_from_another_component_before_its_end_is_sent() {
             .await
             .unwrap_or_else(|_| panic!("over {route:?} the exchange hangs"));
         assert_calls(route, deployment.host(), 1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_goes_in_the_middle_of_a_stream_leaves_the_instance_to_the_next() {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let (_deployment, address) = start(&nats, route, 1).await;
+        let begin = async || {
+            let (mut request, response) = post(address).await;
+            request.send(b"first").await;
+            (request, response)
+        };
+        let (request, mut response) = begin().await;
+        let answered = tokio::time::timeout(PROMPTLY, response.next(5)).await;
+        assert_eq!(answered.expect("it is answered"), b"first");
+        // The callee has returned the stream, and holds its only instance while there may be more.
+        let (_next_request, mut next) = begin().await;
+        let answered = tokio::time::timeout(A_WHILE, next.next(5)).await;
+        answered.expect_err("there is no instance for it");
+        drop((request, response));
+        let answered = tokio::time::timeout(PROMPTLY, next.next(5)).await;
+        let answered = answered.unwrap_or_else(|_| panic!("over {route:?} it is still taken"));
+        assert_eq!(answered, b"first", "over {route:?}");
     }
 }
 

@@ -2,9 +2,12 @@
 //! the question at the end where each of them went and what the host has left of them.
 //!
 //! The calls are made inside: the callers are asked for batches of them, [`plan`] says which. [`mod@load`] asks,
-//! [`disturb`] disturbs, [`mod@slow`] sends parameters slowly from elsewhere, [`ledger`] notes what became of each call, [`checks`] says what has to hold.
+//! [`disturb`] disturbs, [`mod@slow`] sends parameters slowly from elsewhere, [`ledger`] notes what became of each call,
+//! [`deliveries`] compares that with what the callees tell, [`checks`] says what has to hold.
 
+mod cast;
 mod checks;
+mod deliveries;
 mod disturb;
 mod ending;
 mod ledger;
@@ -22,31 +25,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::{bail, Context as _};
 use clap::Args;
-use inhost_testbed::{
-    target_dir, Backend, Deployment, Driver, Guest, Host, LocalDispatch, CALLEE, CALLER,
-};
+use inhost_testbed::{target_dir, Backend, Deployment, Host, LocalDispatch};
 use tempfile::TempDir;
 
+use self::cast::{Cast, COMPONENTS};
 use self::checks::Check;
 use self::disturb::{Disturber, Times};
 use self::ending::{at_rest, probe, stop_components};
 use self::ledger::Disturbance;
 use self::leftovers::Footprint;
-use self::load::{load, Callers, Run, EXECUTION};
+use self::load::{load, Run, EXECUTION};
 use self::slow::Slow;
 use self::summary::Summary;
 use crate::report;
 use crate::stage::{block_on, start_nats, until_asked_to_end, Counts, Interrupted};
 use xtask::host::HostArguments;
-
-/// The caller whose calls pass through [`MIDDLE`].
-const CHAIN: &str = "chain-caller";
-
-/// The component between that caller and the callee.
-const MIDDLE: &str = "middle";
-
-/// All components. What calls comes before what is called.
-const COMPONENTS: [&str; 4] = [CHAIN, CALLER, MIDDLE, CALLEE];
 
 /// How many more instances of the callee there may be than there are callers: those whose answer no one waits for.
 const SPARE_INSTANCES: u32 = 16;
@@ -133,37 +126,43 @@ async fn soak(arguments: &Arguments, binary: &Path, log: &Path) -> anyhow::Resul
         .local_dispatch(LocalDispatch::Prefer)
         .backend(backend)
         .log_file(log)
+        .args(Deployment::HTTP_SERVER)
         .args([
             "--max-execution-time-ms",
             &EXECUTION.as_millis().to_string(),
         ]);
     let mut deployment = Deployment::start_on(nats.into(), host).await?;
     let instances = concurrency + SPARE_INSTANCES + slow::AT_ONCE;
-    let callers = deploy(&deployment, instances).await?;
+    let files = tempfile::tempdir().context("cannot create a folder for components")?;
+    let cast = Cast::deploy(&deployment, instances, files.path()).await?;
 
     let run = Arc::new(Run::start(calls));
     let times = Arc::new(Times::new());
-    let files = tempfile::tempdir().context("cannot create a folder for copies of the callee")?;
     let scene = Scene {
         arguments,
-        callers: &callers,
+        cast: &cast,
         run: &run,
         times: &times,
         files: &files,
         instances,
     };
     let start = Instant::now();
-    let before = counts(&deployment).await?;
+    let before = scene.counts(&deployment).await?;
     let warm = scene.warm_up_and_load(&mut deployment, before).await?;
     let wall = start.elapsed() - warm.paused;
-    let counted = counts(&deployment).await?.since(before);
-    let ledger = run.ledger();
 
     run.say("looking at what is left");
+    let came = run.deliveries().came(&cast.tally, &times).await;
+    // What tells of the last calls is counted when it is over.
+    at_rest(&deployment, None).await?;
+    let counted = scene.counts(&deployment).await?.since(before);
+    let ledger = run.ledger();
     let mut checks = vec![warm.count];
     checks.extend(checks::of_calls(&ledger, calls, counted));
+    let lost = leftovers::lost(&deployment.host().status().await?);
+    checks.extend(came.checks(lost));
     checks.push(warm.slow.check());
-    checks.push(probe(&callers.direct, instances).await);
+    checks.push(probe(&cast.callers.direct, instances).await);
     let end = at_rest(&deployment, warm.footprint).await?;
     checks.extend(checks::of_process(warm.footprint, end));
     let idle = deployment.host().status().await?;
@@ -190,31 +189,11 @@ async fn soak(arguments: &Arguments, binary: &Path, log: &Path) -> anyhow::Resul
     })
 }
 
-/// Starts all components, each with as many instances as there can be calls, and links them.
-async fn deploy(deployment: &Deployment, instances: u32) -> anyhow::Result<Callers> {
-    for (guest, id, count) in [
-        (Guest::Callee, CALLEE, instances),
-        (Guest::Middle, MIDDLE, instances),
-        // Besides the calls, there is who asks whether the callee answers.
-        (Guest::Caller, CALLER, instances + 1),
-        (Guest::Caller, CHAIN, instances),
-    ] {
-        deployment.deploy(guest, id, count).await?;
-    }
-    for (source, target) in [(CALLER, CALLEE), (CHAIN, MIDDLE), (MIDDLE, CALLEE)] {
-        deployment.link(source, target, "echo").await?;
-    }
-    Ok(Callers {
-        direct: deployment.driver().await?,
-        chain: Driver::new(deployment.peer(CHAIN).await?),
-    })
-}
-
 /// What a run is done with.
 #[derive(Debug)]
 struct Scene<'a> {
     arguments: &'a Arguments,
-    callers: &'a Callers,
+    cast: &'a Cast,
     run: &'a Arc<Run>,
     times: &'a Arc<Times>,
     files: &'a TempDir,
@@ -265,7 +244,7 @@ impl Scene<'_> {
         let count = checks::of_count(
             "the host has counted the first calls, which nothing disturbed",
             self.run.ledger().invocations,
-            counts(deployment).await?.since(before),
+            self.counts(deployment).await?.since(before),
         );
         let paused = pause.elapsed();
 
@@ -273,12 +252,11 @@ impl Scene<'_> {
         let disturber = Disturber {
             control: deployment.control().clone(),
             host_id: deployment.host().id().to_owned(),
-            driver: self.callers.direct.clone(),
+            cast: self.cast,
             files: self.files.path(),
             count: self.instances,
         };
-        let ended = self.run.ended();
-        let schedule = disturb::schedule(*ended.borrow(), calls);
+        let schedule = disturb::schedule(*self.run.ended().borrow(), calls);
         let server = deployment.client().server_info();
         let place = slow::Place {
             address: format!("nats://{}:{}", server.host, server.port),
@@ -287,7 +265,7 @@ impl Scene<'_> {
         let load = async {
             tokio::try_join!(
                 self.load(rest),
-                disturber.run(schedule, self.times, ended),
+                disturber.disturb(schedule, self.run, self.times),
                 slow::send(place, self.run, self.times, calls * 2 / 5),
             )
         };
@@ -302,7 +280,14 @@ impl Scene<'_> {
 
     async fn load(&self, works: Vec<plan::Work>) -> anyhow::Result<()> {
         let concurrency = self.arguments.concurrency as usize;
-        load(works, concurrency, self.callers, self.run, self.times).await
+        load(works, concurrency, &self.cast.callers, self.run, self.times).await
+    }
+
+    /// What the host has counted, without the calls by which the callees tell of theirs: those go to the test.
+    async fn counts(&self, deployment: &Deployment) -> anyhow::Result<Counts> {
+        let mut counts = Counts::read(&deployment.host().status().await?)?;
+        counts.remote = counts.remote.saturating_sub(self.cast.tally.total());
+        Ok(counts)
     }
 
     async fn while_running<T>(
@@ -318,10 +303,6 @@ impl Scene<'_> {
             ended = host.ended() => Err(ended),
         }
     }
-}
-
-async fn counts(deployment: &Deployment) -> anyhow::Result<Counts> {
-    Counts::read(&deployment.host().status().await?)
 }
 
 #[cfg(test)]

@@ -2,14 +2,15 @@
 //!
 //! A cell of the table that holds has a test. It is here, as `promises::KIND::PROMISE`, or [`shown`] says where.
 
-mod guests;
 mod shown;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use guests::{Kind, CALL, KEYVALUE, MESSAGING};
-use inhost_testbed::{Deployment, HeldTally, Link, NatsServer, Peer, CALLEE, CALLER};
+use inhost_testbed::{
+    reference, write_component, Deployment, Handler, HeldTally, Link, NatsServer, Peer, CALLEE,
+    CALLER,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -22,7 +23,7 @@ macro_rules! hold {
         $(mod $kind {
             $(#[tokio::test]
             async fn $promise() {
-                super::$promise(&super::$call).await;
+                super::$promise(&super::Handler::$call).await;
             })*
         })*
 
@@ -49,7 +50,7 @@ impl Stage {
     async fn start(
         nats: &Arc<NatsServer>,
         route: Route,
-        kind: &Kind,
+        kind: &Handler,
         instances: u32,
         arguments: &[&str],
     ) -> Self {
@@ -57,7 +58,8 @@ impl Stage {
         let deployment = Deployment::start_on(Arc::clone(nats), host).await;
         let deployment = deployment.expect("the host starts");
         let folder = tempfile::tempdir().expect("a folder");
-        let (caller, callee) = kind.write_to(folder.path());
+        let components = kind.write_to(folder.path(), "promises").expect("written");
+        let [caller, callee] = components.map(|file| reference(&file).expect("written"));
         for (reference, id, count) in [(&caller, CALLER, 100), (&callee, CALLEE, instances)] {
             let deployed = deployment.deploy_on(deployment.host(), reference, id, count);
             deployed.await.expect("deployed");
@@ -79,13 +81,13 @@ impl Stage {
     }
 
     /// Has the caller call the callee with `n`.
-    fn call(&self, n: u8) -> JoinHandle<anyhow::Result<(bool,)>> {
+    fn call(&self, n: u64) -> JoinHandle<anyhow::Result<(bool,)>> {
         let caller = self.caller.clone();
-        tokio::spawn(async move { caller.call(CALL, "call", (n,)).await })
+        tokio::spawn(async move { caller.call(Handler::CALL, "call", (n,)).await })
     }
 
     /// As [`Stage::call`], and returns when it is the `arrived`th that the callee has begun.
-    async fn begun(&self, n: u8, arrived: usize) -> JoinHandle<anyhow::Result<(bool,)>> {
+    async fn begun(&self, n: u64, arrived: usize) -> JoinHandle<anyhow::Result<(bool,)>> {
         let call = self.call(n);
         let begun = self.tally.wait_for(arrived, PROMPTLY).await;
         begun.expect("it begins");
@@ -117,7 +119,7 @@ impl Stage {
     }
 
     /// What is listed of the function that is called.
-    async fn listed(&self, kind: &Kind) -> Value {
+    async fn listed(&self, kind: &Handler) -> Value {
         let status = self.deployment.host().status().await.expect("a listing");
         let functions = status["functions"].as_array().expect("a list");
         let mut listed = functions
@@ -134,12 +136,12 @@ impl Stage {
     }
 }
 
-async fn at_most_once(kind: &Kind) {
+async fn at_most_once(kind: &Handler) {
     let nats = nats().await;
     for route in Route::LOCAL {
         let stage = Stage::start(&nats, route, kind, 10, &[]).await;
         for n in 1..=5 {
-            let call = stage.begun(n, usize::from(n)).await;
+            let call = stage.begun(n, n as usize).await;
             assert_eq!(stage.answered(vec![call]).await, 1, "over {route:?}");
         }
         // One that fails is not made again.
@@ -150,7 +152,7 @@ async fn at_most_once(kind: &Kind) {
     }
 }
 
-async fn ends(kind: &Kind) {
+async fn ends(kind: &Handler) {
     let nats = nats().await;
     for route in Route::LOCAL {
         let stage = Stage::start(&nats, route, kind, 1, &[]).await;
@@ -169,7 +171,7 @@ async fn ends(kind: &Kind) {
     }
 }
 
-async fn cause(kind: &Kind) {
+async fn cause(kind: &Handler) {
     let nats = nats().await;
     for route in Route::LOCAL {
         let stage = Stage::start(&nats, route, kind, 1, &[]).await;
@@ -185,7 +187,7 @@ async fn cause(kind: &Kind) {
     }
 }
 
-async fn permit(kind: &Kind) {
+async fn permit(kind: &Handler) {
     const TIME: [&str; 2] = ["--max-execution-time-ms", "2000"];
     let nats = nats().await;
     for route in Route::LOCAL {
@@ -201,7 +203,7 @@ async fn permit(kind: &Kind) {
     }
 }
 
-async fn stop_update(kind: &Kind) {
+async fn stop_update(kind: &Handler) {
     let nats = nats().await;
     for route in Route::LOCAL {
         let stage = Stage::start(&nats, route, kind, 1, &[]).await;
@@ -220,14 +222,45 @@ async fn stop_update(kind: &Kind) {
             // The one that was taken is lost, with an error.
             false => assert_eq!((answered, ran.len()), (3, 3), "over {route:?}: {ran:?}"),
         }
-        // After a stop, what waits ends at once.
-        let stopped = control.stop_component(host.id(), CALLEE).await;
-        stopped.expect("stopped");
-        stage.trap().await;
+        // Its lattice is that of the next host.
+        drop(stage);
+        what_waits_ends_with_a_stop(&nats, route, kind).await;
     }
 }
 
-async fn bounded(kind: &Kind) {
+/// A call that waits when its component is stopped, in the queue or for an instance, ends at once, with an error that says
+/// so.
+async fn what_waits_ends_with_a_stop(nats: &Arc<NatsServer>, route: Route, kind: &Handler) {
+    const SAYS_SO: [&str; 3] = [
+        "stopped being served on this host before it ran the call",
+        "no one serves the function",
+        "ended without finishing its results (it was denied, stopped, or cancelled)",
+    ];
+    let stage = Stage::start(nats, route, kind, 1, &[]).await;
+    let _running = stage.begun(1, 1).await;
+    let waiting: Vec<_> = (2..=4).map(|n| stage.call(n)).collect();
+    let host = stage.deployment.host();
+    until("they do not wait", async || queued(host).await == 2).await;
+    let stopped = stage.deployment.control().stop_component(host.id(), CALLEE);
+    stopped.await.expect("stopped");
+    for call in waiting {
+        let ended = tokio::time::timeout(PROMPTLY, call).await;
+        let ended = ended.unwrap_or_else(|_| panic!("over {route:?} it waits after the stop"));
+        ended.expect("no panic").expect_err("no one runs it");
+    }
+    assert_eq!(stage.ran(), [1], "over {route:?}");
+    // One that was not taken was made again, where the import can do so, and no one serves the function elsewhere.
+    let says_so = |line: &String| {
+        line.contains(kind.function) && SAYS_SO.iter().any(|said| line.contains(said))
+    };
+    until("not all errors say so", async || {
+        let lines = host.log().lines();
+        lines.iter().filter(|line| says_so(line)).count() == 3
+    })
+    .await;
+}
+
+async fn bounded(kind: &Handler) {
     let nats = nats().await;
     for route in Route::LOCAL {
         let stage = Stage::start(&nats, route, kind, 1, &["--local-queue-invocations=1"]).await;
@@ -244,7 +277,7 @@ async fn bounded(kind: &Kind) {
     }
 }
 
-async fn counted(kind: &Kind) {
+async fn counted(kind: &Handler) {
     let nats = nats().await;
     for route in Route::LOCAL {
         let stage = Stage::start(&nats, route, kind, 1, &[]).await;
@@ -274,7 +307,9 @@ async fn a_component_that_would_call_an_http_handler_does_not_start() {
     for route in Route::ALL {
         let deployment = route.start_on(&nats).await;
         let folder = tempfile::tempdir().expect("a folder");
-        let caller = guests::write(folder.path(), "caller.wasm", CALLER_OF_HANDLER);
+        let caller =
+            write_component(folder.path(), "caller.wasm", CALLER_OF_HANDLER).expect("written");
+        let caller = reference(&caller).expect("written");
         let deployed = deployment.deploy_on(deployment.host(), &caller, CALLER, 1);
         let error = format!("{:#}", deployed.await.expect_err("it cannot be linked"));
         assert!(error.contains("wasi:http/incoming-handler"), "{error}");

@@ -11,6 +11,7 @@ type Shown = (&'static str, &'static str, &'static str);
 /// Cells that are shown elsewhere: the kind of call, and what shows each promise.
 ///
 /// What is shown with a transport or a runtime alone holds for each function that passes it.
+#[rustfmt::skip]
 const ELSEWHERE: &[(&str, &[Shown])] = &[
     (
         "with_results",
@@ -39,14 +40,14 @@ const ELSEWHERE: &[(&str, &[Shown])] = &[
     (
         "streams_in",
         &[
-            ("at_most_once", "a_callee_that_ran_is_not_taken_for_one_that_is_not_there", "../dispatch/conformance/src/caller.rs"),
+            ("at_most_once", "a_stream_whose_caller_has_gone_on_comes_whole_and_once", "tests/end_to_end/one_way_streams.rs"),
             ("ends", "a_parameter_that_fails_fails_the_call", "wrpc-runtime-wasmtime/tests/streams/ends.rs"),
             ("cause", "a_callee_says_why_it_failed", "../dispatch/conformance/src/caller.rs"),
-            ("caller_gone", "a_callee_learns_that_a_stream_broke_off_and_cleans_up", "wrpc-runtime-wasmtime/tests/streams/ends.rs"),
-            ("permit", "a_call_that_is_dropped_ends_the_callee_and_the_producer", "wrpc-runtime-wasmtime/tests/streams/ends.rs"),
-            ("stop_update", "what_waits_passes_on_and_runs_once", "../dispatch/conformance/src/generations.rs"),
+            ("caller_gone", "a_callee_learns_that_a_stream_was_cut_off_and_leaves_its_instance", "tests/end_to_end/one_way_streams.rs"),
+            ("permit", "a_callee_learns_that_a_stream_was_cut_off_and_leaves_its_instance", "tests/end_to_end/one_way_streams.rs"),
+            ("stop_update", "streams_that_wait_when_their_callee_is_scaled_come_whole_and_once", "tests/end_to_end/one_way_streams.rs"),
             ("bounded", "a_callee_that_does_not_read_stops_the_producer", "wrpc-runtime-wasmtime/tests/streams/limits.rs"),
-            ("counted", "a_call_is_told_once_both_sides_are_done_with_it", "../dispatch/conformance/src/observe.rs"),
+            ("counted", "a_stream_whose_caller_has_gone_on_comes_whole_and_once", "tests/end_to_end/one_way_streams.rs"),
         ],
     ),
     (
@@ -55,11 +56,11 @@ const ELSEWHERE: &[(&str, &[Shown])] = &[
             ("at_most_once", "a_callee_that_ran_is_not_taken_for_one_that_is_not_there", "../dispatch/conformance/src/caller.rs"),
             ("ends", "a_result_that_fails_is_not_taken_for_one_that_closes", "wrpc-runtime-wasmtime/tests/streams/ends.rs"),
             ("cause", "a_callee_that_fails_fails_the_streams_that_it_was_to_return", "wrpc-runtime-wasmtime/tests/streams/ends.rs"),
-            ("caller_gone", "a_caller_that_has_read_enough_ends_a_producer_that_has_nothing_and_the_call_is_done", "wrpc-runtime-wasmtime/tests/streams/ends.rs"),
-            ("permit", "a_call_that_is_dropped_ends_the_callee_and_the_producer", "wrpc-runtime-wasmtime/tests/streams/ends.rs"),
+            ("caller_gone", "a_client_that_goes_in_the_middle_of_a_stream_leaves_the_instance_to_the_next", "tests/end_to_end/streams.rs"),
+            ("permit", "a_client_that_goes_in_the_middle_of_a_stream_leaves_the_instance_to_the_next", "tests/end_to_end/streams.rs"),
             ("stop_update", "what_waits_passes_on_and_runs_once", "../dispatch/conformance/src/generations.rs"),
             ("bounded", "a_caller_that_does_not_read_stops_the_producer", "wrpc-runtime-wasmtime/tests/streams/limits.rs"),
-            ("counted", "a_call_is_told_once_both_sides_are_done_with_it", "../dispatch/conformance/src/observe.rs"),
+            ("counted", "a_stream_comes_back_from_another_component_before_its_end_is_sent", "tests/end_to_end/streams.rs"),
         ],
     ),
     (

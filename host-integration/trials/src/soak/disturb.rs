@@ -1,14 +1,17 @@
-//! Restarts, updates and scalings of the callee while it is called.
+//! Restarts, updates and scalings of what is called while it is called.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{bail, Context as _};
-use inhost_testbed::{Control, Driver, Guest, CALLEE};
+use anyhow::Context as _;
+use futures::future::try_join_all;
+use inhost_testbed::Control;
 use tokio::sync::watch;
 
+use super::cast::{Cast, Target};
 use super::ledger::Disturbance;
+use super::load::Run;
 
 /// There is one disturbance in this many calls.
 const CALLS_A_DISTURBANCE: u64 = 2_500;
@@ -51,6 +54,7 @@ pub(super) struct Times {
 #[derive(Clone, Copy, Debug)]
 struct Time {
     how: Disturbance,
+    start: Instant,
     end: Option<Instant>,
 }
 
@@ -62,10 +66,14 @@ impl Times {
         }
     }
 
-    fn begin(&self, how: Disturbance) {
+    pub(super) fn begin(&self, how: Disturbance) {
         self.now.send_replace(true);
         self.change(|times| {
-            times.push(Time { how, end: None });
+            times.push(Time {
+                how,
+                start: Instant::now(),
+                end: None,
+            });
         });
     }
 
@@ -92,6 +100,14 @@ impl Times {
         })
     }
 
+    /// Whether the callees were being restarted at some time between the two.
+    pub(super) fn restarted_between(&self, start: Instant, end: Instant) -> bool {
+        self.change(|times| {
+            let mut restarts = times.iter().filter(|it| it.how == Disturbance::Restart);
+            restarts.any(|it| it.start <= end && it.end.is_none_or(|it| it >= start))
+        })
+    }
+
     /// How often each was done.
     pub(super) fn count(&self, how: Disturbance) -> u64 {
         self.change(|times| times.iter().filter(|time| time.how == how).count()) as u64
@@ -104,78 +120,88 @@ impl Times {
     }
 }
 
-/// Who disturbs the callee.
+/// Who disturbs the callees.
 #[derive(Debug)]
 pub(super) struct Disturber<'a> {
     pub(super) control: Control,
     pub(super) host_id: String,
-    /// A caller, to see whether the callee answers.
-    pub(super) driver: Driver,
-    /// Where copies of the callee can be.
+    pub(super) cast: &'a Cast,
+    /// Where copies of the callees can be.
     pub(super) files: &'a Path,
-    /// How many instances of the callee there may be.
+    /// How many instances of each there may be.
     pub(super) count: u32,
 }
 
 impl Disturber<'_> {
-    /// Disturbs the callee when as many calls have ended as `schedule` says, and notes when that was in `times`.
+    /// Disturbs all callees at once when as many calls have ended as `schedule` says, and notes when that was in `times`.
     ///
     /// Ends early, without an error, when no more calls are to end.
-    pub(super) async fn run(
+    pub(super) async fn disturb(
         self,
         schedule: Vec<(u64, Disturbance)>,
+        run: &Run,
         times: &Times,
-        mut ended: watch::Receiver<u64>,
     ) -> anyhow::Result<()> {
+        let mut ended = run.ended();
         for (number, (calls, how)) in schedule.into_iter().enumerate() {
             if ended.wait_for(|ended| *ended >= calls).await.is_err() {
                 break;
             }
             times.begin(how);
-            let done = self.disturb(how, number).await;
+            let targets = &self.cast.targets;
+            let all = targets.iter().map(|it| self.disturb_one(it, how, number));
+            let done = match try_join_all(all).await {
+                Ok(_) => self.until_they_answer(run).await,
+                Err(error) => Err(error),
+            };
             times.end();
-            done.with_context(|| format!("while the callee was being {how}"))?;
+            done.with_context(|| format!("while the callees were being {how}"))?;
         }
         Ok(())
     }
 
-    async fn disturb(&self, how: Disturbance, number: usize) -> anyhow::Result<()> {
+    async fn disturb_one(
+        &self,
+        target: &Target,
+        how: Disturbance,
+        number: usize,
+    ) -> anyhow::Result<()> {
         let Self {
             control, host_id, ..
         } = self;
+        let id = target.id;
         match how {
             Disturbance::Restart => {
-                control.stop_component(host_id, CALLEE).await?;
-                let callee = Guest::Callee.reference()?;
-                control.scale(host_id, &callee, CALLEE, self.count).await?;
+                control.stop_component(host_id, id).await?;
+                let reference = target.reference()?;
+                control.scale(host_id, &reference, id, self.count).await?;
             }
             Disturbance::Update => {
-                let copy = Guest::Callee.copy_to(self.files, &format!("callee-{number}.wasm"))?;
-                control.update(host_id, &copy, CALLEE).await?;
+                let copy = target.copy_to(self.files, number)?;
+                control.update(host_id, &copy, id).await?;
             }
             Disturbance::Scaling => {
                 let inventory = control.inventory(host_id).await?;
-                let callee = inventory
-                    .component(CALLEE)
-                    .context("the host does not list the callee")?;
+                let listed = inventory.component(id);
+                let listed = listed.with_context(|| format!("the host does not list {id}"))?;
                 // To another number and back.
                 for count in [self.count + 1, self.count] {
-                    let reference = &callee.image_ref;
-                    control.scale(host_id, reference, CALLEE, count).await?;
+                    let reference = &listed.image_ref;
+                    control.scale(host_id, reference, id, count).await?;
                 }
             }
         }
-        self.until_it_answers().await
+        Ok(())
     }
 
-    async fn until_it_answers(&self) -> anyhow::Result<()> {
+    async fn until_they_answer(&self, run: &Run) -> anyhow::Result<()> {
         let start = Instant::now();
         loop {
-            match self.driver.ping(1).await {
-                Ok(2) => return Ok(()),
-                Ok(other) => bail!("the callee answers ping(1) with {other}"),
+            run.note_probe();
+            match self.cast.callers.probe().await {
+                Ok(()) => return Ok(()),
                 Err(error) if start.elapsed() > ANSWERS_DEADLINE => {
-                    return Err(error.context("the callee does not answer any more"));
+                    return Err(error.context("a callee does not answer any more"));
                 }
                 Err(_) => tokio::time::sleep(POLL).await,
             }
@@ -226,6 +252,22 @@ mod tests {
         assert_eq!(times.since(before), Some(Disturbance::Update));
         assert_eq!(times.count(Disturbance::Update), 1);
         assert_eq!(times.count(Disturbance::Restart), 0);
+        assert!(!times.restarted_between(before, Instant::now()));
+    }
+
+    #[test]
+    fn only_a_restart_is_one_and_only_while_it_lasts() {
+        let times = Times::new();
+        let before = Instant::now();
+        let just_before = before - Duration::from_nanos(1);
+        times.begin(Disturbance::Restart);
+        let meanwhile = Instant::now();
+        assert!(times.restarted_between(meanwhile, meanwhile));
+        assert!(!times.restarted_between(just_before, just_before));
+        times.end();
+        assert!(times.restarted_between(just_before, Instant::now()));
+        let after = Instant::now() + Duration::from_nanos(1);
+        assert!(!times.restarted_between(after, after));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use inhost_testbed::SoakReport;
 use serde::Serialize;
 
-use super::plan::{Expected, Work};
+use super::plan::{Expected, Handler, Kind, Work};
 
 /// How many of the outcomes that should not have been are kept as text.
 const KEPT: usize = 5;
@@ -43,6 +43,8 @@ pub(super) enum Cancellation {
     Abandoned,
     /// The host: the caller had run for as long as it may.
     TimeOut,
+    /// A client, in the middle of a stream.
+    CutOff,
 }
 
 /// What became of a [`Work`].
@@ -50,6 +52,8 @@ pub(super) enum Cancellation {
 pub(super) enum Outcome {
     /// All calls of the batch were answered.
     Answered(SoakReport),
+    /// A single call was answered, or its stream was taken.
+    Done,
     /// It failed, as it should or as it may.
     Failed(Failure),
     /// It was cancelled, as it should.
@@ -73,6 +77,12 @@ pub(super) struct Ledger {
     pub(super) records: u64,
     /// What they sent.
     pub(super) bytes: u64,
+    /// The single calls that were answered, by what was called.
+    pub(super) messages: u64,
+    pub(super) keyvalues: u64,
+    pub(super) streams: u64,
+    /// What the streams had.
+    pub(super) stream_bytes: u64,
     pub(super) longest: Duration,
     /// Batches about which the caller says something else than what was planned.
     pub(super) not_as_planned: u64,
@@ -99,6 +109,15 @@ impl Ledger {
         let calls = u64::from(work.calls);
         match outcome {
             Outcome::Answered(report) => self.note_report(work, report),
+            Outcome::Done => {
+                self.succeeded += calls;
+                self.stream_bytes += work.stream_bytes();
+                match work.kind {
+                    Kind::Handler(Handler::Messaging) => self.messages += calls,
+                    Kind::Handler(Handler::Keyvalue) => self.keyvalues += calls,
+                    _ => self.streams += calls,
+                }
+            }
             Outcome::Failed(failure) => {
                 *self.failed.entry(failure).or_default() += 1;
                 if calls > 1 {
@@ -152,24 +171,35 @@ impl Ledger {
     }
 
     fn count_invocations(&mut self, work: &Work, outcome: &Outcome, disturbed: bool) {
-        let most = work.invocations();
+        let made = work.invocations();
         let sure = match outcome {
-            Outcome::Answered(_) => true,
+            Outcome::Answered(_) | Outcome::Done => true,
             // Its only call has reached the callee, unless something was in its way.
             Outcome::Failed(Failure::Trap) | Outcome::Cancelled(Cancellation::TimeOut) => {
                 !disturbed
             }
             // The test may have gone before the caller had begun.
-            Outcome::Cancelled(Cancellation::Abandoned) => false,
+            Outcome::Cancelled(Cancellation::Abandoned | Cancellation::CutOff) => false,
             Outcome::Failed(_) | Outcome::Unexpected(_) => false,
         };
-        self.invocations.most += most;
+        // What a callee would tell of itself, if it is not sure to.
+        let untold = match sure && !disturbed {
+            true => 0,
+            false => work.told(),
+        };
+        self.invocations.most += made + untold;
         if sure {
-            self.invocations.least += most;
+            self.invocations.least += made;
         }
         if disturbed {
-            self.invocations.disturbed += most;
+            self.invocations.disturbed += made + untold;
         }
+    }
+
+    /// Notes that the callees were asked whether they answer, with so many calls at most.
+    pub(super) fn note_probe(&mut self, calls: u64) {
+        self.invocations.most += calls;
+        self.invocations.disturbed += calls;
     }
 
     fn keep(&mut self, work: &Work, what: &str) {
@@ -221,6 +251,7 @@ impl fmt::Display for Cancellation {
         f.write_str(match self {
             Self::Abandoned => "the test did not wait for the answer",
             Self::TimeOut => "the caller's time was over",
+            Self::CutOff => "the client went in the middle of a stream",
         })
     }
 }
@@ -340,6 +371,32 @@ pub(super) mod tests {
         };
         assert_eq!(ledger.invocations, expected);
         assert_eq!((ledger.failed(), ledger.cancelled()), (2, 2));
+    }
+
+    #[test]
+    fn single_calls_that_are_answered_have_succeeded() {
+        let mut ledger = Ledger::default();
+        for kind in [
+            Kind::Stream,
+            Kind::Handler(Handler::Messaging),
+            Kind::Handler(Handler::Keyvalue),
+        ] {
+            ledger.note(&work(kind, 1), Outcome::Done, false);
+        }
+        assert_eq!((ledger.succeeded, ledger.accounted()), (3, 3));
+        let by_kind = (ledger.streams, ledger.messages, ledger.keyvalues);
+        assert_eq!(by_kind, (1, 1, 1));
+        assert_eq!(ledger.stream_bytes, work(Kind::Stream, 1).stream_bytes());
+        let cut = Outcome::Cancelled(Cancellation::CutOff);
+        ledger.note(&work(Kind::CutStream, 1), cut, false);
+        ledger.note_probe(2);
+        // The one that was cut off may have been called or not, and have told of it or not.
+        let expected = Invocations {
+            least: 3,
+            most: 8,
+            disturbed: 2,
+        };
+        assert_eq!(ledger.invocations, expected);
     }
 
     #[test]

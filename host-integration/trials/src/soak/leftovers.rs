@@ -50,6 +50,14 @@ pub(super) fn calls_in_status(status: &Value) -> Vec<String> {
     left
 }
 
+/// How many calls without results were lost, as the status of a host says: no one was left to run them.
+pub(super) fn lost(status: &Value) -> u64 {
+    let functions = status["functions"].as_array().into_iter().flatten();
+    functions
+        .filter_map(|function| function["failures"]["lost"].as_u64())
+        .sum()
+}
+
 /// What the host lists, and what is still subscribed to on NATS, for these components.
 pub(super) async fn of_components(
     deployment: &Deployment,
@@ -135,6 +143,13 @@ mod tests {
         assert!(left[0].contains("ping of default.callee"), "{left:?}");
         assert_eq!(left[1], "2 calls are in queues");
         assert_eq!(left[2], "/in_flight is 3");
+    }
+
+    #[test]
+    fn lost_calls_are_those_of_all_functions() {
+        let function = |lost: u64| json!({ "failures": { "failed": 3, "lost": lost } });
+        let status = json!({ "functions": [function(2), function(0), function(5)] });
+        assert_eq!((lost(&status), lost(&json!({}))), (7, 0));
     }
 
     #[test]

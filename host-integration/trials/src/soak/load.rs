@@ -3,13 +3,16 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use inhost_testbed::Driver;
+use anyhow::Context as _;
+use inhost_testbed::{Driver, Upload};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::cast::{handled, Callers};
+use super::deliveries::Deliveries;
 use super::disturb::Times;
 use super::ledger::{Cancellation, Failure, Ledger, Outcome};
-use super::plan::{Kind, Work};
+use super::plan::{Handler, Kind, Work};
 use super::progress::Progress;
 
 /// How long a component may run. Long enough for a batch on a busy machine.
@@ -25,12 +28,8 @@ const ABANDONED_MS: u32 = 1_000;
 /// How long the callee takes to answer a caller whose time will be over.
 const TIME_OUT_MS: u32 = 600_000;
 
-/// The two callers: one calls the callee, the other a component that calls the callee.
-#[derive(Clone, Debug)]
-pub(super) struct Callers {
-    pub(super) direct: Driver,
-    pub(super) chain: Driver,
-}
+/// How long a one-way stream mostly takes to be begun. A client that goes later is one whose callee learns of it.
+const BEGUN_WITHIN: Duration = Duration::from_millis(200);
 
 /// What a run has behind it.
 #[derive(Debug)]
@@ -43,6 +42,7 @@ pub(super) struct Run {
 #[derive(Debug)]
 struct State {
     ledger: Ledger,
+    deliveries: Deliveries,
     progress: Progress,
 }
 
@@ -51,6 +51,7 @@ impl Run {
         Self {
             state: Mutex::new(State {
                 ledger: Ledger::default(),
+                deliveries: Deliveries::default(),
                 progress: Progress::start(calls),
             }),
             ended: watch::Sender::new(0),
@@ -72,8 +73,19 @@ impl Run {
         self.state(|state| state.ledger.clone())
     }
 
-    fn note(&self, work: &Work, outcome: Outcome, disturbed: bool) {
+    /// The calls so far of which their callees tell.
+    pub(super) fn deliveries(&self) -> Deliveries {
+        self.state(|state| state.deliveries.clone())
+    }
+
+    /// Notes that it was asked whether the callees answer.
+    pub(super) fn note_probe(&self) {
+        self.state(|state| state.ledger.note_probe(Callers::PROBE_CALLS));
+    }
+
+    fn note(&self, work: &Work, outcome: Outcome, disturbed: bool, begin: Instant) {
         let ended = self.state(|state| {
+            state.deliveries.note(work, &outcome, disturbed, begin);
             state.ledger.note(work, outcome, disturbed);
             state.progress.add(work.calls.into());
             state.ledger.accounted()
@@ -108,8 +120,8 @@ pub(super) async fn load(
                 let answer = ask(&callers, &work).await;
                 let disturbance = times.since(start);
                 let outcome = judge(&work, answer, start.elapsed(), disturbance);
-                let failed = !matches!(outcome, Outcome::Answered(_));
-                run.note(&work, outcome, disturbance.is_some());
+                let failed = !matches!(outcome, Outcome::Answered(_) | Outcome::Done);
+                run.note(&work, outcome, disturbance.is_some(), start);
                 if failed && disturbance.is_some() {
                     // The callee is not there: the next call would fail too.
                     times.quiet().await;
@@ -145,6 +157,34 @@ async fn ask(callers: &Callers, work: &Work) -> anyhow::Result<Answer> {
             hasty.call_wait(ABANDONED_MS).await.map(|_| Answer::Single)
         }
         Kind::TimeOut => direct.call_wait(TIME_OUT_MS).await.map(|_| Answer::Single),
+        Kind::Stream | Kind::CutStream => {
+            let (id, size) = (work.id().unwrap_or_default(), work.stream_bytes());
+            let sent = async {
+                if work.kind == Kind::Stream {
+                    return Upload::send(callers.streams, id, size).await;
+                }
+                let half = Upload::begin(callers.streams, id, size, size / 2).await?;
+                // Every other client goes at once.
+                if id % 4 > 1 {
+                    tokio::time::sleep(BEGUN_WITHIN).await;
+                }
+                drop(half);
+                Ok(())
+            };
+            let sent = tokio::time::timeout(DEADLINE, sent).await;
+            sent.context("there was no answer")?
+                .map(|()| Answer::Single)
+        }
+        Kind::Handler(handler) | Kind::HandlerTrap(handler) => {
+            let caller = match handler {
+                Handler::Messaging => &callers.messaging,
+                Handler::Keyvalue => &callers.keyvalue,
+            };
+            let caller = caller.clone().with_deadline(DEADLINE);
+            // Without an id, the callee traps.
+            let id = work.id().unwrap_or_default();
+            handled(&caller, id).await.map(|()| Answer::Single)
+        }
     }
 }
 
@@ -157,6 +197,12 @@ fn judge(
 ) -> Outcome {
     let error = match answer {
         Ok(Answer::Report(report)) => return Outcome::Answered(report),
+        Ok(Answer::Single) if matches!(work.kind, Kind::Stream | Kind::Handler(_)) => {
+            return Outcome::Done
+        }
+        Ok(Answer::Single) if work.kind == Kind::CutStream => {
+            return Outcome::Cancelled(Cancellation::CutOff)
+        }
         Ok(Answer::Single) => {
             return Outcome::Unexpected("it was answered, which it should not have been".to_owned())
         }
@@ -164,8 +210,10 @@ fn judge(
     };
     // What is kept waiting, by whoever, is no failure of the callee's.
     let as_planned = match work.kind {
-        Kind::Direct | Kind::Chain => None,
-        Kind::Trap => (after < EXECUTION).then_some(Outcome::Failed(Failure::Trap)),
+        Kind::Direct | Kind::Chain | Kind::Stream | Kind::CutStream | Kind::Handler(_) => None,
+        Kind::Trap | Kind::HandlerTrap(_) => {
+            (after < EXECUTION).then_some(Outcome::Failed(Failure::Trap))
+        }
         Kind::Abandoned => {
             (after >= ABANDONED_AFTER).then_some(Outcome::Cancelled(Cancellation::Abandoned))
         }
@@ -223,7 +271,7 @@ mod tests {
 
     #[test]
     fn what_hangs_is_a_defect_even_while_the_callee_is_disturbed() {
-        for kind in [Kind::Direct, Kind::TimeOut] {
+        for kind in [Kind::Direct, Kind::TimeOut, Kind::Stream] {
             let outcome = failed(kind, DEADLINE, Some(Disturbance::Restart));
             assert!(matches!(outcome, Outcome::Unexpected(_)), "{outcome:?}");
         }
@@ -249,9 +297,25 @@ mod tests {
 
     #[test]
     fn an_answer_of_what_should_fail_is_a_defect() {
-        let trap = work(Kind::Trap, 1);
-        let outcome = judge(&trap, Ok(Answer::Single), SOON, None);
-        assert!(matches!(outcome, Outcome::Unexpected(_)), "{outcome:?}");
+        for kind in [Kind::Trap, Kind::HandlerTrap(Handler::Keyvalue)] {
+            let outcome = judge(&work(kind, 1), Ok(Answer::Single), SOON, None);
+            assert!(matches!(outcome, Outcome::Unexpected(_)), "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_stream_and_a_call_of_a_handler_are_done_or_fail_with_a_reason() {
+        for kind in [Kind::Stream, Kind::Handler(Handler::Messaging)] {
+            let outcome = judge(&work(kind, 1), Ok(Answer::Single), SOON, None);
+            assert_eq!(outcome, Outcome::Done);
+            let outcome = failed(kind, SOON, Some(Disturbance::Restart));
+            let expected = Failure::Disturbed(Disturbance::Restart);
+            assert_eq!(outcome, Outcome::Failed(expected));
+            let outcome = failed(kind, SOON, None);
+            assert!(matches!(outcome, Outcome::Unexpected(_)), "{outcome:?}");
+        }
+        let outcome = judge(&work(Kind::CutStream, 1), Ok(Answer::Single), SOON, None);
+        assert_eq!(outcome, Outcome::Cancelled(Cancellation::CutOff));
     }
 
     #[test]
@@ -259,9 +323,14 @@ mod tests {
         let run = Run::start(20);
         let ended = run.ended();
         let batch = work(Kind::Direct, 10);
-        run.note(&batch, Outcome::Answered(report(&batch)), false);
+        run.note(
+            &batch,
+            Outcome::Answered(report(&batch)),
+            false,
+            Instant::now(),
+        );
         let failure = Outcome::Failed(Failure::Disturbed(Disturbance::Restart));
-        run.note(&batch, failure, true);
+        run.note(&batch, failure, true, Instant::now());
         assert_eq!(*ended.borrow(), 20);
         assert_eq!(run.ledger().succeeded, 10);
     }

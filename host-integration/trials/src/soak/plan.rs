@@ -23,13 +23,20 @@ const CALLS_AN_ABANDONED: u64 = 1_000;
 /// In one call in this many, the caller's time is over before the answer comes.
 const CALLS_A_TIME_OUT: u64 = 5_000;
 
-/// The most of these, as each takes one of the callers for as long as a component may run.
+/// One call in this many is a one-way stream, one is of a messaging handler, and one of a key-value store.
+const CALLS_A_NUMBERED: u64 = 50;
+
+/// One in this many of the streams is cut off, and one of the calls of the handlers is to trap.
+const NUMBERED_A_FAILURE: u64 = 10;
+
+/// The most time-outs, as each takes one of the callers for as long as a component may run.
 const MAX_TIME_OUTS: u64 = 20;
 
 /// What is asked of a caller at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Work {
     pub(super) kind: Kind,
+    /// For a batch, what its calls follow from. For what has an id, its number.
     pub(super) seed: u64,
     /// How many calls it consists of. Only batches have more than one.
     pub(super) calls: u32,
@@ -47,12 +54,63 @@ pub(super) enum Kind {
     Abandoned,
     /// A call that takes longer than the caller may run.
     TimeOut,
+    /// A call without results that takes a stream.
+    Stream,
+    /// The same, by a client that goes when half of the stream is sent.
+    CutStream,
+    /// A call that the runtime carries by code that is generated.
+    Handler(Handler),
+    /// The same, in which the callee traps.
+    HandlerTrap(Handler),
+}
+
+/// An interface that the host library knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Handler {
+    /// `wasmcloud:messaging/handler`.
+    Messaging,
+    /// `wasi:keyvalue`.
+    Keyvalue,
 }
 
 impl Work {
     /// How many calls of components it makes when it is done completely. Each call of a chain makes another one.
     pub(super) fn invocations(&self) -> u64 {
         u64::from(self.calls) * if self.kind == Kind::Chain { 2 } else { 1 }
+    }
+
+    /// What the callee tells of it under, when it tells of it.
+    pub(super) fn id(&self) -> Option<u64> {
+        let interface: u64 = match self.kind {
+            Kind::Stream | Kind::CutStream => 1,
+            Kind::Handler(Handler::Messaging) => 2,
+            Kind::Handler(Handler::Keyvalue) => 3,
+            _ => return None,
+        };
+        Some(interface << 56 | self.seed)
+    }
+
+    /// How many calls the callee makes to tell of it.
+    pub(super) fn told(&self) -> u64 {
+        match self.kind {
+            // When it begins, and when it ends.
+            Kind::Stream | Kind::CutStream => 2,
+            Kind::Handler(_) => 1,
+            _ => 0,
+        }
+    }
+
+    /// How many bytes the stream has, if it is one. One that is cut off has some.
+    pub(super) fn stream_bytes(&self) -> u64 {
+        if !matches!(self.kind, Kind::Stream | Kind::CutStream) {
+            return 0;
+        }
+        let mut sizes = calls(self.seed).filter_map(|call| match call {
+            Call::Bytes { size, .. } => Some(size.into()),
+            _ => None,
+        });
+        let least = u64::from(self.kind == Kind::CutStream);
+        sizes.next().map_or(least, |size: u64| size.max(least))
     }
 
     /// What the caller should say about the batch when it is done.
@@ -88,16 +146,36 @@ pub(super) fn plan(seed: u64, calls: u64, concurrency: u64) -> Vec<Work> {
     let mut singles = |kind, number: u64| -> Vec<_> {
         let number = number.min(rest);
         rest -= number;
-        let single = Work {
+        let single = |seed| Work {
             kind,
-            seed: 0,
+            seed,
             calls: 1,
         };
-        vec![single; number as usize]
+        (0..number).map(single).collect()
     };
     let time_outs = singles(Kind::TimeOut, (calls / CALLS_A_TIME_OUT).min(MAX_TIME_OUTS));
     let mut works = singles(Kind::Trap, calls / CALLS_A_TRAP);
     works.extend(singles(Kind::Abandoned, calls / CALLS_AN_ABANDONED));
+    let numbered = [
+        (Kind::Stream, Kind::CutStream),
+        (
+            Kind::Handler(Handler::Messaging),
+            Kind::HandlerTrap(Handler::Messaging),
+        ),
+        (
+            Kind::Handler(Handler::Keyvalue),
+            Kind::HandlerTrap(Handler::Keyvalue),
+        ),
+    ];
+    for (kind, failing) in numbered {
+        let mut numbered = singles(kind, calls / CALLS_A_NUMBERED);
+        for work in &mut numbered {
+            if work.seed % NUMBERED_A_FAILURE == NUMBERED_A_FAILURE - 1 {
+                work.kind = failing;
+            }
+        }
+        works.extend(numbered);
+    }
     // In a short run too, each caller has something to do.
     let batch = (rest / concurrency.max(1)).clamp(1, BATCH);
     while rest > 0 {
@@ -180,8 +258,35 @@ mod tests {
         assert_eq!(count(Kind::Trap), 40);
         assert_eq!(count(Kind::Abandoned), 20);
         assert_eq!(count(Kind::TimeOut), 4);
+        assert_eq!((count(Kind::Stream), count(Kind::CutStream)), (360, 40));
+        for handler in [Handler::Messaging, Handler::Keyvalue] {
+            let (called, trapped) = (Kind::Handler(handler), Kind::HandlerTrap(handler));
+            assert_eq!((count(called), count(trapped)), (360, 40));
+        }
         assert!(count(Kind::Chain) > 300);
         assert!(count(Kind::Direct) > 2 * count(Kind::Chain));
+    }
+
+    #[test]
+    fn what_has_an_id_has_one_of_its_own() {
+        let works = plan(1, 20_000, 64);
+        let ids: Vec<_> = works.iter().filter_map(Work::id).collect();
+        let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
+        assert_eq!((ids.len(), distinct.len()), (3 * 360 + 40, 3 * 360 + 40));
+        assert!(!ids.contains(&0), "with which a callee traps");
+    }
+
+    #[test]
+    fn streams_are_small_and_large_and_a_cut_one_is_not_empty() {
+        let works = plan(1, 20_000, 64);
+        let sizes = |kind| {
+            let of_kind = works.iter().filter(move |work| work.kind == kind);
+            of_kind.map(Work::stream_bytes)
+        };
+        assert_eq!(sizes(Kind::Stream).min(), Some(0));
+        assert!(sizes(Kind::Stream).max() > Some(1 << 19));
+        assert!(sizes(Kind::CutStream).min() > Some(0));
+        assert_eq!(sizes(Kind::Direct).max(), Some(0));
     }
 
     #[test]

@@ -53,6 +53,13 @@ impl Summary {
                 thousands(ledger.records),
                 mebibytes(ledger.bytes),
             ),
+            format!(
+                "           {} messages, {} keyvalue, {} one-way streams with {}",
+                thousands(ledger.messages),
+                thousands(ledger.keyvalues),
+                thousands(ledger.streams),
+                mebibytes(ledger.stream_bytes),
+            ),
             count("failed", ledger.failed()),
         ];
         lines.extend(reasons(&ledger.failed));
@@ -60,7 +67,7 @@ impl Summary {
         lines.extend(reasons(&ledger.cancelled));
         let [restarts, updates, scalings] = self.disturbances.map(|(_, number)| number);
         lines.push(format!(
-            "The callee was restarted {restarts} times, updated {updates} times, scaled {scalings} times."
+            "What is called was restarted {restarts} times, updated {updates} times, scaled {scalings} times."
         ));
         lines.push(format!("The longest call took {}.", time(ledger.longest)));
         if let Some(stopped) = self.footprints[2] {
@@ -112,8 +119,12 @@ impl Summary {
                 "echo-bytes": ledger.echoes,
                 "echo-strings": ledger.strings,
                 "echo-record": ledger.records,
+                "messaging": ledger.messages,
+                "keyvalue": ledger.keyvalues,
+                "one-way-streams": ledger.streams,
             },
             "bytes": ledger.bytes,
+            "stream_bytes": ledger.stream_bytes,
             "longest_us": ledger.longest.as_secs_f64() * 1e6,
             "host_counted": self.counted,
             "host_should_count": ledger.invocations,
@@ -185,6 +196,7 @@ mod tests {
             "1  the callee was being restarted",
             "9  in the batch of one of these",
             "cancelled           1",
+            "0 messages, 0 keyvalue, 0 one-way streams with 0",
             "restarted 1 times, updated 0 times",
             "The longest call took 3000 µs.",
             "FAILED  memory is flat: it is not",

@@ -1,58 +1,74 @@
 //! Components that call interfaces which the host library knows, and such that serve them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// A kind of call: who calls, who is called, and over which link.
-pub(super) struct Kind {
-    /// Exports `call: func(n: u8) -> bool`, which calls the callee with `n`.
+use anyhow::Context as _;
+
+/// An interface that the host library knows: a component that calls it, one that serves it, and the link between the two.
+///
+/// The caller exports [`Handler::CALL`]. Its function `call: func(n: u64) -> bool` calls the callee with `n`. The callee
+/// traps when that is 0, and else calls `inhost:demo/tally.add` with it.
+#[derive(Debug)]
+pub struct Handler {
     caller: fn() -> String,
-    /// Traps when it is called with 0. Else it calls `tally.add` with `n`.
     callee: fn() -> String,
-    /// The package and the interface of the link between the two.
-    pub(super) link: (&'static str, &'static str),
-    /// What is called, as it is listed.
-    pub(super) instance: &'static str,
-    pub(super) function: &'static str,
+    /// The package and the interface of the link.
+    pub link: (&'static str, &'static str),
+    /// The interface that is called, as it is listed.
+    pub instance: &'static str,
+    /// The function of it that is called.
+    pub function: &'static str,
     /// Whether a call that waits for an instance moves on when the component is scaled or updated.
-    pub(super) put_back: bool,
+    pub put_back: bool,
 }
 
-/// `wasmcloud:messaging/handler`, which the host library's runtime serves by code that is generated.
-pub(super) const MESSAGING: Kind = Kind {
-    caller: messaging_caller,
-    callee: messaging_callee,
-    link: ("wasmcloud:messaging", "handler"),
-    instance: "wasmcloud:messaging/handler@0.2.0",
-    function: "handle-message",
-    put_back: false,
-};
+impl Handler {
+    /// `wasmcloud:messaging/handler`, which the host library's runtime serves by code that is generated.
+    pub const MESSAGING: Self = Self {
+        caller: messaging_caller,
+        callee: messaging_callee,
+        link: ("wasmcloud:messaging", "handler"),
+        instance: "wasmcloud:messaging/handler@0.2.0",
+        function: "handle-message",
+        put_back: false,
+    };
 
-/// `wasi:keyvalue`, which the host library's runtime calls by code that is generated.
-pub(super) const KEYVALUE: Kind = Kind {
-    caller: keyvalue_caller,
-    callee: keyvalue_callee,
-    link: ("wasi:keyvalue", "store"),
-    instance: "wrpc:keyvalue/store@0.2.0-draft",
-    function: "exists",
-    put_back: true,
-};
+    /// `wasi:keyvalue`, which the host library's runtime calls by code that is generated.
+    pub const KEYVALUE: Self = Self {
+        caller: keyvalue_caller,
+        callee: keyvalue_callee,
+        link: ("wasi:keyvalue", "store"),
+        instance: "wrpc:keyvalue/store@0.2.0-draft",
+        function: "exists",
+        put_back: true,
+    };
 
-/// The interface by which a caller is called.
-pub(super) const CALL: &str = "inhost:promises/call";
+    /// The interface by which a caller is called.
+    pub const CALL: &'static str = "inhost:promises/call";
 
-impl Kind {
-    /// Writes the components to `folder`. Returns the references of the caller and of the callee.
-    pub(super) fn write_to(&self, folder: &Path) -> (String, String) {
-        let caller = write(folder, "caller.wasm", &(self.caller)());
-        (caller, write(folder, "callee.wasm", &(self.callee)()))
+    /// Writes the components to `folder`, under names that begin with `name`. Returns the files of the caller and of the
+    /// callee.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be written.
+    pub fn write_to(&self, folder: &Path, name: &str) -> anyhow::Result<[PathBuf; 2]> {
+        let caller = write_component(folder, &format!("{name}-caller.wasm"), &(self.caller)())?;
+        let callee = write_component(folder, &format!("{name}-callee.wasm"), &(self.callee)())?;
+        Ok([caller, callee])
     }
 }
 
-/// Writes a component, and returns the reference by which a host starts it.
-pub(super) fn write(folder: &Path, name: &str, text: &str) -> String {
+/// Writes the component `text` to `folder` as `name`, and returns its file.
+///
+/// # Errors
+///
+/// When it is not the text of a component, or cannot be written.
+pub fn write_component(folder: &Path, name: &str, text: &str) -> anyhow::Result<PathBuf> {
     let path = folder.join(name);
-    std::fs::write(&path, wat::parse_str(text).expect("a component")).expect("written");
-    format!("file://{}", path.display())
+    let component = wat::parse_str(text).with_context(|| format!("{name} is no component"))?;
+    std::fs::write(&path, component).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
 }
 
 /// A module with a memory, which gives room and takes none back: an instance lives for one call.
@@ -83,9 +99,10 @@ const ERROR: &str =
 /// The export of a caller, whose module has a function `call`.
 fn export_call() -> String {
     format!(
-        r#"(func $call (param "n" u8) (result bool) (canon lift (core func $main "call")))
+        r#"(func $call (param "n" u64) (result bool) (canon lift (core func $main "call")))
         (instance $call (export "call" (func $call)))
-        (export "{CALL}" (instance $call))"#
+        (export "{}" (instance $call))"#,
+        Handler::CALL
     )
 }
 
@@ -101,9 +118,9 @@ fn messaging_caller() -> String {
         (core module $main
             (import "host" "memory" (memory 1))
             (import "host" "handle" (func $handle (param i32 i32 i32 i32 i32 i32 i32 i32)))
-            (func (export "call") (param i32) (result i32)
-                (i32.store8 (i32.const 16) (local.get 0))
-                (call $handle (i32.const 0) (i32.const 0) (i32.const 16) (i32.const 1)
+            (func (export "call") (param i64) (result i32)
+                (i64.store (i32.const 16) (local.get 0))
+                (call $handle (i32.const 0) (i32.const 0) (i32.const 16) (i32.const 8)
                     (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 32))
                 (i32.eqz (i32.load8_u (i32.const 32)))))
         (core instance $main (instantiate $main (with "host" (instance
@@ -121,8 +138,8 @@ fn messaging_callee() -> String {
             (import "host" "memory" (memory 1))
             (import "host" "add" (func $add (param i64) (result i64)))
             (func (export "handle") (param i32 i32 i32 i32 i32 i32 i32) (result i32)
-                (if (i32.eqz (i32.load8_u (local.get 2))) (then unreachable))
-                (drop (call $add (i64.load8_u (local.get 2))))
+                (if (i64.eqz (i64.load align=1 (local.get 2))) (then unreachable))
+                (drop (call $add (i64.load align=1 (local.get 2))))
                 (i32.const 16)))
         (core instance $main (instantiate $main (with "host" (instance
             (export "memory" (memory $memory "memory")) (export "add" (func $add))))))
@@ -161,11 +178,18 @@ fn keyvalue_caller() -> String {
             (import "host" "memory" (memory 1))
             (import "host" "open" (func $open (param i32 i32 i32)))
             (import "host" "exists" (func $exists (param i32 i32 i32 i32)))
-            ;; The key is as many zeros as the number says.
-            (func (export "call") (param i32) (result i32)
+            ;; The key has a letter for each four bits of the number, the lowest first.
+            (func (export "call") (param i64) (result i32)
+                (local $at i32)
+                (loop $letter
+                    (i32.store8 offset=16 (local.get $at)
+                        (i32.add (i32.const 97) (i32.and (i32.wrap_i64 (local.get 0)) (i32.const 15))))
+                    (local.set 0 (i64.shr_u (local.get 0) (i64.const 4)))
+                    (local.set $at (i32.add (local.get $at) (i32.const 1)))
+                    (br_if $letter (i32.lt_u (local.get $at) (i32.const 16))))
                 (call $open (i32.const 0) (i32.const 0) (i32.const 1024))
                 (if (i32.load8_u (i32.const 1024)) (then unreachable))
-                (call $exists (i32.load (i32.const 1028)) (i32.const 0) (local.get 0) (i32.const 1040))
+                (call $exists (i32.load (i32.const 1028)) (i32.const 16) (i32.const 16) (i32.const 1040))
                 (if (i32.load8_u (i32.const 1040)) (then unreachable))
                 (i32.load8_u (i32.const 1044))))
         (core instance $main (instantiate $main (with "host" (instance
@@ -184,8 +208,17 @@ fn keyvalue_callee() -> String {
             (import "host" "memory" (memory 1))
             (import "host" "add" (func $add (param i64) (result i64)))
             (func (export "exists") (param i32 i32 i32 i32) (result i32)
-                (if (i32.eqz (local.get 3)) (then unreachable))
-                (drop (call $add (i64.extend_i32_u (local.get 3))))
+                (local $n i64) (local $at i32)
+                (local.set $at (local.get 3))
+                (loop $letter
+                    (local.set $at (i32.sub (local.get $at) (i32.const 1)))
+                    (local.set $n (i64.or
+                        (i64.shl (local.get $n) (i64.const 4))
+                        (i64.extend_i32_u (i32.sub
+                            (i32.load8_u (i32.add (local.get 2) (local.get $at))) (i32.const 97)))))
+                    (br_if $letter (local.get $at)))
+                (if (i64.eqz (local.get $n)) (then unreachable))
+                (drop (call $add (local.get $n)))
                 (i32.store8 (i32.const 1028) (i32.const 1))
                 (i32.const 1024)))
         (core instance $main (instantiate $main (with "host" (instance
