@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{anyhow, Context as _};
 use futures::{Stream, TryStreamExt as _};
-use inhost_dispatch::{put_back, with_prefix, Caller, Drain, Route};
+use inhost_dispatch::{put_back, with_serving, Caller, Drain, Route};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tracing::{debug, instrument, Instrument as _, Span};
@@ -77,9 +77,9 @@ pub trait ServeExt: Serve {
             });
             let export = instance.export(instance_name, name)?;
             let serve = self.serve(instance_name, rpc_func_name(name), export.paths());
-            let (invocations, prefix) = with_prefix(with_type(ty, serve)).await;
+            let (invocations, serving) = with_serving(with_type(ty, serve)).await;
             let invocations = invocations?;
-            let instance = match prefix.as_deref().and_then(reuse::of) {
+            let instance = match serving.and_then(|it| reuse::of(it.prefix())) {
                 Some(calls) => {
                     debug!(function = &**export.name(), calls, "instances are reused");
                     instance.reuse(calls)
