@@ -79,10 +79,11 @@ pub trait ServeExt: Serve {
             let serve = self.serve(instance_name, rpc_func_name(name), export.paths());
             let (invocations, serving) = with_serving(with_type(ty, serve)).await;
             let invocations = invocations?;
-            let instance = match serving.and_then(|it| reuse::of(it.prefix())) {
-                Some(calls) => {
+            let reused = serving.and_then(|it| Some((reuse::of(it.prefix())?, it)));
+            let instance = match reused {
+                Some((calls, serving)) => {
                     debug!(function = &**export.name(), calls, "instances are reused");
-                    instance.reuse(calls)
+                    instance.reuse_with(calls, &serving)
                 }
                 None => instance,
             };
@@ -301,7 +302,10 @@ async fn run(
         run.cut(export.answers());
     }
     called.map_err(|error| {
-        caller.failed(&error);
+        match error.step() {
+            Step::NoRoom => caller.refused(&error),
+            _ => caller.failed(&error),
+        }
         error.into()
     })
 }
