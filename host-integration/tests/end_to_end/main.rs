@@ -32,6 +32,7 @@ mod payloads;
 mod policy;
 mod promises;
 mod reuse;
+mod room;
 mod routes;
 mod several_hosts;
 mod streams;
