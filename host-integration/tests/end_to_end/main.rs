@@ -34,6 +34,7 @@ mod payloads;
 mod policy;
 mod promises;
 mod reuse;
+mod room;
 mod routes;
 mod several_hosts;
 mod streams;

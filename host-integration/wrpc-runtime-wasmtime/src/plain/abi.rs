@@ -121,24 +121,22 @@ pub(super) fn lower_str<T>(
 }
 
 /// The parameters of an export, in the wRPC encoding.
-pub(super) struct ExportParams {
-    plan: Arc<Plan>,
-    /// Taken when they are lowered, so that a payload does not stay in memory while the guest works on its own copy.
-    message: Mutex<Bytes>,
+pub(super) struct ExportParams<'a> {
+    plan: &'a Plan,
+    /// Taken when they are lowered, so that a payload does not stay in memory while the guest works on its own copy. Whose
+    /// guest could not be entered still has them.
+    message: &'a Mutex<Bytes>,
 }
 
-impl ExportParams {
+impl<'a> ExportParams<'a> {
     /// `message` has been checked with `plan`.
-    pub(super) fn new(plan: Arc<Plan>, message: Bytes) -> Self {
-        Self {
-            plan,
-            message: Mutex::new(message),
-        }
+    pub(super) fn new(plan: &'a Plan, message: &'a Mutex<Bytes>) -> Self {
+        Self { plan, message }
     }
 }
 
 // SAFETY: L; C: there are never more core parameters than this; H: the count is `MAX_FLAT_PARAMS`.
-unsafe impl ComponentType for ExportParams {
+unsafe impl ComponentType for ExportParams<'_> {
     type Lower = [ValRaw; MAX_FLAT_PARAMS];
     const ABI: CanonicalAbiInfo = NO_ABI;
 
@@ -148,10 +146,10 @@ unsafe impl ComponentType for ExportParams {
 }
 
 // SAFETY: `typecheck` accepts tuples only.
-unsafe impl ComponentNamedList for ExportParams {}
+unsafe impl ComponentNamedList for ExportParams<'_> {}
 
 // SAFETY: I; H.
-unsafe impl Lower for ExportParams {
+unsafe impl Lower for ExportParams<'_> {
     fn lower<T>(
         &self,
         context: &mut LowerContext<'_, T>,
@@ -164,7 +162,7 @@ unsafe impl Lower for ExportParams {
             std::mem::take(&mut *message)
         };
         lower(
-            &self.plan,
+            self.plan,
             &message,
             context,
             core,
