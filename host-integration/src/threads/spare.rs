@@ -26,19 +26,19 @@ use tracing::debug;
 use super::Parking;
 
 /// How often it is looked at whether a worker takes up tasks, and for how long one may take to.
-const PULSE: Duration = Duration::from_millis(20);
+const PULSE: Duration = Duration::from_millis(50);
 
 /// For how long a worker is held in one go.
 const HOLD: Duration = Duration::from_secs(1);
 
 /// After how many pulses in which all is well a spare worker is held again, if others are idle at that moment.
-const CALM: u32 = 100;
+const CALM: u32 = 40;
 
 /// As [`CALM`], if none is idle: the others may not be enough.
-const LONG_CALM: u32 = 500;
+const LONG_CALM: u32 = 200;
 
 /// As [`LONG_CALM`], at most: it doubles each time when they were not.
-const LONGEST_CALM: u32 = 10_000;
+const LONGEST_CALM: u32 = 4_000;
 
 /// How many spare workers there are for `workers`: with four times as many guests that compute as there are processors,
 /// one is left for everything else. With many processors there are fewer, as all threads look at each other for work.
