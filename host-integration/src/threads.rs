@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use wrpc_transport_nats::local::Pace;
 
+pub(crate) use spare::threads_used_up;
 use spare::Spare;
 
 mod spare;

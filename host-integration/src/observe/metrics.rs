@@ -9,6 +9,8 @@ use std::sync::Arc;
 use wasmcloud_tracing::{global, Histogram, InstrumentationScope, KeyValue, Meter};
 use wrpc_transport_nats::local::{Ended, Function, Local, Target};
 
+use crate::threads::threads_used_up;
+
 use super::slowest::nanoseconds;
 
 /// Calls that components of this host made, by `route`.
@@ -25,6 +27,8 @@ const IN_FLIGHT: &str = "wasmcloud_host.local_dispatch.in_flight";
 const QUEUE_DEPTH: &str = "wasmcloud_host.local_dispatch.queue.depth";
 /// Invocations that found no room for an instance.
 const POOL_USED_UP: &str = "wasmcloud_host.local_dispatch.pool.used_up";
+/// How often no thread of the host has come back in time.
+const THREADS_USED_UP: &str = "wasmcloud_host.local_dispatch.threads.used_up";
 /// How long a call in memory waits in the function's queue.
 const QUEUE_DURATION: &str = "wasmcloud_host.local_dispatch.queue.duration";
 /// How long the callee of a call in memory takes.
@@ -94,6 +98,26 @@ pub(super) fn export(local: Local, host: &str, version: &str) -> Durations {
     }
 }
 
+/// A counter that says nothing of single functions. Its series begins when it is not zero any more.
+fn of_the_host(
+    meter: &Meter,
+    common: &Common,
+    (name, unit): (&'static str, &'static str),
+    description: &'static str,
+    count: impl Fn() -> u64 + Send + Sync + 'static,
+) {
+    let host = Arc::clone(&common.host);
+    meter
+        .u64_observable_counter(name)
+        .with_description(description)
+        .with_unit(unit)
+        .with_callback(move |counter| match count() {
+            0 => {}
+            count => counter.observe(count, &[KeyValue::new("host", Arc::clone(&host))]),
+        })
+        .build();
+}
+
 /// What only grows.
 fn counters(meter: &Meter, local: &Local, common: &Common) {
     for (name, unit, description, series) in [
@@ -126,16 +150,21 @@ fn counters(meter: &Meter, local: &Local, common: &Common) {
             })
             .build();
     }
-    let (local, host) = (local.clone(), Arc::clone(&common.host));
-    meter
-        .u64_observable_counter(POOL_USED_UP)
-        .with_description("Invocations that found no room for an instance in the pool, and waited")
-        .with_unit("{call}")
-        .with_callback(move |counter| match local.status().pool_used_up {
-            0 => {}
-            used_up => counter.observe(used_up, &[KeyValue::new("host", Arc::clone(&host))]),
-        })
-        .build();
+    let local = local.clone();
+    of_the_host(
+        meter,
+        common,
+        (POOL_USED_UP, "{call}"),
+        "Invocations that found no room for an instance in the pool, and waited",
+        move || local.status().pool_used_up,
+    );
+    of_the_host(
+        meter,
+        common,
+        (THREADS_USED_UP, "{time}"),
+        "How often no thread of the host had come back for a twentieth of a second",
+        threads_used_up,
+    );
 }
 
 /// What comes and goes.
@@ -296,6 +325,7 @@ mod tests {
             (IN_FLIGHT, ""),
             (QUEUE_DEPTH, ""),
             (POOL_USED_UP, "_total"),
+            (THREADS_USED_UP, "_total"),
             (QUEUE_DURATION, "_nanoseconds_bucket"),
             (CALLEE_DURATION, "_nanoseconds_bucket"),
         ];

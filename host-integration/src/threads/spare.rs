@@ -13,7 +13,7 @@
 //! `next_local_task`.) To be safe, it gives way again each second.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -39,6 +39,13 @@ const LONG_CALM: u32 = 200;
 
 /// As [`LONG_CALM`], at most: it doubles each time when they were not.
 const LONGEST_CALM: u32 = 4_000;
+
+static USED_UP: AtomicU64 = AtomicU64::new(0);
+
+/// How often no worker of this process has come back in time.
+pub(crate) fn threads_used_up() -> u64 {
+    USED_UP.load(Ordering::Relaxed)
+}
 
 /// How many spare workers there are for `workers`: with four times as many guests that compute as there are processors,
 /// one is left for everything else. With many processors there are fewer, as all threads look at each other for work.
@@ -163,7 +170,10 @@ impl Shared {
                 asked = None;
             }
             let seen = match asked {
-                Some(_) => Seen::Stall,
+                Some(_) => {
+                    USED_UP.fetch_add(1, Ordering::Relaxed);
+                    Seen::Stall
+                }
                 None => Seen::Well { idle },
             };
             if idle == 0 && asked.is_none() {

@@ -65,6 +65,8 @@ async fn calls_and_commands_are_answered_while_guests_compute_on_all_threads() {
             let components = inventory.expect("an inventory").components;
             assert_eq!(components.len(), 4, "{what}");
         }
+        let status = host.status().await.expect("the host says so");
+        assert_ne!(status["threads_used_up"], 0, "{what}");
         let ended = compute.iter().filter(|call| call.is_finished()).count();
         assert_eq!(ended, 0, "{what}, which some do no more");
         for call in compute {
