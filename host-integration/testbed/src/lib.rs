@@ -40,6 +40,7 @@ mod stock;
 mod tally;
 mod thread;
 mod usage;
+mod variable;
 mod workspace;
 mod wrpc;
 
@@ -59,5 +60,6 @@ pub use slow::{connect, SlowCall};
 pub use stock::{stock_host, STOCK_HOST};
 pub use tally::{HeldTally, Tally, TALLY};
 pub use usage::Usage;
+pub use variable::variable;
 pub use workspace::{target_dir, workspace_root};
 pub use wrpc::{Peer, Served};
