@@ -150,7 +150,10 @@ impl Known {
     /// Someone has asked to update the component. If that was done here, it is to make it `anew`.
     pub(super) fn ask_update(&mut self, reference: String, anew: bool) {
         self.heard += u64::from(!anew);
-        if self.record.reference.as_ref() != Some(&reference) {
+        let starts = || self.asked.iter().any(|it| it.scaling.count > 0);
+        if !self.runs() && !starts() {
+            // It cannot be updated.
+        } else if self.record.reference.as_ref() != Some(&reference) {
             self.loading(reference, anew);
         } else if !anew {
             // To the host there is nothing to do. That may be on record only for the time being.
@@ -222,6 +225,9 @@ impl Known {
             let is_sure = lapsed <= self.settled && !self.updated && !self.varied;
             if starts || !is_same {
                 record.reference = Some(taken.reference.clone());
+                if starts {
+                    self.updates.retain(|it| it.reference != taken.reference);
+                }
             } else if !is_sure {
                 // The host leaves it if nothing else differs from what is on record.
                 record.reference = None;
@@ -232,7 +238,7 @@ impl Known {
                     self.news = true;
                     self.loading(taken.reference, false);
                 }
-            } else if record.code.as_deref() != Some(&*taken.reference) {
+            } else if ![&record.code, &record.wish].contains(&&Some(taken.reference)) {
                 record.wish = None;
             }
         }
