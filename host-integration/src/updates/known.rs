@@ -211,9 +211,10 @@ impl Known {
     fn put(&mut self, taken: Asked, reference: &str, lapsed: u64) {
         self.missed = false;
         self.last = Some((taken.clone(), self.record.clone()));
+        // It may be something else that the host has carried out.
+        self.news = true;
         if taken.scaling.count == 0 {
             self.stopped();
-            self.news = true;
         } else {
             let starts = self.record.code.is_none();
             let record = &mut self.record;
@@ -235,7 +236,6 @@ impl Known {
             if starts || taken.allow_update {
                 record.wish = Some(taken.reference.clone());
                 if record.code.as_deref() != Some(&*taken.reference) {
-                    self.news = true;
                     self.loading(taken.reference, false);
                 }
             } else if ![&record.code, &record.wish].contains(&&Some(taken.reference)) {

@@ -389,6 +389,19 @@ fn an_update_that_the_host_has_nothing_to_do_for_is_not_waited_for() {
 }
 
 #[test]
+fn what_is_said_of_two_commands_in_another_order_is_put_right() {
+    let mut it = Component::new();
+    it.ask(1, &[], "slow");
+    it.ask(1, &["a"], "v1");
+    // The second one overtakes the first, whose image takes its time.
+    it.take(1, "v1");
+    assert_eq!(it.step(), Step::Nothing);
+    it.take(1, "slow");
+    assert!(it.known.has_news(it.lapsed));
+    assert_eq!(it.exchange(), exchange("v1", "v1"));
+}
+
+#[test]
 fn commands_without_an_answer_do_not_pile_up() {
     let mut it = Component::new();
     (0..100).for_each(|count| it.ask(count, &[], "v1"));
