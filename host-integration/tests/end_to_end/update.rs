@@ -2,38 +2,14 @@
 //!
 //! On a stock host the old version goes on, and cannot be stopped any more: see `src/updates` of the host.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use inhost_testbed::{Driver, Guest, CALLEE};
-use tokio::task::JoinSet;
+use inhost_testbed::{Guest, CALLEE};
 
+use crate::callers::{version_over_nats, Callers};
 use crate::routes::{nats, until_not_listed, Route, PROMPTLY};
 
 const CALLERS: usize = 32;
-
-/// What one call was answered, and when it began and ended.
-struct Call {
-    began: Instant,
-    ended: Instant,
-    version: anyhow::Result<u32>,
-}
-
-async fn calls(driver: Driver, over: Arc<AtomicBool>) -> Vec<Call> {
-    let mut calls = Vec::new();
-    while !over.load(Ordering::Relaxed) {
-        let began = Instant::now();
-        let version = driver.call_version().await;
-        let ended = Instant::now();
-        calls.push(Call {
-            began,
-            ended,
-            version,
-        });
-    }
-    calls
-}
 
 #[tokio::test]
 async fn after_an_update_no_call_reaches_the_old_version() {
@@ -41,12 +17,7 @@ async fn after_an_update_no_call_reaches_the_old_version() {
     for route in Route::LOCAL {
         let deployment = route.start_pair_on(&nats).await;
         let (control, host) = (deployment.control(), deployment.host());
-        let over = Arc::new(AtomicBool::new(false));
-        let mut callers = JoinSet::new();
-        for _ in 0..CALLERS {
-            let driver = deployment.driver().await.expect("the caller");
-            callers.spawn(calls(driver, Arc::clone(&over)));
-        }
+        let callers = Callers::start(&deployment.driver().await.expect("the caller"), CALLERS);
         tokio::time::sleep(Duration::from_millis(200)).await;
         let reference = Guest::CalleeV2.reference().expect("a reference");
         control
@@ -54,40 +25,14 @@ async fn after_an_update_no_call_reaches_the_old_version() {
             .await
             .expect("updated");
         tokio::time::sleep(Duration::from_secs(1)).await;
-        over.store(true, Ordering::Relaxed);
-        let calls: Vec<Call> = callers.join_all().await.into_iter().flatten().collect();
-
-        // From its first answer on, the new version serves.
-        let answers = calls.iter().filter(|call| matches!(call.version, Ok(2)));
-        let changed = answers.map(|call| call.ended).min();
-        let changed = changed.expect("the new version serves");
-        let mut versions = [0, 0];
-        for Call {
-            began,
-            ended,
-            version,
-        } in calls
-        {
-            let version = version.expect("no call fails because of an update");
-            let took = ended - began;
-            assert!(took < Duration::from_secs(2), "a call took {took:?}");
-            assert!(
-                version == 2 || began < changed,
-                "over {route:?} a call reached the old version {:?} after the new one had answered",
-                began - changed
-            );
-            versions[version as usize - 1] += 1;
-        }
-        assert!(versions.iter().all(|calls| *calls > 0), "{versions:?}");
+        let answers = callers.end().await;
+        answers.assert_changed(1, 2, &format!("over {route:?}"));
 
         // From elsewhere, too.
         let peer = deployment.peer(CALLEE).await.expect("a peer");
         for _ in 0..20 {
-            let (version,): (u32,) = peer
-                .call("inhost:demo/echo@0.1.0", "version", ())
-                .await
-                .expect("an answer");
-            assert_eq!(version, 2, "over NATS");
+            let version = version_over_nats(&peer).await;
+            assert_eq!(version.expect("an answer"), 2, "over NATS");
         }
 
         // The host has the number of instances that it had, and can stop what it runs.
