@@ -1,15 +1,20 @@
 //! Callers that ask in a loop which version of a component answers, while a test does something to it.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use inhost_testbed::{Driver, Peer, ECHO};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// What a call may take at most while something is done to the callee.
 const LIMIT: Duration = Duration::from_secs(2);
+
+/// How long the callers may take to make progress.
+const PROGRESS: Duration = Duration::from_secs(30);
 
 /// A call that was answered.
 pub(crate) struct Answered {
@@ -22,6 +27,8 @@ pub(crate) struct Answered {
 pub(crate) struct Callers {
     tasks: JoinSet<Vec<Answered>>,
     over: Arc<AtomicBool>,
+    /// How many calls each version has answered.
+    seen: watch::Sender<HashMap<u32, usize>>,
 }
 
 impl Callers {
@@ -30,6 +37,7 @@ impl Callers {
         let mut callers = Self {
             tasks: JoinSet::new(),
             over: Arc::default(),
+            seen: watch::Sender::default(),
         };
         for _ in 0..number {
             let driver = driver.clone();
@@ -55,13 +63,14 @@ impl Callers {
     where
         F: Future<Output = anyhow::Result<u32>> + Send,
     {
-        let over = Arc::clone(&self.over);
+        let (over, seen) = (Arc::clone(&self.over), self.seen.clone());
         self.tasks.spawn(async move {
             let mut answers = Vec::new();
             while !over.load(Ordering::Relaxed) {
                 let began = Instant::now();
                 let version = ask().await.expect("no call fails");
                 let ended = Instant::now();
+                seen.send_modify(|seen| *seen.entry(version).or_default() += 1);
                 answers.push(Answered {
                     began,
                     ended,
@@ -70,6 +79,25 @@ impl Callers {
             }
             answers
         });
+    }
+
+    /// Waits until so many more calls have been answered.
+    pub(crate) async fn answers(&self, more: usize) {
+        let count = |seen: &HashMap<u32, usize>| seen.values().sum::<usize>();
+        let before = count(&self.seen.borrow());
+        self.until(|seen| count(seen) >= before + more).await;
+    }
+
+    /// Waits until a version has answered.
+    pub(crate) async fn answered_by(&self, version: u32) {
+        self.until(|seen| seen.contains_key(&version)).await;
+    }
+
+    async fn until(&self, condition: impl Fn(&HashMap<u32, usize>) -> bool) {
+        let mut seen = self.seen.subscribe();
+        let reached = seen.wait_for(|seen| condition(seen));
+        let reached = tokio::time::timeout(PROGRESS, reached).await.map(drop);
+        assert!(reached.is_ok(), "{:?}", self.seen.borrow());
     }
 
     /// Lets each end the call that it makes, checks that none took long, and returns all of them.

@@ -46,3 +46,4 @@ mod update;
 mod updates_under_load;
 mod values;
 mod waiting;
+mod waiting_through_changes;
