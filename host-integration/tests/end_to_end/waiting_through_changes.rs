@@ -132,14 +132,20 @@ struct Stage {
 }
 
 impl Stage {
-    async fn start(route: Route) -> Self {
-        let deployment = Deployment::start_on(nats().await, route.host()).await;
+    /// The queues of the callee have room for all calls without results, whose callers would wait with them otherwise, and for
+    /// half of the large ones. The others wait in its NATS subscription.
+    async fn start(route: Route, (notes, large): (u64, u64)) -> Self {
+        let host = route.host().args([
+            format!("--local-queue-invocations={}", notes + large),
+            format!("--local-queue-bytes={}", large * u64::from(SIZE) / 2),
+        ]);
+        let deployment = Deployment::start_on(nats().await, host).await;
         let deployment = deployment.expect("the host starts");
         let files = tempfile::tempdir().expect("a folder");
         let of = |name: &str, component: &str| reference(files.path(), name, component);
         let versions = [of("v1.wasm", &callee(1)), of("v2.wasm", &callee(2))];
         // Each call of the caller waits in an instance of its own.
-        let callers = DEFAULT_COUNT + (LARGE * rounds(ROUNDS) as u64) as u32;
+        let callers = DEFAULT_COUNT + large as u32;
         for (id, component, count) in [
             (CALLEE, &versions[0], 1),
             (CALLER, &of("caller.wasm", &caller()), callers),
@@ -202,14 +208,13 @@ impl Stage {
     }
 }
 
-/// More than fit the queue of the callee wait in its NATS subscription.
 #[tokio::test]
 async fn all_that_waits_is_begun_once_and_answered_through_updates_and_scales() {
     let rounds = rounds(ROUNDS);
     let (notes, large) = (NOTES * rounds as u64, LARGE * rounds as u64);
     let all = (notes + large) as usize;
     for route in Route::LOCAL {
-        let stage = Stage::start(route).await;
+        let stage = Stage::start(route, (notes, large)).await;
         let driver = stage.driver.clone().with_deadline(PATIENT);
         let noted = stream::iter(0..notes).map(|id| driver.call_note(id));
         let noted = noted.buffer_unordered(AT_ONCE);
