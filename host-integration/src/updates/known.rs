@@ -211,12 +211,12 @@ impl Known {
     fn put(&mut self, taken: Asked, reference: &str, lapsed: u64) {
         self.missed = false;
         self.last = Some((taken.clone(), self.record.clone()));
-        // It may be something else that the host has carried out.
-        self.news = true;
+        let starts = self.record.code.is_none();
+        // Of what runs, it may be something else that the host has carried out.
+        self.news |= !starts || taken.scaling.count == 0;
         if taken.scaling.count == 0 {
             self.stopped();
         } else {
-            let starts = self.record.code.is_none();
             let record = &mut self.record;
             if starts {
                 // If that is not the one that was asked for, an update has put the component on record again.
@@ -236,6 +236,7 @@ impl Known {
             if starts || taken.allow_update {
                 record.wish = Some(taken.reference.clone());
                 if record.code.as_deref() != Some(&*taken.reference) {
+                    self.news = true;
                     self.loading(taken.reference, false);
                 }
             } else if ![&record.code, &record.wish].contains(&&Some(taken.reference)) {
