@@ -150,7 +150,10 @@ impl Known {
     /// Someone has asked to update the component. If that was done here, it is to make it `anew`.
     pub(super) fn ask_update(&mut self, reference: String, anew: bool) {
         self.heard += u64::from(!anew);
-        if self.record.reference.as_ref() != Some(&reference) {
+        let starts = || self.asked.iter().any(|it| it.scaling.count > 0);
+        if !self.runs() && !starts() {
+            // It cannot be updated.
+        } else if self.record.reference.as_ref() != Some(&reference) {
             self.loading(reference, anew);
         } else if !anew {
             // To the host there is nothing to do. That may be on record only for the time being.
@@ -208,11 +211,12 @@ impl Known {
     fn put(&mut self, taken: Asked, reference: &str, lapsed: u64) {
         self.missed = false;
         self.last = Some((taken.clone(), self.record.clone()));
+        let starts = self.record.code.is_none();
+        // Of what runs, it may be something else that the host has carried out.
+        self.news |= !starts || taken.scaling.count == 0;
         if taken.scaling.count == 0 {
             self.stopped();
-            self.news = true;
         } else {
-            let starts = self.record.code.is_none();
             let record = &mut self.record;
             if starts {
                 // If that is not the one that was asked for, an update has put the component on record again.
@@ -222,6 +226,9 @@ impl Known {
             let is_sure = lapsed <= self.settled && !self.updated && !self.varied;
             if starts || !is_same {
                 record.reference = Some(taken.reference.clone());
+                if starts {
+                    self.updates.retain(|it| it.reference != taken.reference);
+                }
             } else if !is_sure {
                 // The host leaves it if nothing else differs from what is on record.
                 record.reference = None;
@@ -232,7 +239,7 @@ impl Known {
                     self.news = true;
                     self.loading(taken.reference, false);
                 }
-            } else if record.code.as_deref() != Some(&*taken.reference) {
+            } else if ![&record.code, &record.wish].contains(&&Some(taken.reference)) {
                 record.wish = None;
             }
         }

@@ -42,6 +42,7 @@ mod tally;
 mod thread;
 mod upload;
 mod usage;
+mod variable;
 mod workspace;
 mod wrpc;
 
@@ -63,5 +64,6 @@ pub use stock::{stock_host, STOCK_HOST};
 pub use tally::{HeldTally, Tally, TALLY};
 pub use upload::Upload;
 pub use usage::Usage;
+pub use variable::variable;
 pub use workspace::{target_dir, workspace_root};
 pub use wrpc::{Peer, Served};

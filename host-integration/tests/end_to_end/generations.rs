@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use inhost_testbed::{
@@ -12,12 +12,9 @@ use inhost_testbed::{
     PolicyService, CALLEE, CALLER, DEFAULT_COUNT, ECHO,
 };
 use serde_json::{json, Value};
-use tokio::task::JoinSet;
 
+use crate::callers::Callers;
 use crate::routes::{nats, queued, until, until_not_listed, Route, PROMPTLY};
-
-/// What a call may take at most while something is done to the callee.
-const LIMIT: Duration = Duration::from_secs(2);
 
 /// Calls that all wait for one instance, each with a call over NATS inside.
 const ALL_OF_THEM: Duration = Duration::from_secs(60);
@@ -60,43 +57,6 @@ async fn count(control: &Control, host: &Host) -> u32 {
     let inventory = control.inventory(host.id()).await.expect("an inventory");
     let component = inventory.component(CALLEE).expect("it runs");
     component.max_instances
-}
-
-/// Calls from a component in a loop, all of which must be answered soon, and never by a version that is older than one that
-/// has answered before.
-struct Callers {
-    tasks: JoinSet<u32>,
-    over: Arc<AtomicBool>,
-}
-
-impl Callers {
-    fn start(driver: &Driver, number: usize) -> Self {
-        let over = Arc::new(AtomicBool::new(false));
-        let mut tasks = JoinSet::new();
-        for _ in 0..number {
-            let (driver, over) = (driver.clone(), Arc::clone(&over));
-            tasks.spawn(async move {
-                let mut calls = 0;
-                let mut newest = 0;
-                while !over.load(Ordering::Relaxed) {
-                    let began = Instant::now();
-                    let version = driver.call_version().await.expect("no call fails");
-                    assert!(began.elapsed() < LIMIT, "{:?}", began.elapsed());
-                    assert!(version >= newest, "version {version} after {newest}");
-                    newest = version;
-                    calls += 1;
-                }
-                calls
-            });
-        }
-        Self { tasks, over }
-    }
-
-    async fn end(self) {
-        self.over.store(true, Ordering::Relaxed);
-        let calls: u32 = self.tasks.join_all().await.into_iter().sum();
-        assert!(calls > 0, "no call was made");
-    }
 }
 
 /// The answer of the policy service to whether a component may be started.
@@ -186,7 +146,10 @@ async fn an_update_that_is_refused_leaves_the_old_version_and_says_why() {
             said.contains("Policy denied") && said.contains(CALLEE),
             "{said}"
         );
-        callers.end().await;
+        callers
+            .end()
+            .await
+            .assert_all_of(1, &format!("over {route:?}"));
         assert_eq!(driver.call_version().await.expect("an answer"), 1);
         let asked = policy.asked();
         assert!(
@@ -201,7 +164,10 @@ async fn an_update_that_is_refused_leaves_the_old_version_and_says_why() {
         let callers = Callers::start(&driver, 16);
         update(control, host, Guest::CalleeV2).await;
         until_version(&driver, 2).await;
-        callers.end().await;
+        callers
+            .end()
+            .await
+            .assert_changed(1, 2, &format!("over {route:?}"));
         assert_eq!(count(control, host).await, 7);
         let warnings = host.log_lines();
         let warnings = warnings
@@ -379,7 +345,10 @@ async fn an_image_and_a_scale_that_come_together_both_take_effect() {
         let command = json!({ "component_ref": reference(Guest::CalleeV2), "count": 5, "allow_update": true });
         send(control, host, "scale", command).await;
         until_version(&driver, 2).await;
-        callers.end().await;
+        callers
+            .end()
+            .await
+            .assert_changed(1, 2, &format!("over {route:?}"));
         assert_eq!(count(control, host).await, 5);
     }
 }
@@ -404,7 +373,10 @@ async fn an_update_that_fails_holds_no_call_of_a_scale_after_it() {
                 .await;
             scaled.expect("scaled");
         }
-        callers.end().await;
+        callers
+            .end()
+            .await
+            .assert_all_of(1, &format!("over {route:?}"));
         assert_eq!(driver.call_version().await.expect("an answer"), 1);
     }
 }

@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod busy;
+mod callers;
 mod callers_that_leave;
 mod cancellation;
 mod drain;
@@ -28,6 +29,7 @@ mod mismatch;
 mod mixed_lattice;
 mod modes;
 mod nats_faults;
+mod never_completed;
 mod one_way;
 mod one_way_streams;
 mod payloads;
@@ -35,6 +37,7 @@ mod policy;
 mod promises;
 mod reuse;
 mod room;
+mod rounds;
 mod routes;
 mod several_hosts;
 mod streams;
@@ -46,3 +49,4 @@ mod update;
 mod updates_under_load;
 mod values;
 mod waiting;
+mod waiting_through_changes;

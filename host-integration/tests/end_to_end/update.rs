@@ -2,38 +2,25 @@
 //!
 //! On a stock host the old version goes on, and cannot be stopped any more: see `src/updates` of the host.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use inhost_testbed::{Driver, Guest, CALLEE};
-use tokio::task::JoinSet;
+use inhost_testbed::{Deployment, Driver, Guest, CALLEE, DEFAULT_COUNT};
 
+use crate::callers::{version_over_nats, Callers};
+use crate::rounds::rounds;
 use crate::routes::{nats, until_not_listed, Route, PROMPTLY};
 
 const CALLERS: usize = 32;
 
-/// What one call was answered, and when it began and ended.
-struct Call {
-    began: Instant,
-    ended: Instant,
-    version: anyhow::Result<u32>,
-}
+/// How many callers there are where calls are compared.
+const MANY: usize = 64;
 
-async fn calls(driver: Driver, over: Arc<AtomicBool>) -> Vec<Call> {
-    let mut calls = Vec::new();
-    while !over.load(Ordering::Relaxed) {
-        let began = Instant::now();
-        let version = driver.call_version().await;
-        let ended = Instant::now();
-        calls.push(Call {
-            began,
-            ended,
-            version,
-        });
-    }
-    calls
-}
+/// How many calls are answered before and after a command that is looked at.
+const CALLS: usize = 200;
+
+/// By how much the longest call of an update may be longer than twice that of a scale. Both are the longest of some thousand
+/// calls on a machine that does something else, too. What it is there to find is a call that is held, which takes seconds.
+const PAUSE: Duration = Duration::from_millis(250);
 
 #[tokio::test]
 async fn after_an_update_no_call_reaches_the_old_version() {
@@ -41,12 +28,7 @@ async fn after_an_update_no_call_reaches_the_old_version() {
     for route in Route::LOCAL {
         let deployment = route.start_pair_on(&nats).await;
         let (control, host) = (deployment.control(), deployment.host());
-        let over = Arc::new(AtomicBool::new(false));
-        let mut callers = JoinSet::new();
-        for _ in 0..CALLERS {
-            let driver = deployment.driver().await.expect("the caller");
-            callers.spawn(calls(driver, Arc::clone(&over)));
-        }
+        let callers = Callers::start(&deployment.driver().await.expect("the caller"), CALLERS);
         tokio::time::sleep(Duration::from_millis(200)).await;
         let reference = Guest::CalleeV2.reference().expect("a reference");
         control
@@ -54,40 +36,14 @@ async fn after_an_update_no_call_reaches_the_old_version() {
             .await
             .expect("updated");
         tokio::time::sleep(Duration::from_secs(1)).await;
-        over.store(true, Ordering::Relaxed);
-        let calls: Vec<Call> = callers.join_all().await.into_iter().flatten().collect();
-
-        // From its first answer on, the new version serves.
-        let answers = calls.iter().filter(|call| matches!(call.version, Ok(2)));
-        let changed = answers.map(|call| call.ended).min();
-        let changed = changed.expect("the new version serves");
-        let mut versions = [0, 0];
-        for Call {
-            began,
-            ended,
-            version,
-        } in calls
-        {
-            let version = version.expect("no call fails because of an update");
-            let took = ended - began;
-            assert!(took < Duration::from_secs(2), "a call took {took:?}");
-            assert!(
-                version == 2 || began < changed,
-                "over {route:?} a call reached the old version {:?} after the new one had answered",
-                began - changed
-            );
-            versions[version as usize - 1] += 1;
-        }
-        assert!(versions.iter().all(|calls| *calls > 0), "{versions:?}");
+        let answers = callers.end().await;
+        answers.assert_changed(1, 2, &format!("over {route:?}"));
 
         // From elsewhere, too.
         let peer = deployment.peer(CALLEE).await.expect("a peer");
         for _ in 0..20 {
-            let (version,): (u32,) = peer
-                .call("inhost:demo/echo@0.1.0", "version", ())
-                .await
-                .expect("an answer");
-            assert_eq!(version, 2, "over NATS");
+            let version = version_over_nats(&peer).await;
+            assert_eq!(version.expect("an answer"), 2, "over NATS");
         }
 
         // The host has the number of instances that it had, and can stop what it runs.
@@ -95,7 +51,7 @@ async fn after_an_update_no_call_reaches_the_old_version() {
             loop {
                 let inventory = control.inventory(host.id()).await.expect("an inventory");
                 let component = inventory.component(CALLEE).expect("it runs");
-                if component.max_instances == inhost_testbed::DEFAULT_COUNT {
+                if component.max_instances == DEFAULT_COUNT {
                     break;
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -114,6 +70,69 @@ async fn after_an_update_no_call_reaches_the_old_version() {
             .call_version()
             .await
             .expect_err("no version serves after a stop");
+    }
+}
+
+/// A scale and an update of the callee under the same load, in turn, and the longest call during each.
+///
+/// While the host takes an update it compiles an image, and while it takes a scale it does not. So that the load is the same
+/// one, an image is compiled during the scale, too: that of a component which no one calls.
+async fn scales_and_updates(driver: &Driver, deployment: &Deployment, what: &str) -> [Duration; 2] {
+    const OTHER: &str = "other";
+    let (control, host) = (deployment.control(), deployment.host());
+    let guests = [Guest::Callee, Guest::CalleeV2];
+    let references = guests.map(|it| it.reference().expect("a reference"));
+    deployment
+        .deploy(Guest::Callee, OTHER, 1)
+        .await
+        .expect("deployed");
+    let mut longest = [Duration::ZERO; 2];
+    for round in 0..rounds(2) {
+        let (old, new) = (round % 2, (round + 1) % 2);
+        let versions = [old, new].map(|it| it as u32 + 1);
+
+        let callers = Callers::start(driver, MANY);
+        callers.answers(CALLS).await;
+        let count = DEFAULT_COUNT + 1 + round as u32 % 2;
+        let (scaled, updated) = tokio::join!(
+            control.scale(host.id(), &references[old], CALLEE, count),
+            control.update(host.id(), &references[new], OTHER),
+        );
+        scaled.and(updated).expect("both are done");
+        callers.answers(CALLS).await;
+        let answers = callers.end().await;
+        answers.assert_all_of(versions[0], what);
+        longest[0] = longest[0].max(answers.longest());
+
+        let callers = Callers::start(driver, MANY);
+        callers.answers(CALLS).await;
+        let updated = control.update(host.id(), &references[new], CALLEE).await;
+        updated.expect("updated");
+        callers.answered_by(versions[1]).await;
+        callers.answers(CALLS).await;
+        let answers = callers.end().await;
+        answers.assert_changed(versions[0], versions[1], what);
+        longest[1] = longest[1].max(answers.longest());
+    }
+    longest
+}
+
+/// With the mode of the callee, as only a host that carries calls in memory for someone makes an update take effect.
+#[tokio::test]
+async fn in_each_mode_an_update_under_many_callers_takes_no_call_longer_than_a_scale() {
+    let nats = nats().await;
+    for mode in ["prefer", "require", "off"] {
+        let host = Route::Duplex.host().lattice(mode);
+        let host = host.arg(format!("--local-dispatch-target={CALLEE}={mode}"));
+        let deployment = Deployment::start_on(nats.clone(), host).await;
+        let deployment = deployment.expect("the host starts");
+        deployment.deploy_pair().await.expect("deployed and linked");
+        let driver = deployment.driver().await.expect("the caller");
+        let [scale, update] = scales_and_updates(&driver, &deployment, mode).await;
+        assert!(
+            update <= 2 * scale + PAUSE,
+            "{mode}: a call took {update:?} during an update, and {scale:?} during a scale"
+        );
     }
 }
 

@@ -4,7 +4,7 @@ use crate::program::Program;
 use crate::twins::Mode;
 
 /// What was found, and the mode in which it was.
-pub(crate) const FOUND: [(Mode, &str); 4] = [
+pub(crate) const FOUND: [(Mode, &str); 7] = [
     // The update that fails keeps the image of the scale from taking effect.
     (
         Mode::Prefer,
@@ -13,6 +13,21 @@ pub(crate) const FOUND: [(Mode, &str); 4] = [
     (
         Mode::Prefer,
         "scale v1 1; scale+update v2 4 b +127; update text",
+    ),
+    // A scale names the image that is on its way already.
+    (
+        Mode::Prefer,
+        "scale v1 1; scale+update v2 4 a +125; scale 1 a; permission put; update less",
+    ),
+    // An update of what does not run, and one to what it is just started from.
+    (
+        Mode::Prefer,
+        "scale v1 1; stop; update slow +98; scale 2 +48; update slow; update v2 +40",
+    ),
+    // The second of two commands with the same number of instances overtakes the first.
+    (
+        Mode::Require,
+        "scale v1 1; scale+update v1 5; scale+update slow 1 +70; scale+update v1 1 a",
     ),
     // The update of before the stop is carried on after it.
     (

@@ -26,6 +26,7 @@ mod world;
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
+use inhost_testbed::variable;
 use proptest::strategy::{Strategy as _, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use tokio::runtime::Runtime;
@@ -75,14 +76,6 @@ fn what_was_found_before_does_not_come_back() {
                 panic!("{mode:?}: {broken}\n{program}");
             }
         }
-    }
-}
-
-fn variable<T: std::str::FromStr>(name: &str) -> Option<T> {
-    let value = std::env::var(name).ok()?;
-    match value.parse() {
-        Ok(value) => Some(value),
-        Err(_) => panic!("{name} is {value:?}, which cannot be read"),
     }
 }
 

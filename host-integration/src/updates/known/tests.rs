@@ -324,6 +324,21 @@ fn a_reference_that_is_not_to_be_updated_to_is_left() {
 }
 
 #[test]
+fn one_that_is_scaled_while_its_image_is_on_its_way_is_exchanged() {
+    let mut it = Component::new();
+    it.scale(5, &["a"], "v2");
+    it.known.ask(Asked {
+        scaling: scaling(1, &["a"]),
+        reference: "v2".into(),
+        allow_update: false,
+        anew: false,
+        at: Instant::now(),
+    });
+    it.take(1, "v2");
+    assert_eq!(it.exchange(), exchange("v1", "v2"));
+}
+
+#[test]
 fn a_scale_that_was_sent_here_and_undid_an_update_is_put_right() {
     let mut it = Component::new();
     it.update("v2");
@@ -356,6 +371,34 @@ async fn one_that_loads_is_waited_for_but_not_for_ever() {
     // One to what it has already.
     it.ask_update("slow");
     assert!(!it.known.is_updating());
+}
+
+#[test]
+fn an_update_that_the_host_has_nothing_to_do_for_is_not_waited_for() {
+    let mut it = Component::new();
+    it.scale(0, &[], "v1");
+    // The component is stopped.
+    it.ask_update("v3");
+    it.ask(2, &["a"], "v2");
+    // It is about to be started from that.
+    it.ask_update("v2");
+    it.take(2, "v2");
+    it.update("v4");
+    assert!(!it.known.is_updating());
+    assert_eq!(it.step(), Step::Remake(scaling(2, &["a"])));
+}
+
+#[test]
+fn what_is_said_of_two_commands_in_another_order_is_put_right() {
+    let mut it = Component::new();
+    it.ask(1, &[], "slow");
+    it.ask(1, &["a"], "v1");
+    // The second one overtakes the first, whose image takes its time.
+    it.take(1, "v1");
+    assert_eq!(it.step(), Step::Nothing);
+    it.take(1, "slow");
+    assert!(it.known.has_news(it.lapsed));
+    assert_eq!(it.exchange(), exchange("v1", "v1"));
 }
 
 #[test]
