@@ -9,8 +9,8 @@
 //!
 //! It matters which task a worker is given to be blocked with: of what waits in the queue of a worker, others can take all but
 //! the task that was woken last, which is to run next. There is none of these when a task has been woken on its worker and is
-//! its turn, so one that holds gives way once before it blocks. (tokio 1.42, `scheduler/multi_thread/worker.rs`,
-//! `next_local_task`.) To be safe, it gives way again each second.
+//! its turn, so one that holds gives way before it blocks. (tokio 1.42, `scheduler/multi_thread/worker.rs`,
+//! `next_local_task`.) To be safe, it does so twice, and again each minute.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -29,7 +29,7 @@ use super::Parking;
 const PULSE: Duration = Duration::from_millis(50);
 
 /// For how long a worker is held in one go.
-const HOLD: Duration = Duration::from_secs(1);
+const HOLD: Duration = Duration::from_secs(60);
 
 /// After how many pulses in which all is well a spare worker is held again, if others are idle at that moment.
 const CALM: u32 = 40;
@@ -123,6 +123,7 @@ impl Drop for Spare {
 async fn hold(shared: Arc<Shared>) {
     loop {
         let more = shared.more.notified();
+        yield_now().await;
         yield_now().await;
         if shared.state().over {
             return;
