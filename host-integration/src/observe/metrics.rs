@@ -98,7 +98,7 @@ pub(super) fn export(local: Local, host: &str, version: &str) -> Durations {
     }
 }
 
-/// A counter that says nothing of single functions. Its series begins when it is not zero any more.
+/// A counter that says nothing of single functions.
 fn of_the_host(
     meter: &Meter,
     common: &Common,
@@ -111,9 +111,8 @@ fn of_the_host(
         .u64_observable_counter(name)
         .with_description(description)
         .with_unit(unit)
-        .with_callback(move |counter| match count() {
-            0 => {}
-            count => counter.observe(count, &[KeyValue::new("host", Arc::clone(&host))]),
+        .with_callback(move |counter| {
+            counter.observe(count(), &[KeyValue::new("host", Arc::clone(&host))]);
         })
         .build();
 }

@@ -379,11 +379,13 @@ mod tests {
         wait_until("held", || held(&spare) == all);
         let (over, is_over) = mpsc::channel::<()>();
         let is_over = Arc::new(Mutex::new(is_over));
+        let before = threads_used_up();
         for _ in 0..2 {
             let is_over = Arc::clone(&is_over);
             runtime.spawn(async move { is_over.lock().unwrap().recv() });
         }
         wait_until("let go", || held(&spare) < all);
+        assert!(threads_used_up() > before);
         drop(over);
         wait_until("held again", || held(&spare) == all);
     }

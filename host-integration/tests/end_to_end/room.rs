@@ -158,7 +158,6 @@ async fn a_callee_whose_callers_hold_all_the_room_does_not_run_and_that_is_said_
             assert!(used_up(&deployment).await >= u64::from(waits));
             let status = deployment.host().status().await.expect("the listing");
             assert!(status["calls"]["spilled"].as_u64() >= Some(u64::from(waits - 1)));
-            let log = deployment.host().log_lines().join("\n");
             for part in [
                 "--max-components",
                 "no room for an instance",
@@ -166,7 +165,8 @@ async fn a_callee_whose_callers_hold_all_the_room_does_not_run_and_that_is_said_
                 &format!("{ECHO}.ping"),
                 &format!(".{CALLEE}"),
             ] {
-                assert!(log.contains(part), "over {route:?} `{part}`: {log}");
+                let line = deployment.host().wait_for_log(part, PROMPTLY).await;
+                line.unwrap_or_else(|error| panic!("over {route:?} `{part}`: {error:#}"));
             }
         }
         // Where there is room for both, they are answered.
