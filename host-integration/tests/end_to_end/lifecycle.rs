@@ -103,6 +103,11 @@ async fn a_host_ends_though_guests_keep_all_its_threads() {
         .args(NO_TIME_FOR_CALLS);
     // It has four more to spare.
     let deployment = start_computing(&nats, host, 6).await;
+    let answers = async || {
+        let answer = deployment.host().status();
+        tokio::time::timeout(Duration::from_millis(500), answer).await
+    };
+    until("a thread is left", async || answers().await.is_err()).await;
     // It cannot do so in order: its own tasks do not get on.
     let stopped = deployment.stop().await;
     let error = stopped.expect_err("not in order").to_string();
