@@ -13,7 +13,7 @@ pub struct Calls {
     pub local: u64,
     /// Calls over the remote transport, to a function not served here or because the mode is off.
     pub remote: u64,
-    /// Calls over the remote transport because the queue of the local endpoint was full, or its callee had no room for them.
+    /// Calls over the remote transport because the queue of the local endpoint was full.
     pub spilled: u64,
     /// Calls over the remote transport because the local endpoint closed before it took them.
     pub fallback: u64,
@@ -50,8 +50,8 @@ pub struct Failures {
     pub caller_left: u64,
     /// Calls that the remote transport could not send.
     pub not_sent: u64,
-    /// Local calls without results that had waited when their function stopped being served, or that there was no room for,
-    /// and whose callers could not be told any more. Counted always.
+    /// Local calls without results that had waited when their function stopped being served, and whose callers could not be
+    /// told any more. Counted always.
     pub lost: u64,
 }
 

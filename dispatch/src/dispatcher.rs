@@ -1,6 +1,5 @@
 use std::fmt;
-use std::io;
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -13,7 +12,6 @@ use wrpc_transport::{Invoke, Serve};
 use crate::backend::Backend;
 use crate::caller;
 use crate::counters::Counters;
-use crate::elsewhere::{is_refused_here, refused_here};
 use crate::endpoint::{Endpoint, Reason};
 use crate::error::CallError;
 use crate::incoming::{Callee, Incoming, LocalIncoming};
@@ -24,7 +22,7 @@ use crate::put_back;
 use crate::queue::IfFull;
 use crate::route::{Mode, Route};
 use crate::served::Invocations;
-use crate::serving::{self, Serving, Shared};
+use crate::serving::note_prefix;
 
 /// A wRPC transport that carries calls in memory when the callee is on this host, and over `R` otherwise.
 ///
@@ -39,16 +37,8 @@ pub struct Dispatcher<R, C, B: Backend> {
     prefix: Arc<str>,
     mode: Mode,
     local: Arc<Local<C, B>>,
-    /// What it is when it serves, once that is needed: most are made for one call.
-    generation: OnceLock<Generation>,
-}
-
-/// A dispatcher and its clones, as those that serve.
-#[derive(Clone)]
-struct Generation {
-    /// Its number in the registry.
-    client: u64,
-    shared: Arc<Shared>,
+    /// Its number in the registry, once it needs one: most are made for one call.
+    client: OnceLock<u64>,
 }
 
 impl<R, C: Send + Sync + 'static, B: Backend> Dispatcher<R, C, B> {
@@ -63,17 +53,14 @@ impl<R, C: Send + Sync + 'static, B: Backend> Dispatcher<R, C, B> {
             mode: local.modes().of(&prefix),
             prefix,
             local,
-            generation: OnceLock::new(),
+            client: OnceLock::new(),
         }
     }
 }
 
 impl<R, C, B: Backend> Dispatcher<R, C, B> {
-    fn generation(&self) -> &Generation {
-        self.generation.get_or_init(|| Generation {
-            client: self.local.registry.client(),
-            shared: Arc::new(Mutex::new(Weak::<()>::new())),
-        })
+    fn client(&self) -> u64 {
+        *self.client.get_or_init(|| self.local.registry.client())
     }
 }
 
@@ -110,9 +97,6 @@ where
             (Mode::Prefer | Mode::Require, Some(backend)) => backend,
             _ => return Err((cx, params, None)),
         };
-        if is_refused_here() {
-            return Err((cx, params, Some(Reason::NoRoom)));
-        }
         // A view is no lock: whom the offer wakes may look things up, register and remove.
         let (prefix, view) = (&*self.prefix, local.registry.view());
         let Some(endpoint) = view.get(&self.scope, prefix, instance, func) else {
@@ -141,9 +125,7 @@ where
         let (prefix, mode) = (&*self.prefix, self.mode);
         let mut elsewhere = match (mode, before) {
             (Mode::Off, _) => return Err((cx, params, Route::Remote)),
-            (_, Some(Reason::QueueFull | Reason::NoRoom)) => {
-                return Err((cx, params, Route::Spilled))
-            }
+            (_, Some(Reason::QueueFull)) => return Err((cx, params, Route::Spilled)),
             (Mode::Prefer, Some(Reason::Closed)) => Route::Fallback,
             (Mode::Prefer, _) => Route::Remote,
             (Mode::Require, _) => Route::Refused,
@@ -160,9 +142,7 @@ where
             };
             (cx, params) = (rejected.context, rejected.params);
             match (rejected.reason, mode) {
-                (Reason::QueueFull | Reason::NoRoom, _) => {
-                    return Err((cx, params, Route::Spilled))
-                }
+                (Reason::QueueFull, _) => return Err((cx, params, Route::Spilled)),
                 // It has left the registry, so another look finds another endpoint, or none.
                 (Reason::Closed, Mode::Prefer) => elsewhere = Route::Fallback,
                 (Reason::Closed, _) => {}
@@ -214,9 +194,6 @@ where
         P: AsRef<[Option<usize>]> + Send + Sync + 'a,
     {
         Box::pin(async move {
-            if let (Mode::Require, Some(refused)) = (self.mode, refused_here()) {
-                return Err(io::Error::new(io::ErrorKind::NotConnected, refused).into());
-            }
             let (cx, params, route) = match self.invoke_local(not_now, instance, func) {
                 Ok(streams) => return Ok(self.invoked(streams, instance, func)),
                 // Nothing ran, so the call may still go the other way.
@@ -257,7 +234,7 @@ where
     ///
     /// # Errors
     ///
-    /// Those of the remote transport, and [`CallError::NotServedHere`] in an [`io::Error`] when the mode
+    /// Those of the remote transport, and [`CallError::NotServedHere`] in an [`io::Error`](std::io::Error) when the mode
     /// is [`Mode::Require`]. Apart from that a local call does not fail here: its streams say how it went.
     ///
     /// # Cancel safety
@@ -313,10 +290,7 @@ where
             + Send
             + 'static,
     > {
-        serving::note(|| {
-            let shared = Arc::clone(&self.generation().shared);
-            Serving::new(Arc::clone(&self.prefix), shared)
-        });
+        note_prefix(&self.prefix);
         caller::know::<B, R::Outgoing>();
         pieces::know::<B, R::Incoming>();
         put_back::know::<B, R::Outgoing, R::Incoming>();
@@ -337,7 +311,7 @@ where
             Arc::clone(&self.local),
             self.scope.clone(),
             &self.prefix,
-            self.generation().client,
+            self.client(),
             self.remote.clone(),
             (instance, func),
             paths.into(),
@@ -355,7 +329,7 @@ impl<R: Clone, C, B: Backend> Clone for Dispatcher<R, C, B> {
             mode: self.mode,
             local: Arc::clone(&self.local),
             // Given now, so that both have the same.
-            generation: self.generation().clone().into(),
+            client: self.client().into(),
         }
     }
 }

@@ -83,8 +83,6 @@ pub(crate) struct Rejected<C> {
 pub(crate) enum Reason {
     QueueFull,
     Closed,
-    /// The callee has said that it has no room for the call.
-    NoRoom,
 }
 
 impl<C, B: Backend> Endpoint<C, B> {

@@ -28,24 +28,17 @@ pub enum CallError {
         /// nothing when it is stopped or when its host refuses the invocation.
         cause: Option<Arc<str>>,
     },
-    /// The callee did not run the call: it stopped being served here before, or had no room for it. So the call can be
-    /// repeated.
+    /// The callee stopped being served here before it ran the call. It did not run, so the call can be repeated.
     ///
     /// The [`io::ErrorKind`] is `NotConnected`, as for a call to a function that no one serves.
     #[error(
-        "{target} {}; the function did not run, so the call can be repeated",
-        .cause.as_deref().map_or_else(
-            || "stopped being served on this host before it ran the call".to_owned(),
-            |cause| format!("was not run on this host: {cause}"),
-        )
+        "{target} stopped being served on this host before it ran the call; the function did not run, so the call \
+         can be repeated"
     )]
     #[non_exhaustive]
     NotAccepted {
         /// The function, its instance and its component.
         target: String,
-        /// Why a callee that is still served here did not run it; see [`Caller::refused`](crate::Caller::refused). `None`
-        /// when it is not served here any more.
-        cause: Option<Arc<str>>,
     },
     /// The callee is not served on this host, and the mode of calls to it is [`Mode::Require`](crate::Mode::Require).
     ///
@@ -120,13 +113,9 @@ impl CallError {
         )
     }
 
-    pub(crate) fn not_accepted(target: &Target, cause: Option<&Arc<str>>) -> io::Error {
+    pub(crate) fn not_accepted(target: &Target) -> io::Error {
         let target = target.to_string();
-        let cause = cause.cloned();
-        io::Error::new(
-            io::ErrorKind::NotConnected,
-            Self::NotAccepted { target, cause },
-        )
+        io::Error::new(io::ErrorKind::NotConnected, Self::NotAccepted { target })
     }
 
     pub(crate) fn params_late(target: &Target, limit: Duration) -> io::Error {

@@ -91,7 +91,6 @@
 //! | `shutdown` on a writer | the bytes written before it, then end of stream |
 //! | the callee's result root dropped without `shutdown` | the bytes, then an [`std::io::Error`] that holds [`CallError::CalleeFailed`], with the cause if the callee gave one ([`Caller::failed`]) |
 //! | a generation ends before a call has started | the next one takes it, or [`CallError::NotAccepted`], at once |
-//! | the callee has no room for the call ([`Caller::refused`]) | [`CallError::NotAccepted`], with the cause |
 //! | any other writer dropped without `shutdown` | the bytes, then end of stream |
 //! | a reader dropped | the writer gets `BrokenPipe`, at once if it was waiting |
 //!
@@ -109,7 +108,6 @@ mod caller;
 mod counters;
 mod dispatcher;
 mod drain;
-mod elsewhere;
 mod endpoint;
 mod error;
 mod home;
@@ -133,14 +131,12 @@ mod serving;
 mod sync;
 mod target;
 mod types;
-mod used_up;
 
 pub use backend::Backend;
 pub use caller::Caller;
 pub use counters::{Calls, Failures};
 pub use dispatcher::Dispatcher;
 pub use drain::{Drain, Drained, Run};
-pub use elsewhere::elsewhere;
 pub use endpoint::{Endpoint, QueueLimits};
 pub use error::CallError;
 pub use incoming::Incoming;
@@ -154,7 +150,6 @@ pub use pace::Pace;
 pub use pieces::{is_whole, next_piece, until_ended};
 pub use put_back::put_back;
 pub use route::{Mode, Route, UnknownMode};
-pub use serving::{with_serving, Serving};
+pub use serving::with_prefix;
 pub use target::{Counted, Target};
 pub use types::with_types;
-pub use used_up::{note_pool_used_up, pool_used_up};

@@ -62,7 +62,7 @@ pub enum Outcome {
     Failed,
     /// The callee's side took the call out of the queue and dropped it as it was: a policy denied it.
     Denied,
-    /// The function did not run: it stopped being served here before, or had no room for the call.
+    /// The function did not run: it stopped being served here before.
     NotRun,
     /// The caller left before the results were finished.
     CallerLeft,
@@ -120,7 +120,6 @@ pub(crate) enum Reached {
     Taken,
     Admitted,
     Running,
-    Refused,
     Complete,
 }
 
@@ -148,7 +147,7 @@ impl Record {
             Reached::Taken => &self.taken,
             Reached::Running => &self.started,
             Reached::Complete => &self.completed,
-            Reached::Queued | Reached::Admitted | Reached::Refused => return,
+            Reached::Queued | Reached::Admitted => return,
         };
         // Shutting down twice is no error.
         if moment.load(Ordering::Relaxed) == 0 {
@@ -181,7 +180,7 @@ impl Record {
         let outcome = match reached {
             Reached::Complete => Outcome::Completed,
             _ if left == Left::Caller as u8 => Outcome::CallerLeft,
-            Reached::Queued | Reached::Admitted | Reached::Refused => Outcome::NotRun,
+            Reached::Queued | Reached::Admitted => Outcome::NotRun,
             Reached::Taken => Outcome::Denied,
             Reached::Running => Outcome::Failed,
         };
@@ -201,9 +200,7 @@ impl Record {
             outcome,
             duration,
             queued: moment(&self.taken).unwrap_or(duration),
-            callee: moment(&self.started)
-                .filter(|_| outcome != Outcome::NotRun)
-                .map(|started| duration.saturating_sub(started)),
+            callee: moment(&self.started).map(|started| duration.saturating_sub(started)),
             params_bytes,
             results_bytes,
         });

@@ -54,7 +54,7 @@ pub enum Route {
     Local,
     /// Over the remote transport: the function is not served on this host, or the mode forbids to look.
     Remote,
-    /// Over the remote transport, because the queue of the local endpoint was full, or its callee had no room for the call.
+    /// Over the remote transport, because the queue of the local endpoint was full.
     Spilled,
     /// Over the remote transport, because the local endpoint closed before it took the call.
     Fallback,

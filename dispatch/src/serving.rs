@@ -1,109 +1,49 @@
 //! Under which prefix a function is served, for whoever serves it over a transport whose type says nothing of it.
 
-use std::any::Any;
 use std::cell::OnceCell;
-use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 tokio::task_local! {
-    static SERVING: OnceCell<Serving>;
+    static PREFIX: OnceCell<Arc<str>>;
 }
 
-/// What a [`Dispatcher`](crate::Dispatcher) says of a function that it serves. A clone is the same.
-#[derive(Clone)]
-pub struct Serving {
-    prefix: Arc<str>,
-    shared: Arc<Shared>,
-}
-
-/// What the functions of one generation of a component share.
-pub(crate) type Shared = Mutex<Weak<dyn Any + Send + Sync>>;
-
-impl Serving {
-    pub(crate) fn new(prefix: Arc<str>, shared: Arc<Shared>) -> Self {
-        Self { prefix, shared }
-    }
-
-    /// The wRPC prefix that the function is served under: `lattice.component-id` in wasmCloud.
-    pub fn prefix(&self) -> &Arc<str> {
-        &self.prefix
-    }
-
-    /// What the functions share that are of the same generation of the component: the `S` that there is, as long as one of
-    /// them has it, else what `make` makes.
-    ///
-    /// A generation shares one type of thing. Who asks for another one has one of its own.
-    pub fn shared<S: Any + Send + Sync>(&self, make: impl FnOnce() -> Arc<S>) -> Arc<S> {
-        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Ok(shared)) = shared.upgrade().map(Arc::downcast) {
-            return shared;
-        }
-        let made = make();
-        *shared = Arc::downgrade(&made) as _;
-        made
-    }
-}
-
-impl fmt::Debug for Serving {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Serving")
-            .field("prefix", &self.prefix)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Runs `serve`, in which a function is served, and returns what it returned and what a [`Dispatcher`](crate::Dispatcher)
-/// says of the function.
+/// Runs `serve`, in which a function is served, and returns what it returned and the wRPC prefix that a
+/// [`Dispatcher`](crate::Dispatcher) serves the function under: `lattice.component-id` in wasmCloud.
 ///
-/// That is `None` when no dispatcher has a part in it.
+/// The prefix is `None` when no dispatcher has a part in it.
 ///
 /// # Cancel safety
 ///
 /// That of `serve`.
-pub async fn with_serving<T>(serve: impl Future<Output = T>) -> (T, Option<Serving>) {
+pub async fn with_prefix<T>(serve: impl Future<Output = T>) -> (T, Option<Arc<str>>) {
     let serve = async {
         let served = serve.await;
-        (served, SERVING.with(|serving| serving.get().cloned()))
+        (served, PREFIX.with(|prefix| prefix.get().cloned()))
     };
-    SERVING.scope(OnceCell::new(), serve).await
+    PREFIX.scope(OnceCell::new(), serve).await
 }
 
-/// Notes of the function which this task is serving what `serving` says.
-pub(crate) fn note(serving: impl FnOnce() -> Serving) {
-    // There is no one to tell outside of `with_serving`.
-    let _ = SERVING.try_with(|noted| noted.set(serving()));
+/// Notes that the function which this task is serving is served under `prefix`.
+pub(crate) fn note_prefix(prefix: &Arc<str>) {
+    // There is no one to tell outside of `with_prefix`.
+    let _ = PREFIX.try_with(|noted| noted.set(Arc::clone(prefix)));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn serving() -> Serving {
-        let nothing: Weak<dyn Any + Send + Sync> = Weak::<()>::new();
-        Serving::new("default.callee".into(), Arc::new(Mutex::new(nothing)))
-    }
-
     #[tokio::test]
-    async fn what_is_served_reaches_whoever_serves() {
-        let (served, noted) = with_serving(async {
-            note(serving);
+    async fn the_prefix_reaches_whoever_serves() {
+        let prefix: Arc<str> = "default.callee".into();
+        let (served, noted) = with_prefix(async {
+            note_prefix(&prefix);
             1
         })
         .await;
-        let prefix = noted.map(|noted| Arc::clone(noted.prefix()));
-        assert_eq!((served, prefix.as_deref()), (1, Some("default.callee")));
-        assert!(with_serving(async {}).await.1.is_none());
-        note(serving);
-    }
-
-    #[test]
-    fn what_functions_share_lives_as_long_as_one_of_them_has_it() {
-        let serving = serving();
-        let first = serving.shared(|| Arc::new(1));
-        let second = serving.clone().shared(|| Arc::new(2));
-        assert_eq!((*first, *second), (1, 1));
-        drop((first, second));
-        assert_eq!(*serving.shared(|| Arc::new(3)), 3);
+        assert_eq!((served, noted.as_ref()), (1, Some(&prefix)));
+        assert_eq!(with_prefix(async {}).await.1, None);
+        note_prefix(&prefix);
     }
 }

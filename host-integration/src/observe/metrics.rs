@@ -25,8 +25,6 @@ const ENDPOINTS: &str = "wasmcloud_host.local_dispatch.endpoints";
 const IN_FLIGHT: &str = "wasmcloud_host.local_dispatch.in_flight";
 /// Calls that wait in a function's queue.
 const QUEUE_DEPTH: &str = "wasmcloud_host.local_dispatch.queue.depth";
-/// Invocations that found no room for an instance.
-const POOL_USED_UP: &str = "wasmcloud_host.local_dispatch.pool.used_up";
 /// How often no thread of the host has come back in time.
 const THREADS_USED_UP: &str = "wasmcloud_host.local_dispatch.threads.used_up";
 /// How long a call in memory waits in the function's queue.
@@ -149,14 +147,6 @@ fn counters(meter: &Meter, local: &Local, common: &Common) {
             })
             .build();
     }
-    let local = local.clone();
-    of_the_host(
-        meter,
-        common,
-        (POOL_USED_UP, "{call}"),
-        "Invocations that found no room for an instance in the pool, and waited",
-        move || local.status().pool_used_up,
-    );
     of_the_host(
         meter,
         common,
@@ -323,7 +313,6 @@ mod tests {
             (ENDPOINTS, ""),
             (IN_FLIGHT, ""),
             (QUEUE_DEPTH, ""),
-            (POOL_USED_UP, "_total"),
             (THREADS_USED_UP, "_total"),
             (QUEUE_DURATION, "_nanoseconds_bucket"),
             (CALLEE_DURATION, "_nanoseconds_bucket"),

@@ -36,7 +36,6 @@ mod payloads;
 mod policy;
 mod promises;
 mod reuse;
-mod room;
 mod rounds;
 mod routes;
 mod several_hosts;

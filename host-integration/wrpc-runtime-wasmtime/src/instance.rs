@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{anyhow, Context as _};
 use bytes::Bytes;
-use inhost_dispatch::{is_whole, Serving};
+use inhost_dispatch::is_whole;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::trace;
 use wasmtime::component::{Func, InstancePre};
@@ -18,10 +18,9 @@ use wasmtime_wasi::WasiView;
 use wrpc_transport::Index;
 
 use crate::export::{Codec, Export};
-use crate::kept::Kept;
+use crate::kept::{Kept, Ready};
 use crate::limit::Since;
 use crate::message::{receive, send};
-use crate::room::{is_no_room, Room, Tries};
 use crate::view::WrpcView;
 use crate::{general, plain};
 
@@ -30,13 +29,12 @@ use crate::{general, plain};
 /// Each [`call`](Instance::call) has a store and an instance of its own, so that nothing that a guest leaves behind
 /// reaches the next invocation, unless [`reuse`](Instance::reuse) says otherwise. A clone is the same one.
 pub struct Instance<T: 'static> {
-    pub(crate) pre: InstancePre<T>,
-    pub(crate) store: Arc<dyn Fn() -> Store<T> + Send + Sync>,
+    pre: InstancePre<T>,
+    store: Arc<dyn Fn() -> Store<T> + Send + Sync>,
     /// Those that may serve another invocation. `None` when no instance serves more than one.
     kept: Option<Arc<Kept<T>>>,
-    pub(crate) room: Arc<Room>,
     /// How long an invocation may take, as its store has it: known from the first one.
-    pub(crate) limit: Arc<OnceLock<Option<Duration>>>,
+    limit: Arc<OnceLock<Option<Duration>>>,
 }
 
 impl<T> Instance<T>
@@ -49,7 +47,6 @@ where
     /// invocation and for what the guest calls in it. `store` is called once for each invocation, within its future.
     pub fn new(pre: InstancePre<T>, store: impl Fn() -> Store<T> + Send + Sync + 'static) -> Self {
         Self {
-            room: Room::of(pre.engine()),
             pre,
             store: Arc::new(store),
             kept: None,
@@ -62,24 +59,14 @@ where
     /// What a guest leaves in its memory, its globals and its tables is there in the next invocation that the same instance
     /// serves: which one that is, no caller can tell. So is what its store holds: open handles, and the random numbers and
     /// the start of the clock of a `WasiCtx`. An instance is dropped when an invocation of it fails in whatever step, traps,
-    /// exceeds its time, or is cancelled.
-    ///
-    /// As many instances wait for their next invocation as have run at the same time, and 32 at most. One ends when it has
-    /// waited for five to ten seconds, if there is a tokio runtime with timers; when the engine's pool has no room for another
-    /// one, of whichever component; and when it holds more than about a thousand handles.
+    /// exceeds its time, or is cancelled. Up to 32 instances wait for their next invocation.
     ///
     /// For each invocation, the store's epoch deadline is set anew, to as many ticks as [`WrpcView::timeout`] has seconds;
     /// without one it stays as it is. A function with resources in its signature has a new instance for each invocation all
     /// the same.
     #[must_use]
     pub fn reuse(mut self, calls: NonZeroU32) -> Self {
-        self.kept = (calls.get() > 1).then(|| Kept::new(calls, &self.room));
-        self
-    }
-
-    /// As [`reuse`](Self::reuse), with those that another function of the component reuses.
-    pub(crate) fn reuse_with(mut self, calls: NonZeroU32, serving: &Serving) -> Self {
-        self.kept = (calls.get() > 1).then(|| serving.shared(|| Kept::new(calls, &self.room)));
+        self.kept = (calls.get() > 1).then(|| Arc::new(Kept::new(calls)));
         self
     }
 
@@ -104,9 +91,6 @@ where
     /// From its beginning to the last byte of the results, the invocation has two seconds more than the store's
     /// [`timeout`](WrpcView::timeout), which is taken to be the same for all invocations. Then it ends at its next await, also
     /// when it waits for its parameters. Those in which there are resources are read when there is an instance.
-    ///
-    /// When the engine's pool has no room for an instance, it waits for up to two seconds, in line with all others of the
-    /// engine; one of a function without results, for as long as it may take.
     ///
     /// # Errors
     ///
@@ -162,14 +146,13 @@ where
             limit
         });
         // Pinned because it is large: to hand it on would be to move it.
-        let invocation = pin!(self.invoke(since, export, params, results, store));
+        let invocation = pin!(self.invoke(export, params, results, store));
         within(since, limit, export, invocation).await
     }
 
     /// Runs an invocation, in `store` if there is one and the invocation needs one of its own.
     async fn invoke<I, O>(
         &self,
-        since: Since,
         export: &Export,
         params: &mut I,
         results: &mut O,
@@ -182,12 +165,18 @@ where
         let failed = |step| move |source| CallFailed::new(export, step, source);
         // A peer that takes its time to send parameters takes no instance.
         let received = export.receive(params).await?;
-        let kept = self.kept.as_ref().filter(|_| export.is_plain());
-        // Dropped after the instance.
-        let _leaves = self.room.leave();
-        let mut ready = match self.ready(kept, store).await {
-            Some(made) => made.map_err(failed(Step::Instantiate))?,
-            None => Box::pin(self.wait_for_room(since, export, kept)).await?,
+        let kept = self.kept.as_deref().filter(|_| export.is_plain());
+        let mut ready = match kept.and_then(Kept::take) {
+            Some(ready) => ready,
+            None => {
+                let mut store = store.unwrap_or_else(|| (self.store)());
+                let instance = self
+                    .pre
+                    .instantiate_async(&mut store)
+                    .await
+                    .map_err(failed(Step::Instantiate))?;
+                Ready::new(store, instance)
+            }
         };
         let func = ready
             .instance
@@ -200,25 +189,6 @@ where
             kept.keep(ready);
         }
         Ok(())
-    }
-}
-
-/// Has the guest clean up after a call of `func`.
-///
-/// # Errors
-///
-/// When it traps.
-pub(crate) async fn post_return<C>(mut store: C, func: Func) -> anyhow::Result<()>
-where
-    C: AsContextMut,
-    C::Data: Send,
-{
-    let mut tries = Tries::new();
-    loop {
-        match func.post_return_async(&mut store).await {
-            Err(error) if is_no_room(&error) && tries.again().await => {}
-            cleaned => return cleaned,
-        }
     }
 }
 
@@ -301,7 +271,7 @@ where
             trace!(bytes = message.len(), "sending results");
             // They are not in the guest's memory any more, so the peer need not wait for the guest to clean up.
             let sent = send(results, message, agreed).await;
-            let cleaned = post_return(&mut store, func).await;
+            let cleaned = func.post_return_async(&mut store).await;
             sent.map_err(|error| failed(Step::Results)(error.into()))?;
             cleaned.map_err(failed(Step::PostReturn))
         }
@@ -340,7 +310,6 @@ impl<T> Clone for Instance<T> {
             pre: self.pre.clone(),
             store: Arc::clone(&self.store),
             kept: self.kept.clone(),
-            room: Arc::clone(&self.room),
             limit: Arc::clone(&self.limit),
         }
     }
@@ -380,8 +349,6 @@ impl CallFailed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Step {
-    /// There is no room for an instance in the engine's pool, and there was none for as long as it waited. Nothing ran.
-    NoRoom,
     /// The component is instantiated.
     Instantiate,
     /// The function is looked up in the instance.
@@ -403,7 +370,6 @@ pub enum Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoRoom => "there was no room for an instance of the component",
             Self::Instantiate => "the component could not be instantiated",
             Self::Resolve => "the instance does not have the function",
             Self::Parameters => "its parameters could not be received",

@@ -21,14 +21,9 @@ impl Since {
         Self(Instant::now())
     }
 
-    /// When `limit` is over. `None` when that is later than the clock can tell.
-    pub(crate) fn plus(self, limit: Duration) -> Option<Instant> {
-        self.0.checked_add(limit)
-    }
-
     /// When `limit`, and a little more, is over. `None` when that is later than the clock can tell.
     fn end(self, limit: Duration) -> Option<Instant> {
-        self.plus(limit.checked_add(MORE)?)
+        self.0.checked_add(limit.checked_add(MORE)?)
     }
 
     /// Runs `call` until `limit` is over. `None` when it has not come to its end by then.

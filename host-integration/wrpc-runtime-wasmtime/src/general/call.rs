@@ -19,10 +19,9 @@ use super::encode::encode;
 use super::kinds::Kinds;
 use crate::export::Resources;
 use crate::imports::Imports;
-use crate::instance::{post_return, Step};
+use crate::instance::Step;
 use crate::message::finish;
 use crate::off_fiber::{drive, StoreId};
-use crate::room::{is_no_room, Tries};
 use crate::view::WrpcView;
 
 /// Reads the parameters of `func` from `rx`, calls it, and writes its results to `tx`.
@@ -93,20 +92,13 @@ where
         .map_err(|error| (Step::Parameters, error))?;
     let mut results = vec![Val::Bool(false); results_ty.len()];
     let id = StoreId::of(store.as_context());
-    let mut tries = Tries::new();
-    loop {
-        let call = pin!(func.call_async(&mut store, &params, &mut results));
-        match drive(id, call).await {
-            Ok(()) => break,
-            Err(error) if !is_no_room(&error) => return Err((Step::Call, error)),
-            Err(error) if !tries.again().await => return Err((Step::NoRoom, error)),
-            Err(_) => {}
-        }
-    }
+    let called = drive(id, pin!(func.call_async(&mut store, &params, &mut results))).await;
+    called.map_err(|error| (Step::Call, error))?;
     let sent = send_results(&mut store, tx, &results, &results_ty, &kinds)
         .await
         .map_err(|error| (Step::Results, error));
-    let cleaned = post_return(&mut store, func)
+    let cleaned = func
+        .post_return_async(&mut store)
         .await
         .map_err(|error| (Step::PostReturn, error));
     match (sent, cleaned) {

@@ -121,22 +121,24 @@ pub(super) fn lower_str<T>(
 }
 
 /// The parameters of an export, in the wRPC encoding.
-pub(super) struct ExportParams<'a> {
-    plan: &'a Plan,
-    /// Taken when they are lowered, so that a payload does not stay in memory while the guest works on its own copy. Whose
-    /// guest could not be entered still has them.
-    message: &'a Mutex<Bytes>,
+pub(super) struct ExportParams {
+    plan: Arc<Plan>,
+    /// Taken when they are lowered, so that a payload does not stay in memory while the guest works on its own copy.
+    message: Mutex<Bytes>,
 }
 
-impl<'a> ExportParams<'a> {
+impl ExportParams {
     /// `message` has been checked with `plan`.
-    pub(super) fn new(plan: &'a Plan, message: &'a Mutex<Bytes>) -> Self {
-        Self { plan, message }
+    pub(super) fn new(plan: Arc<Plan>, message: Bytes) -> Self {
+        Self {
+            plan,
+            message: Mutex::new(message),
+        }
     }
 }
 
 // SAFETY: L; C: there are never more core parameters than this; H: the count is `MAX_FLAT_PARAMS`.
-unsafe impl ComponentType for ExportParams<'_> {
+unsafe impl ComponentType for ExportParams {
     type Lower = [ValRaw; MAX_FLAT_PARAMS];
     const ABI: CanonicalAbiInfo = NO_ABI;
 
@@ -146,10 +148,10 @@ unsafe impl ComponentType for ExportParams<'_> {
 }
 
 // SAFETY: `typecheck` accepts tuples only.
-unsafe impl ComponentNamedList for ExportParams<'_> {}
+unsafe impl ComponentNamedList for ExportParams {}
 
 // SAFETY: I; H.
-unsafe impl Lower for ExportParams<'_> {
+unsafe impl Lower for ExportParams {
     fn lower<T>(
         &self,
         context: &mut LowerContext<'_, T>,
@@ -162,7 +164,7 @@ unsafe impl Lower for ExportParams<'_> {
             std::mem::take(&mut *message)
         };
         lower(
-            self.plan,
+            &self.plan,
             &message,
             context,
             core,

@@ -1,7 +1,6 @@
 //! A peer calls an export.
 
 use std::pin::pin;
-use std::sync::Mutex;
 
 use bytes::Bytes;
 use wasmtime::component::Func;
@@ -11,7 +10,6 @@ use super::abi::{ExportParams, ExportResults};
 use super::Signature;
 use crate::instance::Step;
 use crate::off_fiber::{drive, StoreId};
-use crate::room::{is_no_room, Tries};
 
 /// Calls `func` with parameters in the wRPC encoding, which have been checked, and returns its results in it.
 ///
@@ -39,19 +37,11 @@ where
     C::Data: Send,
 {
     let func = func
-        .typed::<ExportParams<'_>, ExportResults>(&store)
+        .typed::<ExportParams, ExportResults>(&store)
         .map_err(|error| (Step::Resolve, error))?;
-    let params = Mutex::new(params);
+    let params = ExportParams::new(signature.params.clone(), params);
     let id = StoreId::of(store.as_context());
-    let mut tries = Tries::new();
-    loop {
-        let params = ExportParams::new(&signature.params, &params);
-        let call = pin!(func.call_async(&mut store, params));
-        return match drive(id, call).await {
-            Ok(ExportResults(results)) => Ok(results),
-            Err(error) if !is_no_room(&error) => Err((Step::Call, error)),
-            Err(error) if !tries.again().await => Err((Step::NoRoom, error)),
-            Err(_) => continue,
-        };
-    }
+    let call = pin!(func.call_async(&mut store, params));
+    let ExportResults(results) = drive(id, call).await.map_err(|error| (Step::Call, error))?;
+    Ok(results)
 }

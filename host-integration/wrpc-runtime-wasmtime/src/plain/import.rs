@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use inhost_codec::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
-use inhost_dispatch::{elsewhere, is_whole, CallError};
+use inhost_dispatch::{is_whole, CallError};
 use tracing::{debug, Span};
 use wasmtime::component::LinkerInstance;
 use wasmtime::{AsContext as _, StoreContextMut};
@@ -135,8 +135,7 @@ where
 }
 
 impl<C: Clone + 'static> Function<C> {
-    /// Invokes it, and again when it did not run: the callee went away before, or had no room for it. Where there was no room,
-    /// it goes elsewhere, once.
+    /// Invokes it, and again when the callee went away before it ran.
     async fn call(
         &self,
         client: &impl Invoke<Context = C>,
@@ -149,45 +148,14 @@ impl<C: Clone + 'static> Function<C> {
             if params.len() > REPEATABLE {
                 break;
             }
-            let error = match self.invoke(client, timeout, memory, params.clone()).await {
-                Err(error) => error,
-                done => return done,
-            };
-            match CallError::find(error.as_ref()) {
-                Some(CallError::NotAccepted { cause: None, .. }) => {
+            match self.invoke(client, timeout, memory, params.clone()).await {
+                Err(error) if did_not_run(&error) => {
                     debug!(%error, import = %self.import, "the callee went away before it ran: calling again");
                 }
-                Some(refused @ CallError::NotAccepted { .. }) => {
-                    debug!(%error, import = %self.import, "there is no room for it here: calling elsewhere");
-                    return self
-                        .invoke_elsewhere(refused.clone(), client, timeout, memory, params)
-                        .await;
-                }
-                _ => return Err(error),
+                done => return done,
             }
         }
         self.invoke(client, timeout, memory, params).await
-    }
-
-    /// Invokes it where it is not refused, if that can be.
-    ///
-    /// Boxed, as hardly a call needs it.
-    async fn invoke_elsewhere(
-        &self,
-        refused: CallError,
-        client: &impl Invoke<Context = C>,
-        timeout: Option<Duration>,
-        memory: u64,
-        params: Bytes,
-    ) -> anyhow::Result<Bytes> {
-        let invoke = Box::pin(self.invoke(client, timeout, memory, params));
-        match elsewhere(refused.clone(), invoke).await {
-            // Who reads this in a log is to see both. What befell the call is what befell the second one.
-            Err(error) if CallError::find(error.as_ref()).is_none() => {
-                Err(error.context(format!("it was made elsewhere, because {refused}")))
-            }
-            done => done,
-        }
     }
 
     async fn invoke(
@@ -219,8 +187,16 @@ impl<C: Clone + 'static> Function<C> {
     }
 }
 
-/// How many times a call is made again that did not run.
+/// How many times a call is made again whose callee went away before it ran.
 const REPEATS: usize = 3;
 
 /// The parameters, in bytes, of the largest call that is made again.
 const REPEATABLE: usize = 1 << 20;
+
+/// Whether a local call ended before the function was started. The next one finds another endpoint, or none.
+fn did_not_run(error: &anyhow::Error) -> bool {
+    matches!(
+        CallError::find(error.as_ref()),
+        Some(CallError::NotAccepted { .. })
+    )
+}

@@ -61,7 +61,6 @@ pub(crate) struct Ctx {
     table: ResourceTable,
     shared: SharedResourceTable,
     alive: Arc<AtomicUsize>,
-    timeout: Duration,
 }
 
 impl Ctx {
@@ -72,15 +71,7 @@ impl Ctx {
             table: ResourceTable::new(),
             shared: SharedResourceTable::default(),
             alive: Arc::clone(alive),
-            timeout: Duration::from_secs(1),
         }
-    }
-
-    /// As [`Ctx::new`], with more time for an invocation than a second.
-    pub(crate) fn with_timeout(alive: &Arc<AtomicUsize>, timeout: Duration) -> Self {
-        let mut ctx = Self::new(alive);
-        ctx.timeout = timeout;
-        ctx
     }
 }
 
@@ -112,7 +103,7 @@ impl WrpcView for Ctx {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        Some(self.timeout)
+        Some(Duration::from_secs(1))
     }
 }
 

@@ -3,7 +3,6 @@
 
 mod host;
 mod reuse;
-mod room;
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::Arc;

@@ -21,9 +21,6 @@ pub struct Status {
     pub calls: Calls,
     /// How many local calls have a stream that has not been dropped, on either side.
     pub in_flight: usize,
-    /// How many invocations found no room for an instance in the pool of their engine since the process started, from here or
-    /// over NATS. They waited for it.
-    pub pool_used_up: u64,
     /// The functions that can be called in memory, sorted.
     pub endpoints: Vec<Endpoint>,
     /// What was counted of each function that is served on this host or was called from it, sorted.
@@ -38,7 +35,7 @@ pub struct Calls {
     pub local: u64,
     /// Over NATS: the callee is elsewhere, or the mode is off.
     pub remote: u64,
-    /// Over NATS, because the queue at the local callee was full, or there was no room for an instance of it.
+    /// Over NATS, because the queue at the local callee was full.
     pub spilled: u64,
     /// Over NATS, because the local callee went away before it took the call.
     pub fallback: u64,
@@ -95,7 +92,7 @@ pub struct Failures {
     pub failed: u64,
     /// The callee's host refused it: a policy denied it.
     pub denied: u64,
-    /// The function stopped being served before it ran, or there was no room for an instance.
+    /// The function stopped being served before it ran.
     pub not_run: u64,
     /// The caller left before it had its results.
     pub caller_left: u64,
@@ -128,7 +125,6 @@ impl Status {
                 .collect(),
             backend: config.backend.map(|backend| backend.to_string()),
             in_flight: shared.in_flight(),
-            pool_used_up: dispatch::pool_used_up(),
             calls: shared.calls().into(),
             functions: functions.collect(),
             endpoints: served
