@@ -94,13 +94,14 @@ impl Spare {
             end: Condvar::new(),
             parking,
         });
-        for _ in 0..spare {
-            runtime.spawn(hold(Arc::clone(&shared)));
-        }
         let watch = thread::Builder::new().name("spare threads".into()).spawn({
             let (shared, runtime) = (Arc::clone(&shared), runtime.clone());
             move || shared.watch(&runtime, spare)
         })?;
+        // Not before someone is there to end them.
+        for _ in 0..spare {
+            runtime.spawn(hold(Arc::clone(&shared)));
+        }
         Ok(Self {
             shared,
             watch: Some(watch),
