@@ -96,25 +96,6 @@ pub(super) fn export(local: Local, host: &str, version: &str) -> Durations {
     }
 }
 
-/// A counter that says nothing of single functions.
-fn of_the_host(
-    meter: &Meter,
-    common: &Common,
-    (name, unit): (&'static str, &'static str),
-    description: &'static str,
-    count: impl Fn() -> u64 + Send + Sync + 'static,
-) {
-    let host = Arc::clone(&common.host);
-    meter
-        .u64_observable_counter(name)
-        .with_description(description)
-        .with_unit(unit)
-        .with_callback(move |counter| {
-            counter.observe(count(), &[KeyValue::new("host", Arc::clone(&host))]);
-        })
-        .build();
-}
-
 /// What only grows.
 fn counters(meter: &Meter, local: &Local, common: &Common) {
     for (name, unit, description, series) in [
@@ -147,13 +128,16 @@ fn counters(meter: &Meter, local: &Local, common: &Common) {
             })
             .build();
     }
-    of_the_host(
-        meter,
-        common,
-        (THREADS_USED_UP, "{time}"),
-        "How often no thread of the host had come back for a twentieth of a second",
-        threads_used_up,
-    );
+    let host = Arc::clone(&common.host);
+    meter
+        .u64_observable_counter(THREADS_USED_UP)
+        .with_description("How often no thread of the host had come back for 50 milliseconds")
+        .with_unit("{time}")
+        .with_callback(move |counter| {
+            let host = KeyValue::new("host", Arc::clone(&host));
+            counter.observe(threads_used_up(), &[host]);
+        })
+        .build();
 }
 
 /// What comes and goes.

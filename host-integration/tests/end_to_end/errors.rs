@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use inhost_testbed::{stock_host, Deployment, Driver, Host, HostBuilder, Link, CALLEE, CALLER};
+use inhost_testbed::{
+    reference, stock_host, write_component, Deployment, Driver, Host, HostBuilder, Link, CALLEE,
+    CALLER,
+};
 
 use crate::routes::{nats, Route, PROMPTLY};
 
@@ -80,7 +83,9 @@ impl Failure {
 
 /// A component whose `ping` never ends by itself.
 pub(crate) fn spinning(folder: &Path) -> String {
-    let component = wat::parse_str(
+    let file = write_component(
+        folder,
+        "spins.wasm",
         r#"(component
             (core module $module
                 (func (export "ping") (param i32) (result i32) (loop $again (br $again)) unreachable))
@@ -89,9 +94,7 @@ pub(crate) fn spinning(folder: &Path) -> String {
             (instance $echo (export "ping" (func $ping)))
             (export "inhost:demo/echo@0.1.0" (instance $echo)))"#,
     );
-    let path = folder.join("spins.wasm");
-    std::fs::write(&path, component.expect("a component")).expect("written");
-    format!("file://{}", path.display())
+    file.and_then(|file| reference(&file)).expect("a component")
 }
 
 /// The caller with a link to the callee, and links to one that spins and to one that is not there.

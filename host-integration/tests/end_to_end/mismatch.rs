@@ -7,7 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use inhost_testbed::{
-    stock_host, Deployment, Driver, Guest, Host, HostBuilder, CALLEE, CALLER, ECHO,
+    reference, stock_host, write_component, Deployment, Driver, Guest, Host, HostBuilder, CALLEE,
+    CALLER, ECHO,
 };
 use tempfile::TempDir;
 
@@ -111,10 +112,8 @@ impl Mistaken {
                 (instance $echo (export "ping" (func $ping)))
                 (export "{ECHO}" (instance $echo)))"#
         );
-        let component = wat::parse_str(text).expect("a component");
-        let path = folder.join("mistaken.wasm");
-        std::fs::write(&path, component).expect("written");
-        format!("file://{}", path.display())
+        let file = write_component(folder, "mistaken.wasm", &text);
+        file.and_then(|file| reference(&file)).expect("a component")
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use inhost_testbed::{Deployment, Driver, NatsServer, ECHO};
+use inhost_testbed::{reference, write_component, Deployment, Driver, NatsServer, ECHO};
 use tempfile::TempDir;
 
 use crate::routes::{assert_calls, deploy_pair_with, nats, Route};
@@ -23,9 +23,8 @@ fn counting(folder: &Path) -> String {
             (instance $echo (export "ping" (func $ping)))
             (export "{ECHO}" (instance $echo)))"#
     );
-    let path = folder.join("counting.wasm");
-    std::fs::write(&path, wat::parse_str(text).expect("a component")).expect("written");
-    format!("file://{}", path.display())
+    let file = write_component(folder, "counting.wasm", &text);
+    file.and_then(|file| reference(&file)).expect("a component")
 }
 
 /// The caller and the counting callee, on a host that was started with `arguments`.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use inhost_testbed::{Deployment, CALLEE, CALLER, ECHO};
+use inhost_testbed::{reference, write_component, Deployment, CALLEE, CALLER, ECHO};
 
 use crate::routes::{nats, Route};
 
@@ -54,10 +54,8 @@ const PAIRS: [Pair; 7] = [
 ];
 
 fn write(folder: &Path, name: &str, component: &str) -> String {
-    let component = wat::parse_str(component).unwrap_or_else(|error| panic!("{name}: {error}"));
-    let path = folder.join(format!("{name}.wasm"));
-    std::fs::write(&path, component).expect("written");
-    format!("file://{}", path.display())
+    let file = write_component(folder, &format!("{name}.wasm"), component);
+    file.and_then(|file| reference(&file)).expect("a component")
 }
 
 /// The caller: `inhost:demo/driver.ping`, whose number it passes on.

@@ -1,10 +1,11 @@
 //! Many calls wait for one instance, with and without results, while their callee is updated and scaled time and again.
 
-use std::path::Path;
 use std::time::Duration;
 
 use futures::{stream, StreamExt as _};
-use inhost_testbed::{Deployment, Driver, HeldTally, CALLEE, CALLER, DEFAULT_COUNT};
+use inhost_testbed::{
+    reference, write_component, Deployment, Driver, HeldTally, CALLEE, CALLER, DEFAULT_COUNT,
+};
 use tokio::task::JoinSet;
 
 use crate::rounds::rounds;
@@ -113,14 +114,6 @@ fn callee(version: u32) -> String {
     )
 }
 
-/// Writes a component to a file, and returns its reference.
-fn reference(folder: &Path, name: &str, component: &str) -> String {
-    let bytes = wat::parse_str(component).expect("a component");
-    let path = folder.join(name);
-    std::fs::write(&path, bytes).expect("written");
-    format!("file://{}", path.display())
-}
-
 /// A callee with one instance, and its caller.
 struct Stage {
     deployment: Deployment,
@@ -142,7 +135,10 @@ impl Stage {
         let deployment = Deployment::start_on(nats().await, host).await;
         let deployment = deployment.expect("the host starts");
         let files = tempfile::tempdir().expect("a folder");
-        let of = |name: &str, component: &str| reference(files.path(), name, component);
+        let of = |name: &str, component: &str| {
+            let file = write_component(files.path(), name, component);
+            file.and_then(|file| reference(&file)).expect("a component")
+        };
         let versions = [of("v1.wasm", &callee(1)), of("v2.wasm", &callee(2))];
         // Each call of the caller waits in an instance of its own.
         let callers = DEFAULT_COUNT + large as u32;

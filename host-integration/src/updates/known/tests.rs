@@ -47,6 +47,18 @@ impl Component {
         self.take(count, reference);
     }
 
+    /// As [`Self::scale`], with a configuration named `a` and a reference that it is not to be updated to.
+    fn scale_without_update(&mut self, count: u32, reference: &str) {
+        self.known.ask(Asked {
+            scaling: scaling(count, &["a"]),
+            reference: reference.into(),
+            allow_update: false,
+            anew: false,
+            at: Instant::now(),
+        });
+        self.take(count, reference);
+    }
+
     /// The host scales it. When that is all it puts the reference of the command on record, too.
     fn take(&mut self, count: u32, reference: &str) {
         let before = match self.count {
@@ -312,14 +324,7 @@ fn an_update_to_another_reference_counts_and_not_the_scale_before_it() {
 #[test]
 fn a_reference_that_is_not_to_be_updated_to_is_left() {
     let mut it = Component::new();
-    it.known.ask(Asked {
-        scaling: scaling(5, &["a"]),
-        reference: "v2".into(),
-        allow_update: false,
-        anew: false,
-        at: Instant::now(),
-    });
-    it.take(5, "v2");
+    it.scale_without_update(5, "v2");
     assert_eq!(it.step(), Step::Nothing);
 }
 
@@ -327,14 +332,7 @@ fn a_reference_that_is_not_to_be_updated_to_is_left() {
 fn one_that_is_scaled_while_its_image_is_on_its_way_is_exchanged() {
     let mut it = Component::new();
     it.scale(5, &["a"], "v2");
-    it.known.ask(Asked {
-        scaling: scaling(1, &["a"]),
-        reference: "v2".into(),
-        allow_update: false,
-        anew: false,
-        at: Instant::now(),
-    });
-    it.take(1, "v2");
+    it.scale_without_update(1, "v2");
     assert_eq!(it.exchange(), exchange("v1", "v2"));
 }
 
