@@ -16,8 +16,7 @@ use crate::args::Args;
 use crate::commands::{self, Command};
 use crate::embed::Host;
 use crate::observe::Watch;
-use crate::threads::Threads;
-use crate::{certificates, host_config, local_dispatch, observability, status, stop};
+use crate::{certificates, host_config, local_dispatch, observability, status, stop, threads};
 
 /// How long tasks may take to let go of their threads when the process ends.
 const TASKS_TIMEOUT: Duration = Duration::from_secs(1);
@@ -40,15 +39,16 @@ pub fn run() -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let linger = Duration::from_micros(args.local.linger_us);
-    let threads = Threads::start(linger).context("cannot start the threads of the host")?;
-    let runtime = threads.runtime();
+    let runtime = threads::runtime_builder(linger)
+        .build()
+        .context("cannot start the threads of the host")?;
     let outcome = match args.command {
         Some(Command::Local(local)) => Ok(runtime.block_on(commands::local::run(local))),
         Some(Command::Completions(completions)) => Ok(commands::completions::run(&completions)),
-        None => serve(runtime, args).map(|()| ExitCode::SUCCESS),
+        None => serve(&runtime, args).map(|()| ExitCode::SUCCESS),
     };
     // Not dropped: that would wait for each guest that is computing, up to the execution time that it may take.
-    threads.shut_down(TASKS_TIMEOUT);
+    runtime.shutdown_timeout(TASKS_TIMEOUT);
     outcome
 }
 

@@ -6,19 +6,13 @@
 //! next call the first worker does the same: most of a short call is then the way between the two. So an idle worker waits
 //! a little before it parks while it sees such calls. tokio takes it for one that looks for work, and wakes none.
 
-use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Handle};
 use wrpc_transport_nats::local::Pace;
-
-pub(crate) use spare::threads_used_up;
-use spare::Spare;
-
-mod spare;
 
 /// How often an idle worker waits at most before it parks, in a row. What only it could do is delayed by no more than that.
 const MOST: u32 = 10;
@@ -34,71 +28,18 @@ const MOST: u32 = 10;
 ///
 /// It sets [`Builder::on_thread_park`] and [`Builder::on_thread_unpark`].
 pub fn runtime_builder(linger: Duration) -> Builder {
-    builder(linger, &Arc::default())
-}
-
-fn builder(linger: Duration, parking: &Arc<Parking>) -> Builder {
     let mut builder = Builder::new_multi_thread();
     builder.enable_all();
-    let (parks, unparks) = (Arc::clone(parking), Arc::clone(parking));
-    builder.on_thread_park(move || {
-        if !linger.is_zero() {
+    if !linger.is_zero() {
+        let parking = Arc::new(Parking::default());
+        let unparking = Arc::clone(&parking);
+        builder.on_thread_park(move || {
             let workers = Handle::try_current().map_or(1, |handle| handle.metrics().num_workers());
-            parks.linger(workers, Pace::take, || thread::sleep(linger));
-        }
-        parks.park();
-    });
-    builder.on_thread_unpark(move || unparks.unpark());
+            parking.park(workers, Pace::take, || thread::sleep(linger));
+        });
+        builder.on_thread_unpark(move || unparking.unpark());
+    }
     builder
-}
-
-/// The threads of the `wasmcloud` program: those of [`runtime_builder`], and [spare ones](spare).
-pub(crate) struct Threads {
-    runtime: Runtime,
-    spare: Option<Spare>,
-}
-
-impl Threads {
-    /// # Errors
-    ///
-    /// When threads cannot be started.
-    ///
-    /// # Panics
-    ///
-    /// When `TOKIO_WORKER_THREADS` is no number of threads.
-    pub(crate) fn start(linger: Duration) -> io::Result<Self> {
-        let parking = Arc::default();
-        let mut builder = builder(linger, &parking);
-        let workers = match std::env::var("TOKIO_WORKER_THREADS") {
-            Ok(number) => number.parse().ok().filter(|number| *number > 0),
-            Err(_) => thread::available_parallelism().ok().map(Into::into),
-        };
-        // tokio says what is wrong with a number that is none.
-        let Some(workers) = workers else {
-            let runtime = builder.build()?;
-            return Ok(Self {
-                runtime,
-                spare: None,
-            });
-        };
-        let spare = spare::for_workers(workers);
-        let runtime = builder.worker_threads(workers + spare).build()?;
-        let spare = Spare::start(runtime.handle(), spare, parking)?;
-        Ok(Self {
-            runtime,
-            spare: Some(spare),
-        })
-    }
-
-    pub(crate) fn runtime(&self) -> &Runtime {
-        &self.runtime
-    }
-
-    /// Ends them. Tasks may take up to `timeout` to let go of their threads.
-    pub(crate) fn shut_down(self, timeout: Duration) {
-        drop(self.spare);
-        self.runtime.shutdown_timeout(timeout);
-    }
 }
 
 /// What the workers of a runtime know of each other.
@@ -106,18 +47,15 @@ impl Threads {
 struct Parking {
     /// How many are parked, or are about to be.
     parked: AtomicUsize,
-    /// How many are held, and have no part in anything.
-    held: AtomicUsize,
     /// Whether one waits before it parks.
     lingering: AtomicBool,
 }
 
 impl Parking {
     /// To be called by one of `workers` workers that is about to park: returns when it is to do so.
-    fn linger(&self, workers: usize, pace: impl Fn() -> Pace, wait: impl Fn()) {
-        let away = self.parked.load(Ordering::Relaxed) + self.held.load(Ordering::Relaxed);
+    fn park(&self, workers: usize, pace: impl Fn() -> Pace, wait: impl Fn()) {
         // Someone has to listen to the network and to the timers: whoever is awake does, or parks on them next.
-        let another_is_awake = away + 1 < workers;
+        let another_is_awake = self.parked.load(Ordering::Relaxed) + 1 < workers;
         if another_is_awake && !self.lingering.swap(true, Ordering::Relaxed) {
             for _ in 0..MOST {
                 if pace() != Pace::OneByOne {
@@ -127,26 +65,12 @@ impl Parking {
             }
             self.lingering.store(false, Ordering::Relaxed);
         }
-    }
-
-    /// To be called by a worker that parks.
-    fn park(&self) {
         self.parked.fetch_add(1, Ordering::Relaxed);
     }
 
     /// To be called by a worker that was parked.
     fn unpark(&self) {
         self.parked.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// How many workers wait for something to do.
-    fn parked(&self) -> usize {
-        self.parked.load(Ordering::Relaxed)
-    }
-
-    /// So many workers are held from now on.
-    fn hold(&self, number: usize) {
-        self.held.store(number, Ordering::Relaxed);
     }
 }
 
@@ -164,8 +88,7 @@ mod tests {
             asked.set(asked.get() + 1);
             pace
         };
-        parking.linger(workers, pace, || waits.set(waits.get() + 1));
-        parking.park();
+        parking.park(workers, pace, || waits.set(waits.get() + 1));
         waits.get()
     }
 
@@ -198,13 +121,6 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_held_is_not_awake() {
-        let parking = Parking::default();
-        parking.hold(1);
-        assert_eq!(waits(&parking, 2, &CALLS), 0);
-    }
-
-    #[test]
     fn one_waits_at_a_time() {
         let parking = Parking::default();
         let others = Cell::new(0);
@@ -214,8 +130,7 @@ mod tests {
             0 => Pace::Still,
             _ => Pace::OneByOne,
         };
-        parking.linger(4, pace, another);
-        parking.park();
+        parking.park(4, pace, another);
         assert_eq!(others.get(), 0);
         parking.unpark();
         assert_eq!(waits(&parking, 4, &CALLS), 3, "it has ended");

@@ -9,7 +9,6 @@ use wrpc_transport_nats::local::{self, Ended, Outcome, Status, Target};
 use super::slowest::Slow;
 use super::tap::Counts;
 use super::Seen;
-use crate::threads::threads_used_up;
 
 /// Lists what the transport counts and what is seen of calls.
 #[derive(Clone)]
@@ -24,8 +23,6 @@ struct Listed<'a> {
     version: &'static str,
     #[serde(flatten)]
     status: Status,
-    /// How often no thread of the host has come back in time.
-    threads_used_up: u64,
     /// The slowest calls in memory of the last five to ten minutes.
     slowest: Vec<SlowCall>,
     /// Where records of calls go, if they do.
@@ -76,7 +73,6 @@ impl Listing {
             host: &self.host,
             version: env!("CARGO_PKG_VERSION"),
             status: local::status(),
-            threads_used_up: threads_used_up(),
             slowest: slowest.map(|call| SlowCall::new(&call, now)).collect(),
             tap: self.seen.tap.as_ref().map(|tap| tap.counts()),
         })

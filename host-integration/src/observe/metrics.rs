@@ -9,8 +9,6 @@ use std::sync::Arc;
 use wasmcloud_tracing::{global, Histogram, InstrumentationScope, KeyValue, Meter};
 use wrpc_transport_nats::local::{Ended, Function, Local, Target};
 
-use crate::threads::threads_used_up;
-
 use super::slowest::nanoseconds;
 
 /// Calls that components of this host made, by `route`.
@@ -25,8 +23,6 @@ const ENDPOINTS: &str = "wasmcloud_host.local_dispatch.endpoints";
 const IN_FLIGHT: &str = "wasmcloud_host.local_dispatch.in_flight";
 /// Calls that wait in a function's queue.
 const QUEUE_DEPTH: &str = "wasmcloud_host.local_dispatch.queue.depth";
-/// How often no thread of the host has come back in time.
-const THREADS_USED_UP: &str = "wasmcloud_host.local_dispatch.threads.used_up";
 /// How long a call in memory waits in the function's queue.
 const QUEUE_DURATION: &str = "wasmcloud_host.local_dispatch.queue.duration";
 /// How long the callee of a call in memory takes.
@@ -128,16 +124,6 @@ fn counters(meter: &Meter, local: &Local, common: &Common) {
             })
             .build();
     }
-    let host = Arc::clone(&common.host);
-    meter
-        .u64_observable_counter(THREADS_USED_UP)
-        .with_description("How often no thread of the host had come back for 50 milliseconds")
-        .with_unit("{time}")
-        .with_callback(move |counter| {
-            let host = KeyValue::new("host", Arc::clone(&host));
-            counter.observe(threads_used_up(), &[host]);
-        })
-        .build();
 }
 
 /// What comes and goes.
@@ -297,7 +283,6 @@ mod tests {
             (ENDPOINTS, ""),
             (IN_FLIGHT, ""),
             (QUEUE_DEPTH, ""),
-            (THREADS_USED_UP, "_total"),
             (QUEUE_DURATION, "_nanoseconds_bucket"),
             (CALLEE_DURATION, "_nanoseconds_bucket"),
         ];

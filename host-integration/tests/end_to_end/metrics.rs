@@ -98,7 +98,6 @@ async fn calls_in_memory_are_counted_and_timed() {
             "endpoints",
             "failures",
             "in_flight",
-            "threads.used_up",
             "invocations",
             "queue.depth",
             "queue.duration",
