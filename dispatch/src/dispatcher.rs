@@ -9,20 +9,16 @@ use inhost_registry::Scope;
 use tracing::trace;
 use wrpc_transport::{Invoke, Serve};
 
+use crate::ambient::note_prefix;
 use crate::backend::Backend;
-use crate::caller;
-use crate::counters::Counters;
+use crate::beside;
+use crate::call::{CallError, Callee, Incoming, LocalIncoming, LocalOutgoing, Outgoing};
 use crate::endpoint::{Endpoint, Reason};
-use crate::error::CallError;
-use crate::incoming::{Callee, Incoming, LocalIncoming};
-use crate::local::Local;
-use crate::outgoing::{LocalOutgoing, Outgoing};
-use crate::pieces;
-use crate::put_back;
+use crate::host::Local;
+use crate::observe::Counters;
 use crate::queue::IfFull;
 use crate::route::{Mode, Route};
 use crate::served::Invocations;
-use crate::serving::note_prefix;
 
 /// A wRPC transport that carries calls in memory when the callee is on this host, and over `R` otherwise.
 ///
@@ -170,7 +166,7 @@ where
         instance: &str,
         func: &str,
     ) -> BothWays<B, R> {
-        pieces::know::<B, R::Incoming>();
+        beside::know_pieces::<B, R::Incoming>();
         self.count(outgoing.counters(), Route::Local, instance, func);
         (Outgoing::local(outgoing), Incoming::local(incoming))
     }
@@ -291,9 +287,7 @@ where
             + 'static,
     > {
         note_prefix(&self.prefix);
-        caller::know::<B, R::Outgoing>();
-        pieces::know::<B, R::Incoming>();
-        put_back::know::<B, R::Outgoing, R::Incoming>();
+        beside::know::<B, R::Outgoing, R::Incoming>();
         if !self.local.has_generations() {
             let calls = self.remote.serve(instance, func, paths).await?;
             let target = self.local.targets.get(&self.prefix, instance, func);

@@ -12,13 +12,9 @@ use inhost_registry::Function;
 use tracing::{debug, info, warn};
 
 use crate::backend::Backend;
-use crate::call::{Call, Way};
-use crate::home::Home;
-use crate::incoming::LocalIncoming;
-use crate::observer::{Left, Observer, Record};
-use crate::outgoing::LocalOutgoing;
+use crate::call::{Call, Home, LocalIncoming, LocalOutgoing, Way};
+use crate::observe::{Left, Observer, Record, Target};
 use crate::queue::{IfFull, Item, Queue, Refused, Room};
-use crate::target::Target;
 
 /// How many invocations may wait at one endpoint. Further ones go over the remote transport, or wait for room with
 /// [`Mode::Require`](crate::Mode::Require).

@@ -68,21 +68,22 @@
 //! # }
 //! ```
 //!
-//! How a local call flows, and the file each step is in:
+//! How a local call flows, and where each step is:
 //!
-//! 1. `dispatcher`: [`Invoke::invoke`](wrpc_transport::Invoke::invoke) looks the function up and decides.
-//! 2. `call`: what both sides of the call share. `root`: the [`Backend`] makes a byte stream for the parameters, or for the
-//!    results, once a side writes to it.
-//! 3. `endpoint`: the invocation waits in the function's bounded queue, with its context untouched and its
-//!    parameters not copied. `home`: what the call knows of the endpoint. `queue`: who reads it, and who waits for room.
-//! 4. `served`: the served stream merges local and remote invocations and hands them out in turn.
-//! 5. `outgoing`, `incoming`: both sides write and read. `paths` gives each path of
-//!    [`Index`](wrpc_transport::Index) a byte stream of its own.
-//!    `pieces` passes on what came in one piece without a copy.
-//! 6. `caller`: the callee may hand its results over in one piece, say why it failed, and learn that no one
-//!    waits for it any more. `put_back`: it stops before it has started. `patience`: for how long it waits for parameters.
-//! 7. `target`, `counters`: what is counted of each function. `observer`: who wants to be told about each call. `pace`:
-//!    whether calls come one by one.
+//! 1. `dispatcher`: [`Invoke::invoke`](wrpc_transport::Invoke::invoke) looks the function up and decides. `route`: what there is
+//!    to decide between. `host`: what the dispatchers of a host share.
+//! 2. `endpoint`: the invocation waits in the function's bounded queue, with its context untouched and its parameters not
+//!    copied. `queue`: who reads it, and who waits for room.
+//! 3. `served`: the served stream merges local and remote invocations and hands them out in turn.
+//! 4. `call`: what both sides of the call share, and the streams that they write and read. `lazy`: the [`Backend`] makes a
+//!    byte stream for the parameters, or for the results, once a side writes to it. `paths` gives each path of
+//!    [`Index`](wrpc_transport::Index) a byte stream of its own. `home`: what the call knows of the endpoint. `patience`: for
+//!    how long a callee waits for parameters.
+//! 5. `beside`: what a callee and a caller can do with the streams of a local call besides to write and to read: pass on in
+//!    one piece and without a copy, say why the call failed, learn that no one waits any more, put back a call that has not
+//!    started. `ambient`: what goes along in the task.
+//! 6. `observe`: what is counted of each function, who wants to be told about each call, and whether calls come one by one.
+//! 7. `drain`: what becomes of calls when the process ends.
 //!
 //! # Who sees the end of a stream, and when
 //!
@@ -102,54 +103,32 @@
 //!
 //! NATS, wasmtime, wasmCloud, and any one backend.
 
+mod ambient;
 mod backend;
+mod beside;
 mod call;
-mod caller;
-mod counters;
 mod dispatcher;
 mod drain;
 mod endpoint;
-mod error;
-mod home;
-mod incoming;
-mod known;
-mod local;
-mod modes;
+mod host;
 mod nowhere;
-mod observer;
-mod outgoing;
-mod pace;
-mod paths;
-mod patience;
-mod pieces;
-mod put_back;
+mod observe;
 mod queue;
-mod root;
 mod route;
 mod served;
-mod serving;
 mod sync;
-mod target;
-mod types;
 
+pub use ambient::{with_prefix, with_types};
 pub use backend::Backend;
-pub use caller::Caller;
-pub use counters::{Calls, Failures};
+pub use beside::{is_whole, next_piece, put_back, until_ended, Caller};
+pub use call::{CallError, Incoming, Outgoing};
 pub use dispatcher::Dispatcher;
 pub use drain::{Drain, Drained, Run};
 pub use endpoint::{Endpoint, QueueLimits};
-pub use error::CallError;
-pub use incoming::Incoming;
+pub use host::{Local, Served};
 pub use inhost_registry::{Generations, ScopeId};
-pub use local::{Local, Served};
-pub use modes::Modes;
 pub use nowhere::{NoStream, Nowhere};
-pub use observer::{on_start, starts, Ended, Ending, Observer, Outcome};
-pub use outgoing::Outgoing;
-pub use pace::Pace;
-pub use pieces::{is_whole, next_piece, until_ended};
-pub use put_back::put_back;
-pub use route::{Mode, Route, UnknownMode};
-pub use serving::with_prefix;
-pub use target::{Counted, Target};
-pub use types::with_types;
+pub use observe::{
+    on_start, starts, Calls, Counted, Ended, Ending, Failures, Observer, Pace, Target,
+};
+pub use route::{Mode, Modes, Outcome, Route, UnknownMode};

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -46,6 +47,54 @@ impl FromStr for Mode {
     }
 }
 
+/// The mode of a host's calls, and of those to single targets.
+///
+/// A target is what follows the last dot of a wRPC prefix: the component ID in wasmCloud, where prefixes are
+/// `lattice.component-id`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Modes {
+    default: Mode,
+    targets: HashMap<Box<str>, Mode>,
+}
+
+impl Modes {
+    /// `mode` for all targets.
+    pub fn new(mode: Mode) -> Self {
+        Self {
+            default: mode,
+            targets: HashMap::new(),
+        }
+    }
+
+    /// These, with `mode` for `target`, whatever it was before.
+    #[must_use]
+    pub fn with(mut self, target: impl Into<Box<str>>, mode: Mode) -> Self {
+        self.targets.insert(target.into(), mode);
+        self
+    }
+
+    /// The mode of calls to `prefix`.
+    pub fn of(&self, prefix: &str) -> Mode {
+        if self.targets.is_empty() {
+            return self.default;
+        }
+        let target = prefix.rsplit_once('.').map_or(prefix, |(_, target)| target);
+        self.targets.get(target).copied().unwrap_or(self.default)
+    }
+
+    /// Whether no call is carried in memory, whatever its target.
+    pub(crate) fn are_off(&self) -> bool {
+        let mut targets = self.targets.values();
+        self.default == Mode::Off && targets.all(|mode| *mode == Mode::Off)
+    }
+}
+
+impl From<Mode> for Modes {
+    fn from(mode: Mode) -> Self {
+        Self::new(mode)
+    }
+}
+
 /// Which way a call went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -74,6 +123,45 @@ impl fmt::Display for Route {
     }
 }
 
+/// How a local call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The callee finished its results.
+    Completed,
+    /// The callee took the parameters, or said that it runs, and ended without finishing its results.
+    Failed,
+    /// The callee's side took the call out of the queue and dropped it as it was: a policy denied it.
+    Denied,
+    /// The function did not run: it stopped being served here before.
+    NotRun,
+    /// The caller left before the results were finished.
+    CallerLeft,
+}
+
+impl Outcome {
+    /// All there are.
+    pub const ALL: [Self; 5] = [
+        Self::Completed,
+        Self::Failed,
+        Self::Denied,
+        Self::NotRun,
+        Self::CallerLeft,
+    ];
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Denied => "denied",
+            Self::NotRun => "not_run",
+            Self::CallerLeft => "caller_left",
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,5 +180,22 @@ mod tests {
             error.contains("`Prefer`") && error.contains("`prefer`"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_target_is_what_follows_the_last_dot() {
+        let modes = Modes::new(Mode::Prefer)
+            .with("callee", Mode::Require)
+            .with("other", Mode::Off);
+        for (prefix, mode) in [
+            ("default.callee", Mode::Require),
+            ("a.lattice.with.dots.callee", Mode::Require),
+            ("callee", Mode::Require),
+            ("default.other", Mode::Off),
+            ("callee.third", Mode::Prefer),
+            ("default.callee2", Mode::Prefer),
+        ] {
+            assert_eq!(modes.of(prefix), mode, "{prefix}");
+        }
     }
 }

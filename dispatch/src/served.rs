@@ -10,11 +10,10 @@ use tracing::debug;
 use wrpc_transport::Serve;
 
 use crate::backend::Backend;
+use crate::beside::Streams;
+use crate::call::{Callee, Incoming, Outgoing};
 use crate::endpoint::{Endpoint, Invocation, RemoteCalls};
-use crate::incoming::{Callee, Incoming};
-use crate::local::Local;
-use crate::outgoing::Outgoing;
-use crate::put_back::Streams;
+use crate::host::Local;
 use crate::queue::Loan;
 
 /// An invocation, or why one could not be taken.

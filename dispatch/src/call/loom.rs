@@ -7,9 +7,9 @@ use ::loom::{model, thread};
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Empty};
 
+use super::incoming::{Incoming, LocalIncoming};
+use super::outgoing::{LocalOutgoing, Outgoing};
 use super::*;
-use crate::incoming::{Incoming, LocalIncoming};
-use crate::outgoing::{LocalOutgoing, Outgoing};
 use crate::sync::stream::Streams;
 
 type Out = Outgoing<Streams, Empty>;

@@ -6,6 +6,25 @@
 use std::any::{Any, TypeId};
 use std::sync::OnceLock;
 
+use crate::backend::Backend;
+
+mod caller;
+mod pieces;
+mod put_back;
+
+pub use caller::Caller;
+pub(crate) use pieces::know as know_pieces;
+pub use pieces::{is_whole, next_piece, until_ended};
+pub use put_back::put_back;
+pub(crate) use put_back::Streams;
+
+/// Makes all of these know the streams of a type of dispatcher.
+pub(crate) fn know<B: Backend, O: Any + Send, I: Any + Send>() {
+    caller::know::<B, O>();
+    pieces::know::<B, I>();
+    put_back::know::<B, O, I>();
+}
+
 /// What there is for each type: a list that only grows. There is one type for each type of dispatcher in the process, so a
 /// handful at most.
 ///

@@ -11,12 +11,11 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::consume_budget;
 use wrpc_transport::Index;
 
+use super::home::Home;
+use super::paths::Side;
+use super::patience::Patience;
+use super::{join, Call, Handle, Way};
 use crate::backend::Backend;
-use crate::call::{join, Call, Handle, Way};
-use crate::home::Home;
-use crate::paths::Side;
-use crate::patience::Patience;
-use crate::pieces::Pieces;
 use crate::route::Route;
 
 /// The stream a side of a call reads from: results at the caller, parameters at the callee.
@@ -258,6 +257,16 @@ impl<B: Backend> Drop for LocalIncoming<B> {
             self.handle.root().unread();
         }
     }
+}
+
+/// A local stream, without the backend in its type.
+pub(crate) trait Pieces: Send {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>>;
+
+    /// Waits for the end, and counts as no one who waits for anything.
+    fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    fn is_whole(&self, types: &str) -> bool;
 }
 
 impl<B: Backend> Pieces for LocalIncoming<B> {

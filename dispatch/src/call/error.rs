@@ -3,7 +3,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::target::{name, Target};
+use crate::observe::{name, Target};
 
 /// How a local call can fail. It is the inner error of the [`io::Error`] that a stream of the call returns.
 ///

@@ -7,11 +7,11 @@ use std::task::{ready, Context, Poll};
 use tokio::io::AsyncWrite;
 use wrpc_transport::Index;
 
+use super::error::CallError;
+use super::paths::Side;
+use super::{join, Call, Handle, Way};
 use crate::backend::Backend;
-use crate::call::{join, Call, Handle, Way};
-use crate::counters::Counters;
-use crate::error::CallError;
-use crate::paths::Side;
+use crate::observe::Counters;
 use crate::route::Route;
 
 /// The stream a side of a call writes to: parameters at the caller, results at the callee.

@@ -1,9 +1,8 @@
 use std::any::Any;
 
+use super::Known;
 use crate::backend::Backend;
-use crate::incoming::Incoming;
-use crate::known::Known;
-use crate::outgoing::Outgoing;
+use crate::call::{Incoming, Outgoing};
 
 /// Puts a call back that its callee has taken and not started: it is the next one of its function again, whether it came in
 /// memory or over the remote transport. For a callee that stops while a call waits for its turn; the next generation of the
@@ -29,7 +28,7 @@ type PutBack = fn(Box<dyn Any>, Box<dyn Any>);
 static KNOWN: Known<PutBack> = Known::new();
 
 /// Makes [`put_back`] know the streams of a type of dispatcher.
-pub(crate) fn know<B: Backend, O: Any + Send, I: Any + Send>() {
+pub(super) fn know<B: Backend, O: Any + Send, I: Any + Send>() {
     KNOWN.add::<Outgoing<B, O>>(|results, params| {
         let results = results.downcast::<Outgoing<B, O>>();
         let params = params.downcast::<Incoming<B, I>>();

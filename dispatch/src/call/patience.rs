@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::time::{sleep, Sleep};
 
-use crate::error::CallError;
-use crate::target::Target;
+use super::error::CallError;
+use crate::observe::Target;
 
 /// The timer of a stream that a callee reads. It is there once the callee has had to wait.
 #[derive(Default)]
@@ -38,8 +38,8 @@ mod tests {
 
     use super::*;
     use crate::backend::Backend;
+    use crate::call::{Callee, Incoming};
     use crate::endpoint::{Endpoint, QueueLimits};
-    use crate::incoming::{Callee, Incoming};
 
     #[derive(Clone)]
     struct Duplex;

@@ -13,11 +13,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::Known;
 use crate::backend::Backend;
-use crate::call::Call;
-use crate::error::in_one_line;
-use crate::known::Known;
-use crate::outgoing::Outgoing;
+use crate::call::{in_one_line, Call, Outgoing};
 
 /// The caller of a local call.
 ///
@@ -172,7 +170,7 @@ impl<B: Backend> OtherSide for Call<B> {
 static KNOWN: Known<fn(&dyn Any) -> Option<Caller>> = Known::new();
 
 /// Makes [`Caller::of`] know the streams of a type of dispatcher.
-pub(crate) fn know<B: Backend, R: Any>() {
+pub(super) fn know<B: Backend, R: Any>() {
     KNOWN.add::<Outgoing<B, R>>(|results| {
         let results = results.downcast_ref::<Outgoing<B, R>>()?;
         Some(Caller(results.call()?))

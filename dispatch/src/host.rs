@@ -7,12 +7,10 @@ use tokio::sync::futures::Notified;
 use tokio::sync::Notify;
 
 use crate::backend::Backend;
-use crate::counters::{Calls, Counters};
 use crate::endpoint::{Endpoint, QueueLimits};
-use crate::modes::Modes;
-use crate::observer::Observer;
+use crate::observe::{Calls, Counted, Counters, Observer, Targets};
 use crate::route::Mode;
-use crate::target::{Counted, Targets};
+use crate::route::Modes;
 
 /// What all dispatchers of a host share: the registry, the backend, the modes, the limits and the counters.
 ///

@@ -13,19 +13,31 @@ use std::sync::{Arc, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
+use crate::ambient;
 use crate::backend::Backend;
-use crate::error::CallError;
-use crate::home::Home;
-use crate::observer::{Left, Reached, Record};
-use crate::paths::{Paths, Side, Taken};
+use crate::observe::{Left, Reached, Record, Target};
 use crate::queue::Room;
-use crate::root::Root;
 use crate::sync::{AtomicBool, AtomicU8, AtomicUsize, Mutex, Notify, Ordering};
-use crate::target::Target;
-use crate::types;
 
+mod error;
+mod home;
+mod incoming;
+mod lazy;
 #[cfg(all(test, inhost_loom))]
 mod loom;
+mod outgoing;
+mod paths;
+mod patience;
+
+pub(crate) use error::in_one_line;
+pub use error::CallError;
+pub(crate) use home::Home;
+pub use incoming::Incoming;
+pub(crate) use incoming::{Callee, LocalIncoming, Pieces};
+use lazy::Root;
+pub(crate) use outgoing::LocalOutgoing;
+pub use outgoing::Outgoing;
+use paths::{Paths, Side, Taken};
 
 const QUEUED: u8 = 0;
 const TAKEN: u8 = 1;
@@ -103,7 +115,7 @@ impl<B: Backend> Call<B> {
             callers_handles: AtomicUsize::new(0),
             caller_left: Notify::new(),
             answer: Mutex::new(Bytes::new()),
-            caller_types: types::of_caller(),
+            caller_types: ambient::of_caller(),
             answer_is_whole: AtomicBool::new(false),
             cause: OnceLock::new(),
             params: Direction::new(),

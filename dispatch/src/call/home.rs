@@ -3,11 +3,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::incoming::LocalIncoming;
+use super::outgoing::LocalOutgoing;
 use crate::backend::Backend;
-use crate::incoming::LocalIncoming;
-use crate::outgoing::LocalOutgoing;
+use crate::observe::Target;
 use crate::queue::Room;
-use crate::target::Target;
 
 /// The endpoint that a call is queued at, as the call knows it: without the type of contexts.
 pub(crate) trait Home<B: Backend>: Send + Sync {

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use papaya::{Equivalent, HashMap};
 
-use crate::counters::{Calls, Counters, Failures};
+use super::counters::{Calls, Counters, Failures};
 
 /// How many functions are told apart. Components are linked to few functions; this bounds what names that come and go take
 /// up. The calls of all further ones are counted together.

@@ -1,8 +1,8 @@
 use std::iter::Sum;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crate::observer::Outcome;
-use crate::pace;
+use super::pace;
+use crate::route::Outcome;
 use crate::route::Route;
 
 /// How many calls went which way since the process started.

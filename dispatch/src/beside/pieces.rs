@@ -1,13 +1,12 @@
 use std::any::Any;
 use std::future::{pending, poll_fn};
 use std::io;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
+use super::Known;
 use crate::backend::Backend;
-use crate::incoming::Incoming;
-use crate::known::Known;
+use crate::call::{Incoming, Pieces};
 
 /// The next bytes of a stream of a local call, without a copy where they came in one piece: parameters that came with
 /// the invocation, and results that the callee handed over with [`Caller::answer`](crate::Caller::answer).
@@ -55,16 +54,6 @@ pub async fn until_ended<I: Any>(incoming: &mut I) -> io::Result<()> {
         Some(pieces) => poll_fn(|cx| pieces.poll_ended(cx)).await,
         None => pending().await,
     }
-}
-
-/// A local stream, without the backend in its type.
-pub(crate) trait Pieces: Send {
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>>;
-
-    /// Waits for the end, and counts as no one who waits for anything.
-    fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
-
-    fn is_whole(&self, types: &str) -> bool;
 }
 
 type PiecesOf = fn(&mut dyn Any) -> Option<&mut dyn Pieces>;

@@ -3,13 +3,12 @@
 //! What is counted of each function costs next to nothing and is always there. What needs a clock, or memory for each call,
 //! is done for an [`Observer`] only. Without one, a call carries an empty option.
 
-use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use crate::route::Route;
-use crate::target::Target;
+use super::target::Target;
+use crate::route::{Outcome, Route};
 
 /// Is told about local calls; see [`Local::observe`](crate::Local::observe).
 ///
@@ -50,45 +49,6 @@ pub struct Ended<'a> {
     pub params_bytes: u64,
     /// Bytes of results, those of nested streams included.
     pub results_bytes: u64,
-}
-
-/// How a local call ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// The callee finished its results.
-    Completed,
-    /// The callee took the parameters, or said that it runs, and ended without finishing its results.
-    Failed,
-    /// The callee's side took the call out of the queue and dropped it as it was: a policy denied it.
-    Denied,
-    /// The function did not run: it stopped being served here before.
-    NotRun,
-    /// The caller left before the results were finished.
-    CallerLeft,
-}
-
-impl Outcome {
-    /// All there are.
-    pub const ALL: [Self; 5] = [
-        Self::Completed,
-        Self::Failed,
-        Self::Denied,
-        Self::NotRun,
-        Self::CallerLeft,
-    ];
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Denied => "denied",
-            Self::NotRun => "not_run",
-            Self::CallerLeft => "caller_left",
-        })
-    }
 }
 
 /// What is noted of a call for the end of it.

@@ -1,0 +1,14 @@
+//! What is seen of calls: counts of each function that are always there, and who wants to be told about each call.
+
+mod counters;
+mod observer;
+mod pace;
+mod target;
+
+pub(crate) use counters::Counters;
+pub use counters::{Calls, Failures};
+pub use observer::{on_start, starts, Ended, Ending, Observer};
+pub(crate) use observer::{Left, Reached, Record};
+pub use pace::Pace;
+pub(crate) use target::{name, Targets};
+pub use target::{Counted, Target};
