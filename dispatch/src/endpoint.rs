@@ -13,7 +13,7 @@ use tracing::{debug, info, warn};
 
 use crate::backend::Backend;
 use crate::call::{Call, Home, LocalIncoming, LocalOutgoing, Way};
-use crate::observe::{Left, Observer, Record, Target};
+use crate::observe::{FirstToLeave, Observer, Record, Target};
 use crate::queue::{IfFull, Item, Queue, Refused, Room};
 
 /// How many invocations may wait at one endpoint. Further ones go over the remote transport, or wait for room with
@@ -306,7 +306,7 @@ impl<C, B: Backend> Invocation<C, B> {
         let Self::Local(invocation) = self else {
             unreachable!("only local invocations are offered");
         };
-        invocation.call.left(Left::Elsewhere);
+        invocation.call.left(FirstToLeave::Elsewhere);
         Rejected {
             context: invocation.context,
             params: invocation.incoming.into_first(),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Known;
+use super::TypeTable;
 use crate::backend::Backend;
 use crate::call::{in_one_line, Call, Outgoing};
 
@@ -167,7 +167,7 @@ impl<B: Backend> OtherSide for Call<B> {
 }
 
 /// The types of result streams that have callers.
-static KNOWN: Known<fn(&dyn Any) -> Option<Caller>> = Known::new();
+static KNOWN: TypeTable<fn(&dyn Any) -> Option<Caller>> = TypeTable::new();
 
 /// Makes [`Caller::of`] know the streams of a type of dispatcher.
 pub(super) fn know<B: Backend, R: Any>() {

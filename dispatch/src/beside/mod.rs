@@ -29,15 +29,15 @@ pub(crate) fn know<B: Backend, O: Any + Send, I: Any + Send>() {
 /// handful at most.
 ///
 /// It is looked into several times in each call, by all threads: looking writes nothing, as even a lock for readers would.
-pub(crate) struct Known<F>(OnceLock<Box<Entry<F>>>);
+pub(crate) struct TypeTable<F>(OnceLock<Box<Entry<F>>>);
 
 struct Entry<F> {
     ty: TypeId,
     what: F,
-    others: Known<F>,
+    others: TypeTable<F>,
 }
 
-impl<F: Copy> Known<F> {
+impl<F: Copy> TypeTable<F> {
     pub(crate) const fn new() -> Self {
         Self(OnceLock::new())
     }
@@ -77,7 +77,7 @@ impl<F: Copy> Known<F> {
 mod tests {
     use super::*;
 
-    impl<F> Known<F> {
+    impl<F> TypeTable<F> {
         fn len(&self) -> usize {
             self.0.get().map_or(0, |entry| 1 + entry.others.len())
         }
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn types_are_told_apart_and_added_once() {
-        let known: Known<&str> = Known::new();
+        let known: TypeTable<&str> = TypeTable::new();
         assert_eq!(known.get::<u8>(), None);
         known.add::<u8>("a byte");
         known.add::<u8>("another");
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn none_is_lost_when_threads_add_at_the_same_time() {
         for _ in 0..100 {
-            let known: Known<u8> = Known::new();
+            let known: TypeTable<u8> = TypeTable::new();
             std::thread::scope(|scope| {
                 scope.spawn(|| known.add::<u8>(1));
                 scope.spawn(|| known.add::<u16>(2));

@@ -4,9 +4,9 @@ use std::io;
 
 use bytes::Bytes;
 
-use super::Known;
+use super::TypeTable;
 use crate::backend::Backend;
-use crate::call::{Incoming, Pieces};
+use crate::call::{Incoming, LocalReader};
 
 /// The next bytes of a stream of a local call, without a copy where they came in one piece: parameters that came with
 /// the invocation, and results that the callee handed over with [`Caller::answer`](crate::Caller::answer).
@@ -56,10 +56,10 @@ pub async fn until_ended<I: Any>(incoming: &mut I) -> io::Result<()> {
     }
 }
 
-type PiecesOf = fn(&mut dyn Any) -> Option<&mut dyn Pieces>;
+type ReaderOf = fn(&mut dyn Any) -> Option<&mut dyn LocalReader>;
 
 /// The types of streams that can be taken in pieces.
-static KNOWN: Known<PiecesOf> = Known::new();
+static KNOWN: TypeTable<ReaderOf> = TypeTable::new();
 
 /// Makes [`next_piece`] know the streams of a type of dispatcher.
 pub(crate) fn know<B: Backend, R: Any>() {

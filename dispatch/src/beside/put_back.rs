@@ -1,6 +1,6 @@
 use std::any::Any;
 
-use super::Known;
+use super::TypeTable;
 use crate::backend::Backend;
 use crate::call::{Incoming, Outgoing};
 
@@ -25,7 +25,7 @@ pub(crate) type Streams<B, O, I> = (Outgoing<B, O>, Incoming<B, I>);
 type PutBack = fn(Box<dyn Any>, Box<dyn Any>);
 
 /// The types of result streams whose calls can be put back.
-static KNOWN: Known<PutBack> = Known::new();
+static KNOWN: TypeTable<PutBack> = TypeTable::new();
 
 /// Makes [`put_back`] know the streams of a type of dispatcher.
 pub(super) fn know<B: Backend, O: Any + Send, I: Any + Send>() {

@@ -260,7 +260,7 @@ impl<B: Backend> Drop for LocalIncoming<B> {
 }
 
 /// A local stream, without the backend in its type.
-pub(crate) trait Pieces: Send {
+pub(crate) trait LocalReader: Send {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>>;
 
     /// Waits for the end, and counts as no one who waits for anything.
@@ -269,7 +269,7 @@ pub(crate) trait Pieces: Send {
     fn is_whole(&self, types: &str) -> bool;
 }
 
-impl<B: Backend> Pieces for LocalIncoming<B> {
+impl<B: Backend> LocalReader for LocalIncoming<B> {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         self.wanted();
         if !self.first.is_empty() {

@@ -23,7 +23,7 @@ use crate::sync::{Mutex, MutexGuard};
 #[cfg(all(test, inhost_loom))]
 mod loom;
 
-pub(crate) struct Root<B: Backend>(Mutex<State<B>>);
+pub(crate) struct LazyStream<B: Backend>(Mutex<State<B>>);
 
 enum State<B: Backend> {
     /// Nothing was written. The task waits to read.
@@ -38,7 +38,7 @@ enum State<B: Backend> {
     Unread,
 }
 
-impl<B: Backend> Root<B> {
+impl<B: Backend> LazyStream<B> {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(State::Empty(None)))
     }

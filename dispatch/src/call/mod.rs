@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use crate::ambient;
 use crate::backend::Backend;
-use crate::observe::{Left, Reached, Record, Target};
+use crate::observe::{FirstToLeave, Reached, Record, Target};
 use crate::queue::Room;
 use crate::sync::{AtomicBool, AtomicU8, AtomicUsize, Mutex, Notify, Ordering};
 
@@ -33,8 +33,8 @@ pub(crate) use error::in_one_line;
 pub use error::CallError;
 pub(crate) use home::Home;
 pub use incoming::Incoming;
-pub(crate) use incoming::{Callee, LocalIncoming, Pieces};
-use lazy::Root;
+pub(crate) use incoming::{Callee, LocalIncoming, LocalReader};
+use lazy::LazyStream;
 pub(crate) use outgoing::LocalOutgoing;
 pub use outgoing::Outgoing;
 use paths::{Paths, Side, Taken};
@@ -80,7 +80,7 @@ pub(crate) struct Call<B: Backend> {
 
 /// One direction of a call: its streams, and how many handles each side holds.
 struct Direction<B: Backend> {
-    root: Root<B>,
+    root: LazyStream<B>,
     paths: Paths<B>,
     writers: AtomicUsize,
     readers: AtomicUsize,
@@ -181,7 +181,7 @@ impl<B: Backend> Call<B> {
     }
 
     /// Notes who was the first to leave, for who observes calls.
-    pub(crate) fn left(&self, who: Left) {
+    pub(crate) fn left(&self, who: FirstToLeave) {
         if let Some(record) = &self.record {
             record.left(who);
         }
@@ -192,11 +192,11 @@ impl<B: Backend> Call<B> {
         match self.state.load(Ordering::Acquire) {
             COMPLETE => Ok(()),
             QUEUED | ADMITTED => {
-                self.left(Left::Callee);
+                self.left(FirstToLeave::Callee);
                 Err(CallError::not_accepted(self.target()))
             }
             _ => {
-                self.left(Left::Callee);
+                self.left(FirstToLeave::Callee);
                 Err(CallError::callee_failed(self.target(), self.cause.get()))
             }
         }
@@ -329,7 +329,7 @@ fn reached(state: u8) -> Reached {
 impl<B: Backend> Direction<B> {
     fn new() -> Self {
         Self {
-            root: Root::new(),
+            root: LazyStream::new(),
             paths: Paths::new(),
             writers: AtomicUsize::new(0),
             readers: AtomicUsize::new(0),
@@ -379,7 +379,7 @@ impl<B: Backend> Handle<B> {
     }
 
     /// What the root of this direction is, as long as nothing was written to it.
-    pub(crate) fn root(&self) -> &Root<B> {
+    pub(crate) fn root(&self) -> &LazyStream<B> {
         &self.call.direction(self.way).root
     }
 
@@ -405,7 +405,7 @@ impl<B: Backend> Handle<B> {
     /// The other side does not read any more. At the callee this says nothing: a caller may read just a part of the results.
     pub(crate) fn other_side_left(&self) {
         if self.is_the_callers() {
-            self.call.left(Left::Callee);
+            self.call.left(FirstToLeave::Callee);
         }
     }
 
@@ -437,13 +437,13 @@ impl<B: Backend> Drop for Handle<B> {
         let direction = self.call.direction(self.way);
         if direction.handles(self.side).fetch_sub(1, Ordering::AcqRel) == 1 {
             if (self.way, self.side) == (Way::Results, Side::Writing) {
-                self.call.left(Left::Callee);
+                self.call.left(FirstToLeave::Callee);
             }
             direction.paths.gone(self.side);
         }
         if self.is_the_callers() && self.call.callers_handles.fetch_sub(1, Ordering::AcqRel) == 1 {
             if !self.call.is_one_way() {
-                self.call.left(Left::Caller);
+                self.call.left(FirstToLeave::Caller);
                 self.call.home.give_up(&self.call.room);
             }
             self.call.caller_left.notify_waiters();

@@ -8,7 +8,7 @@ mod target;
 pub(crate) use counters::Counters;
 pub use counters::{Calls, Failures};
 pub use observer::{on_start, starts, Ended, Ending, Observer};
-pub(crate) use observer::{Left, Reached, Record};
+pub(crate) use observer::{FirstToLeave, Reached, Record};
 pub use pace::Pace;
 pub(crate) use target::{name, Targets};
 pub use target::{Counted, Target};

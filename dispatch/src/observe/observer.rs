@@ -66,7 +66,7 @@ pub(crate) struct Record {
 
 /// Who was the first to leave before the results were complete. Both sides are gone in the end, and both look at the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Left {
+pub(crate) enum FirstToLeave {
     Caller = 1,
     Callee = 2,
     /// The call went another way: there is nothing to tell.
@@ -125,7 +125,7 @@ impl Record {
     }
 
     /// The first one counts.
-    pub(crate) fn left(&self, who: Left) {
+    pub(crate) fn left(&self, who: FirstToLeave) {
         let _ = self
             .left
             .compare_exchange(0, who as u8, Ordering::Relaxed, Ordering::Relaxed);
@@ -134,12 +134,12 @@ impl Record {
     /// Tells about the end of the call.
     pub(crate) fn end(self, target: &Arc<Target>, reached: Reached) {
         let left = self.left.load(Ordering::Relaxed);
-        if left == Left::Elsewhere as u8 {
+        if left == FirstToLeave::Elsewhere as u8 {
             return;
         }
         let outcome = match reached {
             Reached::Complete => Outcome::Completed,
-            _ if left == Left::Caller as u8 => Outcome::CallerLeft,
+            _ if left == FirstToLeave::Caller as u8 => Outcome::CallerLeft,
             Reached::Queued | Reached::Admitted => Outcome::NotRun,
             Reached::Taken => Outcome::Denied,
             Reached::Running => Outcome::Failed,

@@ -8,13 +8,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::*;
 use crate::sync::stream::Streams;
 
-fn root() -> (Arc<Root<Streams>>, Arc<Root<Streams>>) {
-    let root = Arc::new(Root::new());
+fn root() -> (Arc<LazyStream<Streams>>, Arc<LazyStream<Streams>>) {
+    let root = Arc::new(LazyStream::new());
     (Arc::clone(&root), root)
 }
 
 /// Waits for the end. loom finds a wake-up that is lost: then no thread can go on.
-fn read_all(root: &Root<Streams>) -> Vec<u8> {
+fn read_all(root: &LazyStream<Streams>) -> Vec<u8> {
     let mut bytes = Vec::new();
     block_on(async {
         if let Some(mut stream) = poll_fn(|cx| root.poll_begun(cx)).await {
