@@ -1,4 +1,4 @@
-//! The workspace's tasks: `cargo xtask test`, `lint`, `tidy`, `guests`, `vectors`, `fuzz`, and the programs of
+//! The workspace's tasks: `cargo xtask test`, `lint`, `tidy`, `guests`, `vectors`, `fuzz`, `costs`, and the programs of
 //! `host-integration/trials`, which it builds and runs: `demo`, `up`, `bench`, `soak`, `wash`.
 
 #![allow(
@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Task::Up(arguments) => trials::run("up", &arguments),
         Task::Bench(arguments) => trials::run("bench", &arguments),
         Task::Soak(arguments) => trials::run("soak", &arguments),
+        Task::Costs(arguments) => trials::costs(&arguments),
         Task::Wash(arguments) => trials::run("wash", &arguments),
         Task::Test => test::run(),
         Task::Lint => lint::run(),

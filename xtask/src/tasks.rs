@@ -27,6 +27,9 @@ pub(crate) enum Task {
     /// Compare calls on every route: over NATS, in memory, without a host
     #[command(disable_help_flag = true)]
     Bench(trials::Arguments),
+    /// Count instructions, allocations and system calls of a call, and compare them with those on record
+    #[command(disable_help_flag = true)]
+    Costs(trials::Arguments),
     /// Make many calls of many kinds on one host and check that none is lost and nothing is left
     #[command(disable_help_flag = true)]
     Soak(trials::Arguments),
@@ -86,7 +89,7 @@ mod tests {
     fn each_command_has_examples_that_it_takes() {
         let mut command = Arguments::command();
         // Those have their help from the program that they run.
-        for trial in ["demo", "up", "bench", "soak", "wash"] {
+        for trial in ["demo", "up", "bench", "costs", "soak", "wash"] {
             command = command.mut_subcommand(trial, |it| {
                 it.after_help(format!(
                     "  cargo xtask {trial} --calls 5 --json -\nExit codes: 0"

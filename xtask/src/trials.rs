@@ -1,4 +1,4 @@
-//! The programs of `host-integration/trials`: built here, and run in place of this one.
+//! The programs of `host-integration/trials`, and the one in `benches/costs`: built here, and run in place of this one.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
@@ -24,6 +24,9 @@ pub(crate) struct Arguments {
 /// The program's package and name.
 const PROGRAM: &str = "inhost-trials";
 
+/// That in `benches/costs`.
+const COSTS: &str = "inhost-bench-costs";
+
 /// Builds the program and returns where it is. Cargo's progress goes to the terminal.
 ///
 /// Cargo is asked for it among all packages, so that what it depends on is built with the features that it has in
@@ -37,14 +40,26 @@ pub(crate) fn build() -> anyhow::Result<PathBuf> {
     host::build(command, PROGRAM)
 }
 
+/// Builds the program that compares what calls cost with what is on record, optimised, and becomes it.
+///
+/// # Errors
+///
+/// When it does not build, or cannot be run.
+pub(crate) fn costs(arguments: &Arguments) -> anyhow::Result<()> {
+    let command = cargo(&["build", "--release", "--workspace", "--bin", COSTS]);
+    become_it(Command::new(host::build(command, COSTS)?).args(&arguments.given))
+}
+
 /// Builds the program, and becomes what runs `trial`: exit code and signals are its own.
 ///
 /// # Errors
 ///
 /// When it does not build, or cannot be run.
 pub(crate) fn run(trial: &str, arguments: &Arguments) -> anyhow::Result<()> {
-    let mut command = Command::new(build()?);
-    command.arg(trial).args(&arguments.given);
+    become_it(Command::new(build()?).arg(trial).args(&arguments.given))
+}
+
+fn become_it(command: &mut Command) -> anyhow::Result<()> {
     let error = command.exec();
-    Err(error).with_context(|| format!("cannot run `{}`", text(&command)))
+    Err(error).with_context(|| format!("cannot run `{}`", text(command)))
 }
