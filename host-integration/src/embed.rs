@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use tokio::time::{sleep, Instant};
 use wasmcloud_host::url::Url;
 use wasmcloud_host::{WasmbusHost, WasmbusHostConfig};
+use wrpc_runtime_wasmtime::{in_ticks, take_turns};
 use wrpc_transport_nats::local;
 
 use crate::updates::Updates;
@@ -247,6 +248,9 @@ impl HostBuilder {
         let id = host_config::host_id(&mut config);
         let updates = local_dispatch::watch_updates(&mut config).await;
         let servers = host_config::nats_servers(&config);
+        // The host counts it in ticks, of which there are more in a second than it knows.
+        take_turns();
+        config.max_execution_time = in_ticks(config.max_execution_time);
         let started = WasmbusHost::new(config).await;
         let (host, shutdown) = started.map_err(|source| StartError::Host { servers, source })?;
         Ok(Host {

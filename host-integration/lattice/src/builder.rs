@@ -13,6 +13,7 @@ use tracing::debug;
 use wasmcloud_runtime::capability::secrets::store::SecretValue;
 use wasmcloud_runtime::{Component, Runtime};
 use wasmtime::Engine;
+use wrpc_runtime_wasmtime::in_ticks;
 
 use crate::client::{Client, Shared};
 use crate::error::BuildError;
@@ -157,7 +158,7 @@ impl Builder {
         let mut parts = self.parts(&ids, &shared, client)?;
         let (runtime, _clock) = Runtime::builder()
             .max_linear_memory(self.limits.memory)
-            .max_execution_time(self.limits.execution_time)
+            .max_execution_time(in_ticks(self.limits.execution_time))
             .max_components(self.limits.instances)
             // Without it there would be no limit of the memory.
             .force_pooling_allocator()
@@ -290,7 +291,7 @@ async fn start(
     max_instances: usize,
     client: Client,
 ) -> anyhow::Result<Started> {
-    component.set_max_execution_time(lattice.execution_time);
+    component.set_max_execution_time(in_ticks(lattice.execution_time));
     let (sender, events) = mpsc::channel(EVENTS);
     let exports = Arc::new(Exports::default());
     let server = Server {

@@ -59,6 +59,19 @@ impl Handler {
     }
 }
 
+/// Writes a component that serves [`Handler::MESSAGING`] to `folder`, and computes without end when it is called. Returns its
+/// file.
+///
+/// # Errors
+///
+/// When it cannot be written.
+pub fn write_spinning_handler(folder: &Path) -> anyhow::Result<PathBuf> {
+    let begin = "(param i32 i32 i32 i32 i32 i32 i32) (result i32)";
+    let spin = format!("{begin} (loop $again (br $again))");
+    let text = messaging_callee().replacen(begin, &spin, 1);
+    write_component(folder, "spinning-handler.wasm", &text)
+}
+
 /// Writes the component `text` to `folder` as `name`, and returns its file.
 ///
 /// # Errors

@@ -1,9 +1,14 @@
 //! Start, stop, and what the host says of itself.
 
+use std::fmt::Debug;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use inhost_testbed::{Deployment, HostBuilder, NatsServer, CALLEE};
+use inhost_testbed::{
+    reference, write_spinning_handler, Deployment, Handler, HostBuilder, Link, NatsServer, CALLEE,
+    CALLER,
+};
 
 use crate::errors::spinning;
 use crate::routes::{deploy_pair_with, nats, until, until_not_listed, Route, PROMPTLY};
@@ -69,28 +74,33 @@ async fn start_computing(nats: &Arc<NatsServer>, host: HostBuilder) -> Deploymen
     let deployment = Deployment::start_on(Arc::clone(nats), host).await;
     let deployment = deployment.expect("the host starts");
     let driver = deploy_pair_with(&deployment, &spinning(folder.path())).await;
+    computes(&deployment, driver.ping(1)).await;
+    deployment
+}
+
+/// Waits until a guest computes, which is what `call` has it do without end.
+async fn computes(deployment: &Deployment, call: impl Future<Output: Debug>) {
     let used = || deployment.host().usage().cpu_time().expect("it is told");
     let enough = used() + Duration::from_millis(300);
     tokio::select! {
-        answer = driver.ping(1) => panic!("it computes without end, and answers {answer:?}"),
+        answer = call => panic!("it computes without end, and answers {answer:?}"),
         () = until("nothing computes", async || used() >= enough) => {}
     }
-    deployment
 }
 
 #[tokio::test]
 async fn a_host_ends_in_order_while_a_guest_computes() {
     let nats = nats().await;
     for route in Route::ALL {
-        // Whatever this machine has: one for the guest, and others.
-        let host = route.host().env("TOKIO_WORKER_THREADS", "2");
+        // The only one is shared by the guest and the host.
+        let host = route.host().env("TOKIO_WORKER_THREADS", "1");
         let host = host.args(NO_TIME_FOR_CALLS);
         stops(start_computing(&nats, host).await).await;
     }
 }
 
 #[tokio::test]
-async fn a_host_ends_though_guests_keep_all_its_threads() {
+async fn a_host_ends_though_a_guest_that_the_host_library_runs_keeps_all_its_threads() {
     let nats = nats().await;
     let host = Route::Duplex
         .host()
@@ -98,7 +108,27 @@ async fn a_host_ends_though_guests_keep_all_its_threads() {
         // Else its last lines are the backtrace of its error.
         .env("RUST_BACKTRACE", "0")
         .args(NO_TIME_FOR_CALLS);
-    let deployment = start_computing(&nats, host).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let deployment = Deployment::start_on(Arc::clone(&nats), host).await;
+    let deployment = deployment.expect("the host starts");
+    let files = Handler::MESSAGING.write_to(folder.path(), "messaging");
+    let [caller, _] = files.expect("written");
+    let callee = write_spinning_handler(folder.path()).expect("written");
+    for (file, id) in [(caller, CALLER), (callee, CALLEE)] {
+        let file = reference(&file).expect("a reference");
+        let deployed = deployment.deploy_on(deployment.host(), &file, id, 10);
+        deployed.await.expect("deployed");
+    }
+    let (package, interface) = Handler::MESSAGING.link;
+    let link = Link::new(CALLER, CALLEE, package, interface);
+    let linked = deployment.control().link_put(&link).await;
+    linked.expect("linked");
+    let caller = deployment.peer(CALLER).await.expect("the caller");
+    computes(
+        &deployment,
+        caller.call::<_, (bool,)>(Handler::CALL, "call", (1_u64,)),
+    )
+    .await;
     // It cannot do so in order: its own tasks do not get on.
     let stopped = deployment.stop().await;
     let error = stopped.expect_err("not in order").to_string();

@@ -6,6 +6,7 @@
 #![allow(missing_docs)]
 
 mod bad_input;
+mod busy;
 mod callers;
 mod callers_that_leave;
 mod cancellation;

@@ -22,7 +22,7 @@ use crate::kept::{Kept, Ready};
 use crate::limit::Since;
 use crate::message::{receive, send};
 use crate::view::WrpcView;
-use crate::{general, plain};
+use crate::{general, plain, turns, view};
 
 /// A component that is ready to be instantiated, with what makes a store for an instance of it.
 ///
@@ -141,7 +141,7 @@ where
         let mut store = None;
         let limit = *self.limit.get_or_init(|| {
             let made = (self.store)();
-            let limit = made.data().timeout();
+            let limit = view::limit(made.data());
             store = Some(made);
             limit
         });
@@ -170,6 +170,7 @@ where
             Some(ready) => ready,
             None => {
                 let mut store = store.unwrap_or_else(|| (self.store)());
+                turns::begin(&mut store);
                 let instance = self
                     .pre
                     .instantiate_async(&mut store)

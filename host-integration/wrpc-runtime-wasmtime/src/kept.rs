@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use wasmtime::component::Instance;
 use wasmtime::Store;
 
+use crate::turns;
 use crate::view::WrpcView;
 
 /// How many instances wait at most. More than that have been in use at the same time only when that many calls ran at
@@ -51,9 +52,10 @@ impl<T: WrpcView + 'static> Kept<T> {
     pub(crate) fn take(&self) -> Option<Ready<T>> {
         let mut ready = self.lock().pop()?;
         if let Some(timeout) = ready.store.data().timeout() {
-            // As the host sets it for a new store: the epoch advances once a second.
+            // As the host sets it for a new store: the epoch advances once a second, as far as the host knows.
             ready.store.set_epoch_deadline(timeout.as_secs());
         }
+        turns::again(&mut ready.store);
         Some(ready)
     }
 

@@ -110,6 +110,7 @@ mod root;
 mod serve;
 mod serving;
 mod span;
+mod turns;
 mod types;
 mod view;
 
@@ -124,4 +125,5 @@ pub use reuse::{reuse_instances, AlreadyChosen};
 pub use root::Root;
 pub use serve::ServeExt;
 pub use serving::type_being_served;
+pub use turns::{in_ticks, take_turns};
 pub use view::{RemoteResource, SharedResourceTable, WrpcView};

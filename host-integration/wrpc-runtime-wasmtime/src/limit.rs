@@ -7,9 +7,14 @@ use std::time::Duration;
 
 use tokio::time::{sleep_until, Instant, Sleep};
 
+use crate::turns::Turns;
+
 /// How much more time an invocation has than its limit says. What its guest calls, and who calls it on this host, have the
 /// limit itself, and what it computes ends within a second of it: they are the first to say what did not come to its end.
 const MORE: Duration = Duration::from_secs(2);
+
+/// How much before that a guest that computes is stopped, so that it is said where it was.
+const STOPPED_BEFORE: Duration = Duration::from_secs(1);
 
 /// From when on an invocation is bounded.
 #[derive(Clone, Copy)]
@@ -35,9 +40,11 @@ impl Since {
         mut call: Pin<&mut impl Future<Output = T>>,
     ) -> Option<T> {
         let end = limit.and_then(|limit| self.end(limit));
+        let is_over = || end.is_some_and(|end| Instant::now() + STOPPED_BEFORE > end);
         let mut timer: Option<Pin<Box<Sleep>>> = None;
+        let mut turns = Turns::default();
         poll_fn(|cx| {
-            if let Poll::Ready(done) = call.as_mut().poll(cx) {
+            if let Poll::Ready(done) = turns.poll(call.as_mut(), cx, is_over) {
                 return Poll::Ready(Some(done));
             }
             let Some(end) = end else {

@@ -4,7 +4,7 @@ use tracing::instrument;
 use wasmtime::component::types;
 use wasmtime::Engine;
 
-use crate::imports;
+use crate::{imports, turns};
 
 /// Adds the resource types in `ty` to `resources`, those of nested instances and components included.
 #[instrument(level = "trace", skip_all)]
@@ -53,6 +53,7 @@ pub fn collect_component_resources(
     resources: &mut impl Extend<types::ResourceType>,
 ) {
     imports::linking(engine, ty);
+    turns::tick(engine);
     collect(engine, ty, resources);
 }
 

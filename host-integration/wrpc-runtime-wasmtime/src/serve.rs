@@ -27,7 +27,7 @@ use crate::reuse;
 use crate::serving::with_type;
 use crate::span::within;
 use crate::types::types_of;
-use crate::view::WrpcView;
+use crate::view::{self, WrpcView};
 
 /// An invocation that runs when it is polled.
 type Running = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send + 'static>>;
@@ -139,7 +139,7 @@ pub trait ServeExt: Serve {
         async move {
             let (index, func, types, paths, limit, memory) = {
                 let mut store = store.lock().await;
-                let limit = store.data().timeout();
+                let limit = view::limit(store.data());
                 let memory = memory::limit(store.engine());
                 let parent = match instance_name {
                     "" => None,

@@ -11,6 +11,8 @@ use uuid::Uuid;
 use wasmtime::component::ResourceAny;
 use wrpc_transport::Invoke;
 
+use crate::turns;
+
 /// The data of a store whose imports are invoked over wRPC, or whose exports are served over it.
 pub trait WrpcView: Send {
     /// The transport over which imports are invoked.
@@ -27,10 +29,16 @@ pub trait WrpcView: Send {
     /// How long an invoked import may take, from the first byte sent to the last byte received. When it takes longer,
     /// the import fails and the component traps.
     ///
-    /// The default, `None`, sets no bound.
+    /// The default, `None`, sets no bound. Where guests [take turns](crate::take_turns), it is as [`in_ticks`](crate::in_ticks)
+    /// has it.
     fn timeout(&self) -> Option<Duration> {
         None
     }
+}
+
+/// [`WrpcView::timeout`], in time: where guests take turns, a host counts in ticks.
+pub(crate) fn limit(view: &impl WrpcView) -> Option<Duration> {
+    view.timeout().map(turns::in_time)
 }
 
 /// The resources of a guest that were handed out to peers, by the id that a peer knows them under.

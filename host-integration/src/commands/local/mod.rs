@@ -45,6 +45,8 @@ async fn build(local: &Local) -> Result<LocalLattice, BuildError> {
     if let Some(time) = local.execution_time {
         limits = limits.with_execution_time(time);
     }
+    // Before the lattice is told how long a call may take.
+    wrpc_runtime_wasmtime::take_turns();
     let mut builder = LocalLattice::builder().limits(limits);
     for (id, file) in &local.components {
         builder = builder.component(id, Wasm::file(file));

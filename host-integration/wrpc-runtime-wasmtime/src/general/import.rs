@@ -26,7 +26,7 @@ use super::paths::{paths, Path};
 use super::sending::Sending;
 use crate::invoke::Import;
 use crate::message::finish;
-use crate::view::WrpcView;
+use crate::view::{self, WrpcView};
 
 /// Defines the function `import.name` in `linker`, so that a guest that calls it invokes it with the store's
 /// [`client`](WrpcView::client).
@@ -95,7 +95,7 @@ impl Function {
         let view = store.data();
         let invocation = self
             .import
-            .start_with(view.client(), view.timeout(), cx, params, &self.paths)
+            .start_with(view.client(), view::limit(view), cx, params, &self.paths)
             .await?;
         let (mut incoming, import) = (invocation.incoming, &self.import);
         let rest = async {

@@ -19,7 +19,7 @@ use crate::memory::limit;
 use crate::message::{finish, receive};
 use crate::off_fiber::{run, Begin, StoreId, Work};
 use crate::span::within;
-use crate::view::{shared_client, WrpcView};
+use crate::view::{self, shared_client, WrpcView};
 
 /// Defines the function `import.name` in `linker`, so that a guest that calls it invokes it with the store's
 /// [`client`](WrpcView::client). `context` goes to the transport with every invocation.
@@ -123,7 +123,7 @@ where
     let function = Arc::clone(function);
     let memory = *function.memory.get_or_init(|| limit(store.engine()));
     let view = store.data_mut();
-    let (client, timeout) = (shared_client(view), view.timeout());
+    let (client, timeout) = (shared_client(view), view::limit(view));
     let begin = move || {
         let invoked = async move {
             let invoked = pin!(function.call(&*client, timeout, memory, params));

@@ -1,0 +1,196 @@
+//! Guests that compute take turns with each other, and with all else that runs on their threads.
+//!
+//! A guest that waits for something gives its thread away. One that computes has nothing to wait for, and keeps it until it is
+//! done or its time is over: as many of them as there are threads, and nothing else runs. So here a guest is made to give way
+//! when it has had its [`TURN`], and goes on when others have had theirs, and what came over the network was looked at.
+//!
+//! wasmtime lets a guest look at a counter of its engine, the epoch, in each loop and each call. The runtime of a host raises it
+//! once a second, and a guest that gets to see a number of its own is stopped: that is its maximum execution time. A second is
+//! too long for a turn. So a thread of this module raises the epoch as well, [`TICKS`] in a second, and a host gives its runtime
+//! that many times the time: [`in_ticks`]. What the host runs by itself, such as a request over HTTP, is stopped after the same
+//! time as ever.
+//!
+//! ```text
+//!   [`clock`]   raises the epoch: seldom while no guest computes, by as many ticks at once
+//!      |
+//!   a guest sees that its turn is over, and gives way      [`begin`]
+//!      |
+//!   [`Turns`]   lets all others run, and then goes on; tells the clock that a guest computes
+//! ```
+
+mod clock;
+mod quiet;
+
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::OnceLock;
+use std::task::{ready, Context, Poll, Waker};
+use std::time::Duration;
+
+use wasmtime::{Engine, Store, Trap, UpdateDeadline};
+
+use quiet::Quiet;
+
+/// How many ticks the epoch of an engine makes in a second, that of the runtime of the host included.
+const TICKS: u32 = 250;
+
+/// How long a guest that computes runs before it gives way: the time between two ticks.
+const TURN: Duration = Duration::from_millis(1000 / TICKS as u64);
+
+/// How many ticks there are in a second in this process.
+static IN_A_SECOND: OnceLock<u32> = OnceLock::new();
+
+/// Has the guests of this process take turns when they compute: from here on, each runtime of a host must be given a maximum
+/// execution time that [`in_ticks`] has made.
+///
+/// It does nothing when [`in_ticks`] was called before: what it returned then stays right.
+pub fn take_turns() {
+    IN_A_SECOND.get_or_init(|| TICKS);
+}
+
+/// The maximum execution time that a host, or a runtime, has to be given so that its guests have `limit`: a second at least, as
+/// the runtime has it. A runtime takes a second for a tick, and there are more of them where guests take turns.
+pub fn in_ticks(limit: Duration) -> Duration {
+    let limit = limit.max(Duration::from_secs(1));
+    limit.saturating_mul(*IN_A_SECOND.get_or_init(|| 1))
+}
+
+/// What a limit of a runtime, `ticks`, is in time: the other way round of [`in_ticks`].
+pub(crate) fn in_time(ticks: Duration) -> Duration {
+    ticks / *IN_A_SECOND.get_or_init(|| 1)
+}
+
+fn are_taken() -> bool {
+    IN_A_SECOND.get() == Some(&TICKS)
+}
+
+/// Has `engine` make as many ticks as there are in a second.
+pub(crate) fn tick(engine: &Engine) {
+    if are_taken() {
+        clock::drive(engine);
+    }
+}
+
+/// Lets the guest of `store` take turns from here on.
+pub(crate) fn begin<T>(store: &mut Store<T>) {
+    if !are_taken() {
+        return;
+    }
+    store.epoch_deadline_callback(|_| {
+        // Suspended is the guest, and not this: nothing of the thread is looked at on the other side of that.
+        if is_over() {
+            return Err(Trap::Interrupt.into());
+        }
+        give_way();
+        Ok(UpdateDeadline::Yield(1))
+    });
+    again(store);
+}
+
+/// As [`begin`], for a store that has been through it.
+pub(crate) fn again<T>(store: &mut Store<T>) {
+    if are_taken() {
+        store.set_epoch_deadline(1);
+    }
+}
+
+thread_local! {
+    /// The guest that was polled on this thread gives way.
+    static GIVES_WAY: Cell<bool> = const { Cell::new(false) };
+    /// The time of the guest that is being polled on this thread is over.
+    static OVER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Not inlined into what runs on a guest's stack: that may go on on another thread, and where the variable of a thread is must
+/// not be known from before. For the same reason wasmtime does not inline its own.
+#[inline(never)]
+fn give_way() {
+    GIVES_WAY.set(true);
+}
+
+/// As for [`give_way`].
+#[inline(never)]
+fn is_over() -> bool {
+    OVER.get()
+}
+
+/// Whether the guest that was polled last on this thread gives way. It is said once.
+fn gives_way() -> bool {
+    GIVES_WAY.replace(false)
+}
+
+/// The turns of one invocation. A guest that does not compute for as long as a tick has none, and nothing is made for it.
+#[derive(Default)]
+pub(crate) struct Turns(Option<Box<Computing>>);
+
+struct Computing {
+    /// How many turns it has had.
+    turns: u32,
+    quiet: Quiet,
+    /// While others run.
+    away: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl Turns {
+    /// Polls `call`, in which a guest runs. When the guest gives way, it is polled again after what else there was to do.
+    ///
+    /// `is_over` says whether the guest has had its time: then it is stopped, with a trap that says where it was.
+    pub(crate) fn poll<F: Future>(
+        &mut self,
+        call: Pin<&mut F>,
+        cx: &mut Context<'_>,
+        is_over: impl FnOnce() -> bool,
+    ) -> Poll<F::Output> {
+        let polled = match &mut self.0 {
+            None => call.poll(cx),
+            Some(computing) => {
+                if let Some(away) = &mut computing.away {
+                    ready!(away.as_mut().poll(cx));
+                    computing.away = None;
+                }
+                let waker = computing.quiet.waker(cx.waker());
+                let outer = OVER.replace(is_over());
+                let polled = call.poll(&mut Context::from_waker(waker));
+                OVER.set(outer);
+                polled
+            }
+        };
+        if gives_way() && polled.is_pending() {
+            let computing = self.0.get_or_insert_default();
+            computing.turns += 1;
+            clock::computing(computing.turns);
+            // Woken when the thread has run what was ready, and has looked for what comes from outside.
+            let mut away = Box::pin(tokio::task::yield_now());
+            if away.as_mut().poll(cx).is_pending() {
+                computing.away = Some(away);
+            }
+        }
+        polled
+    }
+}
+
+impl Default for Computing {
+    fn default() -> Self {
+        Self {
+            turns: 0,
+            quiet: Quiet::new(Waker::noop().clone()),
+            away: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_a_second_at_least_and_never_too_large() {
+        // Turns are not taken in this process.
+        assert_eq!(in_ticks(Duration::from_millis(1)), Duration::from_secs(1));
+        assert_eq!(in_ticks(Duration::MAX), Duration::MAX);
+        assert_eq!(in_time(Duration::from_secs(7)), Duration::from_secs(7));
+        take_turns();
+        assert_eq!(in_ticks(Duration::from_secs(5)), Duration::from_secs(5));
+    }
+}

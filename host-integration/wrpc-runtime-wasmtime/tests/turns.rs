@@ -1,0 +1,169 @@
+//! Guests that compute give way to what else there is to do. A test of its own: whether they do is chosen once in a process.
+
+use std::time::{Duration, Instant};
+
+use inhost_dispatch::Nowhere;
+use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::{Config, Engine, Store};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiView};
+use wrpc_runtime_wasmtime::{
+    collect_component_resources, in_ticks, take_turns, Instance, Root, SharedResourceTable, Step,
+    WrpcView,
+};
+
+/// The maximum execution time.
+const LIMIT: Duration = Duration::from_secs(3);
+
+struct Data {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    shared: SharedResourceTable,
+    client: Nowhere<()>,
+}
+
+impl WasiView for Data {
+    fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+
+    fn ctx(&mut self) -> &mut WasiCtx {
+        &mut self.wasi
+    }
+}
+
+impl WrpcView for Data {
+    type Invoke = Nowhere<()>;
+
+    fn client(&self) -> &Nowhere<()> {
+        &self.client
+    }
+
+    fn shared_resources(&mut self) -> &mut SharedResourceTable {
+        &mut self.shared
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        Some(in_ticks(LIMIT))
+    }
+}
+
+/// Computes for ever, or for as many rounds as it is told.
+fn instance() -> anyhow::Result<Instance<Data>> {
+    take_turns();
+    let engine = Engine::new(Config::new().async_support(true).epoch_interruption(true))?;
+    let wasm = wat::parse_str(
+        r#"(component
+            (core module $code
+                (func (export "for-ever") (loop (br 0)))
+                (func (export "rounds") (param $rounds i32) (result i32)
+                    (loop $next
+                        (if (i32.eqz (local.get $rounds)) (then (return (i32.const 7))))
+                        (local.set $rounds (i32.sub (local.get $rounds) (i32.const 1)))
+                        (br $next))
+                    (unreachable)))
+            (core instance $i (instantiate $code))
+            (func (export "for-ever") (canon lift (core func $i "for-ever")))
+            (func (export "rounds") (param "rounds" u32) (result u32)
+                (canon lift (core func $i "rounds"))))"#,
+    )?;
+    let component = Component::new(&engine, wasm)?;
+    collect_component_resources(&engine, &component.component_type(), &mut Vec::new());
+    let pre = Linker::new(&engine).instantiate_pre(&component)?;
+    Ok(Instance::new(pre, move || {
+        let data = Data {
+            wasi: WasiCtxBuilder::new().build(),
+            table: ResourceTable::new(),
+            shared: SharedResourceTable::default(),
+            client: Nowhere::new(),
+        };
+        let mut store = Store::new(&engine, data);
+        store.set_epoch_deadline(in_ticks(LIMIT).as_secs());
+        store
+    }))
+}
+
+/// A peer over the network, whose messages the only thread has to look for, is answered in between.
+async fn echoes(times: usize) -> anyhow::Result<()> {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let peer = std::thread::spawn(move || -> std::io::Result<()> {
+        use std::io::{Read as _, Write as _};
+        let mut stream = std::net::TcpStream::connect(address)?;
+        for _ in 0..times {
+            stream.write_all(b"?")?;
+            stream.read_exact(&mut [0])?;
+        }
+        Ok(())
+    });
+    let (mut stream, _) = listener.accept().await?;
+    for _ in 0..times {
+        stream.read_exact(&mut [0]).await?;
+        stream.write_all(b"!").await?;
+    }
+    peer.join().expect("the peer does not panic")?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn guests_that_compute_on_the_only_thread_let_others_run_until_their_time_is_over(
+) -> anyhow::Result<()> {
+    let instance = instance()?;
+    let export = instance.export("", "for-ever")?;
+    let compute = || {
+        let (instance, export) = (instance.clone(), export.clone());
+        tokio::spawn(async move {
+            let start = Instant::now();
+            let (mut params, mut results) = (Root(&[][..]), Root(Vec::new()));
+            let ended = instance.call(&export, &mut params, &mut results).await;
+            (start.elapsed(), ended)
+        })
+    };
+    let guests = [compute(), compute()];
+    // Each takes one turn of both guests, or a few. They would have to wait for the end of the guests.
+    echoes(20).await?;
+    let rounds = instance.export("", "rounds")?;
+    for _ in 0..20 {
+        let (mut params, mut results) = (Root(&[5][..]), Root(Vec::new()));
+        instance.call(&rounds, &mut params, &mut results).await?;
+        assert_eq!(results.0, [7]);
+    }
+    for guest in &guests {
+        assert!(!guest.is_finished(), "it has some of its time left");
+    }
+    for guest in guests {
+        let (time, ended) = guest.await?;
+        let error = ended.expect_err("it computes for ever");
+        assert_eq!(error.step(), Step::Call, "{error:?}");
+        let error = format!("{:#}", anyhow::Error::from(error));
+        assert!(
+            error.contains("interrupt") && error.contains("backtrace"),
+            "{error}"
+        );
+        assert!(time >= LIMIT, "it had {time:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_guest_that_computes_for_many_turns_comes_to_its_end() -> anyhow::Result<()> {
+    let instance = instance()?;
+    let export = instance.export("", "rounds")?;
+    // 2^28 - 1: some tenths of a second.
+    let (mut params, mut results) = (Root(&[0xff, 0xff, 0xff, 0x7f][..]), Root(Vec::new()));
+    instance.call(&export, &mut params, &mut results).await?;
+    assert_eq!(results.0, [7]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_guest_that_computes_can_be_dropped_in_between() -> anyhow::Result<()> {
+    let instance = instance()?;
+    let export = instance.export("", "for-ever")?;
+    let (mut params, mut results) = (Root(&[][..]), Root(Vec::new()));
+    let call = instance.call(&export, &mut params, &mut results);
+    let called = tokio::time::timeout(Duration::from_millis(20), call).await;
+    assert!(called.is_err(), "it was dropped");
+    Ok(())
+}
