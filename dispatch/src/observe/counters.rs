@@ -50,8 +50,8 @@ pub struct Failures {
     pub caller_left: u64,
     /// Calls that the remote transport could not send.
     pub not_sent: u64,
-    /// Local calls without results that had waited when their function stopped being served, and whose callers could not be
-    /// told any more. Counted always.
+    /// Local calls without results that had waited when their function stopped being served, or that there was no room for,
+    /// and whose callers could not be told any more. Counted always.
     pub lost: u64,
 }
 

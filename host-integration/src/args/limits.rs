@@ -41,7 +41,7 @@ pub(crate) struct LimitArgs {
     )]
     pub(crate) max_component_size: u64,
 
-    /// Largest number of components that run at the same time
+    /// Largest number of component instances, and of core modules in them, at the same time
     #[arg(
         long,
         value_name = "COUNT",

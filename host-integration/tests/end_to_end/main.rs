@@ -35,6 +35,7 @@ mod payloads;
 mod policy;
 mod promises;
 mod reuse;
+mod room;
 mod rounds;
 mod routes;
 mod several_hosts;
