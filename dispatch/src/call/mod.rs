@@ -105,7 +105,7 @@ impl<B: Backend> Call<B> {
         backend: B,
         record: Option<Box<Record>>,
     ) -> Arc<Self> {
-        home.target().counters.begin();
+        home.target().begins();
         Arc::new(Self {
             home,
             room: Room::new(),

@@ -1,7 +1,6 @@
 use std::iter::Sum;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::pace;
 use crate::route::Outcome;
 use crate::route::Route;
 
@@ -97,8 +96,9 @@ impl Counters {
         }
     }
 
-    pub(crate) fn begin(&self) {
-        pace::note(self.in_flight.fetch_add(1, Ordering::Relaxed));
+    /// How many others are in flight.
+    pub(crate) fn begin(&self) -> usize {
+        self.in_flight.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(crate) fn end(&self) {

@@ -33,7 +33,7 @@ pub trait Ending: Send + Sync {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Ended<'a> {
-    /// The function.
+    /// The function. There may be any number of them: see [`Target::counted_as`].
     pub target: &'a Arc<Target>,
     /// How it ended.
     pub outcome: Outcome,

@@ -268,7 +268,7 @@ impl Durations {
             let with = &self.common;
             Attributes(with.named(prefix, instance, target.function(), &with.backend))
         };
-        let Some(Attributes(attributes)) = call.target.attachment(make) else {
+        let Some(Attributes(attributes)) = call.target.counted_as().attachment(make) else {
             return;
         };
         self.queue.record(nanoseconds(call.queued), attributes);
