@@ -2,15 +2,18 @@
 //!
 //! - The types of a function as its caller has them. They are not a part of an invocation: a transport carries values. On
 //!   one host they can go along all the same.
-//! - Under which prefix a function is served, for whoever serves it over a transport whose type says nothing of it.
+//! - Under which prefix a function is served, and what it shares with the others of its generation, for whoever serves it over
+//!   a transport whose type says nothing of it.
 
+use std::any::Any;
 use std::cell::OnceCell;
+use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 tokio::task_local! {
     static TYPES: Arc<str>;
-    static PREFIX: OnceCell<Arc<str>>;
+    static SERVING: OnceCell<Serving>;
 }
 
 /// Runs `invoke`, in which a call is invoked, and lets a local callee know the types that the caller takes the function to
@@ -31,42 +34,100 @@ pub(crate) fn of_caller() -> Option<Arc<str>> {
     TYPES.try_with(Arc::clone).ok()
 }
 
-/// Runs `serve`, in which a function is served, and returns what it returned and the wRPC prefix that a
-/// [`Dispatcher`](crate::Dispatcher) serves the function under: `lattice.component-id` in wasmCloud.
+/// What a [`Dispatcher`](crate::Dispatcher) says of a function that it serves. A clone is the same.
+#[derive(Clone)]
+pub struct Serving {
+    prefix: Arc<str>,
+    shared: Arc<Shared>,
+}
+
+/// What the functions of one generation of a component share.
+pub(crate) type Shared = Mutex<Weak<dyn Any + Send + Sync>>;
+
+impl Serving {
+    pub(crate) fn new(prefix: Arc<str>, shared: Arc<Shared>) -> Self {
+        Self { prefix, shared }
+    }
+
+    /// The wRPC prefix that the function is served under: `lattice.component-id` in wasmCloud.
+    pub fn prefix(&self) -> &Arc<str> {
+        &self.prefix
+    }
+
+    /// What the functions share that are of the same generation of the component: the `S` that there is, as long as one of
+    /// them has it, else what `make` makes.
+    ///
+    /// A generation shares one type of thing. Who asks for another one has one of its own.
+    pub fn shared<S: Any + Send + Sync>(&self, make: impl FnOnce() -> Arc<S>) -> Arc<S> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Ok(shared)) = shared.upgrade().map(Arc::downcast) {
+            return shared;
+        }
+        let made = make();
+        *shared = Arc::downgrade(&made) as _;
+        made
+    }
+}
+
+impl fmt::Debug for Serving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serving")
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Runs `serve`, in which a function is served, and returns what it returned and what a [`Dispatcher`](crate::Dispatcher)
+/// says of the function.
 ///
-/// The prefix is `None` when no dispatcher has a part in it.
+/// That is `None` when no dispatcher has a part in it.
 ///
 /// # Cancel safety
 ///
 /// That of `serve`.
-pub async fn with_prefix<T>(serve: impl Future<Output = T>) -> (T, Option<Arc<str>>) {
+pub async fn with_serving<T>(serve: impl Future<Output = T>) -> (T, Option<Serving>) {
     let serve = async {
         let served = serve.await;
-        (served, PREFIX.with(|prefix| prefix.get().cloned()))
+        (served, SERVING.with(|serving| serving.get().cloned()))
     };
-    PREFIX.scope(OnceCell::new(), serve).await
+    SERVING.scope(OnceCell::new(), serve).await
 }
 
-/// Notes that the function which this task is serving is served under `prefix`.
-pub(crate) fn note_prefix(prefix: &Arc<str>) {
-    // There is no one to tell outside of `with_prefix`.
-    let _ = PREFIX.try_with(|noted| noted.set(Arc::clone(prefix)));
+/// Notes of the function which this task is serving what `serving` says.
+pub(crate) fn note(serving: impl FnOnce() -> Serving) {
+    // There is no one to tell outside of `with_serving`.
+    let _ = SERVING.try_with(|noted| noted.set(serving()));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn serving() -> Serving {
+        let nothing: Weak<dyn Any + Send + Sync> = Weak::<()>::new();
+        Serving::new("default.callee".into(), Arc::new(Mutex::new(nothing)))
+    }
+
     #[tokio::test]
-    async fn the_prefix_reaches_whoever_serves() {
-        let prefix: Arc<str> = "default.callee".into();
-        let (served, noted) = with_prefix(async {
-            note_prefix(&prefix);
+    async fn what_is_served_reaches_whoever_serves() {
+        let (served, noted) = with_serving(async {
+            note(serving);
             1
         })
         .await;
-        assert_eq!((served, noted.as_ref()), (1, Some(&prefix)));
-        assert_eq!(with_prefix(async {}).await.1, None);
-        note_prefix(&prefix);
+        let prefix = noted.map(|noted| Arc::clone(noted.prefix()));
+        assert_eq!((served, prefix.as_deref()), (1, Some("default.callee")));
+        assert!(with_serving(async {}).await.1.is_none());
+        note(serving);
+    }
+
+    #[test]
+    fn what_functions_share_lives_as_long_as_one_of_them_has_it() {
+        let serving = serving();
+        let first = serving.shared(|| Arc::new(1));
+        let second = serving.clone().shared(|| Arc::new(2));
+        assert_eq!((*first, *second), (1, 1));
+        drop((first, second));
+        assert_eq!(*serving.shared(|| Arc::new(3)), 3);
     }
 }

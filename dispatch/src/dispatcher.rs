@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -9,7 +9,7 @@ use inhost_registry::Scope;
 use tracing::trace;
 use wrpc_transport::{Invoke, Serve};
 
-use crate::ambient::note_prefix;
+use crate::ambient::{self, Serving, Shared};
 use crate::backend::Backend;
 use crate::beside;
 use crate::call::{CallError, Callee, Incoming, LocalIncoming, LocalOutgoing, Outgoing};
@@ -33,8 +33,16 @@ pub struct Dispatcher<R, C, B: Backend> {
     prefix: Arc<str>,
     mode: Mode,
     local: Arc<Local<C, B>>,
-    /// Its number in the registry, once it needs one: most are made for one call.
-    client: OnceLock<u64>,
+    /// What it is when it serves, once that is needed: most are made for one call.
+    generation: OnceLock<Generation>,
+}
+
+/// A dispatcher and its clones, as those that serve.
+#[derive(Clone)]
+struct Generation {
+    /// Its number in the registry.
+    client: u64,
+    shared: Arc<Shared>,
 }
 
 impl<R, C: Send + Sync + 'static, B: Backend> Dispatcher<R, C, B> {
@@ -49,14 +57,17 @@ impl<R, C: Send + Sync + 'static, B: Backend> Dispatcher<R, C, B> {
             mode: local.modes().of(&prefix),
             prefix,
             local,
-            client: OnceLock::new(),
+            generation: OnceLock::new(),
         }
     }
 }
 
 impl<R, C, B: Backend> Dispatcher<R, C, B> {
-    fn client(&self) -> u64 {
-        *self.client.get_or_init(|| self.local.registry.client())
+    fn generation(&self) -> &Generation {
+        self.generation.get_or_init(|| Generation {
+            client: self.local.registry.client(),
+            shared: Arc::new(Mutex::new(Weak::<()>::new())),
+        })
     }
 }
 
@@ -286,7 +297,10 @@ where
             + Send
             + 'static,
     > {
-        note_prefix(&self.prefix);
+        ambient::note(|| {
+            let shared = Arc::clone(&self.generation().shared);
+            Serving::new(Arc::clone(&self.prefix), shared)
+        });
         beside::know::<B, R::Outgoing, R::Incoming>();
         if !self.local.has_generations() {
             let calls = self.remote.serve(instance, func, paths).await?;
@@ -305,7 +319,7 @@ where
             Arc::clone(&self.local),
             self.scope.clone(),
             &self.prefix,
-            self.client(),
+            self.generation().client,
             self.remote.clone(),
             (instance, func),
             paths.into(),
@@ -323,7 +337,7 @@ impl<R: Clone, C, B: Backend> Clone for Dispatcher<R, C, B> {
             mode: self.mode,
             local: Arc::clone(&self.local),
             // Given now, so that both have the same.
-            client: self.client().into(),
+            generation: self.generation().clone().into(),
         }
     }
 }

@@ -92,6 +92,7 @@
 //! | `shutdown` on a writer | the bytes written before it, then end of stream |
 //! | the callee's result root dropped without `shutdown` | the bytes, then an [`std::io::Error`] that holds [`CallError::CalleeFailed`], with the cause if the callee gave one ([`Caller::failed`]) |
 //! | a generation ends before a call has started | the next one takes it, or [`CallError::NotAccepted`], at once |
+//! | the callee has no room for the call ([`Caller::refused`]) | [`CallError::NoRoom`], with the cause |
 //! | any other writer dropped without `shutdown` | the bytes, then end of stream |
 //! | a reader dropped | the writer gets `BrokenPipe`, at once if it was waiting |
 //!
@@ -118,7 +119,7 @@ mod route;
 mod served;
 mod sync;
 
-pub use ambient::{with_prefix, with_types};
+pub use ambient::{with_serving, with_types, Serving};
 pub use backend::Backend;
 pub use beside::{is_whole, next_piece, put_back, until_ended, Caller};
 pub use call::{CallError, Incoming, Outgoing};
@@ -129,6 +130,7 @@ pub use host::{Local, Served};
 pub use inhost_registry::{Generations, ScopeId};
 pub use nowhere::{NoStream, Nowhere};
 pub use observe::{
-    on_start, starts, Calls, Counted, Ended, Ending, Failures, Observer, Pace, Target,
+    note_pool_used_up, on_start, pool_used_up, starts, Calls, Counted, Ended, Ending, Failures,
+    Observer, Pace, Target,
 };
 pub use route::{Mode, Modes, Outcome, Route, UnknownMode};

@@ -133,7 +133,7 @@ pub enum Outcome {
     Failed,
     /// The callee's side took the call out of the queue and dropped it as it was: a policy denied it.
     Denied,
-    /// The function did not run: it stopped being served here before.
+    /// The function did not run: it stopped being served here before, or there was no room for it.
     NotRun,
     /// The caller left before the results were finished.
     CallerLeft,

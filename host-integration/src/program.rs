@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::Parser as _;
 use tokio::runtime::{Builder, Runtime};
 use tracing::info;
 use wrpc_runtime_wasmtime::reuse_instances;
@@ -33,7 +32,7 @@ const TASKS_TIMEOUT: Duration = Duration::from_secs(1);
 ///
 /// Within a tokio runtime: it starts one of its own.
 pub fn run() -> anyhow::Result<ExitCode> {
-    let args = Args::parse();
+    let args = Args::of_process();
     if args.help_markdown {
         clap_markdown::print_help_markdown::<Args>();
         return Ok(ExitCode::SUCCESS);

@@ -47,7 +47,7 @@ const FLAGS: [Flag; 11] = [
         variable: "WASMCLOUD_LOCAL_BUFFER_BYTES",
         default: Some("65536"),
         good: Some("1"),
-        bad: &["0", "-1", "64k", ""],
+        bad: &["0", "-1", "64k", "", "18446744073709551615"],
     },
     Flag {
         name: "--local-queue-invocations",
@@ -61,7 +61,7 @@ const FLAGS: [Flag; 11] = [
         variable: "WASMCLOUD_LOCAL_QUEUE_BYTES",
         default: Some("67108864"),
         good: Some("0"),
-        bad: &["-1", "64MiB", "1.5"],
+        bad: &["-1", "64MiB", "1.5", "18446744073709551615"],
     },
     Flag {
         name: "--local-linger-us",
@@ -182,17 +182,51 @@ fn bad_values_exit_with_2_and_name_the_flag_and_the_value() {
     } in FLAGS
     {
         for bad in bad {
-            for command in [
-                wasmcloud().arg(format!("{name}={bad}")),
-                wasmcloud().env(variable, bad),
-            ] {
-                let (code, _, stderr) = run(command);
+            let mut by_flag = wasmcloud();
+            by_flag.arg(format!("{name}={bad}"));
+            let mut by_variable = wasmcloud();
+            by_variable.env(variable, bad);
+            // A variable that is empty is not set.
+            let commands = [Some(by_flag), (!bad.is_empty()).then_some(by_variable)];
+            for mut command in commands.into_iter().flatten() {
+                let (code, _, stderr) = run(&mut command);
                 assert_eq!(code, 2, "{name}={bad}: {stderr}");
                 // An empty value is said in words of clap's.
                 assert!(stderr.contains(name), "{name}={bad}: {stderr}");
                 assert!(stderr.contains(bad), "{name}={bad}: {stderr}");
             }
         }
+    }
+}
+
+#[test]
+fn a_variable_that_is_empty_is_not_set() {
+    for flag in FLAGS {
+        let (code, _, stderr) = run(wasmcloud().arg("--help-markdown").env(flag.variable, ""));
+        assert_eq!(code, 0, "{}: {stderr}", flag.variable);
+    }
+    // What a stock host does not start with, this one does not start with either.
+    let (code, _, _) = run(wasmcloud().env("WASMCLOUD_NATS_PORT", ""));
+    assert_eq!(code, 2);
+}
+
+#[test]
+fn limits_with_which_nothing_can_run_are_refused_with_an_example() {
+    for (flag, example) in [
+        ("--max-components", "`10000`"),
+        ("--max-linear-memory-bytes", "`268435456` for 256 MiB"),
+        ("--max-component-size-bytes", "`52428800` for 50 MiB"),
+        ("--heartbeat-interval-seconds", "`30`"),
+    ] {
+        for bad in ["0", "256MiB"] {
+            let (code, _, stderr) = run(wasmcloud().arg(format!("{flag}={bad}")));
+            assert_eq!(code, 2, "{flag}={bad}: {stderr}");
+            assert!(stderr.contains(example), "{flag}={bad}: {stderr}");
+        }
+        // A stock host works with these: it has no pool of instances then.
+        let large = format!("{flag}={}", u32::MAX);
+        let (code, _, stderr) = run(wasmcloud().args(["--help-markdown", &large]));
+        assert_eq!(code, 0, "{large}: {stderr}");
     }
 }
 
@@ -212,9 +246,14 @@ fn errors_say_what_was_expected() {
         ("--local-dispatch-target=a=off,b", "`payments=require`"),
         ("--local-backend=tcp", "duplex"),
         ("--local-backend=tcp", "mpsc"),
-        ("--local-buffer-bytes=0", "at least 1"),
-        ("--local-queue-invocations=0", "at least 1"),
-        ("--local-queue-bytes=64MiB", "whole number of bytes"),
+        ("--local-buffer-bytes=0", "`65536` for 64 KiB"),
+        ("--local-queue-invocations=0", "from 1 to"),
+        ("--local-queue-bytes=64MiB", "`67108864` for 64 MiB"),
+        (
+            "--local-dispatch-target=a=off,a=prefer",
+            "`a` more than once",
+        ),
+        ("--reuse-instances=a=1,a=1", "`a` more than once"),
         ("--local-linger-us=10001", "from 0 to 10000"),
         ("--reuse-instances=a=0", "from 1 to"),
         ("--local-status=localhost:8085", "127.0.0.1:8085"),

@@ -164,6 +164,7 @@ macro_rules! suite {
             a_target_has_a_mode_of_its_own
             a_call_that_was_let_in_and_not_started_did_not_run
             a_call_that_is_put_back_is_run_by_whoever_comes_next
+            a_call_that_there_is_no_room_for_did_not_run
             calls_in_flight_are_counted
         }
         $crate::cases! { $make, observe:

@@ -4,7 +4,7 @@ use std::io;
 use std::num::NonZeroUsize;
 
 use futures::StreamExt as _;
-use inhost_dispatch::{Backend, CallError, Mode, Modes, QueueLimits, Route};
+use inhost_dispatch::{Backend, CallError, Caller, Mode, Modes, QueueLimits, Route};
 use tokio::io::AsyncWriteExt as _;
 use tokio_test::{assert_pending, assert_ready, task};
 use wrpc_transport::Serve as _;
@@ -238,7 +238,7 @@ pub async fn a_call_that_was_let_in_and_not_started_did_not_run<B: Backend>(make
     let host = Host::new(make(limit(64)));
     for (started, shut) in [(false, false), (true, false), (true, true)] {
         let ((_params, mut results), (mut outgoing, incoming)) = host.call("").await;
-        let caller = inhost_dispatch::Caller::of(&outgoing).expect("a local call");
+        let caller = Caller::of(&outgoing).expect("a local call");
         caller.admitted();
         if started {
             caller.started();
@@ -270,9 +270,7 @@ pub async fn a_call_that_is_put_back_is_run_by_whoever_comes_next<B: Backend>(ma
     let (mut one_way, no_results) = {
         let (context, outgoing, incoming) = old.next().await.expect("an invocation");
         assert_eq!(context, "first");
-        inhost_dispatch::Caller::of(&outgoing)
-            .expect("a local call")
-            .admitted();
+        Caller::of(&outgoing).expect("a local call").admitted();
         let later = host.invoke("later", "").await.expect("invoke");
         inhost_dispatch::put_back(outgoing, incoming);
         later
@@ -299,14 +297,48 @@ pub async fn a_call_that_is_put_back_is_run_by_whoever_comes_next<B: Backend>(ma
     let (_params, mut results) = host.invoke("waits", "").await.expect("invoke");
     let taken = new.next().await.expect("an invocation");
     drop(new);
-    inhost_dispatch::Caller::of(&taken.1)
-        .expect("a local call")
-        .admitted();
+    Caller::of(&taken.1).expect("a local call").admitted();
     inhost_dispatch::put_back(taken.1, taken.2);
     let error = read_all(&mut results).await.expect_err("it did not run");
     assert!(matches!(call_error(&error), CallError::NotAccepted { .. }));
     inhost_dispatch::put_back(outgoing, incoming);
     assert_eq!(host.local.counted()[0].failures.lost, 1);
+}
+
+/// A callee that has said that it starts finds no room: its caller gets the reason, and can make the call again.
+pub async fn a_call_that_there_is_no_room_for_did_not_run<B: Backend>(make: impl Make<B>) {
+    let host = Host::new(make(limit(64)));
+    let ((_params, mut results), (outgoing, incoming)) = host.call("").await;
+    refuse(&outgoing);
+    drop((outgoing, incoming));
+    let error = read_all(&mut results).await.expect_err("there is no room");
+    assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
+    let CallError::NoRoom { cause, .. } = call_error(&error) else {
+        panic!("{error}");
+    };
+    assert_eq!(&**cause, "no room: 3 of 3 in use");
+    let text = error.to_string();
+    for part in [PREFIX, FUNCTION, "no room: 3 of 3 in use", "did not run"] {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+
+    // One of whom nobody could be told is counted.
+    let mut served = host.serve().await;
+    let (mut params, results) = host.invoke("", "").await.expect("invoke");
+    params.shutdown().await.expect("shut down");
+    drop((params, results));
+    let (_, outgoing, incoming) = served.next().await.expect("an invocation");
+    refuse(&outgoing);
+    drop((outgoing, incoming));
+    assert_eq!(host.local.counted()[0].failures.lost, 1);
+}
+
+fn refuse<B: Backend>(outgoing: &Out<B>) {
+    let caller = Caller::of(outgoing).expect("a local call has a caller");
+    caller.admitted();
+    caller.started();
+    let cause = anyhow::anyhow!("3 of 3 in use").context("no room");
+    caller.refused(cause.as_ref());
 }
 
 /// The number of calls in flight goes back to zero, however they end.

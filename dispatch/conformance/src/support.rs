@@ -120,10 +120,15 @@ impl<B: Backend> Host<B> {
 
     /// A client for [`PREFIX`].
     pub fn client(&self) -> Client<B> {
+        self.client_for(PREFIX)
+    }
+
+    /// A client for `prefix`.
+    pub fn client_for(&self, prefix: &str) -> Client<B> {
         Dispatcher::new(
             self.remote.clone(),
             self.scope.clone(),
-            PREFIX.into(),
+            prefix.into(),
             Arc::clone(&self.local),
         )
     }

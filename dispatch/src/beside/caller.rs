@@ -52,6 +52,13 @@ impl Caller {
         self.0.started();
     }
 
+    /// Says, after [`Caller::started`], that the function did not run after all, because of `cause` and its sources: its side
+    /// has no room for the call. The caller gets [`CallError::NoRoom`](crate::CallError::NoRoom) with them. No code of the
+    /// function may have run.
+    pub fn refused(&self, cause: &(dyn Error + 'static)) {
+        self.0.refused(in_one_line(cause).into());
+    }
+
     /// Whether no one waits for the call any more; see [`Caller::gone`].
     pub fn has_gone(&self) -> bool {
         self.0.has_gone()
@@ -120,6 +127,7 @@ trait OtherSide: Send + Sync {
     fn types(&self) -> Option<Arc<str>>;
     fn admitted(&self);
     fn started(&self);
+    fn refused(&self, cause: Arc<str>);
     fn has_gone(&self) -> bool;
     fn gone(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
     fn broke_off(&self) -> bool;
@@ -139,6 +147,10 @@ impl<B: Backend> OtherSide for Call<B> {
 
     fn started(&self) {
         Self::started(self);
+    }
+
+    fn refused(&self, cause: Arc<str>) {
+        Self::refused(self, cause);
     }
 
     fn has_gone(&self) -> bool {

@@ -40,6 +40,18 @@ pub enum CallError {
         /// The function, its instance and its component.
         target: String,
     },
+    /// The callee's side had no room for the call: see [`Caller::refused`](crate::Caller::refused). It did not run, so the call can
+    /// be repeated, later or elsewhere.
+    ///
+    /// The [`io::ErrorKind`] is `ResourceBusy`.
+    #[error("{target} had no room for the call; the function did not run, so the call can be repeated: {cause}")]
+    #[non_exhaustive]
+    NoRoom {
+        /// The function, its instance and its component.
+        target: String,
+        /// What there is no room for, and what to do.
+        cause: Arc<str>,
+    },
     /// The callee is not served on this host, and the mode of calls to it is [`Mode::Require`](crate::Mode::Require).
     ///
     /// The [`io::ErrorKind`] is `NotConnected`, as for a call to a function that no one serves.
@@ -116,6 +128,11 @@ impl CallError {
     pub(crate) fn not_accepted(target: &Target) -> io::Error {
         let target = target.to_string();
         io::Error::new(io::ErrorKind::NotConnected, Self::NotAccepted { target })
+    }
+
+    pub(crate) fn no_room(target: &Target, cause: Arc<str>) -> io::Error {
+        let target = target.to_string();
+        io::Error::new(io::ErrorKind::ResourceBusy, Self::NoRoom { target, cause })
     }
 
     pub(crate) fn params_late(target: &Target, limit: Duration) -> io::Error {

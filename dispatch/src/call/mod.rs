@@ -3,11 +3,13 @@
 //! ```text
 //!           endpoint takes it           callee lets it in             callee starts            results are shut down
 //!   queued ------------------> taken ---------------------> admitted ---------------> running ----------------------> complete
+//!                                                                                       |   callee has no room for it
+//!                                                                                       '---------------------------> refused
 //! ```
 //!
 //! The caller reads this state when the result stream ends. Only `complete` is a clean end. A call that was `queued`, or
-//! `admitted` and not started, has not run. Of one that was `taken`, nothing of the kind is known: a callee need not say
-//! more, and one that refuses a call says nothing either.
+//! `admitted` and not started, or `refused`, has not run. Of one that was `taken`, nothing of the kind is known: a callee need
+//! not say more, and one that denies a call says nothing either.
 
 use std::sync::{Arc, OnceLock, PoisonError};
 
@@ -43,7 +45,8 @@ const QUEUED: u8 = 0;
 const TAKEN: u8 = 1;
 const ADMITTED: u8 = 2;
 const RUNNING: u8 = 3;
-const COMPLETE: u8 = 4;
+const REFUSED: u8 = 4;
+const COMPLETE: u8 = 5;
 
 pub(crate) struct Call<B: Backend> {
     home: Arc<dyn Home<B>>,
@@ -102,7 +105,7 @@ impl<B: Backend> Call<B> {
         backend: B,
         record: Option<Box<Record>>,
     ) -> Arc<Self> {
-        home.target().counters.begin();
+        home.target().begins();
         Arc::new(Self {
             home,
             room: Room::new(),
@@ -167,6 +170,15 @@ impl<B: Backend> Call<B> {
         self.reach(RUNNING);
     }
 
+    /// The callee did not run after all, because of `cause`: the call can be made again.
+    pub(crate) fn refused(&self, cause: Arc<str>) {
+        self.set_cause(cause);
+        self.reach(REFUSED);
+        if self.is_left_alone() {
+            self.target().counters.lost(1);
+        }
+    }
+
     /// The callee finished its results: what follows on the result root is a clean end of stream.
     pub(crate) fn complete(&self) {
         self.reach(COMPLETE);
@@ -194,6 +206,11 @@ impl<B: Backend> Call<B> {
             QUEUED | ADMITTED => {
                 self.left(FirstToLeave::Callee);
                 Err(CallError::not_accepted(self.target()))
+            }
+            REFUSED => {
+                self.left(FirstToLeave::Callee);
+                let cause = self.cause.get().cloned().unwrap_or_default();
+                Err(CallError::no_room(self.target(), cause))
             }
             _ => {
                 self.left(FirstToLeave::Callee);
@@ -322,6 +339,7 @@ fn reached(state: u8) -> Reached {
         TAKEN => Reached::Taken,
         ADMITTED => Reached::Admitted,
         RUNNING => Reached::Running,
+        REFUSED => Reached::Refused,
         _ => Reached::Complete,
     }
 }

@@ -12,12 +12,15 @@
 //! are dropped, so that the other side sees end of stream or `BrokenPipe` instead of waiting for ever. What was
 //! written for a reader that has not asked yet stays until it does.
 
-use std::collections::hash_map::Entry;
 use std::collections::HashMap;
 use std::sync::PoisonError;
 
 use crate::backend::Backend;
 use crate::sync::{Mutex, MutexGuard};
+
+mod taken;
+
+use taken::TakenPaths;
 
 #[cfg(all(test, inhost_loom))]
 mod loom;
@@ -38,18 +41,19 @@ pub(crate) struct Paths<B: Backend> {
 }
 
 struct Table<B: Backend> {
-    slots: HashMap<Box<[usize]>, Slot<B>>,
+    /// What one side has asked for, and the other has not.
+    waiting: HashMap<Box<[usize]>, Half<B>>,
+    /// What no one may ask for again. Kept, so that a second request is an error and not a stream that no one serves.
+    taken: TakenPaths,
     writers_gone: bool,
     readers_gone: bool,
 }
 
-enum Slot<B: Backend> {
+enum Half<B: Backend> {
     /// The reading side asked; this is the half for the writing side.
     Writer(B::Writer),
     /// The writing side asked; this is the half for the reading side.
     Reader(B::Reader),
-    /// Both sides have asked. Kept, so that a second request is an error and not a stream that no one serves.
-    Taken,
 }
 
 impl<B: Backend> Paths<B> {
@@ -57,7 +61,8 @@ impl<B: Backend> Paths<B> {
         Self {
             table: Mutex::new(Table {
                 // Allocates nothing until a path is asked for.
-                slots: HashMap::new(),
+                waiting: HashMap::new(),
+                taken: TakenPaths::default(),
                 writers_gone: false,
                 readers_gone: false,
             }),
@@ -67,49 +72,47 @@ impl<B: Backend> Paths<B> {
     /// The half of the stream at `path` for the writing side.
     pub(crate) fn writer(&self, path: &[usize], backend: &B) -> Result<B::Writer, Taken> {
         let mut table = self.lock();
-        let unread = table.readers_gone;
-        match table.slots.entry(path.into()) {
-            Entry::Occupied(mut slot) => match slot.insert(Slot::Taken) {
-                Slot::Writer(writer) => Ok(writer),
-                other => {
-                    slot.insert(other);
-                    Err(Taken)
-                }
-            },
-            Entry::Vacant(slot) => {
-                let (writer, reader) = backend.stream();
-                slot.insert(if unread {
-                    Slot::Taken
-                } else {
-                    Slot::Reader(reader)
-                });
-                Ok(writer)
+        match table.waiting.remove(path) {
+            Some(Half::Writer(writer)) => {
+                table.took(path);
+                return Ok(writer);
             }
+            Some(own) => {
+                table.waits(path, own);
+                return Err(Taken);
+            }
+            None if table.taken.contains(path) => return Err(Taken),
+            None => {}
         }
+        let (writer, reader) = backend.stream();
+        match table.readers_gone {
+            true => table.taken.insert(path),
+            false => table.waits(path, Half::Reader(reader)),
+        }
+        Ok(writer)
     }
 
     /// The half of the stream at `path` for the reading side.
     pub(crate) fn reader(&self, path: &[usize], backend: &B) -> Result<B::Reader, Taken> {
         let mut table = self.lock();
-        let unwritten = table.writers_gone;
-        match table.slots.entry(path.into()) {
-            Entry::Occupied(mut slot) => match slot.insert(Slot::Taken) {
-                Slot::Reader(reader) => Ok(reader),
-                other => {
-                    slot.insert(other);
-                    Err(Taken)
-                }
-            },
-            Entry::Vacant(slot) => {
-                let (writer, reader) = backend.stream();
-                slot.insert(if unwritten {
-                    Slot::Taken
-                } else {
-                    Slot::Writer(writer)
-                });
-                Ok(reader)
+        match table.waiting.remove(path) {
+            Some(Half::Reader(reader)) => {
+                table.took(path);
+                return Ok(reader);
             }
+            Some(own) => {
+                table.waits(path, own);
+                return Err(Taken);
+            }
+            None if table.taken.contains(path) => return Err(Taken),
+            None => {}
         }
+        let (writer, reader) = backend.stream();
+        match table.writers_gone {
+            true => table.taken.insert(path),
+            false => table.waits(path, Half::Writer(writer)),
+        }
+        Ok(reader)
     }
 
     /// No one will ask on behalf of `side` any more: readers without a writer see end of stream, writers without a
@@ -120,13 +123,21 @@ impl<B: Backend> Paths<B> {
             Side::Writing => table.writers_gone = true,
             Side::Reading => table.readers_gone = true,
         }
-        if table.slots.is_empty() {
+        if table.waiting.is_empty() {
             return;
         }
-        let orphans = table.take(|slot| match side {
-            Side::Writing => matches!(slot, Slot::Writer(_)),
-            Side::Reading => matches!(slot, Slot::Reader(_)),
+        let waiting = std::mem::take(&mut table.waiting);
+        let (orphans, rest): (HashMap<_, _>, _) = waiting.into_iter().partition(|(_, half)| {
+            let waits_for = match half {
+                Half::Writer(_) => Side::Writing,
+                Half::Reader(_) => Side::Reading,
+            };
+            waits_for == side
         });
+        table.waiting = rest;
+        for path in orphans.keys() {
+            table.taken.insert(path);
+        }
         // Dropping a half wakes the other one: not under the lock.
         drop(table);
         drop(orphans);
@@ -138,12 +149,62 @@ impl<B: Backend> Paths<B> {
     }
 }
 
+/// For how many paths there is room at least, once there was.
+const SOME: usize = 16;
+
 impl<B: Backend> Table<B> {
-    fn take(&mut self, wanted: impl Fn(&Slot<B>) -> bool) -> Vec<Slot<B>> {
-        self.slots
-            .values_mut()
-            .filter(|slot| wanted(slot))
-            .map(|slot| std::mem::replace(slot, Slot::Taken))
-            .collect()
+    /// `half` waits for the other side to ask for `path`.
+    fn waits(&mut self, path: &[usize], half: Half<B>) {
+        self.waiting.insert(path.into(), half);
+    }
+
+    /// Both sides have `path`.
+    fn took(&mut self, path: &[usize]) {
+        self.taken.insert(path);
+        // As large as what waits, but not each time that there is a little less.
+        if self.waiting.capacity() > SOME.max(4 * self.waiting.len()) {
+            self.waiting.shrink_to(SOME.max(2 * self.waiting.len()));
+        }
+    }
+}
+
+#[cfg(all(test, not(inhost_loom)))]
+mod tests {
+    use tokio::io::{duplex, DuplexStream};
+
+    use super::*;
+
+    #[derive(Clone)]
+    struct Duplex;
+
+    impl Backend for Duplex {
+        type Writer = DuplexStream;
+        type Reader = DuplexStream;
+
+        fn stream(&self) -> (DuplexStream, DuplexStream) {
+            duplex(1)
+        }
+    }
+
+    #[test]
+    fn paths_that_both_sides_have_take_no_room_and_cannot_be_had_again() {
+        const PATHS: usize = 10_000;
+        let paths = Paths::new();
+        let mut halves = Vec::new();
+        for n in 0..PATHS {
+            halves.push(paths.writer(&[0, n], &Duplex).expect("free"));
+        }
+        for n in 0..PATHS {
+            halves.push(paths.reader(&[0, n], &Duplex).expect("it waits"));
+        }
+        let room = paths.lock().waiting.capacity();
+        assert!(room <= 2 * SOME, "{room}");
+        for again in [
+            paths.writer(&[0, 77], &Duplex),
+            paths.reader(&[0, 77], &Duplex),
+        ] {
+            assert_eq!(again.err(), Some(Taken));
+        }
+        assert!(paths.writer(&[0, PATHS], &Duplex).is_ok());
     }
 }

@@ -1,7 +1,6 @@
 use std::iter::Sum;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::pace;
 use crate::route::Outcome;
 use crate::route::Route;
 
@@ -50,8 +49,8 @@ pub struct Failures {
     pub caller_left: u64,
     /// Calls that the remote transport could not send.
     pub not_sent: u64,
-    /// Local calls without results that had waited when their function stopped being served, and whose callers could not be
-    /// told any more. Counted always.
+    /// Local calls without results that had waited when their function stopped being served, or that there was no room for,
+    /// and whose callers could not be told any more. Counted always.
     pub lost: u64,
 }
 
@@ -97,8 +96,9 @@ impl Counters {
         }
     }
 
-    pub(crate) fn begin(&self) {
-        pace::note(self.in_flight.fetch_add(1, Ordering::Relaxed));
+    /// How many others are in flight.
+    pub(crate) fn begin(&self) -> usize {
+        self.in_flight.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(crate) fn end(&self) {

@@ -4,6 +4,7 @@ mod counters;
 mod observer;
 mod pace;
 mod target;
+mod used_up;
 
 pub(crate) use counters::Counters;
 pub use counters::{Calls, Failures};
@@ -12,3 +13,4 @@ pub(crate) use observer::{FirstToLeave, Reached, Record};
 pub use pace::Pace;
 pub(crate) use target::{name, Targets};
 pub use target::{Counted, Target};
+pub use used_up::{note_pool_used_up, pool_used_up};

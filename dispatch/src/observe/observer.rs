@@ -33,7 +33,7 @@ pub trait Ending: Send + Sync {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Ended<'a> {
-    /// The function.
+    /// The function. There may be any number of them: see [`Target::counted_as`].
     pub target: &'a Arc<Target>,
     /// How it ended.
     pub outcome: Outcome,
@@ -80,6 +80,7 @@ pub(crate) enum Reached {
     Taken,
     Admitted,
     Running,
+    Refused,
     Complete,
 }
 
@@ -107,7 +108,7 @@ impl Record {
             Reached::Taken => &self.taken,
             Reached::Running => &self.started,
             Reached::Complete => &self.completed,
-            Reached::Queued | Reached::Admitted => return,
+            Reached::Queued | Reached::Admitted | Reached::Refused => return,
         };
         // Shutting down twice is no error.
         if moment.load(Ordering::Relaxed) == 0 {
@@ -140,7 +141,7 @@ impl Record {
         let outcome = match reached {
             Reached::Complete => Outcome::Completed,
             _ if left == FirstToLeave::Caller as u8 => Outcome::CallerLeft,
-            Reached::Queued | Reached::Admitted => Outcome::NotRun,
+            Reached::Queued | Reached::Admitted | Reached::Refused => Outcome::NotRun,
             Reached::Taken => Outcome::Denied,
             Reached::Running => Outcome::Failed,
         };
@@ -160,7 +161,9 @@ impl Record {
             outcome,
             duration,
             queued: moment(&self.taken).unwrap_or(duration),
-            callee: moment(&self.started).map(|started| duration.saturating_sub(started)),
+            callee: moment(&self.started)
+                .filter(|_| outcome != Outcome::NotRun)
+                .map(|started| duration.saturating_sub(started)),
             params_bytes,
             results_bytes,
         });

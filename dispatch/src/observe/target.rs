@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use papaya::{Equivalent, HashMap};
 
 use super::counters::{Calls, Counters, Failures};
+use super::pace;
 
 /// How many functions are told apart. Components are linked to few functions; this bounds what names that come and go take
 /// up. The calls of all further ones are counted together.
@@ -15,13 +16,16 @@ const MAX_TARGETS: usize = 4096;
 
 /// Which function a call is for, and what is counted of it.
 ///
-/// There is one for each function that is served on this host or called from it, for as long as the process runs.
-/// Functions of the same name in two scopes are one.
+/// There is one for each of 4,096 functions that are served on this host or called from it, for as long as the process runs.
+/// Functions of the same name in two scopes are one. Those beyond that number have one for each call, and are counted together:
+/// see [`counted_as`](Target::counted_as).
 pub struct Target {
     pub(crate) prefix: Arc<str>,
     pub(crate) instance: Box<str>,
     pub(crate) function: Box<str>,
     pub(crate) counters: Arc<Counters>,
+    /// What it is counted as when it is one of too many.
+    others: Option<Arc<Target>>,
     attachment: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
@@ -37,7 +41,23 @@ impl Target {
             instance: instance.into(),
             function: function.into(),
             counters,
+            others: None,
             attachment: OnceLock::new(),
+        }
+    }
+
+    /// What it is counted as: itself, or, for a function beyond the first 4,096, one without names for all of those. What is kept
+    /// for each function is to be kept for this one, or it grows with the names that come and go.
+    pub fn counted_as(&self) -> &Self {
+        self.others.as_deref().unwrap_or(self)
+    }
+
+    /// A local call begins.
+    pub(crate) fn begins(&self) {
+        let others = self.counters.begin();
+        // How many are in flight of all functions that are counted together says nothing of one.
+        if self.others.is_none() {
+            pace::note(others);
         }
     }
 
@@ -95,8 +115,8 @@ pub(crate) fn name(prefix: &str, instance: &str, function: &str) -> String {
 /// All targets there have been.
 pub(crate) struct Targets {
     known: HashMap<Key, ()>,
-    /// What the targets beyond [`MAX_TARGETS`] share.
-    others: Arc<Counters>,
+    /// What the targets beyond [`MAX_TARGETS`] are counted as.
+    others: Arc<Target>,
     max: usize,
 }
 
@@ -104,7 +124,7 @@ impl Targets {
     pub(crate) fn new() -> Self {
         Self {
             known: HashMap::new(),
-            others: Arc::default(),
+            others: Arc::new(Target::new("".into(), "", "", Arc::default())),
             max: MAX_TARGETS,
         }
     }
@@ -115,15 +135,14 @@ impl Targets {
         if let Some((Key(target), ())) = known.get_key_value(&Names(prefix, instance, function)) {
             return Arc::clone(target);
         }
-        let made = |counters| {
-            let prefix = Arc::clone(prefix);
-            Arc::new(Target::new(prefix, instance, function, counters))
-        };
+        let made = |counters| Target::new(Arc::clone(prefix), instance, function, counters);
         if known.len() >= self.max {
-            return made(Arc::clone(&self.others));
+            let mut target = made(Arc::clone(&self.others.counters));
+            target.others = Some(Arc::clone(&self.others));
+            return Arc::new(target);
         }
         // Two threads may arrive here at once. What is in the map when both are done is what counts.
-        let target = made(Arc::default());
+        let target = Arc::new(made(Arc::default()));
         let _ = known.try_insert(Key(Arc::clone(&target)), ());
         match known.get_key_value(&target.names()) {
             Some((Key(target), ())) => Arc::clone(target),
@@ -135,7 +154,7 @@ impl Targets {
     pub(crate) fn sum<T: std::iter::Sum>(&self, of: impl Fn(&Counters) -> T) -> T {
         let known = self.known.pin();
         let each = known.keys().map(|Key(target)| of(&target.counters));
-        each.chain([of(&self.others)]).sum()
+        each.chain([of(&self.others.counters)]).sum()
     }
 
     /// What was counted of each function, sorted by prefix, instance and function. Those beyond the limit are one, without
@@ -146,7 +165,7 @@ impl Targets {
             .keys()
             .map(|Key(target)| Counted::new(target.names(), &target.counters));
         let mut list: Vec<_> = each.collect();
-        let others = Counted::new(Names("", "", ""), &self.others);
+        let others = Counted::new(self.others.names(), &self.others.counters);
         if others.calls != Calls::default() {
             list.push(others);
         }
@@ -282,6 +301,19 @@ mod tests {
         // A function that is served has its own name all the same: errors name it.
         let served = targets.get(&"lattice.id".into(), "a:b/c", "e");
         assert_eq!(served.function(), "e");
+        // What an observer keeps, it keeps once for all of them.
+        for (function, kept_as) in [("a", "a"), ("b", "b"), ("c", ""), ("d", "")] {
+            let target = targets.get(&"lattice.id".into(), "a:b/c", function);
+            let kept = target
+                .counted_as()
+                .attachment(|it| it.function().to_owned());
+            assert_eq!(kept.map(String::as_str), Some(kept_as));
+            assert_eq!(target.function(), function);
+        }
+        assert!(std::ptr::eq(
+            targets.get(&"p".into(), "i", "c").counted_as(),
+            &*targets.others
+        ));
     }
 
     #[test]

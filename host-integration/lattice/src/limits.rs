@@ -11,7 +11,8 @@ pub struct Limits {
     pub execution_time: Duration,
     /// How many instances there can be at the same time, in all components together. Each core module in a component
     /// counts. For each, address space for a memory is reserved, 6 GiB or so of the 128 TiB that a process has; no
-    /// memory is used for that. The default is 500.
+    /// memory is used for that. The default is 500. A call that finds no room fails at once, without
+    /// having run.
     pub instances: u32,
 }
 

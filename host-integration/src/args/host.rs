@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::values::{milliseconds, seconds};
+use super::values::{milliseconds, whole};
 
 #[derive(Args)]
 #[command(next_help_heading = "Host")]
@@ -85,7 +85,7 @@ pub(crate) struct HostArgs {
         long = "heartbeat-interval-seconds",
         value_name = "SECONDS",
         env = "WASMCLOUD_HEARTBEAT_INTERVAL",
-        value_parser = seconds,
+        value_parser = heartbeat,
         hide = true
     )]
     pub(crate) heartbeat_interval: Option<Duration>,
@@ -101,4 +101,9 @@ pub(crate) struct HostArgs {
         hide = true
     )]
     pub(crate) experimental_features: Vec<String>,
+}
+
+// The host library ends the process when it is 0.
+fn heartbeat(value: &str) -> Result<Duration, String> {
+    whole(value, 1..=u64::MAX, "seconds", "`30`").map(Duration::from_secs)
 }

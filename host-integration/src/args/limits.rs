@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::values::milliseconds;
+use super::values::{milliseconds, whole};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -26,7 +26,8 @@ pub(crate) struct LimitArgs {
         long = "max-linear-memory-bytes",
         value_name = "BYTES",
         env = "WASMCLOUD_MAX_LINEAR_MEMORY",
-        default_value_t = 256 * MIB
+        default_value_t = 256 * MIB,
+        value_parser = linear_memory
     )]
     pub(crate) max_linear_memory: u64,
 
@@ -35,16 +36,33 @@ pub(crate) struct LimitArgs {
         long = "max-component-size-bytes",
         value_name = "BYTES",
         env = "WASMCLOUD_MAX_COMPONENT_SIZE",
-        default_value_t = 50 * MIB
+        default_value_t = 50 * MIB,
+        value_parser = component_size
     )]
     pub(crate) max_component_size: u64,
 
-    /// Largest number of components that run at the same time
+    /// Largest number of component instances, and of core modules in them, at the same time
     #[arg(
         long,
         value_name = "COUNT",
         env = "WASMCLOUD_MAX_COMPONENTS",
-        default_value_t = 10_000
+        default_value_t = 10_000,
+        value_parser = components
     )]
     pub(crate) max_components: u32,
+}
+
+// A stock host takes any number here, and works with a large one: it makes instances without a pool then. With 0 it starts, and
+// then starts no component.
+
+fn linear_memory(value: &str) -> Result<u64, String> {
+    whole(value, 1..=u64::MAX, "bytes", "`268435456` for 256 MiB")
+}
+
+fn component_size(value: &str) -> Result<u64, String> {
+    whole(value, 1..=u64::MAX, "bytes", "`52428800` for 50 MiB")
+}
+
+fn components(value: &str) -> Result<u32, String> {
+    whole(value, 1..=u32::MAX, "components", "`10000`")
 }

@@ -8,10 +8,13 @@ use wrpc_transport_nats::local::{BackendKind, Config, Mode};
 
 use crate::subject;
 
-use super::values::{at_least_one, socket_address, whole_bytes};
+use super::values::{each_once, memory_of_machine, socket_address, whole};
+
+/// What these flags stand under in the help.
+pub(super) const HEADING: &str = "In-host invocation";
 
 #[derive(Args)]
-#[command(next_help_heading = "In-host invocation")]
+#[command(next_help_heading = HEADING)]
 pub(crate) struct LocalArgs {
     /// How to call a component: `prefer` (in memory when it runs on this host, else over NATS), `require` (in memory; an
     /// error when it does not run on this host) or `off` (always over NATS)
@@ -55,7 +58,7 @@ pub(crate) struct LocalArgs {
         value_name = "BYTES",
         env = "WASMCLOUD_LOCAL_BUFFER_BYTES",
         default_value = "65536",
-        value_parser = at_least_one
+        value_parser = buffer_bytes
     )]
     pub(crate) buffer_bytes: NonZeroUsize,
 
@@ -65,7 +68,7 @@ pub(crate) struct LocalArgs {
         value_name = "COUNT",
         env = "WASMCLOUD_LOCAL_QUEUE_INVOCATIONS",
         default_value = "1024",
-        value_parser = at_least_one
+        value_parser = invocations
     )]
     pub(crate) queue_invocations: NonZeroUsize,
 
@@ -75,7 +78,7 @@ pub(crate) struct LocalArgs {
         value_name = "BYTES",
         env = "WASMCLOUD_LOCAL_QUEUE_BYTES",
         default_value = "67108864",
-        value_parser = whole_bytes
+        value_parser = queue_bytes
     )]
     pub(crate) queue_bytes: usize,
 
@@ -171,6 +174,17 @@ impl LocalArgs {
             receive_within: None,
         }
     }
+
+    /// Checks what no parser of one value can see.
+    ///
+    /// # Errors
+    ///
+    /// When a flag says two things of a component.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let targets = self.targets.iter().map(|(id, _)| id);
+        each_once("--local-dispatch-target", targets)?;
+        each_once("--reuse-instances", self.reuse.iter().map(|(id, _)| id))
+    }
 }
 
 /// What the tap was given: a subject, or that there is none.
@@ -202,17 +216,43 @@ fn tap_subject(text: &str) -> Result<TapSubject, String> {
         })
 }
 
+/// Parses how many bytes a stream holds.
+fn buffer_bytes(text: &str) -> Result<NonZeroUsize, String> {
+    let most = NonZeroUsize::new(memory_of_machine()).unwrap_or(NonZeroUsize::MAX);
+    whole(
+        text,
+        NonZeroUsize::MIN..=most,
+        "bytes",
+        "`65536` for 64 KiB",
+    )
+}
+
+/// Parses how many bytes of parameters wait.
+fn queue_bytes(text: &str) -> Result<usize, String> {
+    whole(
+        text,
+        0..=memory_of_machine(),
+        "bytes",
+        "`67108864` for 64 MiB",
+    )
+}
+
+/// Parses how many invocations wait.
+fn invocations(text: &str) -> Result<NonZeroUsize, String> {
+    whole(
+        text,
+        NonZeroUsize::MIN..=NonZeroUsize::MAX,
+        "invocations",
+        "`1024`",
+    )
+}
+
 /// The longest time that a thread may be asked to wait, in microseconds. Others would miss it.
 const LONGEST_LINGER: u64 = 10_000;
 
 /// Parses for how many microseconds an idle thread waits.
 fn linger(text: &str) -> Result<u64, String> {
-    match text.parse() {
-        Ok(us) if us <= LONGEST_LINGER => Ok(us),
-        _ => Err(format!(
-            "it is not a whole number of microseconds from 0 to {LONGEST_LINGER}"
-        )),
-    }
+    whole(text, 0..=LONGEST_LINGER, "microseconds", "`200`")
 }
 
 /// The longest time for which a host may be asked to go on, in seconds.
@@ -220,12 +260,7 @@ const LONGEST_DRAIN: u64 = 3600;
 
 /// Parses for how many seconds calls go on when the host is to stop.
 fn drain(text: &str) -> Result<u64, String> {
-    match text.parse() {
-        Ok(seconds) if seconds <= LONGEST_DRAIN => Ok(seconds),
-        _ => Err(format!(
-            "it is not a whole number of seconds from 0 to {LONGEST_DRAIN}"
-        )),
-    }
+    whole(text, 0..=LONGEST_DRAIN, "seconds", "`15`")
 }
 
 /// Parses the ID of a component and the mode of calls to it.

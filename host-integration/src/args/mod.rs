@@ -4,7 +4,11 @@
 //! name; `tests/data/upstream-v1.5.1-flags.txt` lists them and `tests/flags.rs` compares. The flags that this host
 //! adds are in `local.rs`.
 
-use clap::Parser;
+use std::ffi::OsStr;
+
+use clap::builder::Resettable;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 
 mod host;
 mod limits;
@@ -12,7 +16,7 @@ mod local;
 mod nats;
 mod services;
 mod telemetry;
-mod values;
+pub(crate) mod values;
 
 pub(crate) use host::HostArgs;
 pub(crate) use limits::LimitArgs;
@@ -77,6 +81,32 @@ pub(crate) struct Args {
     pub(crate) command: Option<Command>,
 }
 
+impl Args {
+    /// Those of this process. A command line that is not valid ends it.
+    pub(crate) fn of_process() -> Self {
+        let mut command = without_empty_variables(Self::command());
+        let parsed = command
+            .try_get_matches_from_mut(std::env::args_os())
+            .and_then(|matches| Self::from_arg_matches(&matches));
+        let checked = parsed.and_then(|args| match args.local.check() {
+            Ok(()) => Ok(args),
+            Err(wrong) => Err(command.error(ErrorKind::ValueValidation, wrong)),
+        });
+        checked.unwrap_or_else(|error| error.format(&mut command).exit())
+    }
+}
+
+/// A variable that is empty says nothing, as where a manifest has a place for a value and no value. Those of the stock host are
+/// left as they are there.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let ours = Some(local::HEADING);
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    command.mut_args(|arg| match arg.get_env().is_some_and(is_empty) {
+        true if arg.get_help_heading() == ours => arg.env(Resettable::Reset),
+        _ => arg,
+    })
+}
+
 #[cfg(test)]
 #[allow(dead_code)] // What a flag requires and excludes can only be seen from outside: tests/flags.rs.
 #[path = "../../tests/upstream_flags/mod.rs"]
@@ -86,7 +116,7 @@ mod upstream_flags;
 mod tests {
     use std::collections::BTreeSet;
 
-    use clap::{ArgAction, CommandFactory as _};
+    use clap::ArgAction;
 
     use super::upstream_flags::{all, Times};
     use super::*;

@@ -1,7 +1,10 @@
 //! Parsers of values, with errors that say what was expected.
 
+use std::collections::HashSet;
+use std::fmt::Display;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// Parses a whole number of milliseconds.
@@ -18,44 +21,57 @@ pub(crate) fn milliseconds(value: &str) -> Result<Duration, String> {
     }
 }
 
-/// Parses a whole number of seconds.
+/// Parses a whole number of `what`, within `range`.
 ///
 /// # Errors
 ///
-/// When `value` is not a whole number from 0 to 2^64 - 1.
-pub(crate) fn seconds(value: &str) -> Result<Duration, String> {
-    match value.parse() {
-        Ok(count) => Ok(Duration::from_secs(count)),
-        Err(error) => Err(format!(
-            "expected a whole number of seconds, without a unit ({error})"
+/// When `value` is something else. The message has `example`, a value that is good.
+pub(crate) fn whole<N: FromStr + PartialOrd + Display>(
+    value: &str,
+    range: RangeInclusive<N>,
+    what: &str,
+    example: &str,
+) -> Result<N, String> {
+    let number = value.parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| {
+        let (least, most) = range.into_inner();
+        format!(
+            "expected a whole number of {what} from {least} to {most}, without a unit, as in {example}"
+        )
+    })
+}
+
+/// Checks that `flag` says one thing of each component that it names.
+///
+/// # Errors
+///
+/// When one of `ids` is there twice.
+pub(crate) fn each_once<'a>(
+    flag: &str,
+    ids: impl IntoIterator<Item = &'a String>,
+) -> Result<(), String> {
+    let mut seen = HashSet::new();
+    match ids.into_iter().find(|id| !seen.insert(*id)) {
+        Some(id) => Err(format!(
+            "`{flag}` names the component `{id}` more than once: give each ID one value"
         )),
+        None => Ok(()),
     }
 }
 
-/// Parses a whole number that must not be 0.
-///
-/// # Errors
-///
-/// When `value` is not a whole number, is 0, or does not fit a `usize`.
-pub(crate) fn at_least_one(value: &str) -> Result<NonZeroUsize, String> {
-    match value.parse().map(NonZeroUsize::new) {
-        Ok(Some(count)) => Ok(count),
-        Ok(None) => Err("it must be at least 1".to_string()),
-        Err(error) => Err(format!(
-            "expected a whole number of at least 1, without a unit ({error})"
-        )),
-    }
+/// How many bytes of memory the machine has. Where that is not known, it is as many as there can be.
+pub(crate) fn memory_of_machine() -> usize {
+    let known = std::fs::read_to_string("/proc/meminfo").ok();
+    known.and_then(|text| total(&text)).unwrap_or(usize::MAX)
 }
 
-/// Parses a whole number of bytes.
-///
-/// # Errors
-///
-/// When `value` is not a whole number or does not fit a `usize`.
-pub(crate) fn whole_bytes(value: &str) -> Result<usize, String> {
-    value
-        .parse::<usize>()
-        .map_err(|error| format!("expected a whole number of bytes, without a unit ({error})"))
+/// The bytes of memory that `/proc/meminfo` tells of.
+fn total(meminfo: &str) -> Option<usize> {
+    let line = meminfo
+        .lines()
+        .find_map(|it| it.strip_prefix("MemTotal:"))?;
+    let kib: usize = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    kib.checked_mul(1024)
 }
 
 /// Parses an IP address with a port.
@@ -77,7 +93,6 @@ mod tests {
     fn durations_are_whole_numbers_of_their_unit() {
         assert_eq!(milliseconds("300"), Ok(Duration::from_millis(300)));
         assert_eq!(milliseconds("0"), Ok(Duration::ZERO));
-        assert_eq!(seconds("30"), Ok(Duration::from_secs(30)));
         assert_eq!(
             milliseconds("18446744073709551615"),
             Ok(Duration::from_millis(u64::MAX))
@@ -100,20 +115,37 @@ mod tests {
                 error.contains("whole number of milliseconds"),
                 "{bad}: {error}"
             );
-            let error = seconds(bad).expect_err(bad);
-            assert!(error.contains("whole number of seconds"), "{bad}: {error}");
         }
     }
 
     #[test]
-    fn sizes_that_must_not_be_zero_say_so() {
-        assert_eq!(at_least_one("1").map(NonZeroUsize::get), Ok(1));
-        for bad in ["0", "", "-1", "64k"] {
-            let error = at_least_one(bad).expect_err(bad);
-            assert!(error.contains("at least 1"), "{bad}: {error}");
+    fn numbers_have_a_range_and_an_example() {
+        let bytes = |value| whole(value, 1..=4096_u32, "bytes", "`64`");
+        assert_eq!((bytes("1"), bytes("4096")), (Ok(1), Ok(4096)));
+        for bad in ["0", "4097", "", "-1", "64k", "99999999999999999999999"] {
+            let error = bytes(bad).expect_err(bad);
+            let expected = "whole number of bytes from 1 to 4096, without a unit, as in `64`";
+            assert!(error.contains(expected), "{bad}: {error}");
         }
-        assert_eq!(whole_bytes("0"), Ok(0));
-        assert!(whole_bytes("64k").expect_err("64k").contains("bytes"));
+    }
+
+    #[test]
+    fn a_component_is_named_once() {
+        let ids = ["a", "b", "a"].map(str::to_owned);
+        assert_eq!(each_once("--flag", &ids[..2]), Ok(()));
+        let error = each_once("--flag", &ids).expect_err("twice");
+        assert!(
+            error.contains("`--flag` names the component `a`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_memory_of_the_machine_is_the_total() {
+        let text = "MemTotalish: 1 kB\nMemTotal:       24 kB\nMemFree: 3 kB\n";
+        assert_eq!(total(text), Some(24 << 10));
+        assert_eq!(total("MemFree: 3 kB"), None);
+        assert!(memory_of_machine() > 1 << 20);
     }
 
     #[test]

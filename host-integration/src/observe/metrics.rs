@@ -23,6 +23,8 @@ const ENDPOINTS: &str = "wasmcloud_host.local_dispatch.endpoints";
 const IN_FLIGHT: &str = "wasmcloud_host.local_dispatch.in_flight";
 /// Calls that wait in a function's queue.
 const QUEUE_DEPTH: &str = "wasmcloud_host.local_dispatch.queue.depth";
+/// Invocations that found no room for an instance.
+const POOL_USED_UP: &str = "wasmcloud_host.local_dispatch.pool.used_up";
 /// How long a call in memory waits in the function's queue.
 const QUEUE_DURATION: &str = "wasmcloud_host.local_dispatch.queue.duration";
 /// How long the callee of a call in memory takes.
@@ -124,6 +126,16 @@ fn counters(meter: &Meter, local: &Local, common: &Common) {
             })
             .build();
     }
+    let (local, host) = (local.clone(), Arc::clone(&common.host));
+    meter
+        .u64_observable_counter(POOL_USED_UP)
+        .with_description("Invocations that found no room for an instance in the pool")
+        .with_unit("{call}")
+        .with_callback(move |counter| {
+            let host = KeyValue::new("host", Arc::clone(&host));
+            counter.observe(local.status().pool_used_up, &[host]);
+        })
+        .build();
 }
 
 /// What comes and goes.
@@ -256,7 +268,7 @@ impl Durations {
             let with = &self.common;
             Attributes(with.named(prefix, instance, target.function(), &with.backend))
         };
-        let Some(Attributes(attributes)) = call.target.attachment(make) else {
+        let Some(Attributes(attributes)) = call.target.counted_as().attachment(make) else {
             return;
         };
         self.queue.record(nanoseconds(call.queued), attributes);
@@ -283,6 +295,7 @@ mod tests {
             (ENDPOINTS, ""),
             (IN_FLIGHT, ""),
             (QUEUE_DEPTH, ""),
+            (POOL_USED_UP, "_total"),
             (QUEUE_DURATION, "_nanoseconds_bucket"),
             (CALLEE_DURATION, "_nanoseconds_bucket"),
         ];

@@ -36,6 +36,7 @@ mod payloads;
 mod policy;
 mod promises;
 mod reuse;
+mod room;
 mod rounds;
 mod routes;
 mod several_hosts;

@@ -98,6 +98,7 @@ async fn calls_in_memory_are_counted_and_timed() {
             "endpoints",
             "failures",
             "in_flight",
+            "pool.used_up",
             "invocations",
             "queue.depth",
             "queue.duration",

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{anyhow, Context as _};
 use bytes::Bytes;
-use inhost_dispatch::is_whole;
+use inhost_dispatch::{is_whole, Serving};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::trace;
 use wasmtime::component::{Func, InstancePre};
@@ -21,6 +21,7 @@ use crate::export::{Codec, Export};
 use crate::kept::{Kept, Ready};
 use crate::limit::Since;
 use crate::message::{receive, send};
+use crate::room::{is_no_room, Room, WHAT_TO_DO};
 use crate::view::WrpcView;
 use crate::{general, plain, turns, view};
 
@@ -33,6 +34,7 @@ pub struct Instance<T: 'static> {
     store: Arc<dyn Fn() -> Store<T> + Send + Sync>,
     /// Those that may serve another invocation. `None` when no instance serves more than one.
     kept: Option<Arc<Kept<T>>>,
+    room: Arc<Room>,
     /// How long an invocation may take, as its store has it: known from the first one.
     limit: Arc<OnceLock<Option<Duration>>>,
 }
@@ -47,6 +49,7 @@ where
     /// invocation and for what the guest calls in it. `store` is called once for each invocation, within its future.
     pub fn new(pre: InstancePre<T>, store: impl Fn() -> Store<T> + Send + Sync + 'static) -> Self {
         Self {
+            room: Room::of(pre.engine()),
             pre,
             store: Arc::new(store),
             kept: None,
@@ -59,14 +62,24 @@ where
     /// What a guest leaves in its memory, its globals and its tables is there in the next invocation that the same instance
     /// serves: which one that is, no caller can tell. So is what its store holds: open handles, and the random numbers and
     /// the start of the clock of a `WasiCtx`. An instance is dropped when an invocation of it fails in whatever step, traps,
-    /// exceeds its time, or is cancelled. Up to 32 instances wait for their next invocation.
+    /// exceeds its time, or is cancelled.
+    ///
+    /// As many instances wait for their next invocation as have run at the same time. One ends when it has waited for five to
+    /// ten seconds, if there is a tokio runtime with timers; when the engine's pool has no room for another one, of whichever
+    /// component; and when it holds more than about a thousand handles.
     ///
     /// For each invocation, the store's epoch deadline is set anew, to as many ticks as [`WrpcView::timeout`] has seconds;
     /// without one it stays as it is. A function with resources in its signature has a new instance for each invocation all
     /// the same.
     #[must_use]
     pub fn reuse(mut self, calls: NonZeroU32) -> Self {
-        self.kept = (calls.get() > 1).then(|| Arc::new(Kept::new(calls)));
+        self.kept = (calls.get() > 1).then(|| Kept::new(calls, &self.room));
+        self
+    }
+
+    /// As [`reuse`](Self::reuse), with those that another function of the component reuses.
+    pub(crate) fn reuse_with(mut self, calls: NonZeroU32, serving: &Serving) -> Self {
+        self.kept = (calls.get() > 1).then(|| serving.shared(|| Kept::new(calls, &self.room)));
         self
     }
 
@@ -91,6 +104,9 @@ where
     /// From its beginning to the last byte of the results, the invocation has two seconds more than the store's
     /// [`timeout`](WrpcView::timeout), which is taken to be the same for all invocations. Then it ends at its next await, also
     /// when it waits for its parameters. Those in which there are resources are read when there is an instance.
+    ///
+    /// When the engine's pool has no room for an instance, those that wait for their next invocation are given back, of whichever
+    /// component, until there is.
     ///
     /// # Errors
     ///
@@ -147,7 +163,11 @@ where
         });
         // Pinned because it is large: to hand it on would be to move it.
         let invocation = pin!(self.invoke(export, params, results, store));
-        within(since, limit, export, invocation).await
+        let called = within(since, limit, export, invocation).await;
+        if matches!(&called, Err(error) if error.step == Step::NoRoom) {
+            self.room.was_used_up();
+        }
+        called
     }
 
     /// Runs an invocation, in `store` if there is one and the invocation needs one of its own.
@@ -165,20 +185,9 @@ where
         let failed = |step| move |source| CallFailed::new(export, step, source);
         // A peer that takes its time to send parameters takes no instance.
         let received = export.receive(params).await?;
-        let kept = self.kept.as_deref().filter(|_| export.is_plain());
-        let mut ready = match kept.and_then(Kept::take) {
-            Some(ready) => ready,
-            None => {
-                let mut store = store.unwrap_or_else(|| (self.store)());
-                turns::begin(&mut store);
-                let instance = self
-                    .pre
-                    .instantiate_async(&mut store)
-                    .await
-                    .map_err(failed(Step::Instantiate))?;
-                Ready::new(store, instance)
-            }
-        };
+        let kept = self.kept.as_ref().filter(|_| export.is_plain());
+        let ready = self.ready(kept, store).await;
+        let mut ready = ready.map_err(|(step, source)| failed(step)(source))?;
         let func = ready
             .instance
             .get_func(&mut ready.store, export.index())
@@ -190,6 +199,38 @@ where
             kept.keep(ready);
         }
         Ok(())
+    }
+
+    /// An instance that waits for its next invocation, or a new one, in `store` if there is one.
+    ///
+    /// # Errors
+    ///
+    /// That of wasmtime, with [`Step::NoRoom`] when the pool is used up and nothing ran, else with [`Step::Instantiate`].
+    async fn ready(
+        &self,
+        kept: Option<&Arc<Kept<T>>>,
+        mut store: Option<Store<T>>,
+    ) -> Result<Ready<T>, (Step, anyhow::Error)> {
+        loop {
+            if let Some(ready) = kept.and_then(|kept| kept.take()) {
+                return Ok(ready);
+            }
+            let mut made = store.take().unwrap_or_else(|| (self.store)());
+            turns::begin(&mut made);
+            let error = match self.pre.instantiate_async(&mut made).await {
+                Ok(instance) => return Ok(Ready::new(made, instance)),
+                Err(error) => error,
+            };
+            // Modules are made one after the other, and one that has started may have called a peer.
+            if !is_no_room(&error) || made.data_mut().shared_resources().has_called() {
+                return Err((Step::Instantiate, error));
+            }
+            // What was made of it has room, too.
+            drop(made);
+            if !self.room.give_back() {
+                return Err((Step::NoRoom, error));
+            }
+        }
     }
 }
 
@@ -264,11 +305,16 @@ where
     C::Data: WasiView + WrpcView,
 {
     let failed = |step| move |source| CallFailed::new(export, step, source);
+    // To enter a guest takes a stack of the pool.
+    let unless_entered = |(step, source)| match step {
+        Step::Call if is_no_room(&source) => failed(Step::NoRoom)(source),
+        _ => failed(step)(source),
+    };
     match (export.codec(), received) {
         (Codec::Plain(signature), Received::Message(message, agreed)) => {
             let message = plain::call(&mut store, func, signature, message)
                 .await
-                .map_err(|(step, source)| failed(step)(source))?;
+                .map_err(unless_entered)?;
             trace!(bytes = message.len(), "sending results");
             // They are not in the guest's memory any more, so the peer need not wait for the guest to clean up.
             let sent = send(results, message, agreed).await;
@@ -294,9 +340,7 @@ where
                 resources,
             );
             // Boxed so that its size does not count where it is not needed.
-            Box::pin(run)
-                .await
-                .map_err(|(step, source)| failed(step)(source))
+            Box::pin(run).await.map_err(unless_entered)
         }
         (Codec::Plain(_), Received::Later) | (Codec::General { .. }, Received::Message(..)) => {
             let cause = anyhow!("its parameters were received for another function");
@@ -311,6 +355,7 @@ impl<T> Clone for Instance<T> {
             pre: self.pre.clone(),
             store: Arc::clone(&self.store),
             kept: self.kept.clone(),
+            room: Arc::clone(&self.room),
             limit: Arc::clone(&self.limit),
         }
     }
@@ -333,6 +378,10 @@ pub struct CallFailed {
 
 impl CallFailed {
     pub(crate) fn new(export: &Export, step: Step, source: anyhow::Error) -> Self {
+        let source = match step {
+            Step::NoRoom => source.context(WHAT_TO_DO),
+            _ => source,
+        };
         Self {
             function: Arc::clone(export.name()),
             step,
@@ -350,6 +399,8 @@ impl CallFailed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Step {
+    /// There is no room for an instance in the engine's pool, or for the stack that it runs on. Nothing ran.
+    NoRoom,
     /// The component is instantiated.
     Instantiate,
     /// The function is looked up in the instance.
@@ -371,6 +422,7 @@ pub enum Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::NoRoom => "there was no room for an instance of the component",
             Self::Instantiate => "the component could not be instantiated",
             Self::Resolve => "the instance does not have the function",
             Self::Parameters => "its parameters could not be received",

@@ -106,6 +106,7 @@ mod off_fiber;
 mod plain;
 mod resources;
 mod reuse;
+mod room;
 mod root;
 mod serve;
 mod serving;

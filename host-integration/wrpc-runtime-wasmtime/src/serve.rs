@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{anyhow, Context as _};
 use futures::{Stream, TryStreamExt as _};
-use inhost_dispatch::{put_back, with_prefix, Caller, Drain, Route};
+use inhost_dispatch::{put_back, with_serving, Caller, Drain, Route};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tracing::{debug, instrument, Instrument as _, Span};
@@ -77,12 +77,13 @@ pub trait ServeExt: Serve {
             });
             let export = instance.export(instance_name, name)?;
             let serve = self.serve(instance_name, rpc_func_name(name), export.paths());
-            let (invocations, prefix) = with_prefix(with_type(ty, serve)).await;
+            let (invocations, serving) = with_serving(with_type(ty, serve)).await;
             let invocations = invocations?;
-            let instance = match prefix.as_deref().and_then(reuse::of) {
-                Some(calls) => {
+            let reused = serving.and_then(|it| Some((reuse::of(it.prefix())?, it)));
+            let instance = match reused {
+                Some((calls, serving)) => {
                     debug!(function = &**export.name(), calls, "instances are reused");
-                    instance.reuse(calls)
+                    instance.reuse_with(calls, &serving)
                 }
                 None => instance,
             };
@@ -301,7 +302,10 @@ async fn run(
         run.cut(export.answers());
     }
     called.map_err(|error| {
-        caller.failed(&error);
+        match error.step() {
+            Step::NoRoom => caller.refused(&error),
+            _ => caller.failed(&error),
+        }
         error.into()
     })
 }

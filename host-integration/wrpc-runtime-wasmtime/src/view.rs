@@ -59,6 +59,16 @@ impl SharedResourceTable {
         id
     }
 
+    /// How many a peer may know of.
+    pub(crate) fn len(&self) -> usize {
+        self.resources.len()
+    }
+
+    /// Whether a guest of the store has called a peer.
+    pub(crate) fn has_called(&self) -> bool {
+        self.client.is_some()
+    }
+
     /// The resource that a peer knows as `id`.
     pub(crate) fn get(&self, id: &Uuid) -> Option<ResourceAny> {
         self.resources.get(id).copied()

@@ -4,8 +4,11 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use inhost_lattice::{BackendKind, Link};
+
+use crate::args::values::{each_once, whole};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -85,11 +88,11 @@ struct Flags {
     backend: Option<BackendKind>,
 
     /// Largest linear memory of one component instance, in bytes; 256 MiB unless set
-    #[arg(long = "max-linear-memory-bytes", value_name = "BYTES")]
+    #[arg(long = "max-linear-memory-bytes", value_name = "BYTES", value_parser = memory)]
     memory: Option<u64>,
 
     /// Longest time that one call may take, in milliseconds, at least 1000; ten minutes unless set
-    #[arg(long = "max-execution-time-ms", value_name = "MILLISECONDS")]
+    #[arg(long = "max-execution-time-ms", value_name = "MILLISECONDS", value_parser = execution_time)]
     execution_time: Option<u64>,
 
     /// Print one JSON object a line
@@ -101,6 +104,11 @@ struct Flags {
 impl FromArgMatches for Local {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let flags = Flags::from_arg_matches(matches)?;
+        each_once(
+            "--max-instances",
+            flags.max_instances.iter().map(|(id, _)| id),
+        )
+        .map_err(|wrong| clap::Error::raw(ErrorKind::ValueValidation, wrong + "\n"))?;
         let calls = matches.get_occurrences::<String>("call");
         let calls = calls.into_iter().flatten().filter_map(|mut words| {
             Some(Call {
@@ -157,6 +165,21 @@ fn max_instances(text: &str) -> Result<(String, NonZeroUsize), String> {
     let parts = text.split_once('=').filter(|(id, _)| !id.is_empty());
     let parts = parts.and_then(|(id, count)| Some((id.to_owned(), count.parse().ok()?)));
     parts.ok_or_else(|| "expected ID=COUNT with a count of at least 1, like callee=8".into())
+}
+
+/// From one page up to all that a guest can address.
+fn memory(text: &str) -> Result<u64, String> {
+    whole(text, 64 << 10..=4 << 30, "bytes", "`268435456` for 256 MiB")
+}
+
+/// The clock of a guest that computes ticks once a second.
+fn execution_time(text: &str) -> Result<u64, String> {
+    whole(
+        text,
+        1000..=u64::MAX,
+        "milliseconds",
+        "`600000` for ten minutes",
+    )
 }
 
 #[cfg(test)]
@@ -228,6 +251,20 @@ mod tests {
         assert!(refused(&["-c", "b"]).contains("callee=callee.wasm"));
         assert!(refused(&["--config", "a=b"]).contains("callee:greeting=hello"));
         assert!(refused(&["--max-instances", "a=0"]).contains("callee=8"));
+        let twice = ["--max-instances", "a=1", "--max-instances", "a=2"];
+        assert!(
+            refused(&twice).contains("`--max-instances` names the component `a` more than once")
+        );
+        for bytes in ["0", "64", "65535", "4294967297", "256MiB"] {
+            assert!(
+                refused(&["--max-linear-memory-bytes", bytes]).contains("`268435456` for 256 MiB")
+            );
+        }
+        for time in ["0", "999", "1s"] {
+            assert!(
+                refused(&["--max-execution-time-ms", time]).contains("`600000` for ten minutes")
+            );
+        }
         assert!(refused(&["--link", "a=b"]).contains("SOURCE=TARGET:NAMESPACE:PACKAGE/INTERFACE"));
         assert!(refused(&["--backend", "tcp"]).contains("`duplex` or `mpsc`"));
         refused(&["--call", "a"]);

@@ -61,6 +61,7 @@ pub(crate) struct Ctx {
     table: ResourceTable,
     shared: SharedResourceTable,
     alive: Arc<AtomicUsize>,
+    timeout: Duration,
 }
 
 impl Ctx {
@@ -71,7 +72,15 @@ impl Ctx {
             table: ResourceTable::new(),
             shared: SharedResourceTable::default(),
             alive: Arc::clone(alive),
+            timeout: Duration::from_secs(1),
         }
+    }
+
+    /// As [`Ctx::new`], with more time for an invocation than a second.
+    pub(crate) fn with_timeout(alive: &Arc<AtomicUsize>, timeout: Duration) -> Self {
+        let mut ctx = Self::new(alive);
+        ctx.timeout = timeout;
+        ctx
     }
 }
 
@@ -103,7 +112,7 @@ impl WrpcView for Ctx {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        Some(Duration::from_secs(1))
+        Some(self.timeout)
     }
 }
 

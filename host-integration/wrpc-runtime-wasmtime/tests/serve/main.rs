@@ -3,6 +3,7 @@
 
 mod host;
 mod reuse;
+mod room;
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::Arc;

@@ -193,7 +193,7 @@ async fn an_invocation_that_exceeds_its_time_ends_and_its_instance_is_dropped() 
 }
 
 #[tokio::test]
-async fn no_more_than_a_bounded_number_of_instances_wait() {
+async fn as_many_instances_wait_as_have_run_at_the_same_time() {
     const CALLS: usize = 100;
     let reused = Reused::new(100);
     let (mut callers, callees): (Vec<_>, Vec<_>) =
@@ -223,5 +223,7 @@ async fn no_more_than_a_bounded_number_of_instances_wait() {
         }
     };
     tokio::join!(read, calls);
-    assert_eq!(reused.instances(), 32);
+    assert_eq!(reused.instances(), CALLS);
+    assert_eq!(reused.call(9).await.expect("an answer"), 2);
+    assert_eq!(reused.instances(), CALLS);
 }

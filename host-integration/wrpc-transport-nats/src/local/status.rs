@@ -21,6 +21,9 @@ pub struct Status {
     pub calls: Calls,
     /// How many local calls have a stream that has not been dropped, on either side.
     pub in_flight: usize,
+    /// How many invocations found no room for an instance in the pool of their engine since the process started, from here or
+    /// over NATS. They did not run.
+    pub pool_used_up: u64,
     /// The functions that can be called in memory, sorted.
     pub endpoints: Vec<Endpoint>,
     /// What was counted of each function that is served on this host or was called from it, sorted.
@@ -92,7 +95,7 @@ pub struct Failures {
     pub failed: u64,
     /// The callee's host refused it: a policy denied it.
     pub denied: u64,
-    /// The function stopped being served before it ran.
+    /// The function stopped being served before it ran, or there was no room for an instance.
     pub not_run: u64,
     /// The caller left before it had its results.
     pub caller_left: u64,
@@ -125,6 +128,7 @@ impl Status {
                 .collect(),
             backend: config.backend.map(|backend| backend.to_string()),
             in_flight: shared.in_flight(),
+            pool_used_up: dispatch::pool_used_up(),
             calls: shared.calls().into(),
             functions: functions.collect(),
             endpoints: served
