@@ -100,7 +100,8 @@ async fn start(args: Args) -> anyhow::Result<(Host, Beside)> {
     let listing = match args.local.status {
         Some(address) => {
             let listing = watch.listing();
-            Some(status::Listing::start(address, move || listing.json()).await?)
+            let hosts = &args.status.hosts;
+            Some(status::Listing::start(address, hosts, move || listing.json()).await?)
         }
         None => None,
     };

@@ -11,6 +11,7 @@ mod limits;
 mod local;
 mod nats;
 mod services;
+mod status;
 mod telemetry;
 mod values;
 
@@ -19,6 +20,7 @@ pub(crate) use limits::LimitArgs;
 pub(crate) use local::LocalArgs;
 pub(crate) use nats::{ControlArgs, NatsArgs, RpcArgs};
 pub(crate) use services::{OciArgs, PolicyArgs};
+pub(crate) use status::StatusArgs;
 pub(crate) use telemetry::TelemetryArgs;
 
 use crate::commands::Command;
@@ -54,6 +56,8 @@ pub(crate) struct Args {
     pub(crate) host: HostArgs,
     #[command(flatten)]
     pub(crate) local: LocalArgs,
+    #[command(flatten)]
+    pub(crate) status: StatusArgs,
     #[command(flatten)]
     pub(crate) nats: NatsArgs,
     #[command(flatten)]
@@ -92,7 +96,7 @@ mod tests {
     use super::*;
 
     /// What this host has beyond the stock host.
-    const OURS: [&str; 11] = [
+    const OURS: [&str; 12] = [
         "--local-dispatch",
         "--local-dispatch-target",
         "--local-backend",
@@ -103,6 +107,7 @@ mod tests {
         "--drain-seconds",
         "--reuse-instances",
         "--local-status",
+        "--local-status-host",
         "--local-dispatch-tap",
     ];
 
