@@ -44,6 +44,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         .context("cannot start the threads of the host")?;
     let outcome = match args.command {
         Some(Command::Local(local)) => Ok(runtime.block_on(commands::local::run(local))),
+        Some(Command::Status(status)) => Ok(runtime.block_on(commands::status::run(status))),
         Some(Command::Completions(completions)) => Ok(commands::completions::run(&completions)),
         None => serve(&runtime, args).map(|()| ExitCode::SUCCESS),
     };

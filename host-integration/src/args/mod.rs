@@ -31,6 +31,9 @@ Examples:
   List what is served here, and which way calls went:
     wasmcloud --local-status 127.0.0.1:8081
 
+  The same in a shell, from a host that runs:
+    wasmcloud status 127.0.0.1:8081
+
   Over NATS as on a stock host, but for the calls of one component, which have to stay in memory:
     wasmcloud --local-dispatch off --local-dispatch-target payments=require
 
@@ -124,7 +127,7 @@ mod tests {
     fn the_examples_are_command_lines() {
         let examples = EXAMPLES.lines().map(str::trim);
         let examples: Vec<_> = examples.filter(|it| it.starts_with("wasmcloud")).collect();
-        assert_eq!(examples.len(), 5, "{examples:?}");
+        assert_eq!(examples.len(), 6, "{examples:?}");
         for example in examples {
             let error = Args::try_parse_from(example.split(' ')).err();
             assert!(error.is_none(), "{example}: {error:?}");

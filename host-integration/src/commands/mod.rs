@@ -2,11 +2,13 @@
 
 pub(crate) mod completions;
 pub(crate) mod local;
+pub(crate) mod status;
 
 use clap::Subcommand;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Local(local::Local),
+    Status(status::Status),
     Completions(completions::Completions),
 }

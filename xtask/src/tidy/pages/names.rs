@@ -55,6 +55,7 @@ const OTHER_FLAGS: &[(&str, &[&str])] = &[
         "wasmcloud local",
         &["--call", "--component", "--help", "--link"],
     ),
+    ("wasmcloud status", &["--json"]),
     (
         "wash",
         &[
