@@ -15,7 +15,7 @@ use crate::beside;
 use crate::call::{CallError, Callee, Incoming, LocalIncoming, LocalOutgoing, Outgoing};
 use crate::endpoint::{Endpoint, Reason};
 use crate::host::Local;
-use crate::observe::Counters;
+use crate::observe::{Counters, Traveller};
 use crate::queue::IfFull;
 use crate::route::{Mode, Route};
 use crate::served::Invocations;
@@ -203,9 +203,11 @@ where
                 let refused = CallError::not_served_here(prefix, instance, func, &served);
                 return Err(refused.into());
             }
+            let traveller = Traveller::leaves(self.local.observer(), &cx, &target, route);
             let invoked = self.remote.invoke(cx, instance, func, params, paths).await;
             let (outgoing, incoming) = invoked.inspect_err(|_| target.counters.not_sent())?;
-            Ok((Outgoing::remote(outgoing), Incoming::remote(incoming)))
+            let outgoing = Outgoing::remote(outgoing, traveller.clone());
+            Ok((outgoing, Incoming::remote(incoming, traveller)))
         })
     }
 }
@@ -297,7 +299,11 @@ where
                 // Each version has a subscription of its own, as on a stock host.
                 let (home, context) = (Arc::clone(&endpoint) as _, None);
                 let incoming = Incoming::remote_params(incoming, Callee { home, context });
-                (cx, Outgoing::remote(outgoing), incoming)
+                (
+                    cx,
+                    Outgoing::remote(outgoing, Traveller::default()),
+                    incoming,
+                )
             });
             return Ok(Either::Left(calls.chain(stream::pending())));
         }

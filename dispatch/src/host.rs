@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use crate::backend::Backend;
 use crate::endpoint::{Endpoint, QueueLimits};
-use crate::observe::{Calls, Counted, Counters, Observer, Targets};
+use crate::observe::{Calls, Counted, Counters, Observer, Running, Targets};
 use crate::route::Mode;
 use crate::route::Modes;
 
@@ -69,6 +69,13 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
     /// 4,096 functions are told apart. The calls of all further ones are counted in an entry without names.
     pub fn counted(&self) -> Vec<Counted> {
         self.targets.list()
+    }
+
+    /// The oldest calls in flight that components of this host made, `most` at most, the oldest first, whichever way they
+    /// went. Those are listed that began since calls are [observed](Self::observe), and that have a
+    /// [caller](Observer::caller).
+    pub fn running(&self, most: usize) -> Vec<Running> {
+        self.targets.running(most)
     }
 
     /// Has `observer` told about the local calls that begin from here on. Returns false, and does nothing, when there is one

@@ -82,7 +82,8 @@
 //! 5. `beside`: what a callee and a caller can do with the streams of a local call besides to write and to read: pass on in
 //!    one piece and without a copy, say why the call failed, learn that no one waits any more, put back a call that has not
 //!    started. `ambient`: what goes along in the task.
-//! 6. `observe`: what is counted of each function, who wants to be told about each call, and whether calls come one by one.
+//! 6. `observe`: what is counted of each function, who wants to be told about each call, which calls are in
+//!    flight, and whether calls come one by one.
 //! 7. `drain`: what becomes of calls when the process ends.
 //!
 //! # Who sees the end of a stream, and when
@@ -129,6 +130,7 @@ pub use host::{Local, Served};
 pub use inhost_registry::{Generations, ScopeId};
 pub use nowhere::{NoStream, Nowhere};
 pub use observe::{
-    on_start, starts, Calls, Counted, Ended, Ending, Failures, Observer, Pace, Target,
+    on_start, starts, Calls, Counted, Ended, Ending, Failures, Observer, Pace, Running, Stage,
+    Target,
 };
 pub use route::{Mode, Modes, Outcome, Route, UnknownMode};

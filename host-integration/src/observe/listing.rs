@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use wrpc_transport_nats::local::{self, Ended, Outcome, Status, Target};
+use wrpc_transport_nats::local::{self, Ended, Outcome, Running, Status, Target};
 
 use super::slowest::Slow;
 use super::tap::Counts;
@@ -23,10 +23,27 @@ struct Listed<'a> {
     version: &'static str,
     #[serde(flatten)]
     status: Status,
+    /// The oldest calls in flight, the oldest first.
+    running: Vec<RunningCall>,
     /// The slowest calls in memory of the last five to ten minutes.
     slowest: Vec<SlowCall>,
     /// Where records of calls go, if they do.
     tap: Option<Counts>,
+}
+
+/// How many calls in flight are listed.
+const MOST_RUNNING: usize = 64;
+
+/// A call in flight, as it is listed.
+#[derive(Serialize)]
+struct RunningCall {
+    caller: String,
+    prefix: String,
+    instance: String,
+    function: String,
+    route: String,
+    state: String,
+    age_us: u64,
 }
 
 /// What is kept of a slow call.
@@ -69,10 +86,12 @@ impl Listing {
         let now = Instant::now();
         let slowest = self.seen.slowest.iter();
         let slowest = slowest.flat_map(|slowest| slowest.list(now));
+        let running = local::installed().running(MOST_RUNNING).into_iter();
         serde_json::to_vec(&Listed {
             host: &self.host,
             version: env!("CARGO_PKG_VERSION"),
             status: local::status(),
+            running: running.map(RunningCall::from).collect(),
             slowest: slowest.map(|call| SlowCall::new(&call, now)).collect(),
             tap: self.seen.tap.as_ref().map(|tap| tap.counts()),
         })
@@ -88,6 +107,20 @@ impl Kept {
             callee: call.callee,
             params_bytes: call.params_bytes,
             results_bytes: call.results_bytes,
+        }
+    }
+}
+
+impl From<Running> for RunningCall {
+    fn from(call: Running) -> Self {
+        Self {
+            caller: call.caller.to_string(),
+            prefix: call.target.prefix().to_owned(),
+            instance: call.target.instance().to_owned(),
+            function: call.target.function().to_owned(),
+            route: call.route.to_string(),
+            state: call.stage.to_string(),
+            age_us: microseconds(call.age),
         }
     }
 }

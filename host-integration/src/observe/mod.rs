@@ -3,6 +3,7 @@
 //! The transport counts calls by itself. This adds what needs a look at each call, and only when someone asked for it: with
 //! none of it, no observer is installed, and a call pays for none of it.
 
+mod callers;
 mod listing;
 mod metrics;
 mod slowest;
@@ -94,6 +95,9 @@ impl Seen {
     }
 }
 
+/// The header in which the host library says which component calls.
+const CALLER: &str = "source-id";
+
 /// The transport's way to what is seen.
 struct Observed(Arc<Seen>);
 
@@ -107,6 +111,13 @@ impl Observer<Option<HeaderMap>> for Observed {
             }),
             None => Arc::clone(&self.0) as Arc<dyn Ending>,
         }
+    }
+
+    /// For the listing, which is there if the slowest calls are kept for it.
+    fn caller(&self, headers: &Option<HeaderMap>) -> Option<Arc<str>> {
+        self.0.slowest.as_ref()?;
+        let name = headers.as_ref().and_then(|headers| headers.get(CALLER));
+        Some(callers::shared(name.map_or("", |name| name.as_str())))
     }
 }
 

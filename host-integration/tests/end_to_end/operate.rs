@@ -2,7 +2,7 @@
 
 use std::process::{Output, Stdio};
 
-use inhost_testbed::{Host, CALLEE, ECHO};
+use inhost_testbed::{Guest, Host, CALLEE, CALLER, ECHO};
 
 use crate::routes::{nats, until, Route};
 
@@ -75,4 +75,85 @@ async fn a_host_that_does_not_answer_is_an_error_that_says_what_to_look_at() {
         "{errors}"
     );
     assert_eq!(wasmcloud(&["status"]).await.status.code(), Some(2));
+}
+
+/// The page with what an operator types and sees.
+const PAGE: &str = include_str!("../../docs/operate.md");
+
+/// What the page says that the command `line` prints.
+fn transcript(line: &str) -> Vec<String> {
+    let (_, rest) = PAGE
+        .split_once(&format!("$ {line}\n"))
+        .unwrap_or_else(|| panic!("`{line}` is not on the page"));
+    let lines = rest.lines();
+    let printed = lines.take_while(|line| !line.starts_with("```") && !line.starts_with("$ "));
+    printed
+        .map(comparable)
+        .filter(|line| !line.is_empty())
+        .collect()
+}
+
+/// A line without what differs each time: times, and the ID of the host.
+fn comparable(line: &str) -> String {
+    let mut words: Vec<&str> = line.split_whitespace().collect();
+    if words.first() == Some(&"host") {
+        words[1] = "HOST,";
+    }
+    for at in 1..words.len() {
+        if ["µs", "ms", "s"].contains(&words[at]) {
+            (words[at - 1], words[at]) = ("some", "time");
+        }
+    }
+    words.join(" ")
+}
+
+/// One call has the only instance of the callee, and two more want it.
+#[tokio::test]
+async fn calls_in_flight_are_listed_as_the_page_shows_them() {
+    let nats = nats().await;
+    let deployment = Route::Duplex.start_on(&nats).await;
+    let host = deployment.host();
+    for (guest, id, count) in [(Guest::Callee, CALLEE, 1), (Guest::Caller, CALLER, 10)] {
+        deployment.deploy(guest, id, count).await.expect("deployed");
+    }
+    let linked = deployment.link(CALLER, CALLEE, "echo").await;
+    linked.expect("linked");
+    let driver = deployment.driver().await.expect("the caller");
+    let mut calls = Vec::new();
+    let running = async |count: usize, states: &[&str]| {
+        until("the calls are not in flight", async || {
+            let status = host.status().await.expect("a listing");
+            let running = status["running"].as_array().expect("a list");
+            let each = running.iter().map(|call| call["state"].as_str());
+            running.len() == count && each.eq(states.iter().map(|state| Some(*state)))
+        })
+        .await;
+    };
+    let waits = driver.clone();
+    calls.push(tokio::spawn(async move { waits.call_wait(4_000).await }));
+    running(1, &["running"]).await;
+    for states in [
+        &["running", "waiting"][..],
+        &["running", "waiting", "queued"],
+    ] {
+        let pings = driver.clone();
+        calls.push(tokio::spawn(async move { pings.ping(1).await }));
+        running(states.len(), states).await;
+    }
+
+    let shown = printed(&["status", &address(host)]).await;
+    let shown: Vec<_> = shown
+        .lines()
+        .map(comparable)
+        .filter(|line| !line.is_empty())
+        .collect();
+    assert_eq!(
+        shown,
+        transcript("wasmcloud status 127.0.0.1:8081"),
+        "{shown:#?}"
+    );
+    for call in calls {
+        call.await.expect("no panic").expect("an answer");
+    }
+    running(0, &[]).await;
 }

@@ -14,8 +14,8 @@ use inhost_dispatch::{self as dispatch, Modes, QueueLimits};
 
 pub use inhost_backends::{BackendKind, UnknownBackend};
 pub use inhost_dispatch::{
-    Drained, Ended, Ending, Generations, Mode, Observer, Outcome, Pace, Route, ScopeId, Target,
-    UnknownMode,
+    Drained, Ended, Ending, Generations, Mode, Observer, Outcome, Pace, Route, Running, ScopeId,
+    Stage, Target, UnknownMode,
 };
 
 use inhost_backends::AnyBackend;
@@ -159,6 +159,12 @@ impl Local {
     /// What is served and what was done.
     pub fn status(&self) -> Status {
         Status::of(&self.config, &self.shared)
+    }
+
+    /// The oldest calls in flight that components of this process made, `most` at most, the oldest first: those that have a
+    /// [caller](Observer::caller) for the observer.
+    pub fn running(&self, most: usize) -> Vec<Running> {
+        self.shared.running(most)
     }
 
     /// Has `observer` told about the local calls that begin from here on. Returns false, and does nothing, when there is one

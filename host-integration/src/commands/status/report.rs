@@ -22,6 +22,8 @@ pub(super) struct Listing {
     #[serde(default)]
     functions: Vec<Function>,
     #[serde(default)]
+    running: Vec<Running>,
+    #[serde(default)]
     slowest: Vec<Slow>,
     tap: Option<Tap>,
 }
@@ -35,6 +37,12 @@ struct Calls {
     spilled: u64,
     fallback: u64,
     refused: u64,
+}
+
+impl Calls {
+    fn all(&self) -> u64 {
+        self.local + self.remote + self.spilled + self.fallback + self.refused
+    }
 }
 
 #[derive(Deserialize)]
@@ -52,6 +60,17 @@ struct Function {
     calls: Calls,
     #[serde(default)]
     failures: BTreeMap<String, u64>,
+}
+
+#[derive(Deserialize)]
+struct Running {
+    caller: String,
+    prefix: String,
+    instance: String,
+    function: String,
+    route: String,
+    state: String,
+    age_us: u64,
 }
 
 #[derive(Deserialize)]
@@ -79,7 +98,8 @@ pub(super) fn text(listing: &Listing) -> String {
     let mut part = |title: &str, rows: String| {
         let _ = write!(text, "\n{title}\n{rows}");
     };
-    part("Functions", functions(listing));
+    part("Calls in flight, the oldest first", running(listing));
+    part("Functions that were called", functions(listing));
     part(
         "Slowest calls in memory of the last five to ten minutes",
         slowest(listing),
@@ -144,6 +164,7 @@ fn functions(listing: &Listing) -> String {
     let rows: Vec<_> = listing
         .functions
         .iter()
+        .filter(|it| it.calls.all() > 0)
         .map(|it| {
             // Those that are lost did not run, and are counted there.
             let failures = it.failures.iter().filter(|(kind, _)| *kind != "lost");
@@ -160,6 +181,41 @@ fn functions(listing: &Listing) -> String {
                 failed.to_string(),
                 it.in_flight.to_string(),
                 it.queued.to_string(),
+            ]
+        })
+        .collect();
+    let idle = listing.functions.len() - rows.len();
+    let more = match idle {
+        0 => String::new(),
+        _ => format!("  and {idle} that were not called from here\n"),
+    };
+    or_nothing(&rows, table(columns, &rows)) + &more
+}
+
+fn running(listing: &Listing) -> String {
+    let columns = [
+        Column::Right("age"),
+        Column::Left("state"),
+        Column::Left("caller"),
+        Column::Left("component"),
+        Column::Left("function"),
+        Column::Left("route"),
+    ];
+    let rows: Vec<_> = listing
+        .running
+        .iter()
+        .map(|it| {
+            let caller = match &*it.caller {
+                "" => "(unknown)",
+                caller => caller,
+            };
+            [
+                time(it.age_us),
+                it.state.clone(),
+                caller.to_owned(),
+                component(&it.prefix).to_owned(),
+                function(&it.instance, &it.function),
+                it.route.clone(),
             ]
         })
         .collect();
@@ -244,6 +300,12 @@ mod tests {
                 "prefix": "default.callee", "instance": "a:b/c", "function": "f", "served": true, "queued": 2,
                 "in_flight": 3, "calls": {"local": 5, "remote": 1, "refused": 2},
                 "failures": {"failed": 1, "lost": 7}, "params_bytes": 0, "results_bytes": 0
+            }, {
+                "prefix": "default.callee", "instance": "a:b/c", "function": "g", "served": true
+            }],
+            "running": [{
+                "caller": "web", "prefix": "default.callee", "instance": "a:b/c", "function": "f", "route": "local",
+                "state": "waiting", "age_us": 4000000
             }],
             "slowest": [{
                 "prefix": "default.callee", "instance": "a:b/c", "function": "f", "outcome": "completed",
@@ -257,6 +319,8 @@ mod tests {
             "5 in memory, 1 over NATS, 0 spilled, 0 fallback, 2 refused",
             "3 in flight, 2 of them queued",
             "callee     a:b/c.f   yes           5     1        0         0        2       1          3       2",
+            "  and 1 that were not called from here\n",
+            "4.0 s  waiting  web     callee     a:b/c.f   local",
             "1.2 ms  12 µs       -  4 s ago  completed  callee     a:b/c.f",
             "subject calls: 8 published, 9 dropped",
         ] {
@@ -270,6 +334,6 @@ mod tests {
             "host": "NHOST", "version": "1.5.1", "mode": "off", "backend": null, "calls": {}
         }));
         assert!(text.contains("mode off; backend none"), "{text}");
-        assert_eq!(text.matches("  none\n").count(), 2, "{text}");
+        assert_eq!(text.matches("  none\n").count(), 3, "{text}");
     }
 }
