@@ -1,8 +1,10 @@
 //! What the binary does besides being a host.
 
 pub(crate) mod completions;
+mod http;
 pub(crate) mod local;
 pub(crate) mod status;
+mod table;
 
 use clap::Subcommand;
 

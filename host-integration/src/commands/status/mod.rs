@@ -1,13 +1,13 @@
 //! `wasmcloud status`: asks a running host for its listing, and prints what its page shows.
 
-mod http;
 mod report;
-mod table;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+
+use super::http;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Deserialize;
 
-use super::table::{table, Column};
+use crate::commands::table::{table, Column};
 
 /// What is shown of a listing. What a host of another version does not say is taken for nothing.
 #[derive(Deserialize)]
