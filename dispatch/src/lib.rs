@@ -71,7 +71,8 @@
 //! How a local call flows, and where each step is:
 //!
 //! 1. `dispatcher`: [`Invoke::invoke`](wrpc_transport::Invoke::invoke) looks the function up and decides. `route`: what there is
-//!    to decide between. `host`: what the dispatchers of a host share.
+//!    to decide between. `modes`: where calls may go, which can change while they are made. `host`: what the dispatchers of
+//!    a host share.
 //! 2. `endpoint`: the invocation waits in the function's bounded queue, with its context untouched and its parameters not
 //!    copied. `queue`: who reads it, and who waits for room.
 //! 3. `served`: the served stream merges local and remote invocations and hands them out in turn.
@@ -112,6 +113,7 @@ mod dispatcher;
 mod drain;
 mod endpoint;
 mod host;
+mod modes;
 mod nowhere;
 mod observe;
 mod queue;

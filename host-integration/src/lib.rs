@@ -55,6 +55,7 @@ mod observability;
 mod observe;
 mod program;
 mod status;
+mod steer;
 mod stop;
 mod subject;
 mod threads;

@@ -20,7 +20,7 @@ struct Flag {
     bad: &'static [&'static str],
 }
 
-const FLAGS: [Flag; 12] = [
+const FLAGS: [Flag; 13] = [
     Flag {
         name: "--local-dispatch",
         variable: "WASMCLOUD_LOCAL_DISPATCH",
@@ -109,6 +109,13 @@ const FLAGS: [Flag; 12] = [
             "status.example.com:80",
             "http://status.example.com",
         ],
+    },
+    Flag {
+        name: "--local-steer",
+        variable: "WASMCLOUD_LOCAL_STEER",
+        default: Some("off"),
+        good: Some("on"),
+        bad: &["", "prefer", "1"],
     },
     Flag {
         name: "--local-dispatch-tap",

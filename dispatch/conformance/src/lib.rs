@@ -163,6 +163,7 @@ macro_rules! suite {
             a_caller_that_stops_waiting_for_room_takes_none
             a_caller_that_waits_for_room_learns_that_the_callee_is_gone
             a_target_has_a_mode_of_its_own
+            a_mode_that_is_changed_holds_for_the_next_call
             a_call_that_was_let_in_and_not_started_did_not_run
             a_call_that_is_put_back_is_run_by_whoever_comes_next
             calls_in_flight_are_counted

@@ -169,6 +169,8 @@ impl LocalArgs {
             queue_bytes: self.queue_bytes,
             // Another flag says that.
             receive_within: None,
+            // So does this.
+            steerable: false,
         }
     }
 }

@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     /// What this host has beyond the stock host.
-    const OURS: [&str; 12] = [
+    const OURS: [&str; 13] = [
         "--local-dispatch",
         "--local-dispatch-target",
         "--local-backend",
@@ -111,6 +111,7 @@ mod tests {
         "--reuse-instances",
         "--local-status",
         "--local-status-host",
+        "--local-steer",
         "--local-dispatch-tap",
     ];
 

@@ -17,6 +17,30 @@ pub(crate) struct StatusArgs {
         value_parser = host_name
     )]
     pub(crate) hosts: Vec<String>,
+
+    /// Whether the mode of calls can be changed while the host runs: `on` or `off`
+    ///
+    /// What `--local-dispatch` and `--local-dispatch-target` say can be changed then, and nothing else, until the host ends:
+    /// over NATS, on the subject `wasmbus.local.{lattice}.mode.{host}`, and with `wasmcloud mode` over `--local-status`, if
+    /// that is a loopback address. Whoever may publish to the subject, or can connect to the address, can do it.
+    #[arg(
+        long = "local-steer",
+        value_name = "ON",
+        env = "WASMCLOUD_LOCAL_STEER",
+        default_value = "off",
+        action = clap::ArgAction::Set,
+        value_parser = on_or_off
+    )]
+    pub(crate) steer: bool,
+}
+
+/// Parses whether something is on.
+fn on_or_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" | "true" => Ok(true),
+        "off" | "false" => Ok(false),
+        _ => Err("it is neither `on` nor `off`".to_owned()),
+    }
 }
 
 /// Parses the name of a host. `*` and such would let in what the flag is there to keep out.

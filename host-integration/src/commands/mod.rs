@@ -3,6 +3,7 @@
 pub(crate) mod completions;
 mod http;
 pub(crate) mod local;
+pub(crate) mod mode;
 pub(crate) mod status;
 mod table;
 
@@ -12,5 +13,6 @@ use clap::Subcommand;
 pub(crate) enum Command {
     Local(local::Local),
     Status(status::Status),
+    Mode(mode::Change),
     Completions(completions::Completions),
 }

@@ -9,12 +9,14 @@ use wrpc_transport_nats::local::{self, Ended, Outcome, Running, Status, Target};
 use super::slowest::Slow;
 use super::tap::Counts;
 use super::Seen;
+use crate::steer::{self, Steering};
 
 /// Lists what the transport counts and what is seen of calls.
 #[derive(Clone)]
 pub(crate) struct Listing {
     host: String,
     seen: Arc<Seen>,
+    steering: Option<Arc<Steering>>,
 }
 
 #[derive(Serialize)]
@@ -27,6 +29,8 @@ struct Listed<'a> {
     running: Vec<RunningCall>,
     /// The slowest calls in memory of the last five to ten minutes.
     slowest: Vec<SlowCall>,
+    /// The last changes of modes while the host runs, the latest first; nothing when they cannot be changed.
+    changes: Option<Vec<steer::Listed>>,
     /// Where records of calls go, if they do.
     tap: Option<Counts>,
 }
@@ -73,8 +77,12 @@ struct SlowCall {
 }
 
 impl Listing {
-    pub(super) fn new(host: String, seen: Arc<Seen>) -> Self {
-        Self { host, seen }
+    pub(super) fn new(host: String, seen: Arc<Seen>, steering: Option<Arc<Steering>>) -> Self {
+        Self {
+            host,
+            seen,
+            steering,
+        }
     }
 
     /// The listing as JSON, as it is right now.
@@ -93,6 +101,7 @@ impl Listing {
             status: local::status(),
             running: running.map(RunningCall::from).collect(),
             slowest: slowest.map(|call| SlowCall::new(&call, now)).collect(),
+            changes: self.steering.as_ref().map(|it| it.listed()),
             tap: self.seen.tap.as_ref().map(|tap| tap.counts()),
         })
     }

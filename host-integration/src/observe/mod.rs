@@ -19,6 +19,7 @@ use wasmcloud_host::WasmbusHostConfig;
 use wrpc_transport_nats::local::{self, Ended, Ending, Observer};
 
 use crate::args::Args;
+use crate::steer::Steering;
 use crate::{host_config, observability};
 
 use listing::{Kept, Listing};
@@ -75,8 +76,8 @@ impl Watch {
     }
 
     /// What `--local-status` shows.
-    pub(crate) fn listing(&self) -> Listing {
-        Listing::new(self.host.clone(), Arc::clone(&self.seen))
+    pub(crate) fn listing(&self, steering: Option<Arc<Steering>>) -> Listing {
+        Listing::new(self.host.clone(), Arc::clone(&self.seen), steering)
     }
 }
 

@@ -2,18 +2,17 @@
 //!
 //! `GET /` and `GET /status` answer with the listing as JSON; `GET /ui` with the page, and so does `GET /` to a client that
 //! accepts HTML. Other methods there are answered with 405, other paths with 404, and requests for another host's name
-//! with 421. One request a connection. Clients are bounded in number and in time, so that they cannot keep the host from its
+//! with 421. `POST /mode` changes the mode of calls (`change`). One request a connection. Clients are bounded in number and in time, so that they cannot keep the host from its
 //! work.
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use http_body_util::Full;
-use hyper::body::Bytes;
+use hyper::body::{Body, Bytes};
 use hyper::header::{HeaderValue, ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -21,8 +20,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tracing::{debug, error, info, warn};
 
+use crate::steer::Steering;
+
+mod change;
 mod names;
 mod page;
+
+pub(crate) use change::HEADER as STEER_HEADER;
 
 use names::Names;
 
@@ -43,6 +47,8 @@ type Snapshot = Arc<dyn Fn() -> serde_json::Result<Vec<u8>> + Send + Sync>;
 struct Site {
     names: Names,
     snapshot: Snapshot,
+    /// For an address that only this machine reaches.
+    steering: Option<Arc<Steering>>,
 }
 
 /// The running listing. Dropping it closes the listener and all connections.
@@ -59,6 +65,7 @@ impl Listing {
     pub(crate) async fn start(
         address: SocketAddr,
         hosts: &[String],
+        steering: Option<Arc<Steering>>,
         snapshot: impl Fn() -> serde_json::Result<Vec<u8>> + Send + Sync + 'static,
     ) -> anyhow::Result<Self> {
         let bound = TcpListener::bind(address).await;
@@ -79,6 +86,7 @@ impl Listing {
         let site = Site {
             names: Names::new(hosts),
             snapshot: Arc::new(snapshot),
+            steering: steering.filter(|_| address.ip().is_loopback()),
         };
         Ok(Self::serve(listener, site))
     }
@@ -120,7 +128,7 @@ async fn connection(stream: TcpStream, site: Site) {
         .keep_alive(false)
         .serve_connection(
             TokioIo::new(stream),
-            hyper::service::service_fn(|request| respond(&request, &site)),
+            hyper::service::service_fn(|request| respond(request, &site)),
         );
     match tokio::time::timeout(CONNECTION_TIME, serve).await {
         Ok(Ok(())) => {}
@@ -130,13 +138,21 @@ async fn connection(stream: TcpStream, site: Site) {
     }
 }
 
-fn respond<B>(
-    request: &Request<B>,
-    site: &Site,
-) -> impl Future<Output = Result<Response<Full<Bytes>>, Infallible>> {
+async fn respond<B>(request: Request<B>, site: &Site) -> Result<Response<Full<Bytes>>, Infallible>
+where
+    B: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+{
+    let is_own = site.names.are_of(&request);
+    if is_own && request.uri().path() == "/mode" && request.method() == Method::POST {
+        return Ok(change::response(request, site.steering.as_deref()).await);
+    }
+    Ok(shown(&request, site, is_own))
+}
+
+fn shown<B>(request: &Request<B>, site: &Site, is_own: bool) -> Response<Full<Bytes>> {
     let snapshot = &site.snapshot;
-    let response = match (request.uri().path(), request.method()) {
-        _ if !site.names.are_of(request) => text(
+    match (request.uri().path(), request.method()) {
+        _ if !is_own => text(
             StatusCode::MISDIRECTED_REQUEST,
             "this is not the name of the listing: ask for localhost or for an IP address, or start the host with \
              `--local-status-host NAME` (environment variable WASMCLOUD_LOCAL_STATUS_HOSTS)\n",
@@ -158,8 +174,7 @@ fn respond<B>(
             StatusCode::NOT_FOUND,
             "the listing is at / and /status, and as a page at /ui\n",
         ),
-    };
-    std::future::ready(Ok(response))
+    }
 }
 
 /// The listing as it is now, as `shown`.
@@ -217,6 +232,7 @@ mod tests {
         let site = Site {
             names: Names::default(),
             snapshot: Arc::new(snapshot),
+            steering: None,
         };
         (Listing::serve(listener, site), address)
     }
@@ -358,7 +374,7 @@ mod tests {
     async fn an_address_in_use_is_an_error_that_names_the_flag() {
         let taken = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let address = taken.local_addr().expect("address");
-        let error = Listing::start(address, &[], example)
+        let error = Listing::start(address, &[], None, example)
             .await
             .err()
             .expect("in use");

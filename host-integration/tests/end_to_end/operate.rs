@@ -1,10 +1,10 @@
-//! What an operator does with a shell: `wasmcloud status`.
+//! What an operator does with a shell: `wasmcloud status` and `wasmcloud mode`.
 
 use std::process::{Output, Stdio};
 
-use inhost_testbed::{Guest, Host, CALLEE, CALLER, ECHO};
+use inhost_testbed::{Deployment, Guest, Host, CALLEE, CALLER, ECHO};
 
-use crate::routes::{nats, until, Route};
+use crate::routes::{calls, nats, until, Route, PROMPTLY};
 
 /// Runs a command of the binary to its end.
 async fn wasmcloud(args: &[&str]) -> Output {
@@ -156,4 +156,142 @@ async fn calls_in_flight_are_listed_as_the_page_shows_them() {
         call.await.expect("no panic").expect("an answer");
     }
     running(0, &[]).await;
+}
+
+/// A host whose modes can be changed, with callee and caller on it.
+async fn steerable(more: &[&str]) -> Deployment {
+    let host = Route::Duplex
+        .host()
+        .args(["--local-steer", "on"])
+        .args(more);
+    let deployment = Deployment::start_on(nats().await, host).await;
+    let deployment = deployment.expect("the host starts");
+    deployment.deploy_pair().await.expect("deployed and linked");
+    deployment
+}
+
+#[tokio::test]
+async fn a_mode_that_is_changed_holds_for_the_next_call() {
+    let deployment = steerable(&[]).await;
+    let host = deployment.host();
+    let (address, driver) = (
+        address(host),
+        deployment.driver().await.expect("the caller"),
+    );
+    assert_eq!(driver.ping(1).await.expect("an answer"), 2);
+    assert_eq!(calls(host).await, (1, 0));
+
+    let line = ["mode", "callee=off", &address, "--by", "alice"];
+    let answer = printed(&line).await;
+    let expected = transcript("wasmcloud mode callee=off 127.0.0.1:8081 --by alice");
+    assert_eq!([comparable(answer.trim_end())], *expected);
+    assert_eq!(driver.ping(1).await.expect("an answer"), 2);
+    assert_eq!(calls(host).await, (1, 1));
+    let logged = host.wait_for_log("the mode of calls was changed", PROMPTLY);
+    let logged = logged.await.expect("it is in the log");
+    assert!(
+        logged.contains("alice") && logged.contains(CALLEE),
+        "{logged}"
+    );
+
+    let subject = format!("wasmbus.local.{}.mode.{}", deployment.lattice(), host.id());
+    let command = r#"{"target":"callee","mode":"default","by":"bob"}"#;
+    let answer = deployment
+        .client()
+        .request(subject.clone(), command.into())
+        .await;
+    assert_eq!(
+        &*answer.expect("an answer").payload,
+        br#"{"accepted":true}"#
+    );
+    assert_eq!(driver.ping(1).await.expect("an answer"), 2);
+    assert_eq!(calls(host).await, (2, 1));
+
+    let refused = deployment
+        .client()
+        .request(subject, r#"{"mode":"on"}"#.into())
+        .await;
+    let refused = refused.expect("an answer").payload;
+    assert!(
+        refused.starts_with(br#"{"accepted":false,"error":""#),
+        "{refused:?}"
+    );
+
+    let shown = printed(&["status", &address]).await;
+    let (_, changes) = shown
+        .split_once("Modes that were changed")
+        .expect("they are shown");
+    let changes: Vec<_> = changes.lines().skip(1).map(comparable).collect();
+    let page = transcript("wasmcloud status 127.0.0.1:8081 | tail -n 3");
+    assert_eq!(changes, page[..], "{shown}");
+}
+
+/// The components have versions from the beginning, so that memory can be switched on.
+#[tokio::test]
+async fn a_host_that_started_with_off_is_switched_to_memory_and_back() {
+    let deployment = steerable(&["--local-dispatch", "off"]).await;
+    let host = deployment.host();
+    let (address, driver) = (
+        address(host),
+        deployment.driver().await.expect("the caller"),
+    );
+    for (mode, expected) in [
+        ("off", (0, 1)),
+        ("prefer", (1, 1)),
+        ("require", (2, 1)),
+        ("off", (2, 2)),
+    ] {
+        printed(&["mode", mode, &address]).await;
+        assert_eq!(driver.ping(1).await.expect("an answer"), 2, "{mode}");
+        assert_eq!(calls(host).await, expected, "{mode}");
+    }
+}
+
+/// Sends `head` with a command to turn memory off, and returns the status line.
+async fn post(host: &Host, head: &str) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let address = host.status_address().expect("an address");
+    let mut stream = tokio::net::TcpStream::connect(address)
+        .await
+        .expect("connected");
+    let body = r#"{"mode":"off"}"#;
+    let length = body.len();
+    let request = format!("POST /mode HTTP/1.1\r\n{head}content-length: {length}\r\n\r\n{body}");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer");
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn a_web_page_changes_no_mode_and_no_one_does_without_the_flag() {
+    let deployment = steerable(&[]).await;
+    let host = deployment.host();
+    for (head, status) in [
+        (
+            "host: localhost\r\norigin: http://example.com\r\ncontent-type: text/plain\r\n",
+            "403",
+        ),
+        ("host: example.com\r\nx-wasmcloud-steer: yes\r\n", "421"),
+    ] {
+        let answer = post(host, head).await;
+        assert!(answer.contains(status), "{head}: {answer}");
+    }
+    assert_eq!(host.status().await.expect("a listing")["mode"], "prefer");
+    let own = post(host, "host: localhost\r\nx-wasmcloud-steer: yes\r\n").await;
+    assert!(own.contains("200"), "{own}");
+    assert_eq!(host.status().await.expect("a listing")["mode"], "off");
+
+    let nats = nats().await;
+    let deployment = Route::Duplex.start_on(&nats).await;
+    let host = deployment.host();
+    let output = wasmcloud(&["mode", "off", &address(host)]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("--local-steer on"), "{errors}");
+    let status = host.status().await.expect("a listing");
+    assert_eq!(
+        (&status["mode"], &status["changes"]),
+        (&"prefer".into(), &serde_json::Value::Null)
+    );
 }

@@ -25,6 +25,7 @@ pub(super) struct Listing {
     running: Vec<Running>,
     #[serde(default)]
     slowest: Vec<Slow>,
+    changes: Option<Vec<Change>>,
     tap: Option<Tap>,
 }
 
@@ -86,6 +87,15 @@ struct Slow {
 }
 
 #[derive(Deserialize)]
+struct Change {
+    target: Option<String>,
+    mode: String,
+    by: String,
+    over: String,
+    seconds_ago: u64,
+}
+
+#[derive(Deserialize)]
 struct Tap {
     subject: String,
     published: u64,
@@ -104,6 +114,13 @@ pub(super) fn text(listing: &Listing) -> String {
         "Slowest calls in memory of the last five to ten minutes",
         slowest(listing),
     );
+    if let Some(changes) = &listing.changes {
+        let _ = write!(
+            text,
+            "\nModes that were changed, the latest first\n{}",
+            changed(changes)
+        );
+    }
     if let Some(tap) = &listing.tap {
         let Tap {
             subject,
@@ -250,6 +267,29 @@ fn slowest(listing: &Listing) -> String {
     or_nothing(&rows, table(columns, &rows))
 }
 
+fn changed(changes: &[Change]) -> String {
+    let columns = [
+        Column::Right("changed"),
+        Column::Left("component"),
+        Column::Left("mode"),
+        Column::Left("by"),
+        Column::Left("over"),
+    ];
+    let rows: Vec<_> = changes
+        .iter()
+        .map(|it| {
+            [
+                format!("{} s ago", it.seconds_ago),
+                it.target.clone().unwrap_or_else(|| "(all)".to_owned()),
+                it.mode.clone(),
+                it.by.clone(),
+                it.over.clone(),
+            ]
+        })
+        .collect();
+    or_nothing(&rows, table(columns, &rows))
+}
+
 fn or_nothing<T>(rows: &[T], table: String) -> String {
     match rows {
         [] => "  none\n".to_owned(),
@@ -311,6 +351,7 @@ mod tests {
                 "prefix": "default.callee", "instance": "a:b/c", "function": "f", "outcome": "completed",
                 "duration_us": 1234, "queued_us": 12, "callee_us": null, "seconds_ago": 4
             }],
+            "changes": [{"target": null, "mode": "off", "by": "alice", "over": "nats", "seconds_ago": 3}],
             "tap": {"subject": "calls", "published": 8, "dropped": 9}
         }));
         for part in [
@@ -322,6 +363,7 @@ mod tests {
             "  and 1 that were not called from here\n",
             "4.0 s  waiting  web     callee     a:b/c.f   local",
             "1.2 ms  12 µs       -  4 s ago  completed  callee     a:b/c.f",
+            "3 s ago  (all)      off   alice  nats",
             "subject calls: 8 published, 9 dropped",
         ] {
             assert!(text.contains(part), "`{part}` is not in:\n{text}");

@@ -56,6 +56,7 @@ const OTHER_FLAGS: &[(&str, &[&str])] = &[
         &["--call", "--component", "--help", "--link"],
     ),
     ("wasmcloud status", &["--json"]),
+    ("wasmcloud mode", &["--by"]),
     (
         "wash",
         &[
