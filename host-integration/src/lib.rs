@@ -50,6 +50,7 @@ mod embed;
 mod host_config;
 mod labels;
 mod local_dispatch;
+mod named;
 mod nats_credentials;
 mod observability;
 mod observe;

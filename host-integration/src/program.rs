@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser as _;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
 use tracing::info;
 use wrpc_runtime_wasmtime::reuse_instances;
 use wrpc_transport_nats::local;
@@ -18,7 +19,9 @@ use crate::commands::{self, Command};
 use crate::embed::Host;
 use crate::observe::Watch;
 use crate::steer::{Steering, Subject};
-use crate::{certificates, host_config, local_dispatch, observability, status, stop, threads};
+use crate::{
+    certificates, host_config, local_dispatch, named, observability, status, stop, threads,
+};
 
 /// How long tasks may take to let go of their threads when the process ends.
 const TASKS_TIMEOUT: Duration = Duration::from_secs(1);
@@ -48,6 +51,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Some(Command::Local(local)) => Ok(runtime.block_on(commands::local::run(local))),
         Some(Command::Mode(change)) => Ok(runtime.block_on(commands::mode::run(change))),
         Some(Command::Status(status)) => Ok(runtime.block_on(commands::status::run(status))),
+        Some(Command::Config(config)) => Ok(commands::config::run(&config)),
         Some(Command::Completions(completions)) => Ok(commands::completions::run(&completions)),
         None => serve(&runtime, args).map(|()| ExitCode::SUCCESS),
     };
@@ -85,6 +89,8 @@ struct Beside {
     _listing: Option<status::Listing>,
     _subject: Option<Subject>,
     _watch: Watch,
+    /// Warns of IDs that flags name and no component has.
+    _named: JoinSet<()>,
     /// Dropped last: what is logged last reaches its file or terminal then.
     _flush: Option<observability::Flush>,
 }
@@ -102,6 +108,7 @@ async fn start(args: Args) -> anyhow::Result<(Host, Beside)> {
     };
     local_dispatch::install(local).context("cannot set up in-host invocation")?;
     reuse(&args.local.reuse)?;
+    let names = args.local.named();
     let watch = Watch::start(&args, &mut config);
     let steering = args.status.steer.then(|| Steering::new(local::installed()));
     let subject = match &steering {
@@ -123,6 +130,7 @@ async fn start(args: Args) -> anyhow::Result<(Host, Beside)> {
         _listing: listing,
         _subject: subject,
         _watch: watch,
+        _named: named::watch(names, local::installed()),
         _flush: flush,
     };
     Ok((host, beside))

@@ -175,6 +175,19 @@ impl LocalArgs {
     }
 }
 
+impl LocalArgs {
+    /// The IDs of components that flags name, with the flags.
+    pub(crate) fn named(&self) -> Vec<(&'static str, String)> {
+        let targets = self
+            .targets
+            .iter()
+            .map(|(id, _)| ("--local-dispatch-target", id));
+        let reuse = self.reuse.iter().map(|(id, _)| ("--reuse-instances", id));
+        let named = targets.chain(reuse);
+        named.map(|(flag, id)| (flag, id.clone())).collect()
+    }
+}
+
 /// What the tap was given: a subject, or that there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TapSubject(Option<String>);
