@@ -15,7 +15,7 @@ use crate::beside;
 use crate::call::{CallError, Callee, Incoming, LocalIncoming, LocalOutgoing, Outgoing};
 use crate::endpoint::{Endpoint, Reason};
 use crate::host::Local;
-use crate::observe::Counters;
+use crate::observe::{Counters, Traveller};
 use crate::queue::IfFull;
 use crate::route::{Mode, Route};
 use crate::served::Invocations;
@@ -31,7 +31,6 @@ pub struct Dispatcher<R, C, B: Backend> {
     remote: R,
     scope: Scope,
     prefix: Arc<str>,
-    mode: Mode,
     local: Arc<Local<C, B>>,
     /// What it is when it serves, once that is needed: most are made for one call.
     generation: OnceLock<Generation>,
@@ -54,7 +53,6 @@ impl<R, C: Send + Sync + 'static, B: Backend> Dispatcher<R, C, B> {
         Self {
             remote,
             scope,
-            mode: local.modes().of(&prefix),
             prefix,
             local,
             generation: OnceLock::new(),
@@ -83,8 +81,16 @@ type BothWays<B, R> = (
     Incoming<B, <R as Invoke>::Incoming>,
 );
 
-/// What a call that could not be queued at once takes along, and what the endpoint said, if there was one.
-type NotNow<C> = (C, Bytes, Option<Reason>);
+/// What a call that could not be queued at once takes along, its mode, and what the endpoint said, if there was one.
+type NotNow<C> = (C, Bytes, Mode, Option<Reason>);
+
+/// With `require`, a call has nowhere else to go.
+fn if_full(mode: Mode) -> IfFull {
+    match mode {
+        Mode::Require => IfFull::Wait,
+        _ => IfFull::Refuse,
+    }
+}
 
 impl<R, C, B> Dispatcher<R, C, B>
 where
@@ -100,36 +106,29 @@ where
         params: Bytes,
     ) -> Result<Streams<B>, NotNow<C>> {
         let local = &self.local;
-        let backend = match (self.mode, local.backend()) {
+        let mode = local.mode_of(&self.prefix);
+        let backend = match (mode, local.backend()) {
             (Mode::Prefer | Mode::Require, Some(backend)) => backend,
-            _ => return Err((cx, params, None)),
+            _ => return Err((cx, params, mode, None)),
         };
         // A view is no lock: whom the offer wakes may look things up, register and remove.
         let (prefix, view) = (&*self.prefix, local.registry.view());
         let Some(endpoint) = view.get(&self.scope, prefix, instance, func) else {
-            return Err((cx, params, None));
+            return Err((cx, params, mode, None));
         };
-        let offered = endpoint.offer(backend, local.observer(), cx, params, self.if_full());
-        offered.map_err(|rejected| (rejected.context, rejected.params, Some(rejected.reason)))
-    }
-
-    /// With `require`, a call has nowhere else to go.
-    fn if_full(&self) -> IfFull {
-        match self.mode {
-            Mode::Require => IfFull::Wait,
-            _ => IfFull::Refuse,
-        }
+        let offered = endpoint.offer(backend, local.observer(), cx, params, if_full(mode));
+        offered.map_err(|it| (it.context, it.params, mode, Some(it.reason)))
     }
 
     /// Queues the call at an endpoint on this host, if that is where it is to go.
     fn invoke_local(
         &self,
-        (mut cx, mut params, before): NotNow<C>,
+        (mut cx, mut params, mode, before): NotNow<C>,
         instance: &str,
         func: &str,
     ) -> Result<Streams<B>, Elsewhere<C>> {
         let local = &self.local;
-        let (prefix, mode) = (&*self.prefix, self.mode);
+        let prefix = &*self.prefix;
         let mut elsewhere = match (mode, before) {
             (Mode::Off, _) => return Err((cx, params, Route::Remote)),
             (_, Some(Reason::QueueFull)) => return Err((cx, params, Route::Spilled)),
@@ -143,7 +142,7 @@ where
         let observer = local.observer();
         let lookup = || local.registry.lookup(&self.scope, prefix, instance, func);
         while let Some(endpoint) = lookup() {
-            let rejected = match endpoint.offer(backend, observer, cx, params, self.if_full()) {
+            let rejected = match endpoint.offer(backend, observer, cx, params, if_full(mode)) {
                 Ok(streams) => return Ok(streams),
                 Err(rejected) => rejected,
             };
@@ -214,9 +213,11 @@ where
                 let refused = CallError::not_served_here(prefix, instance, func, &served);
                 return Err(refused.into());
             }
+            let traveller = Traveller::leaves(self.local.observer(), &cx, &target, route);
             let invoked = self.remote.invoke(cx, instance, func, params, paths).await;
             let (outgoing, incoming) = invoked.inspect_err(|_| target.counters.not_sent())?;
-            Ok((Outgoing::remote(outgoing), Incoming::remote(incoming)))
+            let outgoing = Outgoing::remote(outgoing, traveller.clone());
+            Ok((outgoing, Incoming::remote(incoming, traveller)))
         })
     }
 }
@@ -311,7 +312,11 @@ where
                 // Each version has a subscription of its own, as on a stock host.
                 let (home, context) = (Arc::clone(&endpoint) as _, None);
                 let incoming = Incoming::remote_params(incoming, Callee { home, context });
-                (cx, Outgoing::remote(outgoing), incoming)
+                (
+                    cx,
+                    Outgoing::remote(outgoing, Traveller::default()),
+                    incoming,
+                )
             });
             return Ok(Either::Left(calls.chain(stream::pending())));
         }
@@ -334,7 +339,6 @@ impl<R: Clone, C, B: Backend> Clone for Dispatcher<R, C, B> {
             remote: self.remote.clone(),
             scope: self.scope.clone(),
             prefix: Arc::clone(&self.prefix),
-            mode: self.mode,
             local: Arc::clone(&self.local),
             // Given now, so that both have the same.
             generation: self.generation().clone().into(),
@@ -346,7 +350,6 @@ impl<R, C, B: Backend> fmt::Debug for Dispatcher<R, C, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dispatcher")
             .field("prefix", &self.prefix)
-            .field("mode", &self.mode)
             .field("scope", &self.scope)
             .finish_non_exhaustive()
     }
@@ -385,7 +388,7 @@ mod tests {
             let scope = Scope::new(Arc::new(()));
             let dispatcher =
                 Dispatcher::new(Nowhere::<()>::new(), scope, "lattice.id".into(), local);
-            let not_now = ((), Bytes::new(), before);
+            let not_now = ((), Bytes::new(), mode, before);
             let invoked = dispatcher.invoke_local(not_now, "a:b/c", "f");
             let (_, _, route) = invoked.err().expect("no one serves it");
             assert_eq!(route, expected, "{mode}, {before:?}");

@@ -128,7 +128,7 @@ impl<C, B: Backend> Endpoint<C, B> {
                 reason: Reason::QueueFull,
             });
         }
-        let record = observer.map(|observer| Record::new(observer.begins(&context), params.len()));
+        let record = observer.map(|observer| Record::new(observer, &context, params.len()));
         let home: Arc<dyn Home<B>> = Arc::<Self>::clone(self);
         let call = Call::new(home, backend.clone(), record);
         // The caller's handles come first: an invocation without them has a caller that is gone.
@@ -242,6 +242,7 @@ impl<C: Default + Send + Sync, B: Backend> Home<B> for Endpoint<C, B> {
 
     fn put_back(&self, outgoing: LocalOutgoing<B>, incoming: LocalIncoming<B>) {
         let weight = incoming.first_len();
+        outgoing.call().put_back();
         let invocation = LocalInvocation {
             // Whoever took it has that of the caller.
             context: C::default(),

@@ -8,7 +8,8 @@ use tokio::sync::Notify;
 
 use crate::backend::Backend;
 use crate::endpoint::{Endpoint, QueueLimits};
-use crate::observe::{Calls, Counted, Counters, Observer, Targets};
+use crate::modes::LiveModes;
+use crate::observe::{Calls, Counted, Counters, Observer, Running, Targets};
 use crate::route::Mode;
 use crate::route::Modes;
 
@@ -22,7 +23,9 @@ pub struct Local<C, B: Backend> {
     /// Told when a generation of a component comes or goes.
     pub(crate) changed: Notify,
     backend: Option<B>,
-    modes: Modes,
+    modes: LiveModes,
+    /// Whether the modes may change.
+    steerable: bool,
     limits: QueueLimits,
     patience: Option<Duration>,
 }
@@ -37,7 +40,8 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
             observer: OnceLock::new(),
             changed: Notify::new(),
             backend,
-            modes: modes.into(),
+            modes: LiveModes::new(&modes.into()),
+            steerable: false,
             limits,
             patience: None,
         }
@@ -51,6 +55,29 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
     pub fn receive_within(mut self, limit: Duration) -> Self {
         self.patience = Some(limit);
         self
+    }
+
+    /// Lets [`Local::set_mode`] change modes. Components have generations then, with [`Mode::Off`] for all, too: what is served
+    /// is the same whatever the modes are, and only the way of calls differs.
+    #[must_use]
+    pub fn steerable(mut self) -> Self {
+        self.steerable = true;
+        self
+    }
+
+    /// Changes the mode of calls to `target` (see [`Modes`]), or of those to all that have none of their own. With no mode, a
+    /// target has none of its own any more. It holds for calls that are made from here on. Returns false, and does nothing,
+    /// unless this is [steerable](Self::steerable).
+    pub fn set_mode(&self, target: Option<&str>, mode: Option<Mode>) -> bool {
+        if self.steerable {
+            self.modes.set(target, mode);
+        }
+        self.steerable
+    }
+
+    /// The modes as they are now.
+    pub fn modes(&self) -> Modes {
+        self.modes.snapshot()
     }
 
     /// How many calls went which way since this was made.
@@ -71,6 +98,13 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
         self.targets.list()
     }
 
+    /// The oldest calls in flight that components of this host made, `most` at most, the oldest first, whichever way they
+    /// went. Those are listed that began since calls are [observed](Self::observe), and that have a
+    /// [caller](Observer::caller).
+    pub fn running(&self, most: usize) -> Vec<Running> {
+        self.targets.running(most)
+    }
+
     /// Has `observer` told about the local calls that begin from here on. Returns false, and does nothing, when there is one
     /// already.
     pub fn observe(&self, observer: impl Observer<C>) -> bool {
@@ -82,7 +116,7 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
     }
 
     /// The living generations of each component in each scope, sorted by prefix. There are none with [`Mode::Off`] for all
-    /// targets, and without a backend.
+    /// targets, unless that can [change](Self::steerable), and without a backend.
     ///
     /// All that one client serves is one generation of a component. The oldest one serves; those that are newer stand by,
     /// in memory and on the remote transport.
@@ -123,15 +157,16 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
 
     /// Whether components have generations. They have none on a host that does as a stock host does.
     pub(crate) fn has_generations(&self) -> bool {
-        self.backend.is_some() && !self.modes.are_off()
+        self.backend.is_some() && (self.steerable || !self.modes.snapshot().are_off())
     }
 
     pub(crate) fn backend(&self) -> Option<&B> {
         self.backend.as_ref()
     }
 
-    pub(crate) fn modes(&self) -> &Modes {
-        &self.modes
+    /// The mode of a call to `prefix` that is made now.
+    pub(crate) fn mode_of(&self, prefix: &str) -> Mode {
+        self.modes.of(prefix)
     }
 
     pub(crate) fn patience(&self) -> Option<Duration> {

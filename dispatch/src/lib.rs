@@ -71,7 +71,8 @@
 //! How a local call flows, and where each step is:
 //!
 //! 1. `dispatcher`: [`Invoke::invoke`](wrpc_transport::Invoke::invoke) looks the function up and decides. `route`: what there is
-//!    to decide between. `host`: what the dispatchers of a host share.
+//!    to decide between. `modes`: where calls may go, which can change while they are made. `host`: what the dispatchers of
+//!    a host share.
 //! 2. `endpoint`: the invocation waits in the function's bounded queue, with its context untouched and its parameters not
 //!    copied. `queue`: who reads it, and who waits for room.
 //! 3. `served`: the served stream merges local and remote invocations and hands them out in turn.
@@ -82,7 +83,8 @@
 //! 5. `beside`: what a callee and a caller can do with the streams of a local call besides to write and to read: pass on in
 //!    one piece and without a copy, say why the call failed, learn that no one waits any more, put back a call that has not
 //!    started. `ambient`: what goes along in the task.
-//! 6. `observe`: what is counted of each function, who wants to be told about each call, and whether calls come one by one.
+//! 6. `observe`: what is counted of each function, who wants to be told about each call, which calls are in
+//!    flight, and whether calls come one by one.
 //! 7. `drain`: what becomes of calls when the process ends.
 //!
 //! # Who sees the end of a stream, and when
@@ -112,6 +114,7 @@ mod dispatcher;
 mod drain;
 mod endpoint;
 mod host;
+mod modes;
 mod nowhere;
 mod observe;
 mod queue;
@@ -131,6 +134,6 @@ pub use inhost_registry::{Generations, ScopeId};
 pub use nowhere::{NoStream, Nowhere};
 pub use observe::{
     note_pool_used_up, on_start, pool_used_up, starts, Calls, Counted, Ended, Ending, Failures,
-    Observer, Pace, Target,
+    Observer, Pace, Running, Stage, Target,
 };
 pub use route::{Mode, Modes, Outcome, Route, UnknownMode};

@@ -75,11 +75,22 @@ impl Modes {
 
     /// The mode of calls to `prefix`.
     pub fn of(&self, prefix: &str) -> Mode {
-        if self.targets.is_empty() {
-            return self.default;
-        }
-        let target = prefix.rsplit_once('.').map_or(prefix, |(_, target)| target);
-        self.targets.get(target).copied().unwrap_or(self.default)
+        let target = self.targets.get(Self::target(prefix));
+        target.copied().unwrap_or(self.default)
+    }
+
+    /// That of all targets that have none of their own.
+    pub fn host(&self) -> Mode {
+        self.default
+    }
+
+    /// The targets that have one of their own, in no order.
+    pub fn targets(&self) -> impl Iterator<Item = (&str, Mode)> {
+        self.targets.iter().map(|(target, mode)| (&**target, *mode))
+    }
+
+    pub(crate) fn target(prefix: &str) -> &str {
+        prefix.rsplit_once('.').map_or(prefix, |(_, target)| target)
     }
 
     /// Whether no call is carried in memory, whatever its target.

@@ -14,6 +14,7 @@ use crate::beside::Streams;
 use crate::call::{Callee, Incoming, Outgoing};
 use crate::endpoint::{Endpoint, Invocation, RemoteCalls};
 use crate::host::Local;
+use crate::observe::Traveller;
 use crate::queue::Loan;
 
 /// An invocation, or why one could not be taken.
@@ -159,7 +160,11 @@ where
                     context: Some(Box::new(context.clone())),
                 };
                 let incoming = Incoming::remote_params(incoming, callee);
-                (context, Outgoing::remote(outgoing), incoming)
+                (
+                    context,
+                    Outgoing::remote(outgoing, Traveller::default()),
+                    incoming,
+                )
             }));
         }
     }

@@ -56,7 +56,8 @@ fn is_off(config: &Config) -> bool {
 /// A host that cannot have this is started all the same: it then does what a stock host does.
 pub(crate) async fn watch_updates(config: &mut WasmbusHostConfig) -> Option<Updates> {
     let local = local::installed();
-    if is_off(local.config()) || local.config().backend.is_none() {
+    let stays_off = is_off(local.config()) && !local.config().steerable;
+    if stays_off || local.config().backend.is_none() {
         return None;
     }
     let watch = Updates::watch(Control::of(config), local).await;

@@ -3,10 +3,12 @@
 
 use std::num::NonZeroU32;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
 use tracing::info;
 use wrpc_runtime_wasmtime::reuse_instances;
 use wrpc_transport_nats::local;
@@ -15,7 +17,10 @@ use crate::args::Args;
 use crate::commands::{self, Command};
 use crate::embed::Host;
 use crate::observe::Watch;
-use crate::{certificates, host_config, local_dispatch, observability, status, stop, threads};
+use crate::steer::{Steering, Subject};
+use crate::{
+    certificates, host_config, local_dispatch, named, observability, status, stop, threads,
+};
 
 /// How long tasks may take to let go of their threads when the process ends.
 const TASKS_TIMEOUT: Duration = Duration::from_secs(1);
@@ -43,6 +48,9 @@ pub fn run() -> anyhow::Result<ExitCode> {
         .context("cannot start the threads of the host")?;
     let outcome = match args.command {
         Some(Command::Local(local)) => Ok(runtime.block_on(commands::local::run(local))),
+        Some(Command::Mode(change)) => Ok(runtime.block_on(commands::mode::run(change))),
+        Some(Command::Status(status)) => Ok(runtime.block_on(commands::status::run(status))),
+        Some(Command::Config(config)) => Ok(commands::config::run(&config)),
         Some(Command::Completions(completions)) => Ok(commands::completions::run(&completions)),
         None => serve(&runtime, args).map(|()| ExitCode::SUCCESS),
     };
@@ -78,7 +86,10 @@ fn serve(runtime: &Runtime, args: Args) -> anyhow::Result<()> {
 /// What runs beside a host for as long as this lives.
 struct Beside {
     _listing: Option<status::Listing>,
+    _subject: Option<Subject>,
     _watch: Watch,
+    /// Warns of IDs that flags name and no component has.
+    _named: JoinSet<()>,
     /// Dropped last: what is logged last reaches its file or terminal then.
     _flush: Option<observability::Flush>,
 }
@@ -91,15 +102,23 @@ async fn start(args: Args) -> anyhow::Result<(Host, Beside)> {
     // Before the host makes its first client.
     let local = local::Config {
         receive_within: Some(args.limits.max_execution_time),
+        steerable: args.status.steer,
         ..args.local.config()
     };
     local_dispatch::install(local).context("cannot set up in-host invocation")?;
     reuse(&args.local.reuse)?;
+    let names = args.local.named();
     let watch = Watch::start(&args, &mut config);
+    let steering = args.status.steer.then(|| Steering::new(local::installed()));
+    let subject = match &steering {
+        Some(steering) => Some(Subject::start(Arc::clone(steering), &mut config).await?),
+        None => None,
+    };
     let listing = match args.local.status {
         Some(address) => {
-            let listing = watch.listing();
-            Some(status::Listing::start(address, move || listing.json()).await?)
+            let listing = watch.listing(steering.clone());
+            let hosts = &args.status.hosts;
+            Some(status::Listing::start(address, hosts, steering, move || listing.json()).await?)
         }
         None => None,
     };
@@ -108,7 +127,9 @@ async fn start(args: Args) -> anyhow::Result<(Host, Beside)> {
     let host = Box::pin(Host::builder().config(config).start()).await?;
     let beside = Beside {
         _listing: listing,
+        _subject: subject,
         _watch: watch,
+        _named: named::watch(names, local::installed()),
         _flush: flush,
     };
     Ok((host, beside))

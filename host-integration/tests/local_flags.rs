@@ -20,7 +20,7 @@ struct Flag {
     bad: &'static [&'static str],
 }
 
-const FLAGS: [Flag; 11] = [
+const FLAGS: [Flag; 13] = [
     Flag {
         name: "--local-dispatch",
         variable: "WASMCLOUD_LOCAL_DISPATCH",
@@ -97,6 +97,25 @@ const FLAGS: [Flag; 11] = [
         default: None,
         good: Some("127.0.0.1:0"),
         bad: &["8085", "localhost:8085", "127.0.0.1"],
+    },
+    Flag {
+        name: "--local-status-host",
+        variable: "WASMCLOUD_LOCAL_STATUS_HOSTS",
+        default: None,
+        good: Some("status.example.com"),
+        bad: &[
+            "",
+            "*",
+            "status.example.com:80",
+            "http://status.example.com",
+        ],
+    },
+    Flag {
+        name: "--local-steer",
+        variable: "WASMCLOUD_LOCAL_STEER",
+        default: Some("off"),
+        good: Some("on"),
+        bad: &["", "prefer", "1"],
     },
     Flag {
         name: "--local-dispatch-tap",
@@ -257,6 +276,7 @@ fn errors_say_what_was_expected() {
         ("--local-linger-us=10001", "from 0 to 10000"),
         ("--reuse-instances=a=0", "from 1 to"),
         ("--local-status=localhost:8085", "127.0.0.1:8085"),
+        ("--local-status-host=*", "status.example.com"),
         ("--local-dispatch-tap=calls.>", "single dots"),
     ] {
         let (code, _, stderr) = run(wasmcloud().arg(argument));
@@ -415,7 +435,7 @@ impl ClosedPort {
 
 fn get(address: SocketAddr, path: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).expect("connect");
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\n\r\n").expect("send");
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("send");
     let mut response = String::new();
     stream.read_to_string(&mut response).expect("receive");
     let (head, body) = response.split_once("\r\n\r\n").expect("head and body");

@@ -23,6 +23,7 @@ pub mod observe;
 pub mod paths;
 pub mod queue;
 pub mod remote;
+pub mod running;
 pub mod stream;
 pub mod support;
 pub mod tasks;
@@ -162,10 +163,18 @@ macro_rules! suite {
             a_caller_that_stops_waiting_for_room_takes_none
             a_caller_that_waits_for_room_learns_that_the_callee_is_gone
             a_target_has_a_mode_of_its_own
+            a_mode_that_is_changed_holds_for_the_next_call
             a_call_that_was_let_in_and_not_started_did_not_run
             a_call_that_is_put_back_is_run_by_whoever_comes_next
             a_call_that_there_is_no_room_for_did_not_run
             calls_in_flight_are_counted
+        }
+        $crate::cases! { $make, running:
+            a_call_is_listed_with_how_far_it_has_come
+            the_oldest_calls_are_listed
+            a_call_that_is_put_back_is_queued_again
+            a_call_over_the_remote_transport_is_listed_too
+            a_call_that_could_not_be_made_is_not_listed
         }
         $crate::cases! { $make, observe:
             a_call_is_told_once_both_sides_are_done_with_it

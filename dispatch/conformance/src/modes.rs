@@ -3,11 +3,11 @@
 use std::io;
 use std::num::NonZeroUsize;
 
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use inhost_dispatch::{Backend, CallError, Caller, Mode, Modes, QueueLimits, Route};
 use tokio::io::AsyncWriteExt as _;
 use tokio_test::{assert_pending, assert_ready, task};
-use wrpc_transport::Serve as _;
+use wrpc_transport::{Invoke as _, Serve as _};
 
 use crate::support::{call_error, limit, read_all, Host, In, Out, FUNCTION, INSTANCE, PREFIX};
 use crate::Make;
@@ -357,4 +357,37 @@ pub async fn calls_in_flight_are_counted<B: Backend>(make: impl Make<B>) {
     drop(served);
     drop(two);
     assert_eq!(host.local.in_flight(), 0);
+}
+
+/// Whoever makes it, and whatever the mode was when its client was made. What is served is served all the same.
+pub async fn a_mode_that_is_changed_holds_for_the_next_call<B: Backend>(make: impl Make<B>) {
+    let host = Host::steerable(make(limit(1024)), Mode::Off);
+    host.remote.set_reachable();
+    let mut served = host.serve().await;
+    let client = host.client();
+    let paths: [&[Option<usize>]; 0] = [];
+    let call = async || {
+        let call = client.invoke("".into(), INSTANCE, FUNCTION, "".into(), paths);
+        call.await.expect("the call starts").0.route()
+    };
+    assert_eq!(call().await, Route::Remote);
+    for (target, mode, expected) in [
+        (None, Some(Mode::Prefer), Route::Local),
+        (Some("callee"), Some(Mode::Off), Route::Remote),
+        (Some("another"), Some(Mode::Require), Route::Remote),
+        (Some("callee"), None, Route::Local),
+        (None, Some(Mode::Off), Route::Remote),
+        (None, Some(Mode::Require), Route::Local),
+    ] {
+        assert!(host.local.set_mode(target, mode));
+        assert_eq!(call().await, expected, "{target:?}: {mode:?}");
+    }
+    assert_eq!(host.local.modes().of(PREFIX), Mode::Require);
+    assert_eq!(host.local.generations().len(), 1);
+    // Those callers are gone.
+    assert!(served.next().now_or_never().is_none());
+
+    let other = Host::new(make(limit(1024)));
+    assert!(!other.local.set_mode(None, Some(Mode::Off)));
+    assert_eq!(other.local.modes().of(PREFIX), Mode::Prefer);
 }

@@ -109,6 +109,16 @@ impl<B: Backend> Host<B> {
         }
     }
 
+    /// A host whose modes can be changed. It begins with `mode`.
+    pub fn steerable(backend: B, mode: Mode) -> Self {
+        let local = Local::new(Some(backend), mode, QueueLimits::default());
+        Self {
+            local: Arc::new(local.steerable()),
+            remote: Remote::default(),
+            scope: Scope::new(Arc::new(())),
+        }
+    }
+
     /// Another host in the same process: it shares the registry, and has a connection of its own.
     pub fn neighbour(&self) -> Self {
         Self {

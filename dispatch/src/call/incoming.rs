@@ -16,6 +16,7 @@ use super::paths::Side;
 use super::patience::Patience;
 use super::{join, Call, Handle, Way};
 use crate::backend::Backend;
+use crate::observe::Traveller;
 use crate::route::Route;
 
 /// The stream a side of a call reads from: results at the caller, parameters at the callee.
@@ -50,6 +51,7 @@ struct Remote<B: Backend, R> {
     /// Who reads, if this is the root of a callee's parameters.
     callee: Option<Callee<B>>,
     timer: Patience,
+    traveller: Traveller,
 }
 
 /// The callee of a call that came over the remote transport.
@@ -78,20 +80,22 @@ impl<B: Backend, R> Incoming<B, R> {
         Self(Inner::Local(local))
     }
 
-    pub(crate) fn remote(stream: R) -> Self {
-        Self::of_remote(stream, None)
+    /// A stream of the results of a call that went over the remote transport.
+    pub(crate) fn remote(stream: R, traveller: Traveller) -> Self {
+        Self::of_remote(stream, None, traveller)
     }
 
     /// The root of the parameters of a call that came over the remote transport.
     pub(crate) fn remote_params(stream: R, callee: Callee<B>) -> Self {
-        Self::of_remote(stream, Some(callee))
+        Self::of_remote(stream, Some(callee), Traveller::default())
     }
 
-    fn of_remote(stream: R, callee: Option<Callee<B>>) -> Self {
+    fn of_remote(stream: R, callee: Option<Callee<B>>, traveller: Traveller) -> Self {
         Self(Inner::Remote(Box::new(Remote {
             stream,
             callee,
             timer: Patience::default(),
+            traveller,
         })))
     }
 
@@ -152,7 +156,10 @@ impl<B: Backend, R: Index<R>> Index<Self> for Incoming<B, R> {
                     timer: Patience::default(),
                 })
             }
-            Inner::Remote(remote) => return Ok(Self::remote(remote.stream.index(path)?)),
+            Inner::Remote(remote) => {
+                let stream = remote.stream.index(path)?;
+                return Ok(Self::remote(stream, remote.traveller.clone()));
+            }
         }))
     }
 }
@@ -314,6 +321,7 @@ impl<B: Backend, R: AsyncRead + Unpin> AsyncRead for Incoming<B, R> {
                     stream,
                     callee,
                     timer,
+                    ..
                 } = &mut **remote;
                 let polled = Pin::new(stream).poll_read(cx, buf);
                 match callee.as_ref().map(|it| (it.home.patience(), &it.home)) {

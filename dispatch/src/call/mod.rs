@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 use crate::ambient;
 use crate::backend::Backend;
-use crate::observe::{FirstToLeave, Reached, Record, Target};
+use crate::observe::{FirstToLeave, Place, Reached, Record, Target};
 use crate::queue::Room;
 use crate::sync::{AtomicBool, AtomicU8, AtomicUsize, Mutex, Notify, Ordering};
 
@@ -78,7 +78,9 @@ pub(crate) struct Call<B: Backend> {
     params: Direction<B>,
     results: Direction<B>,
     /// For who observes calls. Taken out when the call has ended.
-    record: Option<Box<Record>>,
+    record: Option<Arc<Record>>,
+    /// Where it is on the list of those in flight.
+    place: Option<Place>,
 }
 
 /// One direction of a call: its streams, and how many handles each side holds.
@@ -103,9 +105,12 @@ impl<B: Backend> Call<B> {
     pub(crate) fn new(
         home: Arc<dyn Home<B>>,
         backend: B,
-        record: Option<Box<Record>>,
+        record: Option<Arc<Record>>,
     ) -> Arc<Self> {
         home.target().begins();
+        let place = record
+            .as_ref()
+            .and_then(|record| record.list(home.target()));
         Arc::new(Self {
             home,
             room: Room::new(),
@@ -124,6 +129,7 @@ impl<B: Backend> Call<B> {
             params: Direction::new(),
             results: Direction::new(),
             record,
+            place,
         })
     }
 
@@ -182,6 +188,13 @@ impl<B: Backend> Call<B> {
     /// The callee finished its results: what follows on the result root is a clean end of stream.
     pub(crate) fn complete(&self) {
         self.reach(COMPLETE);
+    }
+
+    /// It is in the queue again. As far as its caller can know, it was taken.
+    pub(crate) fn put_back(&self) {
+        if let Some(record) = &self.record {
+            record.put_back();
+        }
     }
 
     /// Goes on to `state`, and never back: what a callee says too late must not turn a call that ran into one that did not.
@@ -320,7 +333,11 @@ impl<B: Backend> Call<B> {
 
 impl<B: Backend> Drop for Call<B> {
     fn drop(&mut self) {
-        if let Some(record) = self.record.take() {
+        if let Some(place) = self.place.take() {
+            self.target().calls.remove(place);
+        }
+        // Who looks at the list takes no handle along: this is the last one.
+        if let Some(record) = self.record.take().and_then(Arc::into_inner) {
             let reached = match reached(self.state.load(Ordering::Acquire)) {
                 // Of a callee that says nothing. It is denied by who does not look at it.
                 Reached::Taken if self.params_read.load(Ordering::Relaxed) => Reached::Running,

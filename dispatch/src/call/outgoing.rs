@@ -11,7 +11,7 @@ use super::error::CallError;
 use super::paths::Side;
 use super::{join, Call, Handle, Way};
 use crate::backend::Backend;
-use crate::observe::Counters;
+use crate::observe::{Counters, Traveller};
 use crate::route::Route;
 
 /// The stream a side of a call writes to: parameters at the caller, results at the callee.
@@ -36,7 +36,14 @@ pub struct Outgoing<B: Backend, R>(Inner<B, R>);
 /// Small, because the streams of a call pass through many hands on the way to who reads and writes them.
 enum Inner<B: Backend, R> {
     Local(LocalOutgoing<B>),
-    Remote(Box<R>),
+    Remote(Box<Remote<R>>),
+}
+
+/// The remote half of [`Outgoing`].
+struct Remote<R> {
+    stream: R,
+    traveller: Traveller,
+    is_root: bool,
 }
 
 /// The local half of [`Outgoing`]: it knows nothing of the remote transport.
@@ -54,8 +61,13 @@ impl<B: Backend, R> Outgoing<B, R> {
         Self(Inner::Local(local))
     }
 
-    pub(crate) fn remote(stream: R) -> Self {
-        Self(Inner::Remote(Box::new(stream)))
+    /// The root of the parameters or of the results of a call over the remote transport.
+    pub(crate) fn remote(stream: R, traveller: Traveller) -> Self {
+        Self(Inner::Remote(Box::new(Remote {
+            stream,
+            traveller,
+            is_root: true,
+        })))
     }
 
     /// The local call that this is a result stream of.
@@ -97,7 +109,11 @@ impl<B: Backend, R: Index<R>> Index<Self> for Outgoing<B, R> {
                     ended: false,
                 })
             }
-            Inner::Remote(stream) => Inner::Remote(Box::new(stream.index(path)?)),
+            Inner::Remote(remote) => Inner::Remote(Box::new(Remote {
+                stream: remote.stream.index(path)?,
+                traveller: remote.traveller.clone(),
+                is_root: false,
+            })),
         }))
     }
 }
@@ -233,14 +249,14 @@ impl<B: Backend, R: AsyncWrite + Unpin> AsyncWrite for Outgoing<B, R> {
                     written
                 })
                 .map_err(|error| local.explain(error)),
-            Inner::Remote(stream) => Pin::new(stream).poll_write(cx, buf),
+            Inner::Remote(remote) => Pin::new(&mut remote.stream).poll_write(cx, buf),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().0 {
             Inner::Local(local) => local.poll_flush(cx).map_err(|error| local.explain(error)),
-            Inner::Remote(stream) => Pin::new(stream).poll_flush(cx),
+            Inner::Remote(remote) => Pin::new(&mut remote.stream).poll_flush(cx),
         }
     }
 
@@ -249,7 +265,13 @@ impl<B: Backend, R: AsyncWrite + Unpin> AsyncWrite for Outgoing<B, R> {
             Inner::Local(local) => local
                 .poll_shutdown(cx)
                 .map_err(|error| local.explain(error)),
-            Inner::Remote(stream) => Pin::new(stream).poll_shutdown(cx),
+            Inner::Remote(remote) => {
+                let shut_down = Pin::new(&mut remote.stream).poll_shutdown(cx);
+                if remote.is_root && shut_down.is_ready() {
+                    remote.traveller.sent();
+                }
+                shut_down
+            }
         }
     }
 }

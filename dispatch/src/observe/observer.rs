@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use super::list::Place;
+use super::running::{InFlight, Stage};
 use super::target::Target;
 use crate::route::{Outcome, Route};
 
@@ -19,6 +21,15 @@ pub trait Observer<C>: Send + Sync + 'static {
     /// It may turn out that the call does not stay here; then nothing is told. This is on the way of each call, so it must
     /// neither wait nor take long.
     fn begins(&self, context: &C) -> Arc<dyn Ending>;
+
+    /// Who makes a call with this context, by whatever route. It is listed by [`Local::running`](crate::Local::running) as
+    /// long as it is in flight. With `None`, the default, it is not listed.
+    ///
+    /// This is on the way of each call, as [`Observer::begins`] is.
+    fn caller(&self, context: &C) -> Option<Arc<str>> {
+        let _ = context;
+        None
+    }
 }
 
 /// Is told about the end of a local call.
@@ -54,6 +65,8 @@ pub struct Ended<'a> {
 /// What is noted of a call for the end of it.
 pub(crate) struct Record {
     ending: Arc<dyn Ending>,
+    /// Who calls, if the call is listed.
+    caller: Option<Arc<str>>,
     queued: Instant,
     /// When it got there, in nanoseconds since it was queued; 0 when it did not.
     taken: AtomicU64,
@@ -85,9 +98,15 @@ pub(crate) enum Reached {
 }
 
 impl Record {
-    pub(crate) fn new(ending: Arc<dyn Ending>, params_bytes: usize) -> Box<Self> {
-        Box::new(Self {
-            ending,
+    /// Of a call with `context` that is queued now.
+    pub(crate) fn new<C: 'static>(
+        observer: &dyn Observer<C>,
+        context: &C,
+        params_bytes: usize,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            ending: observer.begins(context),
+            caller: observer.caller(context),
             queued: Instant::now(),
             taken: AtomicU64::new(0),
             started: AtomicU64::new(0),
@@ -114,6 +133,38 @@ impl Record {
         if moment.load(Ordering::Relaxed) == 0 {
             moment.store(self.now(), Ordering::Relaxed);
         }
+    }
+
+    /// The call is in the queue again.
+    pub(crate) fn put_back(&self) {
+        self.taken.store(0, Ordering::Relaxed);
+    }
+
+    pub(super) fn caller(&self) -> Option<&Arc<str>> {
+        self.caller.as_ref()
+    }
+
+    pub(super) fn since(&self) -> Instant {
+        self.queued
+    }
+
+    pub(super) fn stage(&self) -> Stage {
+        let has = |moment: &AtomicU64| moment.load(Ordering::Relaxed) != 0;
+        if has(&self.completed) {
+            Stage::Finishing
+        } else if has(&self.started) {
+            Stage::Running
+        } else if has(&self.taken) {
+            Stage::Waiting
+        } else {
+            Stage::Queued
+        }
+    }
+
+    /// Puts the call on the list of its function, if it is to be there.
+    pub(crate) fn list(self: &Arc<Self>, target: &Target) -> Option<Place> {
+        self.caller.as_ref()?;
+        Some(target.calls.add(InFlight::Here(Arc::clone(self))))
     }
 
     pub(crate) fn params(&self, bytes: usize) {

@@ -1,14 +1,18 @@
 //! The functions that calls are for, and the table of them.
 
 use std::any::Any;
+use std::cmp::Reverse;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use papaya::{Equivalent, HashMap};
 
 use super::counters::{Calls, Counters, Failures};
+use super::list::List;
 use super::pace;
+use super::running::{InFlight, Running};
 
 /// How many functions are told apart. Components are linked to few functions; this bounds what names that come and go take
 /// up. The calls of all further ones are counted together.
@@ -26,6 +30,8 @@ pub struct Target {
     pub(crate) counters: Arc<Counters>,
     /// What it is counted as when it is one of too many.
     others: Option<Arc<Target>>,
+    /// Those in flight, as far as someone wants them listed.
+    pub(crate) calls: List<InFlight>,
     attachment: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
@@ -42,6 +48,7 @@ impl Target {
             function: function.into(),
             counters,
             others: None,
+            calls: List::new(),
             attachment: OnceLock::new(),
         }
     }
@@ -155,6 +162,19 @@ impl Targets {
         let known = self.known.pin();
         let each = known.keys().map(|Key(target)| of(&target.counters));
         each.chain([of(&self.others.counters)]).sum()
+    }
+
+    /// The oldest calls in flight, `most` at most. Those of functions beyond the limit are not among them.
+    pub(crate) fn running(&self, most: usize) -> Vec<Running> {
+        let (known, now) = (self.known.pin(), Instant::now());
+        let each = known.keys().flat_map(|Key(target)| {
+            let oldest = target.calls.oldest(most, |call| call.look(target, now));
+            oldest.into_iter().flatten()
+        });
+        let mut calls: Vec<_> = each.collect();
+        calls.sort_by_key(|call| Reverse(call.age));
+        calls.truncate(most);
+        calls
     }
 
     /// What was counted of each function, sorted by prefix, instance and function. Those beyond the limit are one, without

@@ -172,6 +172,8 @@ impl LocalArgs {
             queue_bytes: self.queue_bytes,
             // Another flag says that.
             receive_within: None,
+            // So does this.
+            steerable: false,
         }
     }
 
@@ -184,6 +186,19 @@ impl LocalArgs {
         let targets = self.targets.iter().map(|(id, _)| id);
         each_once("--local-dispatch-target", targets)?;
         each_once("--reuse-instances", self.reuse.iter().map(|(id, _)| id))
+    }
+}
+
+impl LocalArgs {
+    /// The IDs of components that flags name, with the flags.
+    pub(crate) fn named(&self) -> Vec<(&'static str, String)> {
+        let targets = self
+            .targets
+            .iter()
+            .map(|(id, _)| ("--local-dispatch-target", id));
+        let reuse = self.reuse.iter().map(|(id, _)| ("--reuse-instances", id));
+        let named = targets.chain(reuse);
+        named.map(|(flag, id)| (flag, id.clone())).collect()
     }
 }
 

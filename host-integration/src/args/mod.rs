@@ -15,6 +15,7 @@ mod limits;
 mod local;
 mod nats;
 mod services;
+mod status;
 mod telemetry;
 pub(crate) mod values;
 
@@ -23,6 +24,7 @@ pub(crate) use limits::LimitArgs;
 pub(crate) use local::LocalArgs;
 pub(crate) use nats::{ControlArgs, NatsArgs, RpcArgs};
 pub(crate) use services::{OciArgs, PolicyArgs};
+pub(crate) use status::StatusArgs;
 pub(crate) use telemetry::TelemetryArgs;
 
 use crate::commands::Command;
@@ -32,6 +34,9 @@ const EXAMPLES: &str = "\
 Examples:
   List what is served here, and which way calls went:
     wasmcloud --local-status 127.0.0.1:8081
+
+  The same in a shell, from a host that runs:
+    wasmcloud status 127.0.0.1:8081
 
   Over NATS as on a stock host, but for the calls of one component, which have to stay in memory:
     wasmcloud --local-dispatch off --local-dispatch-target payments=require
@@ -58,6 +63,8 @@ pub(crate) struct Args {
     pub(crate) host: HostArgs,
     #[command(flatten)]
     pub(crate) local: LocalArgs,
+    #[command(flatten)]
+    pub(crate) status: StatusArgs,
     #[command(flatten)]
     pub(crate) nats: NatsArgs,
     #[command(flatten)]
@@ -122,7 +129,7 @@ mod tests {
     use super::*;
 
     /// What this host has beyond the stock host.
-    const OURS: [&str; 11] = [
+    const OURS: [&str; 13] = [
         "--local-dispatch",
         "--local-dispatch-target",
         "--local-backend",
@@ -133,6 +140,8 @@ mod tests {
         "--drain-seconds",
         "--reuse-instances",
         "--local-status",
+        "--local-status-host",
+        "--local-steer",
         "--local-dispatch-tap",
     ];
 
@@ -149,7 +158,7 @@ mod tests {
     fn the_examples_are_command_lines() {
         let examples = EXAMPLES.lines().map(str::trim);
         let examples: Vec<_> = examples.filter(|it| it.starts_with("wasmcloud")).collect();
-        assert_eq!(examples.len(), 5, "{examples:?}");
+        assert_eq!(examples.len(), 6, "{examples:?}");
         for example in examples {
             let error = Args::try_parse_from(example.split(' ')).err();
             assert!(error.is_none(), "{example}: {error:?}");

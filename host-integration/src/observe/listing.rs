@@ -4,17 +4,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use wrpc_transport_nats::local::{self, Ended, Outcome, Status, Target};
+use wrpc_transport_nats::local::{self, Ended, Outcome, Running, Status, Target};
 
 use super::slowest::Slow;
 use super::tap::Counts;
 use super::Seen;
+use crate::steer::{self, Steering};
 
 /// Lists what the transport counts and what is seen of calls.
 #[derive(Clone)]
 pub(crate) struct Listing {
     host: String,
     seen: Arc<Seen>,
+    steering: Option<Arc<Steering>>,
 }
 
 #[derive(Serialize)]
@@ -23,10 +25,29 @@ struct Listed<'a> {
     version: &'static str,
     #[serde(flatten)]
     status: Status,
+    /// The oldest calls in flight, the oldest first.
+    running: Vec<RunningCall>,
     /// The slowest calls in memory of the last five to ten minutes.
     slowest: Vec<SlowCall>,
+    /// The last changes of modes while the host runs, the latest first; nothing when they cannot be changed.
+    changes: Option<Vec<steer::Listed>>,
     /// Where records of calls go, if they do.
     tap: Option<Counts>,
+}
+
+/// How many calls in flight are listed.
+const MOST_RUNNING: usize = 64;
+
+/// A call in flight, as it is listed.
+#[derive(Serialize)]
+struct RunningCall {
+    caller: String,
+    prefix: String,
+    instance: String,
+    function: String,
+    route: String,
+    state: String,
+    age_us: u64,
 }
 
 /// What is kept of a slow call.
@@ -56,8 +77,12 @@ struct SlowCall {
 }
 
 impl Listing {
-    pub(super) fn new(host: String, seen: Arc<Seen>) -> Self {
-        Self { host, seen }
+    pub(super) fn new(host: String, seen: Arc<Seen>, steering: Option<Arc<Steering>>) -> Self {
+        Self {
+            host,
+            seen,
+            steering,
+        }
     }
 
     /// The listing as JSON, as it is right now.
@@ -69,11 +94,14 @@ impl Listing {
         let now = Instant::now();
         let slowest = self.seen.slowest.iter();
         let slowest = slowest.flat_map(|slowest| slowest.list(now));
+        let running = local::installed().running(MOST_RUNNING).into_iter();
         serde_json::to_vec(&Listed {
             host: &self.host,
             version: env!("CARGO_PKG_VERSION"),
             status: local::status(),
+            running: running.map(RunningCall::from).collect(),
             slowest: slowest.map(|call| SlowCall::new(&call, now)).collect(),
+            changes: self.steering.as_ref().map(|it| it.listed()),
             tap: self.seen.tap.as_ref().map(|tap| tap.counts()),
         })
     }
@@ -88,6 +116,20 @@ impl Kept {
             callee: call.callee,
             params_bytes: call.params_bytes,
             results_bytes: call.results_bytes,
+        }
+    }
+}
+
+impl From<Running> for RunningCall {
+    fn from(call: Running) -> Self {
+        Self {
+            caller: call.caller.to_string(),
+            prefix: call.target.prefix().to_owned(),
+            instance: call.target.instance().to_owned(),
+            function: call.target.function().to_owned(),
+            route: call.route.to_string(),
+            state: call.stage.to_string(),
+            age_us: microseconds(call.age),
         }
     }
 }

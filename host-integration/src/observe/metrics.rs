@@ -25,6 +25,8 @@ const IN_FLIGHT: &str = "wasmcloud_host.local_dispatch.in_flight";
 const QUEUE_DEPTH: &str = "wasmcloud_host.local_dispatch.queue.depth";
 /// Invocations that found no room for an instance.
 const POOL_USED_UP: &str = "wasmcloud_host.local_dispatch.pool.used_up";
+/// Versions of a component that are there: more than one for as long as an update takes.
+const GENERATIONS: &str = "wasmcloud_host.local_dispatch.generations";
 /// How long a call in memory waits in the function's queue.
 const QUEUE_DURATION: &str = "wasmcloud_host.local_dispatch.queue.duration";
 /// How long the callee of a call in memory takes.
@@ -148,6 +150,22 @@ fn gauges(meter: &Meter, local: &Local, common: &Common) {
             let mut counts = std::collections::BTreeMap::<_, u64>::new();
             for endpoint in status.status().endpoints {
                 *counts.entry(endpoint.prefix).or_default() += 1;
+            }
+            for (prefix, count) in counts {
+                it.observe(count, &with.of_component(&prefix));
+            }
+        })
+        .build();
+    let (generations, with) = (local.clone(), common.clone());
+    meter
+        .u64_observable_gauge(GENERATIONS)
+        .with_description("Versions of a component that are there")
+        .with_callback(move |it| {
+            let mut counts = std::collections::BTreeMap::<_, u64>::new();
+            for generations in generations.generations() {
+                // Two connections that serve a component have versions of it each.
+                let count = counts.entry(generations.prefix).or_default();
+                *count = (*count).max(generations.numbers.len() as u64);
             }
             for (prefix, count) in counts {
                 it.observe(count, &with.of_component(&prefix));
@@ -285,6 +303,8 @@ mod tests {
     use super::*;
 
     const DASHBOARD: &str = include_str!("../../grafana/local-dispatch.json");
+    const RULES: &str = include_str!("../../grafana/local-dispatch-rules.yaml");
+    const RULES_TEST: &str = include_str!("../../grafana/local-dispatch-rules.test.yaml");
 
     /// The series that Prometheus has of each metric: dots are underscores, and unit and kind come at the end.
     fn in_prometheus() -> BTreeSet<String> {
@@ -296,6 +316,7 @@ mod tests {
             (IN_FLIGHT, ""),
             (QUEUE_DEPTH, ""),
             (POOL_USED_UP, "_total"),
+            (GENERATIONS, ""),
             (QUEUE_DURATION, "_nanoseconds_bucket"),
             (CALLEE_DURATION, "_nanoseconds_bucket"),
         ];
@@ -309,12 +330,23 @@ mod tests {
         assert!(dashboard["panels"]
             .as_array()
             .is_some_and(|it| !it.is_empty()));
-        let words = DASHBOARD.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        let shown: BTreeSet<_> = words
-            .filter(|word| word.starts_with("wasmcloud_host_"))
-            .map(str::to_owned)
-            .collect();
-        assert_eq!(shown, in_prometheus());
+        assert_eq!(named_in(DASHBOARD), in_prometheus());
+    }
+
+    #[test]
+    fn the_rules_look_at_what_is_exported() {
+        assert_eq!(RULES.matches("alert: ").count(), 5);
+        let (named, exported) = (named_in(RULES), in_prometheus());
+        let unknown: Vec<_> = named.difference(&exported).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+        assert_eq!(named_in(RULES_TEST), named);
+    }
+
+    /// The metrics that a file names.
+    fn named_in(file: &str) -> BTreeSet<String> {
+        let words = file.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let words = words.filter(|word| word.starts_with("wasmcloud_host_"));
+        words.map(str::to_owned).collect()
     }
 
     #[test]

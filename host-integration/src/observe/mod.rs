@@ -3,6 +3,7 @@
 //! The transport counts calls by itself. This adds what needs a look at each call, and only when someone asked for it: with
 //! none of it, no observer is installed, and a call pays for none of it.
 
+mod callers;
 mod listing;
 mod metrics;
 mod slowest;
@@ -18,6 +19,7 @@ use wasmcloud_host::WasmbusHostConfig;
 use wrpc_transport_nats::local::{self, Ended, Ending, Observer};
 
 use crate::args::Args;
+use crate::steer::Steering;
 use crate::{host_config, observability};
 
 use listing::{Kept, Listing};
@@ -74,8 +76,8 @@ impl Watch {
     }
 
     /// What `--local-status` shows.
-    pub(crate) fn listing(&self) -> Listing {
-        Listing::new(self.host.clone(), Arc::clone(&self.seen))
+    pub(crate) fn listing(&self, steering: Option<Arc<Steering>>) -> Listing {
+        Listing::new(self.host.clone(), Arc::clone(&self.seen), steering)
     }
 }
 
@@ -94,6 +96,9 @@ impl Seen {
     }
 }
 
+/// The header in which the host library says which component calls.
+const CALLER: &str = "source-id";
+
 /// The transport's way to what is seen.
 struct Observed(Arc<Seen>);
 
@@ -107,6 +112,13 @@ impl Observer<Option<HeaderMap>> for Observed {
             }),
             None => Arc::clone(&self.0) as Arc<dyn Ending>,
         }
+    }
+
+    /// For the listing, which is there if the slowest calls are kept for it.
+    fn caller(&self, headers: &Option<HeaderMap>) -> Option<Arc<str>> {
+        self.0.slowest.as_ref()?;
+        let name = headers.as_ref().and_then(|headers| headers.get(CALLER));
+        Some(callers::shared(name.map_or("", |name| name.as_str())))
     }
 }
 

@@ -1,17 +1,18 @@
 //! The listing behind `--local-status`: in-host invocation as JSON, and as a page for people, over HTTP/1.1.
 //!
 //! `GET /` and `GET /status` answer with the listing as JSON; `GET /ui` with the page, and so does `GET /` to a client that
-//! accepts HTML. Other methods there are answered with 405, other paths with 404. One request a connection. Clients are bounded in number and in time, so that they cannot keep the host from its work.
+//! accepts HTML. Other methods there are answered with 405, other paths with 404, and requests for another host's name
+//! with 421. `POST /mode` changes the mode of calls (`change`). One request a connection. Clients are bounded in number and in time, so that they cannot keep the host from its
+//! work.
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use http_body_util::Full;
-use hyper::body::Bytes;
+use hyper::body::{Body, Bytes};
 use hyper::header::{HeaderValue, ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -19,7 +20,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tracing::{debug, error, info, warn};
 
+use crate::steer::Steering;
+
+mod change;
+mod names;
 mod page;
+
+pub(crate) use change::HEADER as STEER_HEADER;
+
+use names::Names;
 
 /// Connections served at the same time; further ones wait in the listen queue of the system.
 const MAX_CONNECTIONS: usize = 16;
@@ -33,19 +42,30 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Makes the listing, anew for each request.
 type Snapshot = Arc<dyn Fn() -> serde_json::Result<Vec<u8>> + Send + Sync>;
 
+/// What all connections share.
+#[derive(Clone)]
+struct Site {
+    names: Names,
+    snapshot: Snapshot,
+    /// For an address that only this machine reaches.
+    steering: Option<Arc<Steering>>,
+}
+
 /// The running listing. Dropping it closes the listener and all connections.
 pub(crate) struct Listing {
     _task: JoinSet<()>,
 }
 
 impl Listing {
-    /// Binds `address`, logs the address that was bound, and serves `snapshot` there.
+    /// Binds `address`, logs the address that was bound, and serves `snapshot` there, under `hosts` besides its own names.
     ///
     /// # Errors
     ///
     /// When `address` cannot be bound. The message names the flag.
     pub(crate) async fn start(
         address: SocketAddr,
+        hosts: &[String],
+        steering: Option<Arc<Steering>>,
         snapshot: impl Fn() -> serde_json::Result<Vec<u8>> + Send + Sync + 'static,
     ) -> anyhow::Result<Self> {
         let bound = TcpListener::bind(address).await;
@@ -63,24 +83,29 @@ impl Listing {
                 "`--local-status` is not a loopback address: whoever reaches it sees which functions are served and called here"
             );
         }
-        Ok(Self::serve(listener, Arc::new(snapshot)))
+        let site = Site {
+            names: Names::new(hosts),
+            snapshot: Arc::new(snapshot),
+            steering: steering.filter(|_| address.ip().is_loopback()),
+        };
+        Ok(Self::serve(listener, site))
     }
 
-    fn serve(listener: TcpListener, snapshot: Snapshot) -> Self {
+    fn serve(listener: TcpListener, site: Site) -> Self {
         let mut task = JoinSet::new();
-        task.spawn(accept(listener, snapshot));
+        task.spawn(accept(listener, site));
         Self { _task: task }
     }
 }
 
 /// Accepts connections for ever. The connections end with this future: their tasks belong to it.
-async fn accept(listener: TcpListener, snapshot: Snapshot) {
+async fn accept(listener: TcpListener, site: Site) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, Arc::clone(&snapshot)));
+                    connections.spawn(connection(stream, site.clone()));
                 }
                 Err(error) => {
                     warn!(%error, "`--local-status`: cannot accept a connection");
@@ -96,14 +121,14 @@ async fn accept(listener: TcpListener, snapshot: Snapshot) {
     }
 }
 
-async fn connection(stream: TcpStream, snapshot: Snapshot) {
+async fn connection(stream: TcpStream, site: Site) {
     let serve = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
         .keep_alive(false)
         .serve_connection(
             TokioIo::new(stream),
-            hyper::service::service_fn(|request| respond(&request, &snapshot)),
+            hyper::service::service_fn(|request| respond(request, &site)),
         );
     match tokio::time::timeout(CONNECTION_TIME, serve).await {
         Ok(Ok(())) => {}
@@ -113,11 +138,25 @@ async fn connection(stream: TcpStream, snapshot: Snapshot) {
     }
 }
 
-fn respond<B>(
-    request: &Request<B>,
-    snapshot: &Snapshot,
-) -> impl Future<Output = Result<Response<Full<Bytes>>, Infallible>> {
-    let response = match (request.uri().path(), request.method()) {
+async fn respond<B>(request: Request<B>, site: &Site) -> Result<Response<Full<Bytes>>, Infallible>
+where
+    B: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+{
+    let is_own = site.names.are_of(&request);
+    if is_own && request.uri().path() == "/mode" && request.method() == Method::POST {
+        return Ok(change::response(request, site.steering.as_deref()).await);
+    }
+    Ok(shown(&request, site, is_own))
+}
+
+fn shown<B>(request: &Request<B>, site: &Site, is_own: bool) -> Response<Full<Bytes>> {
+    let snapshot = &site.snapshot;
+    match (request.uri().path(), request.method()) {
+        _ if !is_own => text(
+            StatusCode::MISDIRECTED_REQUEST,
+            "this is not the name of the listing: ask for localhost or for an IP address, or start the host with \
+             `--local-status-host NAME` (environment variable WASMCLOUD_LOCAL_STATUS_HOSTS)\n",
+        ),
         ("/", &Method::GET) if page::is_wanted(request.headers()) => {
             page::varies(listed(snapshot, |json| page::response(&json)))
         }
@@ -135,8 +174,7 @@ fn respond<B>(
             StatusCode::NOT_FOUND,
             "the listing is at / and /status, and as a page at /ui\n",
         ),
-    };
-    std::future::ready(Ok(response))
+    }
 }
 
 /// The listing as it is now, as `shown`.
@@ -191,7 +229,12 @@ mod tests {
     async fn listing(snapshot: fn() -> serde_json::Result<Vec<u8>>) -> (Listing, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let address = listener.local_addr().expect("address");
-        (Listing::serve(listener, Arc::new(snapshot)), address)
+        let site = Site {
+            names: Names::default(),
+            snapshot: Arc::new(snapshot),
+            steering: None,
+        };
+        (Listing::serve(listener, site), address)
     }
 
     /// Sends `request` and reads until the server closes the connection.
@@ -204,7 +247,7 @@ mod tests {
     }
 
     async fn request(address: SocketAddr, method: &str, path: &str) -> String {
-        let request = format!("{method} {path} HTTP/1.1\r\nhost: test\r\n\r\n");
+        let request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
         exchange(address, &request).await
     }
 
@@ -226,7 +269,7 @@ mod tests {
     #[tokio::test]
     async fn a_browser_gets_a_page() {
         let (_listing, address) = listing(example).await;
-        let browser = "GET / HTTP/1.1\r\nhost: test\r\naccept: text/html,*/*;q=0.8\r\n\r\n";
+        let browser = "GET / HTTP/1.1\r\nhost: localhost\r\naccept: text/html,*/*;q=0.8\r\n\r\n";
         let responses = [
             exchange(address, browser).await,
             request(address, "GET", "/ui").await,
@@ -275,6 +318,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_page_of_another_site_reads_nothing_through_a_name_that_leads_here() {
+        let (_listing, address) = listing(example).await;
+        for path in ["/", "/status", "/ui", "/x"] {
+            let request = format!(
+                "GET {path} HTTP/1.1\r\nhost: example.com:{}\r\n\r\n",
+                address.port()
+            );
+            let response = exchange(address, &request).await;
+            assert!(response.starts_with("HTTP/1.1 421 "), "{path}: {response}");
+            assert!(
+                response.contains("--local-status-host"),
+                "{path}: {response}"
+            );
+            assert!(!response.contains("prefer"), "{path}: {response}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_listing_that_cannot_be_written_is_an_error_response() {
         let (_listing, address) = listing(failing).await;
         let response = request(address, "GET", "/").await;
@@ -313,7 +374,7 @@ mod tests {
     async fn an_address_in_use_is_an_error_that_names_the_flag() {
         let taken = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let address = taken.local_addr().expect("address");
-        let error = Listing::start(address, example)
+        let error = Listing::start(address, &[], None, example)
             .await
             .err()
             .expect("in use");

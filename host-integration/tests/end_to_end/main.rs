@@ -32,6 +32,7 @@ mod nats_faults;
 mod never_completed;
 mod one_way;
 mod one_way_streams;
+mod operate;
 mod payloads;
 mod policy;
 mod promises;

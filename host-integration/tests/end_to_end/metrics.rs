@@ -97,6 +97,7 @@ async fn calls_in_memory_are_counted_and_timed() {
             "callee.duration",
             "endpoints",
             "failures",
+            "generations",
             "in_flight",
             "pool.used_up",
             "invocations",

@@ -14,8 +14,8 @@ use inhost_dispatch::{self as dispatch, Modes, QueueLimits};
 
 pub use inhost_backends::{BackendKind, UnknownBackend};
 pub use inhost_dispatch::{
-    Drained, Ended, Ending, Generations, Mode, Observer, Outcome, Pace, Route, ScopeId, Target,
-    UnknownMode,
+    Drained, Ended, Ending, Generations, Mode, Observer, Outcome, Pace, Route, Running, ScopeId,
+    Stage, Target, UnknownMode,
 };
 
 use inhost_backends::AnyBackend;
@@ -46,6 +46,9 @@ pub struct Config {
     /// For how long a callee waits for parameters that its caller, here or elsewhere, has not sent. `None`, the default, is
     /// no limit; the host sets its maximum execution time.
     pub receive_within: Option<Duration>,
+    /// Whether [`Local::steer`] may change the modes. Components have [generations](Local::generations) then, with
+    /// [`Mode::Off`] for all, too. The default is false.
+    pub steerable: bool,
 }
 
 impl Default for Config {
@@ -59,9 +62,30 @@ impl Default for Config {
             queue_invocations: queue.invocations,
             queue_bytes: queue.bytes,
             receive_within: None,
+            steerable: false,
         }
     }
 }
+
+/// Why a mode was not changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SteerError {
+    /// The process was not [configured](Config::steerable) so.
+    #[error(
+        "the modes of this host cannot be changed while it runs: start it with `--local-steer on`"
+    )]
+    NotSteerable,
+    /// Calls are to stay on this host, and this build has nothing to carry them.
+    #[error(transparent)]
+    Install(#[from] InstallError),
+    /// Too many components have a mode of their own.
+    #[error("{MAX_TARGETS} components have a mode of their own, and no more can: take one back")]
+    TooManyTargets,
+}
+
+/// How many components may have a mode of their own, once modes are changed.
+const MAX_TARGETS: usize = 1024;
 
 /// Why a configuration cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -144,21 +168,54 @@ impl Local {
             modes.with(target.as_str(), *mode)
         });
         let shared = Shared::new(backend, modes, queue);
-        let shared = Arc::new(match config.receive_within {
+        let shared = match config.receive_within {
             Some(limit) => shared.receive_within(limit),
             None => shared,
+        };
+        let shared = Arc::new(match config.steerable {
+            true => shared.steerable(),
+            false => shared,
         });
         Ok(Self { config, shared })
     }
 
-    /// The configuration, with the backend that is used in its place.
+    /// The configuration, with the backend that is used in its place. The modes are those of the beginning.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Changes the mode of calls to the component `target`, or of those to all that have none of their own. With no mode, the
+    /// component has none of its own any more. It holds for calls that are made from here on.
+    ///
+    /// # Errors
+    ///
+    /// [`SteerError`]; then nothing has changed.
+    pub fn steer(&self, target: Option<&str>, mode: Option<Mode>) -> Result<(), SteerError> {
+        if mode == Some(Mode::Require) && self.config.backend.is_none() {
+            return Err(InstallError::RequireNeedsBackend.into());
+        }
+        if let (Some(target), Some(_)) = (target, mode) {
+            let modes = self.shared.modes();
+            let mut others = modes.targets().filter(|(other, _)| *other != target);
+            if others.nth(MAX_TARGETS - 1).is_some() {
+                return Err(SteerError::TooManyTargets);
+            }
+        }
+        match self.shared.set_mode(target, mode) {
+            true => Ok(()),
+            false => Err(SteerError::NotSteerable),
+        }
     }
 
     /// What is served and what was done.
     pub fn status(&self) -> Status {
         Status::of(&self.config, &self.shared)
+    }
+
+    /// The oldest calls in flight that components of this process made, `most` at most, the oldest first: those that have a
+    /// [caller](Observer::caller) for the observer.
+    pub fn running(&self, most: usize) -> Vec<Running> {
+        self.shared.running(most)
     }
 
     /// Has `observer` told about the local calls that begin from here on. Returns false, and does nothing, when there is one
@@ -170,7 +227,7 @@ impl Local {
     }
 
     /// The living generations of each component on each connection, sorted by prefix (`lattice.component-id`). There are
-    /// none with [`Mode::Off`] for all targets, and without a backend.
+    /// none with [`Mode::Off`] for all targets, unless modes may [change](Config::steerable), and without a backend.
     ///
     /// All that one client serves is one generation of a component. The oldest one serves, in memory and over NATS; those
     /// that are newer stand by.

@@ -107,7 +107,7 @@ pub struct Failures {
 
 impl Status {
     pub(super) fn of(config: &Config, shared: &Shared) -> Self {
-        let served = shared.served();
+        let (served, modes) = (shared.served(), shared.modes());
         let mut queued = HashMap::new();
         for it in &served {
             let waiting = queued.entry((&*it.prefix, &*it.instance, &*it.function));
@@ -120,11 +120,10 @@ impl Status {
             Function::new(counted, queued)
         });
         Self {
-            mode: config.mode.to_string(),
-            targets: config
-                .targets
-                .iter()
-                .map(|(target, mode)| (target.clone(), mode.to_string()))
+            mode: modes.host().to_string(),
+            targets: modes
+                .targets()
+                .map(|(target, mode)| (target.to_owned(), mode.to_string()))
                 .collect(),
             backend: config.backend.map(|backend| backend.to_string()),
             in_flight: shared.in_flight(),

@@ -55,6 +55,8 @@ const OTHER_FLAGS: &[(&str, &[&str])] = &[
         "wasmcloud local",
         &["--call", "--component", "--help", "--link"],
     ),
+    ("wasmcloud status", &["--json"]),
+    ("wasmcloud mode", &["--by"]),
     (
         "wash",
         &[

@@ -1,0 +1,381 @@
+//! The listing as text.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Deserialize;
+
+use crate::commands::table::{table, Column};
+
+/// What is shown of a listing. What a host of another version does not say is taken for nothing.
+#[derive(Deserialize)]
+pub(super) struct Listing {
+    host: String,
+    version: String,
+    mode: String,
+    #[serde(default)]
+    targets: BTreeMap<String, String>,
+    backend: Option<String>,
+    calls: Calls,
+    #[serde(default)]
+    in_flight: u64,
+    #[serde(default)]
+    functions: Vec<Function>,
+    #[serde(default)]
+    running: Vec<Running>,
+    #[serde(default)]
+    slowest: Vec<Slow>,
+    changes: Option<Vec<Change>>,
+    tap: Option<Tap>,
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct Calls {
+    local: u64,
+    remote: u64,
+    spilled: u64,
+    fallback: u64,
+    refused: u64,
+}
+
+impl Calls {
+    fn all(&self) -> u64 {
+        self.local + self.remote + self.spilled + self.fallback + self.refused
+    }
+}
+
+#[derive(Deserialize)]
+struct Function {
+    prefix: String,
+    instance: String,
+    function: String,
+    #[serde(default)]
+    served: bool,
+    #[serde(default)]
+    queued: u64,
+    #[serde(default)]
+    in_flight: u64,
+    #[serde(default)]
+    calls: Calls,
+    #[serde(default)]
+    failures: BTreeMap<String, u64>,
+}
+
+#[derive(Deserialize)]
+struct Running {
+    caller: String,
+    prefix: String,
+    instance: String,
+    function: String,
+    route: String,
+    state: String,
+    age_us: u64,
+}
+
+#[derive(Deserialize)]
+struct Slow {
+    prefix: String,
+    instance: String,
+    function: String,
+    outcome: String,
+    duration_us: u64,
+    queued_us: u64,
+    callee_us: Option<u64>,
+    seconds_ago: u64,
+}
+
+#[derive(Deserialize)]
+struct Change {
+    target: Option<String>,
+    mode: String,
+    by: String,
+    over: String,
+    seconds_ago: u64,
+}
+
+#[derive(Deserialize)]
+struct Tap {
+    subject: String,
+    published: u64,
+    dropped: u64,
+}
+
+/// All of it, as lines.
+pub(super) fn text(listing: &Listing) -> String {
+    let mut text = head(listing);
+    let mut part = |title: &str, rows: String| {
+        let _ = write!(text, "\n{title}\n{rows}");
+    };
+    part("Calls in flight, the oldest first", running(listing));
+    part("Functions that were called", functions(listing));
+    part(
+        "Slowest calls in memory of the last five to ten minutes",
+        slowest(listing),
+    );
+    if let Some(changes) = &listing.changes {
+        let _ = write!(
+            text,
+            "\nModes that were changed, the latest first\n{}",
+            changed(changes)
+        );
+    }
+    if let Some(tap) = &listing.tap {
+        let Tap {
+            subject,
+            published,
+            dropped,
+        } = tap;
+        let _ = writeln!(
+            text,
+            "\nRecords of calls go to the NATS subject {subject}: {published} published, {dropped} dropped."
+        );
+    }
+    text
+}
+
+fn head(listing: &Listing) -> String {
+    let Listing {
+        host,
+        version,
+        mode,
+        ..
+    } = listing;
+    let backend = listing.backend.as_deref().unwrap_or("none");
+    let targets: String = listing
+        .targets
+        .iter()
+        .map(|(id, mode)| format!(", {id}: {mode}"))
+        .collect();
+    let Calls {
+        local,
+        remote,
+        spilled,
+        fallback,
+        refused,
+    } = &listing.calls;
+    let in_flight = listing.in_flight;
+    let queued: u64 = listing.functions.iter().map(|it| it.queued).sum();
+    format!(
+        "host {host}, version {version}\nmode {mode}{targets}; backend {backend}\n\
+         calls: {local} in memory, {remote} over NATS, {spilled} spilled, {fallback} fallback, {refused} refused\n\
+         in memory now: {in_flight} in flight, {queued} of them queued\n"
+    )
+}
+
+fn functions(listing: &Listing) -> String {
+    let columns = [
+        Column::Left("component"),
+        Column::Left("function"),
+        Column::Left("here"),
+        Column::Right("in memory"),
+        Column::Right("NATS"),
+        Column::Right("spilled"),
+        Column::Right("fallback"),
+        Column::Right("refused"),
+        Column::Right("failed"),
+        Column::Right("in flight"),
+        Column::Right("queued"),
+    ];
+    let rows: Vec<_> = listing
+        .functions
+        .iter()
+        .filter(|it| it.calls.all() > 0)
+        .map(|it| {
+            // Those that are lost did not run, and are counted there.
+            let failures = it.failures.iter().filter(|(kind, _)| *kind != "lost");
+            let failed: u64 = failures.map(|(_, count)| count).sum();
+            [
+                component(&it.prefix).to_owned(),
+                function(&it.instance, &it.function),
+                if it.served { "yes" } else { "no" }.to_owned(),
+                it.calls.local.to_string(),
+                it.calls.remote.to_string(),
+                it.calls.spilled.to_string(),
+                it.calls.fallback.to_string(),
+                it.calls.refused.to_string(),
+                failed.to_string(),
+                it.in_flight.to_string(),
+                it.queued.to_string(),
+            ]
+        })
+        .collect();
+    let idle = listing.functions.len() - rows.len();
+    let more = match idle {
+        0 => String::new(),
+        _ => format!("  and {idle} that were not called from here\n"),
+    };
+    or_nothing(&rows, table(columns, &rows)) + &more
+}
+
+fn running(listing: &Listing) -> String {
+    let columns = [
+        Column::Right("age"),
+        Column::Left("state"),
+        Column::Left("caller"),
+        Column::Left("component"),
+        Column::Left("function"),
+        Column::Left("route"),
+    ];
+    let rows: Vec<_> = listing
+        .running
+        .iter()
+        .map(|it| {
+            let caller = match &*it.caller {
+                "" => "(unknown)",
+                caller => caller,
+            };
+            [
+                time(it.age_us),
+                it.state.clone(),
+                caller.to_owned(),
+                component(&it.prefix).to_owned(),
+                function(&it.instance, &it.function),
+                it.route.clone(),
+            ]
+        })
+        .collect();
+    or_nothing(&rows, table(columns, &rows))
+}
+
+fn slowest(listing: &Listing) -> String {
+    let columns = [
+        Column::Right("took"),
+        Column::Right("queue"),
+        Column::Right("callee"),
+        Column::Right("ended"),
+        Column::Left("outcome"),
+        Column::Left("component"),
+        Column::Left("function"),
+    ];
+    let rows: Vec<_> = listing
+        .slowest
+        .iter()
+        .map(|it| {
+            [
+                time(it.duration_us),
+                time(it.queued_us),
+                it.callee_us.map_or("-".to_owned(), time),
+                format!("{} s ago", it.seconds_ago),
+                it.outcome.clone(),
+                component(&it.prefix).to_owned(),
+                function(&it.instance, &it.function),
+            ]
+        })
+        .collect();
+    or_nothing(&rows, table(columns, &rows))
+}
+
+fn changed(changes: &[Change]) -> String {
+    let columns = [
+        Column::Right("changed"),
+        Column::Left("component"),
+        Column::Left("mode"),
+        Column::Left("by"),
+        Column::Left("over"),
+    ];
+    let rows: Vec<_> = changes
+        .iter()
+        .map(|it| {
+            [
+                format!("{} s ago", it.seconds_ago),
+                it.target.clone().unwrap_or_else(|| "(all)".to_owned()),
+                it.mode.clone(),
+                it.by.clone(),
+                it.over.clone(),
+            ]
+        })
+        .collect();
+    or_nothing(&rows, table(columns, &rows))
+}
+
+fn or_nothing<T>(rows: &[T], table: String) -> String {
+    match rows {
+        [] => "  none\n".to_owned(),
+        _ => table,
+    }
+}
+
+/// The ID in `lattice.component-id`. Functions that are too many to be told apart have no names.
+fn component(prefix: &str) -> &str {
+    match prefix {
+        "" => "(others)",
+        _ => prefix.rsplit_once('.').map_or(prefix, |(_, id)| id),
+    }
+}
+
+fn function(instance: &str, function: &str) -> String {
+    match instance {
+        "" => function.to_owned(),
+        _ => format!("{instance}.{function}"),
+    }
+}
+
+/// With three digits, as people read it.
+fn time(microseconds: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "it is rounded anyhow")]
+    let us = microseconds as f64;
+    match microseconds {
+        0..1_000 => format!("{us} µs"),
+        1_000..1_000_000 => format!("{:.1} ms", us / 1e3),
+        _ => format!("{:.1} s", us / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(listing: serde_json::Value) -> String {
+        text(&serde_json::from_value(listing).expect("a listing"))
+    }
+
+    #[test]
+    fn a_listing_is_shown_with_its_functions_and_its_slowest_calls() {
+        let text = shown(serde_json::json!({
+            "host": "NHOST", "version": "1.5.1", "mode": "prefer", "targets": {"callee": "require"}, "backend": "duplex",
+            "calls": {"local": 5, "remote": 1, "spilled": 0, "fallback": 0, "refused": 2}, "in_flight": 3, "endpoints": [],
+            "functions": [{
+                "prefix": "default.callee", "instance": "a:b/c", "function": "f", "served": true, "queued": 2,
+                "in_flight": 3, "calls": {"local": 5, "remote": 1, "refused": 2},
+                "failures": {"failed": 1, "lost": 7}, "params_bytes": 0, "results_bytes": 0
+            }, {
+                "prefix": "default.callee", "instance": "a:b/c", "function": "g", "served": true
+            }],
+            "running": [{
+                "caller": "web", "prefix": "default.callee", "instance": "a:b/c", "function": "f", "route": "local",
+                "state": "waiting", "age_us": 4000000
+            }],
+            "slowest": [{
+                "prefix": "default.callee", "instance": "a:b/c", "function": "f", "outcome": "completed",
+                "duration_us": 1234, "queued_us": 12, "callee_us": null, "seconds_ago": 4
+            }],
+            "changes": [{"target": null, "mode": "off", "by": "alice", "over": "nats", "seconds_ago": 3}],
+            "tap": {"subject": "calls", "published": 8, "dropped": 9}
+        }));
+        for part in [
+            "host NHOST, version 1.5.1",
+            "mode prefer, callee: require; backend duplex",
+            "5 in memory, 1 over NATS, 0 spilled, 0 fallback, 2 refused",
+            "3 in flight, 2 of them queued",
+            "callee     a:b/c.f   yes           5     1        0         0        2       1          3       2",
+            "  and 1 that were not called from here\n",
+            "4.0 s  waiting  web     callee     a:b/c.f   local",
+            "1.2 ms  12 µs       -  4 s ago  completed  callee     a:b/c.f",
+            "3 s ago  (all)      off   alice  nats",
+            "subject calls: 8 published, 9 dropped",
+        ] {
+            assert!(text.contains(part), "`{part}` is not in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_has_done_nothing_is_shown_all_the_same() {
+        let text = shown(serde_json::json!({
+            "host": "NHOST", "version": "1.5.1", "mode": "off", "backend": null, "calls": {}
+        }));
+        assert!(text.contains("mode off; backend none"), "{text}");
+        assert_eq!(text.matches("  none\n").count(), 3, "{text}");
+    }
+}
