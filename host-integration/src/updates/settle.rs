@@ -164,7 +164,17 @@ async fn until_news(host: &Host, id: &str, (heard, told): (u64, u64), retry: Dur
 async fn attempt(host: &Host, id: &str) -> Result<Option<String>, Stuck> {
     quiet(host, id).await;
     let (newest, lapsed) = (host.newest(id), host.lapsed(id));
-    let Some(component) = host.component(id).await? else {
+    let told = host.with(id, |known| known.told);
+    let component = host.component(id).await?;
+    let is_old = host.with(id, |known| known.told) != told;
+    if component.is_none() {
+        end_all(host, id, newest);
+    }
+    if is_old {
+        // What the host has said since it was asked may have changed what is on record, or be about to.
+        return Err(Stuck::Again);
+    }
+    let Some(component) = component else {
         return gone(host, id, newest).map(|()| None);
     };
     host.runs(id);
@@ -338,12 +348,16 @@ async fn on_record(host: &Host, id: &str, reference: &str, heard: u64) -> Result
 }
 
 /// The host does not run the component: neither does anyone else on its connection.
-fn gone(host: &Host, id: &str, newest: u64) -> Result<(), Stuck> {
+fn end_all(host: &Host, id: &str, newest: u64) {
     // Of two hosts in one process, the other one may run it.
     if host.is_found() || Watched::is_alone() {
         // One that was made since belongs to a start.
         end_older(host, id, newest + 1);
     }
+}
+
+/// The host does not run the component.
+fn gone(host: &Host, id: &str, newest: u64) -> Result<(), Stuck> {
     // An update that is under way puts it on record again.
     if host.with(id, |known| known.is_updating()) {
         return Err(Stuck::Again);

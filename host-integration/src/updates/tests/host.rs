@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_nats::Client;
+use async_nats::{Client, Event};
 use futures::StreamExt as _;
 use inhost_testbed::NatsServer;
 use serde_json::{json, Value};
@@ -25,6 +25,7 @@ const INSTANCE: &str = "inhost:test/callee";
 pub(crate) struct Simulated {
     pub(crate) local: Local,
     shared: Arc<Shared>,
+    trouble: Trouble,
     _tasks: JoinSet<()>,
 }
 
@@ -81,7 +82,8 @@ impl Simulated {
             lattice: Arc::clone(&lattice),
         };
         let watched = nats.client().await.expect("a connection");
-        let watched = Host::new(watched, place, local.clone(), Trouble::default());
+        let trouble = Trouble::default();
+        let watched = Host::new(watched, place, local.clone(), trouble.clone());
         let watched = Arc::new(watched);
         let heard = Heard::subscribe(&watched).await.expect("subscribed");
         // The server answers in order.
@@ -108,6 +110,7 @@ impl Simulated {
         Self {
             local,
             shared,
+            trouble,
             _tasks: tasks,
         }
     }
@@ -132,6 +135,11 @@ impl Simulated {
     pub(crate) async fn update(&self, reference: &str) {
         let command = json!({ "component_id": ID, "new_component_ref": reference });
         self.command("update", command).await;
+    }
+
+    /// The connection of the watch is there again, after it was lost.
+    pub(crate) fn reconnected(&self) {
+        self.trouble.note(Event::Connected);
     }
 
     pub(crate) fn deny(&self, denies: bool) {
