@@ -9,7 +9,7 @@ use tokio::time::{sleep, Instant};
 use tracing::{info, warn};
 
 use super::host::{Component, Host};
-use super::known::{Scaling, Seen, Step};
+use super::known::{HeldBack, Scaling, Seen, Step};
 
 /// How long the host may take to carry out a command: it fetches the image each time.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -78,9 +78,10 @@ impl From<anyhow::Error> for Stuck {
 /// Sees to it that the version on record serves, or nothing if there is none. Returns the ID of the component.
 pub(super) async fn component(host: Arc<Host>, id: String) -> String {
     let (mut said, mut soon, mut unknown) = (None, SOON, 0);
+    let mut held = HeldBack::default();
     loop {
         let (heard, told) = host.with(&id, |known| (known.heard, known.told));
-        let stuck = match attempt(&host, &id).await {
+        let stuck = match attempt(&host, &id, &mut held).await {
             Ok(made) => {
                 if let Some(reference) = made {
                     info!(
@@ -161,7 +162,7 @@ async fn until_news(host: &Host, id: &str, (heard, told): (u64, u64), retry: Dur
 }
 
 /// Does what there is to do. Returns the reference of the version that serves from now on, unless nothing had to be done.
-async fn attempt(host: &Host, id: &str) -> Result<Option<String>, Stuck> {
+async fn attempt(host: &Host, id: &str, held: &mut HeldBack) -> Result<Option<String>, Stuck> {
     quiet(host, id).await;
     let (newest, lapsed) = (host.newest(id), host.lapsed(id));
     let told = host.with(id, |known| known.told);
@@ -189,7 +190,7 @@ async fn attempt(host: &Host, id: &str) -> Result<Option<String>, Stuck> {
         Step::Nothing => Ok(None),
         Step::Wait => Err(Stuck::Again),
         // Whatever the host carries out meanwhile would wait for the image, too.
-        _ if host.is_updating() => Err(Stuck::Again),
+        _ if held.goes_on(host.is_updating()) => Err(Stuck::Again),
         Step::Stop => {
             make(host, id, &component, &Scaling::default()).await?;
             Err(Stuck::Again)

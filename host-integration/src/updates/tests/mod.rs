@@ -147,6 +147,30 @@ async fn a_stop_holds_when_an_update_ends_while_the_inventory_is_asked_for() {
 }
 
 #[tokio::test]
+async fn updates_of_another_component_that_fail_again_and_again_do_not_keep_one_from_taking_effect()
+{
+    let nats = nats().await;
+    let host = start(&nats).await;
+    host.scale("v1", 3, &["a"]).await;
+    host.until_serves("v1").await;
+    host.start_other().await;
+    let fail = async {
+        loop {
+            host.update_other().await;
+            tokio::time::sleep(Duration::from_secs(4)).await;
+        }
+    };
+    let takes_effect = async {
+        host.update("v2").await;
+        host.until_serves("v2").await;
+    };
+    tokio::select! {
+        () = fail => {}
+        () = takes_effect => {}
+    }
+}
+
+#[tokio::test]
 async fn what_a_refused_command_named_is_not_sent() {
     let nats = nats().await;
     let host = start(&nats).await;
