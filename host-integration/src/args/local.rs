@@ -167,8 +167,9 @@ impl LocalArgs {
             buffer_bytes: self.buffer_bytes,
             queue_invocations: self.queue_invocations,
             queue_bytes: self.queue_bytes,
-            // Another flag says that.
+            // Other flags say that.
             receive_within: None,
+            receive_bytes: None,
         }
     }
 }

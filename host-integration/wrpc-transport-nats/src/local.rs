@@ -46,6 +46,9 @@ pub struct Config {
     /// For how long a callee waits for parameters that its caller, here or elsewhere, has not sent. `None`, the default, is
     /// no limit; the host sets its maximum execution time.
     pub receive_within: Option<Duration>,
+    /// How many bytes of parameters a callee takes, without the streams in them, from a caller here or elsewhere. `None`, the
+    /// default, is no limit; the host sets what the memory of a guest can hold.
+    pub receive_bytes: Option<usize>,
 }
 
 impl Default for Config {
@@ -59,6 +62,7 @@ impl Default for Config {
             queue_invocations: queue.invocations,
             queue_bytes: queue.bytes,
             receive_within: None,
+            receive_bytes: None,
         }
     }
 }
@@ -144,10 +148,15 @@ impl Local {
             modes.with(target.as_str(), *mode)
         });
         let shared = Shared::new(backend, modes, queue);
-        let shared = Arc::new(match config.receive_within {
+        let shared = match config.receive_within {
             Some(limit) => shared.receive_within(limit),
             None => shared,
-        });
+        };
+        let shared = match config.receive_bytes {
+            Some(limit) => shared.receive_at_most(limit),
+            None => shared,
+        };
+        let shared = Arc::new(shared);
         Ok(Self { config, shared })
     }
 
