@@ -12,8 +12,8 @@
 //!    way each command brings one change from one version to another at most.
 //! 3. **No more at once.** Between commands no more calls run at once than there are instances on record. Where commands make
 //!    the component anew, no more than the instances of all that they make, as with a stop and a start each.
-//! 4. **The rest is equal.** After a command by itself: it is accepted or refused as on a stock host that has the component on
-//!    record as well, or not either, and each event of the stock host is one of this host, too; the watch may cause more of them. The lattice has the same links. The policy service
+//! 4. **The rest is equal.** After a command by itself, and with the same on record before: it is accepted or refused as on a
+//!    stock host, and each event of the stock host is one of this host, too; the watch may cause more of them. The lattice has the same links. The policy service
 //!    is asked about no number of instances that no one chose if the component has a configuration.
 //!
 //! "Can have" is decided by `model`: all orders in which the steps of the commands can come in the host library. The stock
@@ -72,7 +72,7 @@ pub(crate) struct Window {
     pub(crate) chosen: BTreeSet<u64>,
     /// Whether the link from the caller is there all the time, and whether it is at the end.
     pub(crate) linked: (bool, bool),
-    /// Whether it is known that both hosts have the component on record before it, or that neither has.
+    /// Whether it is known that both hosts have the same on record before it.
     pub(crate) alike: bool,
 }
 

@@ -24,6 +24,10 @@ const QUIET: Duration = Duration::from_millis(250);
 /// loads.
 const STEADY: Duration = SLOW.saturating_mul(3);
 
+/// As [`STEADY`], in a state that may be one on the way: this host waits for a second without commands before it mends one that
+/// an update has left.
+const UNSETTLED: Duration = Duration::from_secs(3);
+
 /// Which way calls go on this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -217,7 +221,7 @@ impl Twins {
         let pace = Pace {
             quiet,
             steady: progress.steady,
-            patience: progress.patience + quiet + progress.steady,
+            patience: progress.patience + quiet + progress.steady + UNSETTLED,
         };
         let first = progress.notes;
         progress.notes += steps.iter().map(|it| it.action.calls()).sum::<u64>();
@@ -232,7 +236,10 @@ impl Twins {
                 steps,
                 (commands.as_slice(), first),
                 &pace,
-                |seen| { !fitting(Judged::AsStock, &stock_window, seen, image).is_empty() }
+                |seen| {
+                    let fits = !fitting(Judged::AsStock, &stock_window, seen, image).is_empty();
+                    fits.then_some(pace.steady)
+                }
             ),
             observe(
                 &mut self.ours,
@@ -241,7 +248,13 @@ impl Twins {
                 steps,
                 (commands.as_slice(), first),
                 &pace,
-                |seen| { !fitting(judged, &window, seen, image).is_empty() }
+                |seen| {
+                    let states = fitting(judged, &window, seen, image);
+                    let settled =
+                        judged == Judged::AsStock || states.iter().any(|it| !it.overlapped);
+                    let more = if settled { Duration::ZERO } else { UNSETTLED };
+                    (!states.is_empty()).then_some(pace.steady + more)
+                }
             )
         )?;
         progress.stock = fitting(Judged::AsStock, &stock_window, &there, image);
@@ -270,11 +283,11 @@ impl Progress {
         self.surroundings.permits && self.surroundings.publishes
     }
 
-    /// Whether it is known that both hosts have the component on record, or that neither has.
+    /// Whether it is known that both hosts have the same on record.
     fn is_alike(&self) -> bool {
         let states = self.stock.iter().chain(&self.ours);
-        let on_record: BTreeSet<_> = states.map(|it| it.record.is_some()).collect();
-        on_record.len() == 1
+        let on_record = states.map(|it| it.record.map(|it| (it.reference, it.count, it.config)));
+        BTreeSet::from_iter(on_record).len() == 1
     }
 
     /// Takes note of steps, and returns the commands among them.
@@ -372,7 +385,8 @@ async fn observe(
     steps: &[Step],
     (mut commands, mut first): (&[Command], u64),
     pace: &Pace,
-    is_right: impl Fn(&Seen) -> bool,
+    // For how long it has to stay so, if it is as at rest.
+    is_right: impl Fn(&Seen) -> Option<Duration>,
 ) -> anyhow::Result<Seen> {
     let mut seen = Seen::default();
     // Calls that wait would wait behind those of which it is told when they end.
@@ -415,13 +429,14 @@ async fn observe(
     }
     tokio::time::sleep(pace.quiet).await;
     // What is right for a moment does not count.
-    let mut right: Option<Instant> = None;
-    while right.is_none_or(|since| since.elapsed() < pace.steady) && began.elapsed() < pace.patience
+    let mut right: Option<(Instant, Duration)> = None;
+    while right.is_none_or(|(since, steady)| since.elapsed() < steady)
+        && began.elapsed() < pace.patience
     {
         seen.record = world.record(callee).await?;
         seen.rest = rest(world, callee).await;
-        let before = right.unwrap_or_else(Instant::now);
-        right = is_right(&seen).then_some(before);
+        let since = right.map_or_else(Instant::now, |(since, _)| since);
+        right = is_right(&seen).map(|steady| (since, steady));
         seen.settled = began.elapsed();
         tokio::time::sleep(QUIET / 2).await;
     }
