@@ -5,14 +5,13 @@ use std::mem;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use bytes::Bytes;
 use inhost_registry::Function;
 use tracing::{debug, info, warn};
 
 use crate::backend::Backend;
-use crate::call::{Call, Home, LocalIncoming, LocalOutgoing, Way};
+use crate::call::{Call, Home, LocalIncoming, LocalOutgoing, Patience, Way};
 use crate::observe::{FirstToLeave, Observer, Record, Target};
 use crate::queue::{IfFull, Item, Queue, Refused, Room};
 
@@ -41,7 +40,7 @@ impl Default for QueueLimits {
 /// `C` is what the transport calls the context of an invocation, its headers for NATS.
 pub struct Endpoint<C, B: Backend> {
     target: Arc<Target>,
-    patience: Option<Duration>,
+    patience: Patience,
     queue: Queue<Invocation<C, B>, RemoteCalls>,
 }
 
@@ -82,11 +81,7 @@ pub(crate) enum Reason {
 }
 
 impl<C, B: Backend> Endpoint<C, B> {
-    pub(crate) fn new(
-        target: Arc<Target>,
-        limits: QueueLimits,
-        patience: Option<Duration>,
-    ) -> Self {
+    pub(crate) fn new(target: Arc<Target>, limits: QueueLimits, patience: Patience) -> Self {
         Self {
             target,
             patience,
@@ -212,7 +207,7 @@ impl<C: Default + Send + Sync, B: Backend> Home<B> for Endpoint<C, B> {
         &self.target
     }
 
-    fn patience(&self) -> Option<Duration> {
+    fn patience(&self) -> Patience {
         self.patience
     }
 

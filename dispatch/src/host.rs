@@ -7,6 +7,7 @@ use tokio::sync::futures::Notified;
 use tokio::sync::Notify;
 
 use crate::backend::Backend;
+use crate::call::Patience;
 use crate::endpoint::{Endpoint, QueueLimits};
 use crate::modes::LiveModes;
 use crate::observe::{Calls, Counted, Counters, Observer, Running, Targets};
@@ -27,7 +28,7 @@ pub struct Local<C, B: Backend> {
     /// Whether the modes may change.
     steerable: bool,
     limits: QueueLimits,
-    patience: Option<Duration>,
+    patience: Patience,
 }
 
 impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
@@ -43,7 +44,7 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
             modes: LiveModes::new(&modes.into()),
             steerable: false,
             limits,
-            patience: None,
+            patience: Patience::default(),
         }
     }
 
@@ -53,7 +54,18 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
     /// For streams within the parameters there is no limit: who reads them is at work.
     #[must_use]
     pub fn receive_within(mut self, limit: Duration) -> Self {
-        self.patience = Some(limit);
+        self.patience.within = Some(limit);
+        self
+    }
+
+    /// Lets a callee take up to `limit` bytes of parameters, by whatever route they come. Then reading them fails with
+    /// [`CallError::ParamsTooLarge`](crate::CallError::ParamsTooLarge). The default is no limit.
+    ///
+    /// The bytes of streams within the parameters do not count: they need not be there at the same time. A callee that takes
+    /// its parameters piece by piece has a limit of its own.
+    #[must_use]
+    pub fn receive_at_most(mut self, limit: usize) -> Self {
+        self.patience.bytes = Some(limit);
         self
     }
 
@@ -169,7 +181,7 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
         self.modes.of(prefix)
     }
 
-    pub(crate) fn patience(&self) -> Option<Duration> {
+    pub(crate) fn patience(&self) -> Patience {
         self.patience
     }
 

@@ -87,6 +87,14 @@ pub(crate) async fn from_args(
     })
 }
 
+/// How many bytes parameters have at most that a guest's memory of this size can hold: a number takes up to one and a half times
+/// as many of them on the wire.
+pub(crate) fn largest_params(memory: u64) -> usize {
+    usize::try_from(memory)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(2)
+}
+
 /// The ID of the host with this configuration: the public half of its key. Gives it a key if it has none.
 pub(crate) fn host_id(config: &mut WasmbusHostConfig) -> String {
     let key = config

@@ -103,6 +103,7 @@ async fn start(args: Args) -> anyhow::Result<(Host, Beside)> {
     let local = local::Config {
         receive_within: Some(args.limits.max_execution_time),
         steerable: args.status.steer,
+        receive_bytes: Some(host_config::largest_params(args.limits.max_linear_memory)),
         ..args.local.config()
     };
     local_dispatch::install(local).context("cannot set up in-host invocation")?;

@@ -45,6 +45,38 @@ pub async fn a_callee_waits_for_parameters_only_for_so_long<B: Backend>(make: im
     }
 }
 
+/// A caller that sends more than its callee can hold is told so when it does, wherever the bytes come from. What nested
+/// streams bring does not count.
+pub async fn a_callee_takes_no_more_bytes_of_parameters_than_it_can_hold<B: Backend>(
+    make: impl Make<B>,
+) {
+    const LIMIT: usize = 16;
+    let host = Host::small(make(limit(64)), LIMIT);
+    for (first, then) in [("sixteen bytes, s", "o"), ("", "sixteen bytes, so")] {
+        let ((mut params, mut results), (outgoing, mut incoming)) = host.call(first).await;
+        let nested = params.index(&[0]).expect("a path");
+        params.write_all(then.as_bytes()).await.expect("write");
+        let error = read_all(&mut incoming).await.expect_err("one too many");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        let is_said = matches!(call_error(&error), CallError::ParamsTooLarge { .. });
+        assert!(is_said && error.to_string().contains(FUNCTION), "{error}");
+        drop((nested, outgoing, incoming));
+        let error = read_all(&mut results).await.expect_err("it did not run");
+        assert!(error.to_string().contains(FUNCTION), "{error}");
+    }
+    let ((mut params, _results), (_outgoing, mut incoming)) = host.call("sixteen ").await;
+    let mut nested = params.index(&[0]).expect("a path");
+    let mut nested_incoming = incoming.index(&[0]).expect("a path");
+    params.write_all(b"bytes, s").await.expect("write");
+    params.shutdown().await.expect("shutdown");
+    nested.write_all(&pattern(4 * LIMIT)).await.expect("write");
+    nested.shutdown().await.expect("shutdown");
+    let read = read_all(&mut incoming).await.expect("they fit");
+    assert_eq!(read.len(), LIMIT);
+    let read = read_all(&mut nested_incoming).await.expect("a stream");
+    assert_eq!(read.len(), 4 * LIMIT);
+}
+
 /// The main path: context untouched, parameters from the invocation and from the stream, results back.
 pub async fn a_call_carries_context_parameters_and_results<B: Backend>(make: impl Make<B>) {
     let host = Host::new(make(limit(64)));

@@ -62,6 +62,7 @@ macro_rules! suite {
         $crate::cases! { $make, call:
             a_call_carries_context_parameters_and_results
             a_callee_waits_for_parameters_only_for_so_long
+            a_callee_takes_no_more_bytes_of_parameters_than_it_can_hold
             parameters_and_results_stream_at_the_same_time
             a_callee_that_ends_without_results_is_an_error_that_names_it
             a_callee_that_fails_after_some_results_gives_them_first

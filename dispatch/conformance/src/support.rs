@@ -119,6 +119,16 @@ impl<B: Backend> Host<B> {
         }
     }
 
+    /// A host whose callees take `limit` bytes of parameters.
+    pub fn small(backend: B, limit: usize) -> Self {
+        let local = Local::new(Some(backend), Mode::Prefer, QueueLimits::default());
+        Self {
+            local: Arc::new(local.receive_at_most(limit)),
+            remote: Remote::default(),
+            scope: Scope::new(Arc::new(())),
+        }
+    }
+
     /// Another host in the same process: it shares the registry, and has a connection of its own.
     pub fn neighbour(&self) -> Self {
         Self {

@@ -95,6 +95,21 @@ pub enum CallError {
         /// How long they may take.
         limit: Duration,
     },
+    /// The caller of a call, here or elsewhere, sends more parameters than the callee can hold; see
+    /// [`Local::receive_at_most`](crate::Local::receive_at_most).
+    ///
+    /// The [`io::ErrorKind`] is `InvalidData`.
+    #[error(
+        "the caller of {target} sends more than {limit} bytes of parameters, which is more than the memory of a guest can hold, \
+         so the function did not run. Send less at a time, or let guests have more memory"
+    )]
+    #[non_exhaustive]
+    ParamsTooLarge {
+        /// The function, its instance and its component.
+        target: String,
+        /// How many bytes they may have.
+        limit: usize,
+    },
     /// One side asked for the same path twice.
     #[error(
         "path {path:?} of a call to {target} was taken before; each path has one stream each way"
@@ -138,6 +153,12 @@ impl CallError {
     pub(crate) fn params_late(target: &Target, limit: Duration) -> io::Error {
         let target = target.to_string();
         io::Error::new(io::ErrorKind::TimedOut, Self::ParamsLate { target, limit })
+    }
+
+    pub(crate) fn params_too_large(target: &Target, limit: usize) -> io::Error {
+        let target = target.to_string();
+        let error = Self::ParamsTooLarge { target, limit };
+        io::Error::new(io::ErrorKind::InvalidData, error)
     }
 
     /// `instances` are those that the component serves here.

@@ -1,10 +1,10 @@
 use std::any::Any;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use super::incoming::LocalIncoming;
 use super::outgoing::LocalOutgoing;
+use super::patience::Patience;
 use crate::backend::Backend;
 use crate::observe::Target;
 use crate::queue::Room;
@@ -13,8 +13,8 @@ use crate::queue::Room;
 pub(crate) trait Home<B: Backend>: Send + Sync {
     fn target(&self) -> &Arc<Target>;
 
-    /// For how long a callee waits for parameters.
-    fn patience(&self) -> Option<Duration>;
+    /// What a callee puts up with from its callers.
+    fn patience(&self) -> Patience;
 
     /// See [`Queue::poll_grow`](crate::queue::Queue::poll_grow).
     fn poll_grow(

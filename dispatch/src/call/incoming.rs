@@ -13,7 +13,7 @@ use wrpc_transport::Index;
 
 use super::home::Home;
 use super::paths::Side;
-use super::patience::Patience;
+use super::patience::Received;
 use super::{join, Call, Handle, Way};
 use crate::backend::Backend;
 use crate::observe::Traveller;
@@ -50,7 +50,7 @@ struct Remote<B: Backend, R> {
     stream: R,
     /// Who reads, if this is the root of a callee's parameters.
     callee: Option<Callee<B>>,
-    timer: Patience,
+    received: Received,
     traveller: Traveller,
 }
 
@@ -72,7 +72,7 @@ pub(crate) struct LocalIncoming<B: Backend> {
     stream: Option<Box<B::Reader>>,
     handle: Handle<B>,
     path: Box<[usize]>,
-    timer: Patience,
+    received: Received,
 }
 
 impl<B: Backend, R> Incoming<B, R> {
@@ -94,7 +94,7 @@ impl<B: Backend, R> Incoming<B, R> {
         Self(Inner::Remote(Box::new(Remote {
             stream,
             callee,
-            timer: Patience::default(),
+            received: Received::default(),
             traveller,
         })))
     }
@@ -153,7 +153,7 @@ impl<B: Backend, R: Index<R>> Index<Self> for Incoming<B, R> {
                     stream: Some(Box::new(local.handle.reader(&path)?)),
                     handle: local.handle.clone(),
                     path,
-                    timer: Patience::default(),
+                    received: Received::default(),
                 })
             }
             Inner::Remote(remote) => {
@@ -171,7 +171,7 @@ impl<B: Backend> LocalIncoming<B> {
             stream: None,
             handle: Handle::new(call, way, Side::Reading),
             path: Box::default(),
-            timer: Patience::default(),
+            received: Received::default(),
         }
     }
 
@@ -187,6 +187,10 @@ impl<B: Backend> LocalIncoming<B> {
 
     fn is_result_root(&self) -> bool {
         self.handle.way == Way::Results && self.path.is_empty()
+    }
+
+    fn is_param_root(&self) -> bool {
+        self.handle.way == Way::Params && self.path.is_empty()
     }
 
     /// Notes that the caller waits for results, or that the callee takes its parameters.
@@ -237,12 +241,10 @@ impl<B: Backend> LocalIncoming<B> {
             },
         };
         match polled {
-            Poll::Pending if self.handle.way == Way::Params && self.path.is_empty() => {
+            Poll::Pending if self.is_param_root() => {
                 let call = &self.handle.call;
-                match call.home().patience() {
-                    Some(limit) => self.timer.poll(limit, call.target(), cx),
-                    None => Poll::Pending,
-                }
+                let patience = call.home().patience();
+                self.received.poll(patience, call.target(), cx)
             }
             polled => polled,
         }
@@ -315,24 +317,53 @@ impl<B: Backend, R: AsyncRead + Unpin> AsyncRead for Incoming<B, R> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match &mut self.get_mut().0 {
+            Inner::Local(local) if local.is_param_root() => {
+                let before = buf.filled().len();
+                ready!(local.poll_read(cx, buf))?;
+                let call = &local.handle.call;
+                let (patience, target) = (call.home().patience(), call.target());
+                let more = buf.filled().len() - before;
+                let counted = local.received.count(more, patience, target);
+                unread_if_failed(counted, buf, before)
+            }
             Inner::Local(local) => local.poll_read(cx, buf),
             Inner::Remote(remote) => {
                 let Remote {
                     stream,
                     callee,
-                    timer,
+                    received,
                     ..
                 } = &mut **remote;
+                let before = buf.filled().len();
                 let polled = Pin::new(stream).poll_read(cx, buf);
-                match callee.as_ref().map(|it| (it.home.patience(), &it.home)) {
-                    Some((Some(limit), home)) if polled.is_pending() => {
-                        timer.poll(limit, home.target(), cx)
+                let Some(home) = callee.as_ref().map(|it| &it.home) else {
+                    return polled;
+                };
+                let (patience, target) = (home.patience(), home.target());
+                match polled {
+                    Poll::Pending => received.poll(patience, target, cx),
+                    Poll::Ready(Ok(())) => {
+                        let more = buf.filled().len() - before;
+                        let counted = received.count(more, patience, target);
+                        unread_if_failed(counted, buf, before)
                     }
-                    _ => polled,
+                    Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
                 }
             }
         }
     }
+}
+
+/// What was read comes with an error otherwise.
+fn unread_if_failed(
+    counted: io::Result<()>,
+    buf: &mut ReadBuf<'_>,
+    before: usize,
+) -> Poll<io::Result<()>> {
+    if counted.is_err() {
+        buf.set_filled(before);
+    }
+    Poll::Ready(counted)
 }
 
 impl<B: Backend, R> fmt::Debug for Incoming<B, R> {

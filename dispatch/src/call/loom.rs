@@ -1,6 +1,5 @@
 use std::io;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use ::loom::future::block_on;
 use ::loom::{model, thread};
@@ -32,8 +31,8 @@ impl Home<Streams> for NoQueue {
         &self.0
     }
 
-    fn patience(&self) -> Option<Duration> {
-        None
+    fn patience(&self) -> Patience {
+        Patience::default()
     }
 
     fn poll_grow(&self, _: &Room, _: usize, bytes: usize, _: &mut Context<'_>) -> Poll<usize> {

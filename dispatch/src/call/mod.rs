@@ -40,6 +40,7 @@ use lazy::LazyStream;
 pub(crate) use outgoing::LocalOutgoing;
 pub use outgoing::Outgoing;
 use paths::{Paths, Side, Taken};
+pub(crate) use patience::Patience;
 
 const QUEUED: u8 = 0;
 const TAKEN: u8 = 1;

@@ -170,10 +170,10 @@ impl LocalArgs {
             buffer_bytes: self.buffer_bytes,
             queue_invocations: self.queue_invocations,
             queue_bytes: self.queue_bytes,
-            // Another flag says that.
+            // Other flags say that.
             receive_within: None,
-            // So does this.
             steerable: false,
+            receive_bytes: None,
         }
     }
 

@@ -100,6 +100,10 @@ struct Update {
     at: Instant,
 }
 
+/// How long the watch of one component has held back because the host may be loading images.
+#[derive(Debug, Default)]
+pub(super) struct HeldBack(Option<Instant>);
+
 /// How a component is scaled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Scaling {
@@ -393,6 +397,19 @@ impl Known {
     /// Whether the host runs the component, as far as is known.
     pub(super) fn runs(&self) -> bool {
         self.record.code.is_some()
+    }
+}
+
+impl HeldBack {
+    /// Whether to hold back, when the host may be `loading` an image. Not for longer than one may take: updates that fail again
+    /// and again, of whichever component, do not keep another one from taking effect.
+    pub(super) fn goes_on(&mut self, loading: bool) -> bool {
+        if loading {
+            self.0.get_or_insert_with(Instant::now).elapsed() < LOADING
+        } else {
+            self.0 = None;
+            false
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::time::{sleep, Instant};
 use tracing::{info, warn};
 
 use super::host::{Component, Host};
-use super::known::{Scaling, Seen, Step};
+use super::known::{HeldBack, Scaling, Seen, Step};
 
 /// How long the host may take to carry out a command: it fetches the image each time.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -78,9 +78,10 @@ impl From<anyhow::Error> for Stuck {
 /// Sees to it that the version on record serves, or nothing if there is none. Returns the ID of the component.
 pub(super) async fn component(host: Arc<Host>, id: String) -> String {
     let (mut said, mut soon, mut unknown) = (None, SOON, 0);
+    let mut held = HeldBack::default();
     loop {
         let (heard, told) = host.with(&id, |known| (known.heard, known.told));
-        let stuck = match attempt(&host, &id).await {
+        let stuck = match attempt(&host, &id, &mut held).await {
             Ok(made) => {
                 if let Some(reference) = made {
                     info!(
@@ -161,10 +162,20 @@ async fn until_news(host: &Host, id: &str, (heard, told): (u64, u64), retry: Dur
 }
 
 /// Does what there is to do. Returns the reference of the version that serves from now on, unless nothing had to be done.
-async fn attempt(host: &Host, id: &str) -> Result<Option<String>, Stuck> {
+async fn attempt(host: &Host, id: &str, held: &mut HeldBack) -> Result<Option<String>, Stuck> {
     quiet(host, id).await;
     let (newest, lapsed) = (host.newest(id), host.lapsed(id));
-    let Some(component) = host.component(id).await? else {
+    let told = host.with(id, |known| known.told);
+    let component = host.component(id).await?;
+    let is_old = host.with(id, |known| known.told) != told;
+    if component.is_none() {
+        end_all(host, id, newest);
+    }
+    if is_old {
+        // What the host has said since it was asked may have changed what is on record, or be about to.
+        return Err(Stuck::Again);
+    }
+    let Some(component) = component else {
         return gone(host, id, newest).map(|()| None);
     };
     host.runs(id);
@@ -179,7 +190,7 @@ async fn attempt(host: &Host, id: &str) -> Result<Option<String>, Stuck> {
         Step::Nothing => Ok(None),
         Step::Wait => Err(Stuck::Again),
         // Whatever the host carries out meanwhile would wait for the image, too.
-        _ if host.is_updating() => Err(Stuck::Again),
+        _ if held.goes_on(host.is_updating()) => Err(Stuck::Again),
         Step::Stop => {
             make(host, id, &component, &Scaling::default()).await?;
             Err(Stuck::Again)
@@ -338,12 +349,16 @@ async fn on_record(host: &Host, id: &str, reference: &str, heard: u64) -> Result
 }
 
 /// The host does not run the component: neither does anyone else on its connection.
-fn gone(host: &Host, id: &str, newest: u64) -> Result<(), Stuck> {
+fn end_all(host: &Host, id: &str, newest: u64) {
     // Of two hosts in one process, the other one may run it.
     if host.is_found() || Watched::is_alone() {
         // One that was made since belongs to a start.
         end_older(host, id, newest + 1);
     }
+}
+
+/// The host does not run the component.
+fn gone(host: &Host, id: &str, newest: u64) -> Result<(), Stuck> {
     // An update that is under way puts it on record again.
     if host.with(id, |known| known.is_updating()) {
         return Err(Stuck::Again);

@@ -1,19 +1,20 @@
 //! A stream passes from one component to another and back while it is still written.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
-use inhost_testbed::{Deployment, Guest, NatsServer};
+use inhost_testbed::{Deployment, Guest, NatsServer, CALLEE};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::TcpStream;
 
 use crate::http::{serve, SERVER_FEATURE};
-use crate::routes::{assert_calls, nats, Route, PROMPTLY};
+use crate::routes::{assert_calls, nats, queued, until, Route, PROMPTLY};
 
 const FRONT: &str = "front";
-const BACK: &str = "back";
+const BACK: &str = CALLEE;
 
 /// Many times what a call takes.
 const A_WHILE: Duration = Duration::from_millis(200);
@@ -84,6 +85,78 @@ async fn a_client_that_goes_in_the_middle_of_a_stream_leaves_the_instance_to_the
         let answered = tokio::time::timeout(PROMPTLY, next.next(5)).await;
         let answered = answered.unwrap_or_else(|_| panic!("over {route:?} it is still taken"));
         assert_eq!(answered, b"first", "over {route:?}");
+    }
+}
+
+/// Those that wait pass to the next version, and none is made again.
+#[tokio::test]
+async fn streams_that_wait_when_their_callee_is_scaled_come_back_once() {
+    const WAITING: u32 = 4;
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let (deployment, address) = start(&nats, route, 1).await;
+        let mut open = Vec::new();
+        for _ in 0..=WAITING {
+            let (mut request, response) = post(address).await;
+            request.send(b"first").await;
+            open.push((request, response));
+        }
+        let host = deployment.host();
+        // One is answered, and one has been taken, and waits for the instance.
+        until("they do not wait", async || {
+            queued(host).await == u64::from(WAITING) - 1
+        })
+        .await;
+        let callee = Guest::Streamer.reference().expect("the component");
+        let control = deployment.control();
+        let scaled = control.scale(host.id(), &callee, BACK, WAITING + 1).await;
+        scaled.expect("scaled");
+        for (request, response) in &mut open {
+            let exchange = async {
+                assert_eq!(response.next(5).await, b"first", "over {route:?}");
+                request.end().await;
+                response.ends().await;
+            };
+            tokio::time::timeout(PROMPTLY, exchange)
+                .await
+                .unwrap_or_else(|_| panic!("over {route:?} one of them is not answered"));
+        }
+        assert_calls(route, host, u64::from(WAITING) + 1).await;
+    }
+}
+
+/// All that is on the way is bounded: both streams, there and back, and the sockets.
+#[tokio::test]
+async fn a_client_that_does_not_read_stops_who_sends_and_gets_all_of_it_later() {
+    const PIECES: usize = 64;
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let (_deployment, address) = start(&nats, route, 1).await;
+        let (mut request, mut response) = post(address).await;
+        let (piece, sent) = (pattern(LARGE), AtomicUsize::new(0));
+        let send = async {
+            for _ in 0..PIECES {
+                request.send(&piece).await;
+                sent.fetch_add(1, Ordering::Relaxed);
+            }
+            request.end().await;
+        };
+        let read = async {
+            let mut before = PIECES;
+            while sent.load(Ordering::Relaxed) != before || before == 0 {
+                before = sent.load(Ordering::Relaxed);
+                tokio::time::sleep(5 * A_WHILE).await;
+            }
+            assert!(before < PIECES * 2 / 3, "over {route:?}: {before} MiB");
+            for _ in 0..PIECES {
+                assert!(response.next(piece.len()).await == piece, "over {route:?}");
+            }
+            response.ends().await;
+        };
+        let exchange = async { tokio::join!(send, read) };
+        tokio::time::timeout(6 * PROMPTLY, exchange)
+            .await
+            .unwrap_or_else(|_| panic!("over {route:?} the exchange hangs"));
     }
 }
 

@@ -4,7 +4,7 @@ use crate::program::Program;
 use crate::twins::Mode;
 
 /// What was found, and the mode in which it was.
-pub(crate) const FOUND: [(Mode, &str); 7] = [
+pub(crate) const FOUND: [(Mode, &str); 11] = [
     // The update that fails keeps the image of the scale from taking effect.
     (
         Mode::Prefer,
@@ -37,6 +37,26 @@ pub(crate) const FOUND: [(Mode, &str); 7] = [
     (
         Mode::Mixed,
         "scale v1 1; update slow +130; scale 3; stop +120; scale+update v2 1 a",
+    ),
+    // The inventory is asked for between a stop and the end of the update that was under way.
+    (
+        Mode::Prefer,
+        "scale v1 1; update slow +6; stop +22; cut; update less +87",
+    ),
+    // Another image is on record while the slow one loads: no fault of the host, but of the test, which took it for the end.
+    (
+        Mode::Prefer,
+        "scale v1 1; update v1; update text +69; scale+update slow 1 a +14; update v1; permission put +71; scale+update v1 4",
+    ),
+    // What was taken for the end was on the way: the old version, while the watch waits for calm.
+    (
+        Mode::Require,
+        "scale v1 1; scale+update v2 4 +134; update less +34; scale 2 a; notes 4; cut +31; scale 5 b +136",
+    ),
+    // The events of a command were compared where not the same was on record before it.
+    (
+        Mode::Require,
+        "scale v1 2; scale+update v1 5; notes 5; scale+update v2 3 a +12; cut; update v2; config del b +126",
     ),
 ];
 

@@ -12,8 +12,8 @@
 //!    way each command brings one change from one version to another at most.
 //! 3. **No more at once.** Between commands no more calls run at once than there are instances on record. Where commands make
 //!    the component anew, no more than the instances of all that they make, as with a stop and a start each.
-//! 4. **The rest is equal.** After a command by itself: it is accepted or refused as on a stock host, and each event of the
-//!    stock host is one of this host, too; the watch may cause more of them. The lattice has the same links. The policy service
+//! 4. **The rest is equal.** After a command by itself, and with the same on record before: it is accepted or refused as on a
+//!    stock host, and each event of the stock host is one of this host, too; the watch may cause more of them. The lattice has the same links. The policy service
 //!    is asked about no number of instances that no one chose if the component has a configuration.
 //!
 //! "Can have" is decided by `model`: all orders in which the steps of the commands can come in the host library. The stock
@@ -72,6 +72,8 @@ pub(crate) struct Window {
     pub(crate) chosen: BTreeSet<u64>,
     /// Whether the link from the caller is there all the time, and whether it is at the end.
     pub(crate) linked: (bool, bool),
+    /// Whether it is known that both hosts have the same on record before it.
+    pub(crate) alike: bool,
 }
 
 impl Window {
@@ -296,7 +298,7 @@ fn at_once(window: &Window, ours: &Seen) -> Result<(), Broken> {
 fn equal(judged: Judged, window: &Window, stock: &Seen, ours: &Seen) -> Result<(), Broken> {
     let broken = |what| Err(Broken { rule: 4, what });
     // Which of several commands at once finds what the one before it did is chance.
-    let alone = window.commands <= 1 && !window.surroundings.cut;
+    let alone = window.commands <= 1 && !window.surroundings.cut && window.alike;
     if alone && stock.accepted != ours.accepted {
         return broken(format!(
             "commands are accepted: {:?}, and on a stock host {:?}",

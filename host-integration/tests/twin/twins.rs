@@ -20,6 +20,14 @@ const PROGRAMS: usize = 40;
 /// How long what is under way is given at least.
 const QUIET: Duration = Duration::from_millis(250);
 
+/// How long all has to be as it is at rest once the slow image was named: this host may have another one on record while that
+/// loads.
+const STEADY: Duration = SLOW.saturating_mul(3);
+
+/// As [`STEADY`], in a state that may be one on the way: this host waits for a second without commands before it mends one that
+/// an update has left.
+const UNSETTLED: Duration = Duration::from_secs(3);
+
 /// Which way calls go on this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -39,6 +47,16 @@ pub(crate) struct Twins {
     number: usize,
 }
 
+/// How long a window takes.
+struct Pace {
+    /// Before it is looked whether all is at rest.
+    quiet: Duration,
+    /// Until that is believed.
+    steady: Duration,
+    /// At most.
+    patience: Duration,
+}
+
 /// What was done in a program so far, as far as later steps depend on it.
 struct Progress {
     surroundings: Surroundings,
@@ -47,6 +65,8 @@ struct Progress {
     linked: bool,
     /// How long it may take until all is at rest.
     patience: Duration,
+    /// How long all has to stay as it is at rest.
+    steady: Duration,
     /// How many calls without results were made.
     notes: u64,
     chosen: BTreeSet<u64>,
@@ -117,6 +137,7 @@ impl Twins {
             named: Image::V1,
             linked: true,
             patience: REST,
+            steady: QUIET / 2,
             notes: 0,
             chosen: BTreeSet::from([0]),
             stock: none.clone(),
@@ -167,6 +188,7 @@ impl Twins {
             commands: commands.len(),
             chosen: progress.chosen.clone(),
             linked: (was_linked && !away, progress.linked),
+            alike: progress.is_alike(),
             ..Window::default()
         };
         let of = |start: &BTreeSet<State>| {
@@ -193,10 +215,14 @@ impl Twins {
             .iter()
             .filter(|it| it.image() == Image::Slow)
             .count();
-        let patience = progress.patience;
         // What is right by chance while a command is still under way is not at rest.
         let under_way = commands.len().saturating_sub(1) + 3 * slow;
         let quiet = QUIET + SLOW * u32::try_from(under_way)?;
+        let pace = Pace {
+            quiet,
+            steady: progress.steady,
+            patience: progress.patience + quiet + progress.steady + UNSETTLED,
+        };
         let first = progress.notes;
         progress.notes += steps.iter().map(|it| it.action.calls()).sum::<u64>();
         let images = &self.images;
@@ -209,8 +235,11 @@ impl Twins {
                 images,
                 steps,
                 (commands.as_slice(), first),
-                (quiet, patience),
-                |seen| { !fitting(Judged::AsStock, &stock_window, seen, image).is_empty() }
+                &pace,
+                |seen| {
+                    let fits = !fitting(Judged::AsStock, &stock_window, seen, image).is_empty();
+                    fits.then_some(pace.steady)
+                }
             ),
             observe(
                 &mut self.ours,
@@ -218,8 +247,14 @@ impl Twins {
                 images,
                 steps,
                 (commands.as_slice(), first),
-                (quiet, patience),
-                |seen| { !fitting(judged, &window, seen, image).is_empty() }
+                &pace,
+                |seen| {
+                    let states = fitting(judged, &window, seen, image);
+                    let settled =
+                        judged == Judged::AsStock || states.iter().any(|it| !it.overlapped);
+                    let more = if settled { Duration::ZERO } else { UNSETTLED };
+                    (!states.is_empty()).then_some(pace.steady + more)
+                }
             )
         )?;
         progress.stock = fitting(Judged::AsStock, &stock_window, &there, image);
@@ -246,6 +281,13 @@ impl Progress {
     /// Whether nothing keeps a version from serving.
     fn is_open(&self) -> bool {
         self.surroundings.permits && self.surroundings.publishes
+    }
+
+    /// Whether it is known that both hosts have the same on record.
+    fn is_alike(&self) -> bool {
+        let states = self.stock.iter().chain(&self.ours);
+        let on_record = states.map(|it| it.record.map(|it| (it.reference, it.count, it.config)));
+        BTreeSet::from_iter(on_record).len() == 1
     }
 
     /// Takes note of steps, and returns the commands among them.
@@ -301,6 +343,9 @@ impl Progress {
 
     /// What is under way when an update fails takes effect later: nothing says that it has.
     fn waits_for(&mut self, image: Image) {
+        if image == Image::Slow {
+            self.steady = STEADY;
+        }
         if !image.loads() {
             self.patience = REST_AFTER_LOSS;
         }
@@ -339,8 +384,9 @@ async fn observe(
     images: &Images,
     steps: &[Step],
     (mut commands, mut first): (&[Command], u64),
-    (quiet, patience): (Duration, Duration),
-    is_right: impl Fn(&Seen) -> bool,
+    pace: &Pace,
+    // For how long it has to stay so, if it is as at rest.
+    is_right: impl Fn(&Seen) -> Option<Duration>,
 ) -> anyhow::Result<Seen> {
     let mut seen = Seen::default();
     // Calls that wait would wait behind those of which it is told when they end.
@@ -381,13 +427,16 @@ async fn observe(
     if let Some(accepted) = noted {
         seen.notes = Some(release(callee, accepted, before).await);
     }
-    tokio::time::sleep(quiet).await;
-    // Twice, so that what is right for a moment does not count.
-    let mut right = 0;
-    while right < 2 && began.elapsed() < patience + quiet {
+    tokio::time::sleep(pace.quiet).await;
+    // What is right for a moment does not count.
+    let mut right: Option<(Instant, Duration)> = None;
+    while right.is_none_or(|(since, steady)| since.elapsed() < steady)
+        && began.elapsed() < pace.patience
+    {
         seen.record = world.record(callee).await?;
         seen.rest = rest(world, callee).await;
-        right = if is_right(&seen) { right + 1 } else { 0 };
+        let since = right.map_or_else(Instant::now, |(since, _)| since);
+        right = is_right(&seen).map(|steady| (since, steady));
         seen.settled = began.elapsed();
         tokio::time::sleep(QUIET / 2).await;
     }

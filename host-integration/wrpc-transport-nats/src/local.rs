@@ -49,6 +49,9 @@ pub struct Config {
     /// Whether [`Local::steer`] may change the modes. Components have [generations](Local::generations) then, with
     /// [`Mode::Off`] for all, too. The default is false.
     pub steerable: bool,
+    /// How many bytes of parameters a callee takes, without the streams in them, from a caller here or elsewhere. `None`, the
+    /// default, is no limit; the host sets what the memory of a guest can hold.
+    pub receive_bytes: Option<usize>,
 }
 
 impl Default for Config {
@@ -63,6 +66,7 @@ impl Default for Config {
             queue_bytes: queue.bytes,
             receive_within: None,
             steerable: false,
+            receive_bytes: None,
         }
     }
 }
@@ -172,10 +176,15 @@ impl Local {
             Some(limit) => shared.receive_within(limit),
             None => shared,
         };
-        let shared = Arc::new(match config.steerable {
+        let shared = match config.steerable {
             true => shared.steerable(),
             false => shared,
-        });
+        };
+        let shared = match config.receive_bytes {
+            Some(limit) => shared.receive_at_most(limit),
+            None => shared,
+        };
+        let shared = Arc::new(shared);
         Ok(Self { config, shared })
     }
 

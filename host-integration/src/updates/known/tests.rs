@@ -407,3 +407,16 @@ fn commands_without_an_answer_do_not_pile_up() {
     it.take(99, "v1");
     assert_eq!(it.known.taken(), Some(scaling(99, &[])));
 }
+
+#[tokio::test(start_paused = true)]
+async fn images_that_load_again_and_again_hold_a_component_back_for_as_long_as_one_may_take() {
+    let mut held = HeldBack::default();
+    let began = Instant::now();
+    while held.goes_on(true) {
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!(began.elapsed(), LOADING);
+    assert!(!held.goes_on(true), "it does what there is to do");
+    assert!(!held.goes_on(false));
+    assert!(held.goes_on(true), "and holds back for another one");
+}

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_nats::Client;
+use async_nats::{Client, Event};
 use futures::StreamExt as _;
 use inhost_testbed::NatsServer;
 use serde_json::{json, Value};
@@ -19,12 +19,15 @@ use super::super::host::{Host, Place, Trouble};
 use super::super::{watch, Heard};
 
 pub(crate) const ID: &str = "callee";
+/// Another component, of which the host says that it runs.
+const OTHER: &str = "other";
 const INSTANCE: &str = "inhost:test/callee";
 
 /// A host that runs one component, and the watch beside it.
 pub(crate) struct Simulated {
     pub(crate) local: Local,
     shared: Arc<Shared>,
+    trouble: Trouble,
     _tasks: JoinSet<()>,
 }
 
@@ -81,7 +84,8 @@ impl Simulated {
             lattice: Arc::clone(&lattice),
         };
         let watched = nats.client().await.expect("a connection");
-        let watched = Host::new(watched, place, local.clone(), Trouble::default());
+        let trouble = Trouble::default();
+        let watched = Host::new(watched, place, local.clone(), trouble.clone());
         let watched = Arc::new(watched);
         let heard = Heard::subscribe(&watched).await.expect("subscribed");
         // The server answers in order.
@@ -108,6 +112,7 @@ impl Simulated {
         Self {
             local,
             shared,
+            trouble,
             _tasks: tasks,
         }
     }
@@ -132,6 +137,27 @@ impl Simulated {
     pub(crate) async fn update(&self, reference: &str) {
         let command = json!({ "component_id": ID, "new_component_ref": reference });
         self.command("update", command).await;
+    }
+
+    /// Starts another component.
+    pub(crate) async fn start_other(&self) {
+        let command = json!({ "component_id": OTHER, "component_ref": "v1", "count": 1 });
+        self.command("scale", command).await;
+        let shared = &self.shared;
+        shared
+            .event_of(OTHER, "component_scaled", "v1", 1, "")
+            .await;
+    }
+
+    /// An update of the other component, which fails.
+    pub(crate) async fn update_other(&self) {
+        let command = json!({ "component_id": OTHER, "new_component_ref": "bad" });
+        self.command("update", command).await;
+    }
+
+    /// The connection of the watch is there again, after it was lost.
+    pub(crate) fn reconnected(&self) {
+        self.trouble.note(Event::Connected);
     }
 
     pub(crate) fn deny(&self, denies: bool) {
@@ -227,6 +253,8 @@ impl Shared {
         let mut message = "";
         match operation {
             "get" => return self.inventory().await,
+            // Nothing of it can be loaded.
+            _ if command["component_id"] == OTHER => {}
             "scale" => {
                 let component = self.component.read().await;
                 if component
@@ -277,8 +305,12 @@ impl Shared {
     }
 
     async fn event(&self, name: &str, reference: &str, count: u64, error: &str) {
+        self.event_of(ID, name, reference, count, error).await;
+    }
+
+    async fn event_of(&self, id: &str, name: &str, reference: &str, count: u64, error: &str) {
         let event = json!({ "data": {
-            "host_id": "HOST", "component_id": ID, "image_ref": reference, "max_instances": count,
+            "host_id": "HOST", "component_id": id, "image_ref": reference, "max_instances": count,
             "error": error,
         }});
         let event = serde_json::to_vec(&event).expect("JSON");

@@ -125,6 +125,51 @@ async fn after_a_stop_an_old_version_that_has_no_handle_does_not_serve() {
     settled(&host, 2, &[]).await;
 }
 
+/// The host answers the inventory between the stop and the end of the update, which then puts the component on record again.
+#[tokio::test]
+async fn a_stop_holds_when_an_update_ends_while_the_inventory_is_asked_for() {
+    let nats = nats().await;
+    let host = start(&nats).await;
+    host.scale("v1", 3, &["a"]).await;
+    host.until_serves("v1").await;
+    host.fetching_takes(Duration::from_millis(400));
+    host.update("v2").await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    host.fetching_takes(Duration::ZERO);
+    host.scale("v1", 0, &[]).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    host.reconnected();
+    until("it was stopped twice, and is not on record", || async {
+        host.asked() == [3, 0, 0] && host.on_record().await.is_none()
+    })
+    .await;
+    assert_eq!(host.generations(), 0);
+}
+
+#[tokio::test]
+async fn updates_of_another_component_that_fail_again_and_again_do_not_keep_one_from_taking_effect()
+{
+    let nats = nats().await;
+    let host = start(&nats).await;
+    host.scale("v1", 3, &["a"]).await;
+    host.until_serves("v1").await;
+    host.start_other().await;
+    let fail = async {
+        loop {
+            host.update_other().await;
+            tokio::time::sleep(Duration::from_secs(4)).await;
+        }
+    };
+    let takes_effect = async {
+        host.update("v2").await;
+        host.until_serves("v2").await;
+    };
+    tokio::select! {
+        () = fail => {}
+        () = takes_effect => {}
+    }
+}
+
 #[tokio::test]
 async fn what_a_refused_command_named_is_not_sent() {
     let nats = nats().await;

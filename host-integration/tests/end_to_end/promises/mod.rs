@@ -294,6 +294,35 @@ async fn counted(kind: &Handler) {
     }
 }
 
+/// What the host library's runtime receives is bounded where it comes from.
+#[tokio::test]
+async fn a_handler_takes_no_more_bytes_than_a_guest_can_hold() {
+    const MEMORY: [&str; 1] = ["--max-linear-memory-bytes=1048576"];
+    let kind = &Handler::MESSAGING;
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let stage = Stage::start(&nats, route, kind, 1, &MEMORY).await;
+        let callee = stage.deployment.peer(CALLEE).await.expect("a peer");
+        let body = vec![0_u8; 3 << 20];
+        let message = (String::new(), body, None::<String>);
+        let sent =
+            callee.call::<_, (Result<(), String>,)>(kind.instance, kind.function, (message,));
+        let sent = tokio::time::timeout(PROMPTLY, sent).await;
+        sent.expect("it ends").expect_err("it is too much");
+        let said = format!(
+            "the caller of `{}.{}` of component `{}.{CALLEE}` sends more than 2097152 bytes of parameters",
+            kind.instance,
+            kind.function,
+            stage.deployment.lattice()
+        );
+        let log = stage.deployment.host().log();
+        let said = log.wait_for(&said, PROMPTLY).await;
+        said.unwrap_or_else(|error| panic!("over {route:?}: {error:#}"));
+        let next = stage.begun(1, 1).await;
+        assert_eq!(stage.answered(vec![next]).await, 1, "over {route:?}");
+    }
+}
+
 /// A call of the one kind that there is not.
 #[tokio::test]
 async fn a_component_that_would_call_an_http_handler_does_not_start() {

@@ -23,6 +23,7 @@ fn update() -> Window {
         added: 3,
         chosen: BTreeSet::from([0, 3]),
         linked: (true, true),
+        alike: true,
         ..Window::default()
     }
 }
