@@ -4,12 +4,17 @@
 //!   one host they can go along all the same.
 //! - Under which prefix a function is served, for whoever serves it over a transport whose type says nothing of it.
 
+use std::any::Any;
 use std::cell::OnceCell;
 use std::future::Future;
 use std::sync::Arc;
 
+/// Types of a function, as its caller and its callee have agreed to write them. Two are the same when they are one value in
+/// memory.
+pub type Types = Arc<dyn Any + Send + Sync>;
+
 tokio::task_local! {
-    static TYPES: Arc<str>;
+    static TYPES: Types;
     static PREFIX: OnceCell<Arc<str>>;
 }
 
@@ -22,13 +27,13 @@ tokio::task_local! {
 /// # Cancel safety
 ///
 /// That of `invoke`.
-pub async fn with_types<T>(types: Arc<str>, invoke: impl Future<Output = T>) -> T {
+pub async fn with_types<T>(types: Types, invoke: impl Future<Output = T>) -> T {
     TYPES.scope(types, invoke).await
 }
 
 /// Those of the call that this task is invoking.
-pub(crate) fn of_caller() -> Option<Arc<str>> {
-    TYPES.try_with(Arc::clone).ok()
+pub(crate) fn of_caller() -> Option<Types> {
+    TYPES.try_with(Types::clone).ok()
 }
 
 /// Runs `serve`, in which a function is served, and returns what it returned and the wRPC prefix that a

@@ -118,7 +118,7 @@ mod route;
 mod served;
 mod sync;
 
-pub use ambient::{with_prefix, with_types};
+pub use ambient::{with_prefix, with_types, Types};
 pub use backend::Backend;
 pub use beside::{is_whole, next_piece, put_back, until_ended, Caller};
 pub use call::{CallError, Incoming, Outgoing};

@@ -3,11 +3,11 @@
 use std::pin::pin;
 
 use bytes::Bytes;
+use inhost_codec::Signature;
 use wasmtime::component::Func;
 use wasmtime::AsContextMut;
 
 use super::abi::{ExportParams, ExportResults};
-use super::Signature;
 use crate::instance::Step;
 use crate::off_fiber::{drive, StoreId};
 

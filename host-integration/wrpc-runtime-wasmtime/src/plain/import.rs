@@ -13,7 +13,6 @@ use wasmtime::{AsContext as _, StoreContextMut};
 use wrpc_transport::Invoke;
 
 use super::abi::{ImportParams, ImportResults};
-use super::Signature;
 use crate::invoke::Import;
 use crate::memory::limit;
 use crate::message::{finish, receive};
@@ -29,7 +28,6 @@ use crate::view::{shared_client, WrpcView};
 /// When `linker` has a definition of that name.
 pub(crate) fn link<V>(
     linker: &mut LinkerInstance<'_, V>,
-    signature: Signature,
     import: Import,
     context: <V::Invoke as Invoke>::Context,
 ) -> wasmtime::Result<()>
@@ -38,6 +36,7 @@ where
     V::Invoke: Clone + 'static,
     <V::Invoke as Invoke>::Context: Clone + 'static,
 {
+    let signature = &import.types;
     let return_pointer = signature.results.flat_count() > MAX_FLAT_RESULTS;
     let params = match signature.params.flat_count() {
         // A pointer to them.
@@ -47,7 +46,6 @@ where
     let core = (params + usize::from(return_pointer), return_pointer);
     let results = signature.results.flat_count();
     let function = Function {
-        signature,
         import,
         context,
         span: Span::current(),
@@ -70,7 +68,6 @@ where
 }
 
 struct Function<C> {
-    signature: Signature,
     import: Import,
     context: C,
     span: Span,
@@ -92,7 +89,7 @@ where
     linker.func_wrap_async(
         &name,
         move |store, params: ImportParams<N, RETURN_POINTER>| {
-            let plan = Arc::clone(&function.signature.results);
+            let plan = Arc::clone(&function.import.types.results);
             let return_pointer = params.return_pointer;
             let (store, begin) = prepare(store, &function, params.message);
             Box::new(async move {
@@ -180,8 +177,8 @@ impl<C: Clone + 'static> Function<C> {
             }
         };
         let receive = async {
-            let whole = |incoming: &mut _| is_whole(incoming, &self.import.types);
-            Ok(receive(&mut incoming, &self.signature.results, memory, whole).await?)
+            let whole = |incoming: &mut _| is_whole(incoming, &*self.import.types);
+            Ok(receive(&mut incoming, &self.import.types.results, memory, whole).await?)
         };
         invocation.rest.of(send, receive).await
     }
