@@ -20,8 +20,8 @@ use super::kinds::Kinds;
 use crate::component::Known;
 use crate::instance::Step;
 use crate::message::finish;
-use crate::off_fiber::{drive, StoreId};
-use crate::view::WrpcView;
+use crate::off_fiber::drive;
+use crate::view::{slot, WrpcView};
 
 /// Reads the parameters of `func` from `rx`, calls it, and writes its results to `tx`.
 ///
@@ -87,8 +87,12 @@ where
         .await
         .map_err(|error| (Step::Parameters, error))?;
     let mut results = vec![Val::Bool(false); results_ty.len()];
-    let id = StoreId::of(store.as_context());
-    let called = drive(id, pin!(func.call_async(&mut store, &params, &mut results))).await;
+    let slot = slot(store.as_context_mut().data_mut());
+    let called = drive(
+        &slot,
+        pin!(func.call_async(&mut store, &params, &mut results)),
+    )
+    .await;
     called.map_err(|error| (Step::Call, error))?;
     let sent = send_results(&mut store, tx, &results, &results_ty, &kinds)
         .await

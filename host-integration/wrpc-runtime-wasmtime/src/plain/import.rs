@@ -9,16 +9,16 @@ use inhost_codec::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
 use inhost_dispatch::{is_whole, CallError};
 use tracing::{debug, Span};
 use wasmtime::component::LinkerInstance;
-use wasmtime::{AsContext as _, StoreContextMut};
+use wasmtime::StoreContextMut;
 use wrpc_transport::Invoke;
 
 use super::abi::{ImportParams, ImportResults};
 use crate::invoke::Import;
 use crate::memory::limit;
 use crate::message::{finish, receive};
-use crate::off_fiber::{run, Begin, StoreId, Work};
+use crate::off_fiber::{run, Begin, Slot, Work};
 use crate::span::within;
-use crate::view::{shared_client, WrpcView};
+use crate::view::{shared_client, slot, WrpcView};
 
 /// Defines the function `import.name` in `linker`, so that a guest that calls it invokes it with the store's
 /// [`client`](WrpcView::client). `context` goes to the transport with every invocation.
@@ -91,9 +91,9 @@ where
         move |store, params: ImportParams<N, RETURN_POINTER>| {
             let plan = Arc::clone(&function.import.types.results);
             let return_pointer = params.return_pointer;
-            let (store, begin) = prepare(store, &function, params.message);
+            let (slot, begin) = prepare(store, &function, params.message);
             Box::new(async move {
-                let message = run(store, begin).await?;
+                let message = run(&slot, begin).await?;
                 Ok(ImportResults::<M, RETURN_POINTER> {
                     plan,
                     message,
@@ -104,14 +104,14 @@ where
     )
 }
 
-/// What is left to do, and in which store, without anything that is borrowed from that.
+/// What is left to do, and where it is left to be done, without anything that is borrowed from the store.
 ///
 /// Not generic over the number of core values: there is one of this, and not one for each number.
 fn prepare<V>(
     mut store: StoreContextMut<'_, V>,
     function: &Arc<Function<<V::Invoke as Invoke>::Context>>,
     params: Bytes,
-) -> (StoreId, Begin)
+) -> (Slot, Begin)
 where
     V: WrpcView,
     V::Invoke: Clone + 'static,
@@ -120,7 +120,7 @@ where
     let function = Arc::clone(function);
     let memory = *function.memory.get_or_init(|| limit(store.engine()));
     let view = store.data_mut();
-    let (client, timeout) = (shared_client(view), view.timeout());
+    let (client, timeout, slot) = (shared_client(view), view.timeout(), slot(view));
     let begin = move || {
         let invoked = async move {
             let invoked = pin!(function.call(&*client, timeout, memory, params));
@@ -128,7 +128,7 @@ where
         };
         Box::pin(invoked) as Work
     };
-    (StoreId::of(store.as_context()), Box::new(begin))
+    (slot, Box::new(begin))
 }
 
 impl<C: Clone + 'static> Function<C> {

@@ -40,6 +40,8 @@ pub(super) struct Mirror {
     pub(super) answer: Option<Bytes>,
     /// An address on the stack that it was invoked on last.
     pub(super) stack: Arc<AtomicUsize>,
+    /// How many times an invocation suspends before it is there.
+    pub(super) pauses: usize,
 }
 
 /// Bytes that were sent, in frames of a few.
@@ -88,6 +90,9 @@ impl Invoke for Mirror {
     {
         self.seen.lock().unwrap().clone_from(&params);
         self.stack.store(stack(), Ordering::Relaxed);
+        for _ in 0..self.pauses {
+            tokio::task::yield_now().await;
+        }
         let answer = self.answer.clone().unwrap_or(params);
         Ok((Root(tokio::io::sink()), Frames(answer)))
     }
