@@ -25,6 +25,8 @@ pub struct Plan {
     layout: Layout,
     has_pointers: bool,
     has_resources: bool,
+    /// Which core values have 64 bits, one bit for each, when the tuple is passed directly.
+    wide: u32,
 }
 
 /// A type in the table.
@@ -150,6 +152,7 @@ impl Plan {
         root: Fields,
         layout: Layout,
     ) -> Self {
+        let wide = wide(&nodes, &fields, &cases, root);
         let any = |is: fn(&Kind) -> bool| nodes.iter().any(|node| is(&node.kind));
         Self {
             has_pointers: any(|kind| matches!(kind, Kind::String | Kind::List(_))),
@@ -159,6 +162,7 @@ impl Plan {
             cases,
             root,
             layout,
+            wide,
         }
     }
 
@@ -182,6 +186,12 @@ impl Plan {
     #[inline]
     pub fn flat_count(&self) -> usize {
         self.layout.flat as usize
+    }
+
+    /// Whether the core value at `index` has 64 bits, when the tuple is passed directly. All others have 32.
+    #[inline]
+    pub fn is_wide(&self, index: usize) -> bool {
+        index < MAX_FLAT_PARAMS && self.wide & (1 << index) != 0
     }
 
     /// Whether any of the values is in memory, when up to `max_flat` core values are passed directly. If not, the guest
@@ -240,5 +250,63 @@ impl Plan {
         }
         let start = variant.start as usize;
         &self.cases[start..start + variant.count as usize]
+    }
+}
+
+/// Which of the first core values of a tuple have 64 bits. What is beyond those that are passed directly is of no interest.
+fn wide(nodes: &[Node], fields: &[Field], cases: &[Option<Id>], root: Fields) -> u32 {
+    // For each type, each after those that it is made of.
+    let mut wide = Vec::with_capacity(nodes.len());
+    let tuple = |of: Fields, wide: &[u32]| {
+        let mut all = 0;
+        let mut at = 0;
+        for field in &fields[of.range()] {
+            let ty = field.ty as usize;
+            all |= wide[ty].checked_shl(at).unwrap_or(0);
+            at = nodes[ty].layout.flat.saturating_add(at);
+        }
+        all
+    };
+    for node in nodes {
+        let bits = match node.kind {
+            Kind::Scalar(Scalar::U64 | Scalar::S64 | Scalar::F64) => 1,
+            Kind::Tuple(of) => tuple(of, &wide),
+            Kind::Variant(variant) if !variant.is_enum() => {
+                let start = variant.start as usize;
+                let payloads = cases[start..start + variant.count as usize].iter();
+                // A core value that is for several cases has as many bits as any of them needs.
+                let payload = payloads
+                    .flatten()
+                    .fold(0, |all, ty| all | wide[*ty as usize]);
+                payload << 1
+            }
+            _ => 0,
+        };
+        wide.push(bits);
+    }
+    tuple(root, &wide)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn core_values_have_the_bits_that_the_canonical_abi_gives_them() {
+        let wide = |types: &[Type]| {
+            let plan = Plan::new(types).unwrap();
+            let wide = (0..plan.flat_count()).map(|at| plan.is_wide(at));
+            wide.map(|is| if is { '6' } else { '3' })
+                .collect::<std::string::String>()
+        };
+        use Type::*;
+        assert_eq!(wide(&[U8, U64, F32, F64, S64, Char]), "363663");
+        assert_eq!(wide(&[String, Type::list(U64), Flags(33)]), "333333");
+        assert_eq!(wide(&[Tuple(vec![U32, Tuple(vec![F64, U8])]), U64]), "3636");
+        let cases = [None, Some(Tuple(vec![U32, U32])), Some(F64)];
+        assert_eq!(wide(&[Variant(cases.to_vec()), U8]), "3633");
+        assert_eq!(wide(&[Type::option(Type::option(U64))]), "336");
+        assert_eq!(wide(&[Type::result(Some(U32), Some(F32))]), "33");
+        assert_eq!(wide(&[Variant(vec![None; 3]), U64]), "36");
     }
 }
