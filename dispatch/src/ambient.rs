@@ -11,8 +11,12 @@ use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+/// Types of a function, as its caller and its callee have agreed to write them. Two are the same when they are one value in
+/// memory.
+pub type Types = Arc<dyn Any + Send + Sync>;
+
 tokio::task_local! {
-    static TYPES: Arc<str>;
+    static TYPES: Types;
     static SERVING: OnceCell<Serving>;
 }
 
@@ -25,13 +29,13 @@ tokio::task_local! {
 /// # Cancel safety
 ///
 /// That of `invoke`.
-pub async fn with_types<T>(types: Arc<str>, invoke: impl Future<Output = T>) -> T {
+pub async fn with_types<T>(types: Types, invoke: impl Future<Output = T>) -> T {
     TYPES.scope(types, invoke).await
 }
 
 /// Those of the call that this task is invoking.
-pub(crate) fn of_caller() -> Option<Arc<str>> {
-    TYPES.try_with(Arc::clone).ok()
+pub(crate) fn of_caller() -> Option<Types> {
+    TYPES.try_with(Types::clone).ok()
 }
 
 /// What a [`Dispatcher`](crate::Dispatcher) says of a function that it serves. A clone is the same.

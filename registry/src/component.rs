@@ -19,13 +19,12 @@ pub(crate) struct Component<T> {
 struct Generation<T> {
     number: u64,
     client: u64,
-    /// In the order in which they were registered.
-    functions: Vec<Registered<T>>,
+    /// Those of one key in the order in which they were registered, and at least one.
+    functions: HashMap<Arc<Key>, Vec<Registered<T>>>,
 }
 
 struct Registered<T> {
     reader: u64,
-    key: Arc<Key>,
     value: Arc<T>,
 }
 
@@ -38,57 +37,69 @@ pub(crate) struct Reader<T> {
 }
 
 impl<T> Component<T> {
-    /// What the oldest generation has. Of a function that it has twice, the registration that was made first reads.
-    pub(crate) fn serving(&self) -> Serving<T> {
-        let mut serving = Serving::new();
-        let oldest = self.generations.first();
-        for function in oldest.iter().flat_map(|oldest| &oldest.functions) {
-            let reader = || Reader {
-                number: function.reader,
-                value: Arc::clone(&function.value),
+    /// What the oldest generation has, or what it has of one function. Of one that it has twice, the registration that was made
+    /// first reads.
+    pub(crate) fn serving(&self, only: Option<&Key>) -> Serving<T> {
+        let Some(oldest) = self.generations.first() else {
+            return Serving::new();
+        };
+        let reader = |(key, registered): (&Arc<Key>, &Vec<Registered<T>>)| {
+            let first = registered.first()?;
+            let reader = Reader {
+                number: first.reader,
+                value: Arc::clone(&first.value),
             };
-            serving
-                .entry(Arc::clone(&function.key))
-                .or_insert_with(reader);
+            Some((Arc::clone(key), reader))
+        };
+        match only {
+            Some(key) => {
+                let function = oldest.functions.get_key_value(key);
+                function.and_then(reader).into_iter().collect()
+            }
+            None => oldest.functions.iter().filter_map(reader).collect(),
         }
-        serving
+    }
+
+    /// Whether what [`unregister`](Self::unregister) does ends a generation, and with it more than one function.
+    pub(crate) fn ends_a_generation(&self, reader: u64, key: &Key) -> bool {
+        self.generations.len() > 1 && self.generations.iter().any(|it| it.has(reader, key))
     }
 
     /// The instances that the oldest generation has something of, sorted.
     pub(crate) fn instances(&self) -> BTreeSet<&str> {
         let oldest = self.generations.first();
         let functions = oldest.iter().flat_map(|oldest| &oldest.functions);
-        functions.map(|function| &*function.key.instance).collect()
+        functions.map(|(key, _)| &*key.instance).collect()
     }
 
     /// What is kept of a function, for as long as one generation has it.
     pub(crate) fn value(&self, key: &Key) -> Option<&Arc<T>> {
-        let mut functions = self.generations.iter().flat_map(|it| &it.functions);
-        let found = functions.find(|function| *function.key == *key)?;
-        Some(&found.value)
+        let mut generations = self.generations.iter();
+        let registered = generations.find_map(|it| it.functions.get(key))?;
+        registered.first().map(|it| &it.value)
     }
 
     /// Adds a function to the generation of `client`: a new one if it has none.
     pub(crate) fn register(&mut self, client: u64, reader: u64, key: Arc<Key>, value: Arc<T>) {
-        let added = Registered { reader, key, value };
+        let added = Registered { reader, value };
         let known = self.generations.iter_mut().find(|it| it.client == client);
         match known {
-            Some(generation) => generation.functions.push(added),
+            Some(generation) => generation.functions.entry(key).or_default().push(added),
             None => {
                 self.made += 1;
                 self.generations.push(Generation {
                     // That of its first function: it is higher than any that was given before.
                     number: reader,
                     client,
-                    functions: vec![added],
+                    functions: HashMap::from([(key, vec![added])]),
                 });
             }
         }
     }
 
     /// Takes a function away. That ends its generation, unless it is the only one: then the component loses the function.
-    pub(crate) fn unregister(&mut self, reader: u64) {
-        let has = |it: &Generation<T>| it.functions.iter().any(|it| it.reader == reader);
+    pub(crate) fn unregister(&mut self, reader: u64, key: &Key) {
+        let has = |it: &Generation<T>| it.has(reader, key);
         // A generation that has ended has no functions here any more.
         let Some(at) = self.generations.iter().position(has) else {
             return;
@@ -99,9 +110,13 @@ impl<T> Component<T> {
                 self.lapsed = self.lapsed.max(gone.number);
             }
         } else {
-            self.generations[at]
-                .functions
-                .retain(|it| it.reader != reader);
+            let functions = &mut self.generations[at].functions;
+            if let Some(registered) = functions.get_mut(key) {
+                registered.retain(|it| it.reader != reader);
+                if registered.is_empty() {
+                    functions.remove(key);
+                }
+            }
             self.generations.retain(|it| !it.functions.is_empty());
         }
     }
@@ -125,6 +140,13 @@ impl<T> Component<T> {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.generations.is_empty()
+    }
+}
+
+impl<T> Generation<T> {
+    fn has(&self, reader: u64, key: &Key) -> bool {
+        let registered = self.functions.get(key).into_iter().flatten();
+        registered.into_iter().any(|it| it.reader == reader)
     }
 }
 

@@ -35,8 +35,12 @@ impl<T: Function> Registration<T> {
 
 impl<T: Function> Drop for Registration<T> {
     fn drop(&mut self) {
-        self.table
-            .change(self.key.component(), |it| it.unregister(self.reader));
+        let (reader, key) = (self.reader, &*self.key);
+        self.table.change(
+            key.component(),
+            |it| (!it.ends_a_generation(reader, key)).then_some(key),
+            |it| it.unregister(reader, key),
+        );
     }
 }
 

@@ -156,7 +156,8 @@ impl<T: Function> Registry<T> {
             function: function.into(),
         });
         let table = &self.table;
-        let (reader, value) = table.change(key.component(), |component| {
+        let only = |_: &_| Some(&*key);
+        let (reader, value) = table.change(key.component(), only, |component| {
             let known = component.value(&key).cloned();
             // One that is about to be removed is used again.
             let known = known.or_else(|| table.functions.pin().get(&*key).cloned());
@@ -178,8 +179,11 @@ impl<T: Function> Registry<T> {
     /// guards: the next one serves, if there is one. Those that end never serve again.
     pub fn end_older(&self, scope: ScopeId, prefix: &str, than: u64) {
         let prefix = prefix.into();
-        self.table
-            .change(ComponentKey { scope, prefix }, |it| it.end_older(than));
+        self.table.change(
+            ComponentKey { scope, prefix },
+            |_| None,
+            |it| it.end_older(than),
+        );
     }
 }
 
@@ -218,17 +222,20 @@ impl<T> Table<T> {
 
 impl<T: Function> Table<T> {
     /// Changes the generations of a component, and makes true what follows from it: who reads the invocations of each
-    /// function, and which functions can be called.
-    pub(crate) fn change<R>(
+    /// function, and which functions can be called. `only` is the function to which something can happen, if there is one: to
+    /// look at all of them for each that is registered would be to look at them as many times as there are.
+    pub(crate) fn change<'k, R>(
         &self,
         key: ComponentKey,
+        only: impl FnOnce(&Component<T>) -> Option<&'k Key>,
         change: impl FnOnce(&mut Component<T>) -> R,
     ) -> R {
         let mut components = self.lock();
         let component = components.entry(key.clone()).or_default();
-        let before = component.serving();
+        let only = only(component);
+        let before = component.serving(only);
         let result = change(component);
-        let after = component.serving();
+        let after = component.serving(only);
         if component.is_empty() {
             components.remove(&key);
         }
@@ -257,7 +264,7 @@ impl<T: Function> Table<T> {
             gone.iter().for_each(|(_, reader)| reader.value.release());
             let components = self.lock();
             // It may have come back meanwhile.
-            let serving = components.get(&key).map(Component::serving);
+            let serving = components.get(&key).map(|it| it.serving(only));
             let gone = gone.iter().filter(|(key, _)| {
                 let serving = serving.as_ref();
                 !serving.is_some_and(|serving| serving.contains_key(key))

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::TypeTable;
+use crate::ambient::Types;
 use crate::backend::Backend;
 use crate::call::{in_one_line, Call, Outgoing};
 
@@ -34,7 +35,7 @@ impl Caller {
     }
 
     /// The types that the caller takes the function to have, if it said so; see [`with_types`](crate::with_types).
-    pub fn types(&self) -> Option<Arc<str>> {
+    pub fn types(&self) -> Option<Types> {
         self.0.types()
     }
 
@@ -124,7 +125,7 @@ impl fmt::Debug for Caller {
 
 /// [`Call`], without the backend in its type.
 trait OtherSide: Send + Sync {
-    fn types(&self) -> Option<Arc<str>>;
+    fn types(&self) -> Option<Types>;
     fn admitted(&self);
     fn started(&self);
     fn refused(&self, cause: Arc<str>);
@@ -137,7 +138,7 @@ trait OtherSide: Send + Sync {
 }
 
 impl<B: Backend> OtherSide for Call<B> {
-    fn types(&self) -> Option<Arc<str>> {
+    fn types(&self) -> Option<Types> {
         self.caller_types().cloned()
     }
 

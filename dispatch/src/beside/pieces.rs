@@ -27,12 +27,12 @@ pub async fn next_piece<I: Any>(incoming: &mut I) -> Option<io::Result<Bytes>> {
 }
 
 /// Whether the piece that [`next_piece`] has returned, or returns next, is all that the other side of a local call sends on
-/// `incoming`, and of the types `types`. The other side says so, and is believed: a caller with
+/// `incoming`, and of the types `types`: of that very value. The other side says so, and is believed: a caller with
 /// [`with_types`](crate::with_types), a callee with [`Caller::answer_whole`](crate::Caller::answer_whole).
 ///
 /// It holds as long as nothing of the stream was read in another way. `false` for what is not the root stream of a local
 /// call.
-pub fn is_whole<I: Any>(incoming: &mut I, types: &str) -> bool {
+pub fn is_whole<I: Any>(incoming: &mut I, types: &(dyn Any + Send + Sync)) -> bool {
     let pieces = KNOWN.get::<I>().and_then(|known| known(incoming));
     pieces.is_some_and(|pieces| pieces.is_whole(types))
 }

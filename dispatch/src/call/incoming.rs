@@ -275,7 +275,7 @@ pub(crate) trait LocalReader: Send {
     /// Waits for the end, and counts as no one who waits for anything.
     fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    fn is_whole(&self, types: &str) -> bool;
+    fn is_whole(&self, types: &(dyn Any + Send + Sync)) -> bool;
 }
 
 impl<B: Backend> LocalReader for LocalIncoming<B> {
@@ -305,7 +305,7 @@ impl<B: Backend> LocalReader for LocalIncoming<B> {
         }
     }
 
-    fn is_whole(&self, types: &str) -> bool {
+    fn is_whole(&self, types: &(dyn Any + Send + Sync)) -> bool {
         self.path.is_empty() && self.handle.call.is_whole(self.handle.way, types)
     }
 }

@@ -11,11 +11,12 @@
 //! `admitted` and not started, or `refused`, has not run. Of one that was `taken`, nothing of the kind is known: a callee need
 //! not say more, and one that denies a call says nothing either.
 
+use std::any::Any;
 use std::sync::{Arc, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
-use crate::ambient;
+use crate::ambient::{self, Types};
 use crate::backend::Backend;
 use crate::observe::{FirstToLeave, Place, Reached, Record, Target};
 use crate::queue::Room;
@@ -71,7 +72,7 @@ pub(crate) struct Call<B: Backend> {
     /// What the results end with, handed over in one piece. Taken by the caller.
     answer: Mutex<Bytes>,
     /// The types that the caller takes the function to have, if it said so.
-    caller_types: Option<Arc<str>>,
+    caller_types: Option<Types>,
     /// Whether the answer is all results, and of those types.
     answer_is_whole: AtomicBool,
     /// Why the callee does not finish its results, if it said so.
@@ -143,17 +144,18 @@ impl<B: Backend> Call<B> {
     }
 
     /// The types that the caller takes the function to have, if it said so.
-    pub(crate) fn caller_types(&self) -> Option<&Arc<str>> {
+    pub(crate) fn caller_types(&self) -> Option<&Types> {
         self.caller_types.as_ref()
     }
 
     /// Whether what goes `way` in one piece is all that goes there, and of the types `types`: its sender said so.
-    pub(crate) fn is_whole(&self, way: Way, types: &str) -> bool {
+    pub(crate) fn is_whole(&self, way: Way, types: &(dyn Any + Send + Sync)) -> bool {
         let said = match way {
             Way::Params => true,
             Way::Results => self.answer_is_whole.load(Ordering::Relaxed),
         };
-        said && self.caller_types.as_deref() == Some(types)
+        let same = |caller: &Types| std::ptr::addr_eq(Arc::as_ptr(caller), types);
+        said && self.caller_types.as_ref().is_some_and(same)
     }
 
     /// The answer that is set next is all results, and of the types that the caller gave.

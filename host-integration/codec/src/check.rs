@@ -241,6 +241,7 @@ fn value(
         Kind::Flags(count) => {
             bytes.take(flag_bytes(*count))?;
         }
+        Kind::Handle(_) | Kind::Stream(_) => return Err(Fault::Truncated.into()),
     }
     Ok(None)
 }

@@ -6,10 +6,10 @@ pub enum Unsupported {
     #[error("a record, tuple, variant or flags type has no members")]
     Empty,
     /// Types inside types inside types, beyond what wasmtime accepts.
-    #[error("types are nested more than {} deep", crate::plan::MAX_DEPTH)]
+    #[error("types are nested more than {} deep", crate::build::MAX_DEPTH)]
     TooDeep,
     /// More types than a plan should hold.
-    #[error("the type has more than {} members in all", crate::plan::MAX_NODES)]
+    #[error("the type has more than {} members in all", crate::build::MAX_NODES)]
     TooLarge,
 }
 

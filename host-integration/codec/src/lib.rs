@@ -8,7 +8,7 @@
 //! - a [`Checker`] walks received bytes: whether they are valid, and whether the message is complete;
 //! - [`lower`](Lower::run) writes a checked message into core values and linear memory.
 //!
-//! Whether two peers whose types of a function differ read each other all the same, [`agree`] tells.
+//! Whether two peers whose types of a function differ read each other all the same, [`agree`] tells by their [`Signature`]s.
 //!
 //! `string` and `list<u8>` are one copy each; lists of numbers are converted in a loop of their own.
 //!
@@ -109,21 +109,26 @@
 //! wasmtime, tokio, any transport. Guest memory is what [`Source`] and [`Target`] say.
 
 mod agree;
+mod build;
 mod check;
 mod copy;
 mod error;
 mod lift;
 mod lower;
 mod memory;
+mod paths;
 mod plan;
+mod signature;
 mod types;
 mod wire;
 
 pub use agree::agree;
+pub use build::{Builder, Part};
 pub use check::{Checker, Progress};
 pub use error::{DecodeError, Fault, LiftError, LowerError, Unsupported};
 pub use lift::Lift;
 pub use lower::{Destination, Lower};
 pub use memory::{Source, Target};
 pub use plan::{Plan, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
+pub use signature::Signature;
 pub use types::Type;

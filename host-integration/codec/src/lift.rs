@@ -168,6 +168,7 @@ impl<'m, S: Source<'m>> Lifter<'_, '_, 'm, S> {
                 *core = rest.iter();
                 self.flags(*count, |word| words[word] as u32)
             }
+            Kind::Handle(_) | Kind::Stream(_) => Err(LiftError::CoreValues),
         }
     }
 
@@ -202,6 +203,7 @@ impl<'m, S: Source<'m>> Lifter<'_, '_, 'm, S> {
                 let word_size = node.layout.size.min(4);
                 self.flags(*count, |word| number(&bytes[4 * word..], word_size) as u32)
             }
+            Kind::Handle(_) | Kind::Stream(_) => Err(LiftError::CoreValues),
         }
     }
 

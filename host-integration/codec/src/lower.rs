@@ -169,6 +169,7 @@ impl<T: Target> Lowerer<'_, '_, '_, T> {
                 }
                 Ok(())
             }
+            Kind::Handle(_) | Kind::Stream(_) => Err(LowerError::CoreValues),
         }
     }
 
@@ -211,6 +212,7 @@ impl<T: Target> Lowerer<'_, '_, '_, T> {
                 }
                 Ok(())
             }
+            Kind::Handle(_) | Kind::Stream(_) => Err(LowerError::CoreValues),
         }
     }
 

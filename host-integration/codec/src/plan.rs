@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use crate::build::{Builder, Named};
 use crate::error::Unsupported;
 use crate::types::Type;
 
@@ -14,14 +15,8 @@ pub const MAX_FLAT_PARAMS: usize = 16;
 /// How many core values carry results directly; more are passed through memory (canonical ABI, `MAX_FLAT_RESULTS`).
 pub const MAX_FLAT_RESULTS: usize = 1;
 
-/// wasmtime refuses types that are nested deeper than 100. The walks recurse to this depth.
-pub(crate) const MAX_DEPTH: usize = 128;
-
-/// A type that refers to another one many times counts it each time.
-pub(crate) const MAX_NODES: usize = 1 << 16;
-
-/// The types of a tuple of values, laid out.
-#[derive(Clone, Debug)]
+/// The types of a tuple of values, laid out. Plans of the same types are equal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Plan {
     nodes: Vec<Node>,
     fields: Vec<Field>,
@@ -29,26 +24,29 @@ pub struct Plan {
     root: Fields,
     layout: Layout,
     has_pointers: bool,
+    has_resources: bool,
+    /// Which core values have 64 bits, one bit for each, when the tuple is passed directly.
+    wide: u32,
 }
 
 /// A type in the table.
 pub(crate) type Id = u32;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Node {
     pub(crate) kind: Kind,
     pub(crate) layout: Layout,
 }
 
 /// Where a value of a type is in memory, and how many core values it takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Layout {
     pub(crate) size: u32,
     pub(crate) align: u32,
     pub(crate) flat: u32,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     Scalar(Scalar),
     String,
@@ -56,9 +54,11 @@ pub(crate) enum Kind {
     Tuple(Fields),
     Variant(Variant),
     Flags(u32),
+    Handle(u32),
+    Stream(u32),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Scalar {
     Bool,
     U8,
@@ -74,8 +74,20 @@ pub(crate) enum Scalar {
     Char,
 }
 
+impl Scalar {
+    /// Its bytes in memory, which are its alignment, too.
+    pub(crate) fn size(self) -> u32 {
+        match self {
+            Self::Bool | Self::U8 | Self::S8 => 1,
+            Self::U16 | Self::S16 => 2,
+            Self::U32 | Self::S32 | Self::F32 | Self::Char => 4,
+            Self::U64 | Self::S64 | Self::F64 => 8,
+        }
+    }
+}
+
 /// A range of the table of fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Fields {
     pub(crate) start: u32,
     pub(crate) end: u32,
@@ -87,21 +99,34 @@ impl Fields {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Field {
     pub(crate) offset: u32,
     pub(crate) ty: Id,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Variant {
-    start: u32,
+    pub(crate) start: u32,
     pub(crate) count: u32,
     /// Bytes of the discriminant in memory: 1, 2 or 4.
     pub(crate) tag: u32,
     pub(crate) payload: u32,
     /// Whether the discriminant is one byte, 0 or 1, in the encoding (options and results) instead of a LEB128 number.
     pub(crate) status: bool,
+    /// For people.
+    pub(crate) named: Named,
+}
+
+impl Variant {
+    /// Where the cases of an enum are: none of them has a payload, so they are in no table.
+    pub(crate) const ENUM: u32 = u32::MAX;
+
+    /// Whether no case has a payload, and they are a number.
+    #[inline]
+    pub(crate) fn is_enum(self) -> bool {
+        self.start == Self::ENUM
+    }
 }
 
 impl Plan {
@@ -111,24 +136,34 @@ impl Plan {
     ///
     /// [`Unsupported`] when the types cannot be laid out, or not within reason.
     pub fn new(types: &[Type]) -> Result<Self, Unsupported> {
-        let mut plan = Self {
-            nodes: Vec::new(),
-            fields: Vec::new(),
-            cases: Vec::new(),
-            root: Fields { start: 0, end: 0 },
-            layout: Layout {
-                size: 0,
-                align: 1,
-                flat: 0,
-            },
-            has_pointers: false,
-        };
-        (plan.root, plan.layout) = plan.tuple(types, 0)?;
-        plan.has_pointers = plan
-            .nodes
+        let mut builder = Builder::new();
+        let types: Vec<_> = types
             .iter()
-            .any(|node| matches!(node.kind, Kind::String | Kind::List(_)));
-        Ok(plan)
+            .map(|ty| builder.ty(ty))
+            .collect::<Result<_, _>>()?;
+        builder.plan(&types)
+    }
+
+    /// A plan of tables that fit each other.
+    pub(crate) fn of(
+        nodes: Vec<Node>,
+        fields: Vec<Field>,
+        cases: Vec<Option<Id>>,
+        root: Fields,
+        layout: Layout,
+    ) -> Self {
+        let wide = wide(&nodes, &fields, &cases, root);
+        let any = |is: fn(&Kind) -> bool| nodes.iter().any(|node| is(&node.kind));
+        Self {
+            has_pointers: any(|kind| matches!(kind, Kind::String | Kind::List(_))),
+            has_resources: any(|kind| matches!(kind, Kind::Handle(_) | Kind::Stream(_))),
+            nodes,
+            fields,
+            cases,
+            root,
+            layout,
+            wide,
+        }
     }
 
     /// How many values the tuple has.
@@ -141,10 +176,22 @@ impl Plan {
         self.root.range().is_empty()
     }
 
+    /// Whether any of the values can hold a handle or a stream.
+    #[inline]
+    pub fn has_resources(&self) -> bool {
+        self.has_resources
+    }
+
     /// How many core values the tuple takes when it is passed directly.
     #[inline]
     pub fn flat_count(&self) -> usize {
         self.layout.flat as usize
+    }
+
+    /// Whether the core value at `index` has 64 bits, when the tuple is passed directly. All others have 32.
+    #[inline]
+    pub fn is_wide(&self, index: usize) -> bool {
+        index < MAX_FLAT_PARAMS && self.wide & (1 << index) != 0
     }
 
     /// Whether any of the values is in memory, when up to `max_flat` core values are passed directly. If not, the guest
@@ -161,6 +208,11 @@ impl Plan {
     #[inline]
     pub(crate) fn layout(&self) -> Layout {
         self.layout
+    }
+
+    /// All types, each after those that it is made of.
+    pub(crate) fn nodes(&self) -> &[Node] {
+        &self.nodes
     }
 
     #[inline]
@@ -184,244 +236,77 @@ impl Plan {
         if discriminant >= variant.count {
             return None;
         }
+        if variant.is_enum() {
+            return Some(None);
+        }
         self.cases
             .get((variant.start + discriminant) as usize)
             .copied()
     }
-
-    fn add(&mut self, ty: &Type, depth: usize) -> Result<Id, Unsupported> {
-        if depth > MAX_DEPTH {
-            return Err(Unsupported::TooDeep);
+    /// The payloads of all cases, and nothing for an enum.
+    pub(crate) fn payloads(&self, variant: Variant) -> &[Option<Id>] {
+        if variant.is_enum() {
+            return &[];
         }
-        let (kind, layout) = match ty {
-            Type::Bool => scalar(Scalar::Bool, 1),
-            Type::U8 => scalar(Scalar::U8, 1),
-            Type::S8 => scalar(Scalar::S8, 1),
-            Type::U16 => scalar(Scalar::U16, 2),
-            Type::S16 => scalar(Scalar::S16, 2),
-            Type::U32 => scalar(Scalar::U32, 4),
-            Type::S32 => scalar(Scalar::S32, 4),
-            Type::U64 => scalar(Scalar::U64, 8),
-            Type::S64 => scalar(Scalar::S64, 8),
-            Type::F32 => scalar(Scalar::F32, 4),
-            Type::F64 => scalar(Scalar::F64, 8),
-            Type::Char => scalar(Scalar::Char, 4),
-            Type::String => (Kind::String, POINTER_AND_LENGTH),
-            Type::List(element) => {
-                let element = self.add(element, depth + 1)?;
-                (Kind::List(element), POINTER_AND_LENGTH)
-            }
-            Type::Tuple(types) if types.is_empty() => return Err(Unsupported::Empty),
-            Type::Tuple(types) => {
-                let (fields, layout) = self.tuple(types, depth + 1)?;
-                (Kind::Tuple(fields), layout)
-            }
-            Type::Variant(cases) => {
-                let cases = cases.iter().map(Option::as_ref);
-                self.variant(cases, false, depth)?
-            }
-            Type::Option(payload) => {
-                self.variant([None, Some(&**payload)].into_iter(), true, depth)?
-            }
-            Type::Result(ok, err) => {
-                self.variant([ok.as_deref(), err.as_deref()].into_iter(), true, depth)?
-            }
-            Type::Flags(count) => flags(*count)?,
-        };
-        self.push(Node { kind, layout })
-    }
-
-    fn push(&mut self, node: Node) -> Result<Id, Unsupported> {
-        let id = self.nodes.len() + self.fields.len() + self.cases.len();
-        if id >= MAX_NODES {
-            return Err(Unsupported::TooLarge);
-        }
-        self.nodes.push(node);
-        Ok((self.nodes.len() - 1) as Id)
-    }
-
-    fn tuple(&mut self, types: &[Type], depth: usize) -> Result<(Fields, Layout), Unsupported> {
-        let mut layout = Layout {
-            size: 0,
-            align: 1,
-            flat: 0,
-        };
-        let mut fields = Vec::new();
-        for ty in types {
-            let ty = self.add(ty, depth)?;
-            let field = self.node(ty).layout;
-            let offset = align_to(layout.size, field.align)?;
-            fields.push(Field { offset, ty });
-            layout = Layout {
-                size: add(offset, field.size)?,
-                align: layout.align.max(field.align),
-                flat: add(layout.flat, field.flat)?,
-            };
-        }
-        layout.size = align_to(layout.size, layout.align)?;
-        let start = self.fields.len() as u32;
-        self.fields.extend(fields);
-        let end = u32::try_from(self.fields.len()).map_err(|_| Unsupported::TooLarge)?;
-        Ok((Fields { start, end }, layout))
-    }
-
-    fn variant<'t>(
-        &mut self,
-        types: impl ExactSizeIterator<Item = Option<&'t Type>>,
-        status: bool,
-        depth: usize,
-    ) -> Result<(Kind, Layout), Unsupported> {
-        let count = types.len();
-        // wasmtime 26 has two bytes for exactly 256 cases (and four for 65,536). The canonical ABI and the guests that
-        // wit-bindgen makes have one (and two).
-        let tag = match count {
-            0 => return Err(Unsupported::Empty),
-            1..=0x100 => 1,
-            0x101..=0x1_0000 => 2,
-            _ => 4,
-        };
-        // Before the cases are collected: a variant may claim any number of them.
-        if count > MAX_NODES {
-            return Err(Unsupported::TooLarge);
-        }
-        let mut cases = Vec::with_capacity(count);
-        let mut payload = Layout {
-            size: 0,
-            align: 1,
-            flat: 0,
-        };
-        for ty in types {
-            let case = match ty {
-                Some(ty) => Some(self.add(ty, depth + 1)?),
-                None => None,
-            };
-            if let Some(case) = case {
-                let layout = self.node(case).layout;
-                payload = Layout {
-                    size: payload.size.max(layout.size),
-                    align: payload.align.max(layout.align),
-                    flat: payload.flat.max(layout.flat),
-                };
-            }
-            cases.push(case);
-        }
-        let offset = align_to(tag, payload.align)?;
-        let align = tag.max(payload.align);
-        let layout = Layout {
-            size: align_to(add(offset, payload.size)?, align)?,
-            align,
-            flat: add(1, payload.flat)?,
-        };
-        let start = self.cases.len() as u32;
-        self.cases.extend(cases);
-        let variant = Variant {
-            start,
-            count: count as u32,
-            tag,
-            payload: offset,
-            status,
-        };
-        Ok((Kind::Variant(variant), layout))
+        let start = variant.start as usize;
+        &self.cases[start..start + variant.count as usize]
     }
 }
 
-const POINTER_AND_LENGTH: Layout = Layout {
-    size: 8,
-    align: 4,
-    flat: 2,
-};
-
-fn scalar(scalar: Scalar, size: u32) -> (Kind, Layout) {
-    let layout = Layout {
-        size,
-        align: size,
-        flat: 1,
+/// Which of the first core values of a tuple have 64 bits. What is beyond those that are passed directly is of no interest.
+fn wide(nodes: &[Node], fields: &[Field], cases: &[Option<Id>], root: Fields) -> u32 {
+    // For each type, each after those that it is made of.
+    let mut wide = Vec::with_capacity(nodes.len());
+    let tuple = |of: Fields, wide: &[u32]| {
+        let mut all = 0;
+        let mut at = 0;
+        for field in &fields[of.range()] {
+            let ty = field.ty as usize;
+            all |= wide[ty].checked_shl(at).unwrap_or(0);
+            at = nodes[ty].layout.flat.saturating_add(at);
+        }
+        all
     };
-    (Kind::Scalar(scalar), layout)
-}
-
-fn flags(count: usize) -> Result<(Kind, Layout), Unsupported> {
-    let count = match u32::try_from(count) {
-        Ok(0) => return Err(Unsupported::Empty),
-        Ok(count) if count as usize <= MAX_NODES => count,
-        _ => return Err(Unsupported::TooLarge),
-    };
-    let (size, align, flat) = match count {
-        1..=8 => (1, 1, 1),
-        9..=16 => (2, 2, 1),
-        _ => (4 * count.div_ceil(32), 4, count.div_ceil(32)),
-    };
-    Ok((Kind::Flags(count), Layout { size, align, flat }))
-}
-
-fn add(a: u32, b: u32) -> Result<u32, Unsupported> {
-    a.checked_add(b).ok_or(Unsupported::TooLarge)
-}
-
-fn align_to(offset: u32, align: u32) -> Result<u32, Unsupported> {
-    offset
-        .checked_next_multiple_of(align)
-        .ok_or(Unsupported::TooLarge)
+    for node in nodes {
+        let bits = match node.kind {
+            Kind::Scalar(Scalar::U64 | Scalar::S64 | Scalar::F64) => 1,
+            Kind::Tuple(of) => tuple(of, &wide),
+            Kind::Variant(variant) if !variant.is_enum() => {
+                let start = variant.start as usize;
+                let payloads = cases[start..start + variant.count as usize].iter();
+                // A core value that is for several cases has as many bits as any of them needs.
+                let payload = payloads
+                    .flatten()
+                    .fold(0, |all, ty| all | wide[*ty as usize]);
+                payload << 1
+            }
+            _ => 0,
+        };
+        wide.push(bits);
+    }
+    tuple(root, &wide)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn layout(ty: Type) -> (u32, u32, u32) {
-        let Layout { size, align, flat } = Plan::new(&[ty]).unwrap().layout();
-        (size, align, flat)
-    }
-
     #[test]
-    fn layouts_are_those_of_the_canonical_abi() {
+    fn core_values_have_the_bits_that_the_canonical_abi_gives_them() {
+        let wide = |types: &[Type]| {
+            let plan = Plan::new(types).unwrap();
+            let wide = (0..plan.flat_count()).map(|at| plan.is_wide(at));
+            wide.map(|is| if is { '6' } else { '3' })
+                .collect::<std::string::String>()
+        };
         use Type::*;
-        assert_eq!(layout(U8), (1, 1, 1));
-        assert_eq!(layout(F64), (8, 8, 1));
-        assert_eq!(layout(String), (8, 4, 2));
-        assert_eq!(layout(Type::list(U64)), (8, 4, 2));
-        assert_eq!(layout(Tuple(vec![U8, U32, U8])), (12, 4, 3));
-        assert_eq!(layout(Tuple(vec![U8, U64, String])), (24, 8, 4));
-        assert_eq!(layout(Type::option(U8)), (2, 1, 2));
-        assert_eq!(layout(Type::option(U64)), (16, 8, 2));
-        assert_eq!(layout(Type::result(None, None)), (1, 1, 1));
-        assert_eq!(layout(Type::result(Some(String), Some(U8))), (12, 4, 3));
-        assert_eq!(layout(Variant(vec![None; 256])), (1, 1, 1));
-        assert_eq!(layout(Variant(vec![None; 257])), (2, 2, 1));
-        assert_eq!(layout(Variant(vec![None, Some(U8), Some(F64)])), (16, 8, 2));
-        assert_eq!(layout(Flags(8)), (1, 1, 1));
-        assert_eq!(layout(Flags(9)), (2, 2, 1));
-        assert_eq!(layout(Flags(17)), (4, 4, 1));
-        assert_eq!(layout(Flags(33)), (8, 4, 2));
-        let none = Plan::new(&[]).unwrap();
-        assert!(none.is_empty());
-        assert_eq!((none.len(), none.flat_count()), (0, 0));
-    }
-
-    #[test]
-    fn types_beyond_reason_are_refused() {
-        assert_eq!(
-            Plan::new(&[Type::Tuple(vec![])]).unwrap_err(),
-            Unsupported::Empty
-        );
-        assert_eq!(
-            Plan::new(&[Type::Variant(vec![])]).unwrap_err(),
-            Unsupported::Empty
-        );
-        assert_eq!(
-            Plan::new(&[Type::Flags(0)]).unwrap_err(),
-            Unsupported::Empty
-        );
-        let mut deep = Type::U8;
-        for _ in 0..200 {
-            deep = Type::list(deep);
-        }
-        assert_eq!(Plan::new(&[deep]).unwrap_err(), Unsupported::TooDeep);
-        let wide = Type::Tuple(vec![Type::Tuple(vec![Type::U8; 300]); 300]);
-        assert_eq!(Plan::new(&[wide]).unwrap_err(), Unsupported::TooLarge);
-        assert_eq!(
-            Plan::new(&[Type::Flags(usize::MAX)]).unwrap_err(),
-            Unsupported::TooLarge
-        );
+        assert_eq!(wide(&[U8, U64, F32, F64, S64, Char]), "363663");
+        assert_eq!(wide(&[String, Type::list(U64), Flags(33)]), "333333");
+        assert_eq!(wide(&[Tuple(vec![U32, Tuple(vec![F64, U8])]), U64]), "3636");
+        let cases = [None, Some(Tuple(vec![U32, U32])), Some(F64)];
+        assert_eq!(wide(&[Variant(cases.to_vec()), U8]), "3633");
+        assert_eq!(wide(&[Type::option(Type::option(U64))]), "336");
+        assert_eq!(wide(&[Type::result(Some(U32), Some(F32))]), "33");
+        assert_eq!(wide(&[Variant(vec![None; 3]), U64]), "36");
     }
 }

@@ -5,7 +5,7 @@ mod reference;
 
 use std::sync::Arc;
 
-use inhost_codec::{agree, Checker, Plan, Progress, Type};
+use inhost_codec::{agree, Checker, Plan, Progress, Signature, Type};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -13,36 +13,9 @@ use proptest::sample::Index;
 use reference::read::{is_as_meant, read, Meaning};
 use reference::{encode, strategy, Value};
 
-/// A type as text.
-fn text(ty: &Type) -> String {
-    let case = |ty: Option<&Type>| ty.map_or("_".to_owned(), text);
-    match ty {
-        Type::List(element) => format!("list<{}>", text(element)),
-        Type::Tuple(types) => tuple(types),
-        Type::Variant(cases) if cases.iter().all(Option::is_none) => {
-            format!("enum<{}>", cases.len())
-        }
-        Type::Variant(cases) => {
-            let cases: Vec<_> = cases.iter().map(|ty| case(ty.as_ref())).collect();
-            format!("variant<{}>", cases.join(" | "))
-        }
-        Type::Option(payload) => format!("option<{}>", text(payload)),
-        Type::Result(ok, err) => {
-            format!("result<{}, {}>", case(ok.as_deref()), case(err.as_deref()))
-        }
-        Type::Flags(count) => format!("flags<{count}>"),
-        other => format!("{other:?}").to_lowercase(),
-    }
-}
-
-fn tuple(types: &[Type]) -> String {
-    let types: Vec<_> = types.iter().map(text).collect();
-    format!("({})", types.join(", "))
-}
-
 /// Whether parameters of the types `sent` may be read as `read`.
 fn may_be_read(sent: &[Type], read: &[Type]) -> bool {
-    let function = |types| format!("func{} -> ()", tuple(types));
+    let function = |types| Signature::new(types, &[]).expect("types within reason");
     agree(&function(sent), &function(read))
 }
 

@@ -90,9 +90,10 @@ pub enum CallError {
         /// The functions that it could be.
         exports: Vec<String>,
     },
-    /// The function passes something that means nothing outside of a component.
+    /// The function passes something that means nothing outside of a component, or has more types than any needs.
     #[error(
-        "`{function}` of the component `{id}` passes resources or streams, so it can only be called by another component"
+        "`{function}` of the component `{id}` passes resources or streams, or its types are too many to be written down, so \
+         it can only be called by another component"
     )]
     #[non_exhaustive]
     NotPlain {

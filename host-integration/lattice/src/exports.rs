@@ -1,11 +1,11 @@
 //! What a component exports, as far as it can be called from outside.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use wasmtime::component::types::ComponentFunc;
 
 use crate::error::CallError;
 use crate::link::without_version;
-use crate::value::Signature;
 
 /// A function that a component serves.
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ pub(crate) struct Exported {
     pub(crate) instance: Arc<str>,
     pub(crate) function: Arc<str>,
     /// `None` when it is served by other means than its types, as `wasi:http/incoming-handler` is.
-    pub(crate) signature: Option<Signature>,
+    pub(crate) ty: Option<ComponentFunc>,
 }
 
 impl Exported {
@@ -23,16 +23,6 @@ impl Exported {
         match &*self.instance {
             "" => self.function.to_string(),
             instance => format!("{instance}.{}", self.function),
-        }
-    }
-}
-
-impl fmt::Display for Exported {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.name())?;
-        match &self.signature {
-            Some(signature) => write!(f, ": {signature}"),
-            None => Ok(()),
         }
     }
 }

@@ -37,7 +37,7 @@ impl Function {
         engine: Engine,
         limit: Duration,
     ) -> Result<Self, CallError> {
-        let signature = exported.signature.clone().filter(Signature::is_plain);
+        let signature = exported.ty.as_ref().and_then(Signature::of);
         let Some(signature) = signature else {
             return Err(CallError::NotPlain {
                 id: id.to_string(),
@@ -132,7 +132,9 @@ impl Function {
         let results = self.call(&arguments).await?;
         let typed = self.0.signature.results.iter().zip(&results);
         typed
-            .map(|(ty, result)| to_wave(ty, result).map_err(|error| self.failed(error.into())))
+            .map(|(of, result)| {
+                to_wave(&of.wave, result).map_err(|error| self.failed(error.into()))
+            })
             .collect()
     }
 
@@ -165,6 +167,6 @@ impl fmt::Debug for Function {
 /// `inhost:demo/echo@0.1.0.ping: func(u32) -> u32`.
 impl fmt::Display for Function {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.exported)
+        write!(f, "{}: {}", self.0.exported.name(), self.0.signature)
     }
 }

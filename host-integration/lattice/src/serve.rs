@@ -14,7 +14,6 @@ use wrpc_transport::Serve;
 
 use crate::client::{Client, Origin};
 use crate::exports::{Exported, Exports};
-use crate::value::Signature;
 
 /// Serves one component, and notes what it exports.
 #[derive(Clone)]
@@ -56,7 +55,7 @@ impl Serve for Server {
         self.exports.add(Exported {
             instance: Arc::clone(&instance),
             function: Arc::clone(&function),
-            signature: type_being_served().map(|ty| Signature::of(&ty)),
+            ty: type_being_served(),
         });
         let id = Arc::clone(&self.id);
         Ok(invocations.map_ok(move |(origin, outgoing, incoming)| {

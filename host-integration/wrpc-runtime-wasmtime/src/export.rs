@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use tracing::debug;
+use inhost_codec::Signature;
+use tracing::{debug, warn};
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
-use wasmtime::component::{Component, ComponentExportIndex, ResourceType, Type};
+use wasmtime::component::{Component, ComponentExportIndex, Type};
 
-use crate::general::{each_resource, paths, Path};
-use crate::imports::Imports;
+use crate::callers::Callers;
+use crate::component::Known;
+use crate::invoke::Path;
 use crate::memory::limit;
-use crate::plain::Signature;
-use crate::resources::collect;
-use crate::types::{types, Callers};
+#[cfg(test)]
+use crate::types::Budget;
+use crate::types::{Function, TooLarge};
 
 /// A function that a component exports; see [`Instance::export`](crate::Instance::export). A clone is the same one.
 #[derive(Clone, Debug)]
@@ -20,7 +22,7 @@ pub struct Export(Arc<Resolved>);
 #[derive(Debug)]
 struct Resolved {
     name: Arc<str>,
-    types: Arc<str>,
+    signature: Arc<Signature>,
     /// Callers with other types.
     callers: Callers,
     index: ComponentExportIndex,
@@ -29,28 +31,23 @@ struct Resolved {
     codec: Codec,
     /// Whether a resource of the component itself is in the signature.
     needs_shared_instance: bool,
+    /// Whether it has results.
+    answers: bool,
 }
 
 /// The way that the values of a function take.
 #[derive(Debug)]
 pub(crate) enum Codec {
     /// Between guest memory and the wire, without resources.
-    Plain(Signature),
+    Plain,
     /// As wasmtime's `Val`.
     General {
         params: Box<[Type]>,
         results: Box<[Type]>,
-        resources: Resources,
+        component: Arc<Known>,
     },
-}
-
-/// What is known of the resources of a component.
-#[derive(Debug, Default)]
-pub(crate) struct Resources {
-    /// Those that it defines.
-    pub(crate) guest: Arc<[ResourceType]>,
-    /// Those that it imports.
-    pub(crate) imports: Imports,
+    /// None. Each call fails.
+    Refused(TooLarge),
 }
 
 /// A component does not export the function that was asked for.
@@ -84,104 +81,77 @@ impl Export {
         let full = full_name(instance, name);
         match component.export_index(parent.as_ref(), name) {
             Some((ComponentItem::ComponentFunc(ty), index)) => {
-                let (engine, component) = (component.engine(), component.component_type());
-                let imports = Imports::of(engine, &component);
-                let mut guest = Vec::new();
-                collect(engine, &component, &mut guest);
-                // An exported interface that uses an imported resource has it among its own.
-                guest.retain(|ty| !imports.contain(*ty));
-                let guest = guest.into();
-                let types = types(&ty, |ty| imports.is_input_stream(ty));
-                let resources = Resources { guest, imports };
-                Ok(Self::with(
-                    full,
-                    index,
-                    &ty,
-                    types,
-                    resources,
-                    limit(engine),
-                ))
+                let known = Known::of(component);
+                let types =
+                    Function::of(&ty, |ty| known.imports.is_input_stream(ty), &known.budget);
+                let memory = limit(component.engine());
+                Ok(Self::new(full, index, &ty, types, known, memory))
             }
             _ => Err(NotExported::new(format!("function `{full}`"))),
         }
     }
 
-    /// A function of an instance whose component is not known. `types` are those that the instance has, and `memory` is how much
-    /// it may have.
+    /// A function of `component`. `types` are those that it has, or the instance, and `memory` is how much that may have.
     pub(crate) fn new(
         name: String,
         index: ComponentExportIndex,
         ty: &ComponentFunc,
-        types: Arc<str>,
-        guest_resources: Arc<[ResourceType]>,
+        types: Result<Function, TooLarge>,
+        component: Arc<Known>,
         memory: u64,
     ) -> Self {
-        let resources = Resources {
-            guest: guest_resources,
-            imports: Imports::default(),
-        };
-        Self::with(name, index, ty, types, resources, memory)
-    }
-
-    fn with(
-        name: String,
-        index: ComponentExportIndex,
-        ty: &ComponentFunc,
-        types: Arc<str>,
-        resources: Resources,
-        memory: u64,
-    ) -> Self {
-        let codec = match Signature::of(ty) {
-            Ok(signature) => {
-                debug!(function = name, codec = "plain", "resolved an export");
-                Codec::Plain(signature)
-            }
+        let (codec, signature, needs_shared_instance) = match types {
             Err(reason) => {
-                debug!(function = name, codec = "general", %reason, "resolved an export");
-                Codec::General {
+                warn!(function = name, %reason, "an export cannot be called");
+                (Codec::Refused(reason), Arc::new(nothing()), false)
+            }
+            Ok(Function { signature, .. }) if !signature.has_resources() => {
+                debug!(function = name, codec = "plain", "resolved an export");
+                (Codec::Plain, signature, false)
+            }
+            Ok(Function {
+                signature,
+                resources,
+            }) => {
+                debug!(function = name, codec = "general", "resolved an export");
+                let needs_shared_instance = component.defines_any(&resources);
+                let codec = Codec::General {
                     params: ty.params().collect(),
                     results: ty.results().collect(),
-                    resources,
-                }
+                    component,
+                };
+                (codec, signature, needs_shared_instance)
             }
-        };
-        let needs_shared_instance = match &codec {
-            Codec::Plain(_) => false,
-            Codec::General {
-                params,
-                results,
-                resources,
-            } => params
-                .iter()
-                .chain(results)
-                .any(|ty| mentions(ty, &resources.guest)),
         };
         Self(Arc::new(Resolved {
             name: name.into(),
-            types,
+            signature,
             callers: Callers::default(),
             index,
             memory,
             codec,
             needs_shared_instance,
+            answers: ty.results().len() > 0,
         }))
     }
 
     /// As [`Export::new`], on the general path whatever the types are.
     #[cfg(test)]
     pub(crate) fn general(name: String, index: ComponentExportIndex, ty: &ComponentFunc) -> Self {
+        let types = Function::of(ty, |_| false, &Budget::default()).expect("types within reason");
         Self(Arc::new(Resolved {
             name: name.into(),
-            types: types(ty, |_| false),
+            signature: types.signature,
             callers: Callers::default(),
             index,
             memory: u64::MAX,
             codec: Codec::General {
                 params: ty.params().collect(),
                 results: ty.results().collect(),
-                resources: Resources::default(),
+                component: Arc::default(),
             },
             needs_shared_instance: false,
+            answers: ty.results().len() > 0,
         }))
     }
 
@@ -190,14 +160,16 @@ impl Export {
         &self.0.name
     }
 
-    /// Its types, as [`types`] has them.
-    pub(crate) fn types(&self) -> &Arc<str> {
-        &self.0.types
+    /// Its types. Of one that cannot be called, they are none.
+    pub(crate) fn signature(&self) -> &Arc<Signature> {
+        &self.0.signature
     }
 
     /// Whether a caller that takes the function to have the types `theirs` and this one read each other.
-    pub(crate) fn agrees_with(&self, theirs: &Arc<str>) -> bool {
-        self.0.callers.agree(theirs, self.types())
+    pub(crate) fn agrees_with(&self, theirs: &Arc<Signature>) -> bool {
+        // The types of one that cannot be called are not known.
+        let is_known = !matches!(self.codec(), Codec::Refused(_));
+        !is_known || self.0.callers.agree(theirs, self.signature())
     }
 
     pub(crate) fn index(&self) -> ComponentExportIndex {
@@ -215,25 +187,17 @@ impl Export {
 
     /// Whether no resources are in the signature.
     pub(crate) fn is_plain(&self) -> bool {
-        matches!(self.codec(), Codec::Plain(_))
+        matches!(self.codec(), Codec::Plain)
     }
 
     /// Whether it has results: else no caller waits for it.
     pub(crate) fn answers(&self) -> bool {
-        match self.codec() {
-            Codec::Plain(signature) => !signature.results.is_empty(),
-            Codec::General { results, .. } => !results.is_empty(),
-        }
+        self.0.answers
     }
 
     /// The paths of the streams in the parameters.
     pub(crate) fn paths(&self) -> Arc<[Path]> {
-        match self.codec() {
-            Codec::Plain(_) => Arc::new([]),
-            Codec::General {
-                params, resources, ..
-            } => paths(params.iter(), |ty| resources.imports.is_input_stream(ty)).into(),
-        }
+        self.signature().params.paths().into()
     }
 
     /// Whether a resource of the component itself is in the signature: its handles are of use only in the instance that
@@ -243,11 +207,9 @@ impl Export {
     }
 }
 
-/// Whether one of `resources` is in `ty`.
-fn mentions(ty: &Type, resources: &[ResourceType]) -> bool {
-    let mut mentioned = false;
-    each_resource(ty, &mut |ty| mentioned |= resources.contains(&ty));
-    mentioned
+/// The types of a function without any.
+fn nothing() -> Signature {
+    Signature::new(&[], &[]).expect("none is not too many")
 }
 
 /// How a function is named for people.

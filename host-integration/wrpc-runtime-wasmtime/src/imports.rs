@@ -9,19 +9,22 @@
 //! and then links on the same thread without a pause. What that function has seen is kept here.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use wasmtime::component::types::{self, ComponentItem};
 use wasmtime::component::ResourceType;
 use wasmtime::Engine;
 
-/// The resources that a component imports.
-#[derive(Debug, Default)]
-pub(crate) struct Imports(Vec<Imported>);
+use crate::by_resource::ByResource;
+use crate::types::Budget;
 
-/// A resource in an import. It is the one that defines its type, or has it from another import.
+/// The resources that a component imports: where each of them is. The first import defines it, and others have it from there.
+#[derive(Debug, Default)]
+pub(crate) struct Imports(ByResource<Vec<Imported>>);
+
+/// A resource in an import.
 #[derive(Debug)]
 struct Imported {
-    ty: ResourceType,
     /// Empty for the component itself.
     instance: Box<str>,
     name: Box<str>,
@@ -39,11 +42,13 @@ impl Imports {
 
     fn add(&mut self, engine: &Engine, instance: &str, name: &str, item: ComponentItem) {
         match item {
-            ComponentItem::Resource(ty) => self.0.push(Imported {
-                ty,
-                instance: instance.into(),
-                name: name.into(),
-            }),
+            ComponentItem::Resource(ty) => {
+                let imported = Imported {
+                    instance: instance.into(),
+                    name: name.into(),
+                };
+                self.0.entry(ty, Vec::new).push(imported);
+            }
             ComponentItem::ComponentInstance(ty) => {
                 for (item_name, item) in ty.exports(engine) {
                     self.add(engine, name, item_name, item);
@@ -56,7 +61,7 @@ impl Imports {
     /// The import that defines `ty`.
     fn origin(&self, ty: ResourceType) -> Option<&Imported> {
         // A component declares its imports in the order of their dependencies.
-        self.0.iter().find(|imported| imported.ty == ty)
+        self.0.get(ty)?.first()
     }
 
     /// Whether `ty` is imported.
@@ -79,9 +84,9 @@ impl Imports {
 
     /// Whether `instance` has `ty` from another import.
     fn is_used_by(&self, ty: ResourceType, instance: &str, name: &str) -> bool {
-        let mut having = self.0.iter().filter(|imported| imported.ty == ty);
-        having.next();
-        having.any(|imported| &*imported.instance == instance && &*imported.name == name)
+        let others = self.0.get(ty).and_then(|having| having.get(1..));
+        let mut others = others.into_iter().flatten();
+        others.any(|imported| &*imported.instance == instance && &*imported.name == name)
     }
 }
 
@@ -90,7 +95,11 @@ impl Imports {
 pub(crate) struct Linking {
     imports: Imports,
     /// The resources that were defined as those of a peer.
-    of_peers: Vec<ResourceType>,
+    of_peers: ByResource<()>,
+    /// What the functions of the component may take.
+    budget: Rc<Budget>,
+    /// Whether it is known which component it is.
+    is_known: bool,
 }
 
 thread_local! {
@@ -99,10 +108,10 @@ thread_local! {
 
 /// Notes that what is linked next on this thread are imports of `component`. Returns what was noted before.
 pub(crate) fn linking(engine: &Engine, component: &types::Component) -> Linking {
-    let imports = Imports::of(engine, component);
     resume(Linking {
-        imports,
-        of_peers: Vec::new(),
+        imports: Imports::of(engine, component),
+        is_known: true,
+        ..Linking::default()
     })
 }
 
@@ -117,9 +126,18 @@ pub(crate) fn defines(ty: ResourceType, instance: &str, name: &str) -> bool {
     LINKING.with_borrow_mut(|linking| {
         let defines = !linking.imports.is_used_by(ty, instance, name);
         if defines {
-            linking.of_peers.push(ty);
+            linking.of_peers.entry(ty, || ());
         }
         defines
+    })
+}
+
+/// How many types of the functions that are linked next may be looked into. Of imports of no component that
+/// [`linking`] was told of, each has as many as those of a component.
+pub(crate) fn budget() -> Rc<Budget> {
+    LINKING.with_borrow(|linking| match linking.is_known {
+        true => Rc::clone(&linking.budget),
+        false => Rc::default(),
     })
 }
 
@@ -133,8 +151,11 @@ pub(crate) enum OfHost {
 
 /// What `ty` is, if the host defines it, and not a peer.
 pub(crate) fn of_host(ty: ResourceType) -> Option<OfHost> {
-    LINKING.with_borrow(|Linking { imports, of_peers }| {
-        if of_peers.contains(&ty) {
+    LINKING.with_borrow(|linking| {
+        let Linking {
+            imports, of_peers, ..
+        } = linking;
+        if of_peers.get(ty).is_some() {
             return None;
         }
         if imports.is_input_stream(ty) {

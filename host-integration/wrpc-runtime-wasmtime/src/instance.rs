@@ -273,10 +273,15 @@ impl Export {
     where
         I: AsyncRead + Unpin + 'static,
     {
-        let Codec::Plain(signature) = self.codec() else {
-            return Ok(Received::Later);
-        };
-        let agreed = is_whole(params, self.types());
+        match self.codec() {
+            Codec::Plain => {}
+            Codec::General { .. } => return Ok(Received::Later),
+            Codec::Refused(reason) => {
+                return Err(CallFailed::new(self, Step::Resolve, (*reason).into()));
+            }
+        }
+        let signature = self.signature();
+        let agreed = is_whole(params, &**signature);
         match receive(params, &signature.params, self.memory(), |_| agreed).await {
             Ok(message) => Ok(Received::Message(message, agreed)),
             Err(error) => Err(CallFailed::new(self, Step::Parameters, error.into())),
@@ -311,8 +316,8 @@ where
         _ => failed(step)(source),
     };
     match (export.codec(), received) {
-        (Codec::Plain(signature), Received::Message(message, agreed)) => {
-            let message = plain::call(&mut store, func, signature, message)
+        (Codec::Plain, Received::Message(message, agreed)) => {
+            let message = plain::call(&mut store, func, export.signature(), message)
                 .await
                 .map_err(unless_entered)?;
             trace!(bytes = message.len(), "sending results");
@@ -326,7 +331,7 @@ where
             Codec::General {
                 params: types,
                 results: result_types,
-                resources,
+                component,
             },
             Received::Later,
         ) => {
@@ -337,12 +342,12 @@ where
                 types.iter(),
                 result_types.iter(),
                 func,
-                resources,
+                component,
             );
             // Boxed so that its size does not count where it is not needed.
             Box::pin(run).await.map_err(unless_entered)
         }
-        (Codec::Plain(_), Received::Later) | (Codec::General { .. }, Received::Message(..)) => {
+        _ => {
             let cause = anyhow!("its parameters were received for another function");
             Err(failed(Step::Parameters)(cause))
         }

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail, Context as _};
 use bytes::Bytes;
-use inhost_dispatch::with_types;
+use inhost_codec::Signature;
+use inhost_dispatch::{with_types, Types};
 use tokio::time::{timeout_at, Instant};
 use tokio::try_join;
 use wrpc_transport::Invoke;
 
-use crate::general::Path;
 use crate::name::rpc_func_name;
 
 /// A function that a guest imports and a peer serves.
@@ -22,9 +22,11 @@ pub(crate) struct Import {
     pub(crate) instance: Arc<str>,
     /// As the component has it, the kind of a resource's function included.
     pub(crate) name: Arc<str>,
-    /// As [`types`](crate::types::types) has them.
-    pub(crate) types: Arc<str>,
+    pub(crate) types: Arc<Signature>,
 }
+
+/// The path of a stream. `None` is any index.
+pub(crate) type Path = Box<[Option<usize>]>;
 
 /// An invocation that the transport has accepted.
 pub(crate) struct Invocation<'a, C: Invoke> {
@@ -72,7 +74,7 @@ impl Import {
         let (instance, name) = (&*self.instance, rpc_func_name(&self.name));
         // None as well when it would be over later than the clock can tell.
         let limit = limit.and_then(|limit| Some((limit, Instant::now().checked_add(limit)?)));
-        let types = Arc::clone(&self.types);
+        let types: Types = self.types.clone();
         // Pinned, here and below, before they pass through other hands: to hand on a future that is not is to copy it. And
         // what is in the frame of a function is on the guest's stack, which keeps each page that was ever touched.
         let invoke = pin!(client.invoke(context, instance, name, params, paths));

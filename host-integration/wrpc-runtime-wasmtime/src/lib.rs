@@ -91,10 +91,14 @@
 //!
 //! NATS, wasmCloud, any one backend.
 
+mod by_resource;
+mod callers;
+mod component;
 mod export;
 mod general;
 mod imports;
 mod instance;
+mod intern;
 mod invoke;
 mod kept;
 mod limit;
@@ -104,6 +108,7 @@ mod message;
 mod name;
 mod off_fiber;
 mod plain;
+mod refused;
 mod resources;
 mod reuse;
 mod room;

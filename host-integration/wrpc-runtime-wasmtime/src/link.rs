@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use anyhow::{bail, Context as _};
-use tracing::{debug, instrument};
+use tracing::{debug, instrument, warn};
 use wasmtime::component::{types as items, LinkerInstance, ResourceType};
 use wasmtime::Engine;
-use wasmtime_wasi::WasiView;
+use wasmtime_wasi::{InputStream, WasiView};
 use wrpc_transport::Invoke;
 
+use crate::export::full_name;
 use crate::imports::{of_host, OfHost};
 use crate::invoke::Import;
-use crate::plain::Signature;
-use crate::types::types;
+use crate::types::Function;
 use crate::view::{RemoteResource, WrpcView};
-use crate::{general, imports, plain};
+use crate::{general, imports, plain, refused};
 
 /// Defines an import of a component as one that invokes a peer; see [`link_function`].
 ///
@@ -140,19 +140,35 @@ where
     V::Invoke: Clone + 'static,
     <V::Invoke as Invoke>::Context: Clone + 'static,
 {
-    let import = Import {
-        instance: instance.into(),
-        name: name.into(),
-        types: types(&ty, |ty| of_host(ty) == Some(OfHost::InputStream)),
+    let (instance, name) = (instance.into(), name.into());
+    let is_stream = |ty| {
+        // The second, if the types are those of an instance.
+        of_host(ty) == Some(OfHost::InputStream) || ty == ResourceType::host::<InputStream>()
     };
-    match Signature::of(&ty) {
-        Ok(signature) => {
-            debug!(function = %import, codec = "plain", "linking a function");
-            plain::link(linker, signature, import, cx)
-        }
+    let Function {
+        signature,
+        resources: used,
+    } = match Function::of(&ty, is_stream, &imports::budget()) {
+        Ok(function) => function,
         Err(reason) => {
-            debug!(function = %import, codec = "general", %reason, "linking a function");
-            general::link(linker, resources.into(), ty, import, cx)
+            let function = full_name(&instance, &name);
+            warn!(function, %reason, "an import cannot be called");
+            return refused::link(linker, &name, function, reason);
+        }
+    };
+    let import = Import {
+        instance,
+        name,
+        types: Arc::clone(&signature),
+    };
+    match signature.has_resources() {
+        false => {
+            debug!(function = %import, codec = "plain", "linking a function");
+            plain::link(linker, import, cx)
+        }
+        true => {
+            debug!(function = %import, codec = "general", "linking a function");
+            general::link(linker, resources.into(), &used, ty, import, cx)
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{anyhow, Context as _};
 use futures::{Stream, TryStreamExt as _};
+use inhost_codec::Signature;
 use inhost_dispatch::{put_back, with_serving, Caller, Drain, Route};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -17,8 +18,8 @@ use wasmtime::{AsContextMut as _, Store};
 use wasmtime_wasi::{InputStream, WasiView};
 use wrpc_transport::Serve;
 
+use crate::component::Known;
 use crate::export::{full_name, Export};
-use crate::general::paths;
 use crate::instance::{self, CallFailed, Instance, Step};
 use crate::limit::Since;
 use crate::memory;
@@ -26,7 +27,7 @@ use crate::name::rpc_func_name;
 use crate::reuse;
 use crate::serving::with_type;
 use crate::span::within;
-use crate::types::types_of;
+use crate::types::{Budget, Function};
 use crate::view::{self, WrpcView};
 
 /// An invocation that runs when it is polled.
@@ -76,7 +77,9 @@ pub trait ServeExt: Serve {
                 store.lock().unwrap_or_else(PoisonError::into_inner)()
             });
             let export = instance.export(instance_name, name)?;
-            let serve = self.serve(instance_name, rpc_func_name(name), export.paths());
+            let paths = export.paths();
+            let takes_streams = !paths.is_empty();
+            let serve = self.serve(instance_name, rpc_func_name(name), paths);
             let (invocations, serving) = with_serving(with_type(ty, serve)).await;
             let invocations = invocations?;
             let reused = serving.and_then(|it| Some((reuse::of(it.prefix())?, it)));
@@ -87,7 +90,6 @@ pub trait ServeExt: Serve {
                 }
                 None => instance,
             };
-            let takes_streams = !export.paths().is_empty();
             let served = Arc::new((instance, export, span));
             Ok(invocations.map_ok(move |(cx, results, params)| {
                 let served = Arc::clone(&served);
@@ -138,7 +140,7 @@ pub trait ServeExt: Serve {
         let span = Span::current();
         let guest_resources = guest_resources.into();
         async move {
-            let (index, func, types, paths, limit, memory) = {
+            let (index, func, types, limit, memory) = {
                 let mut store = store.lock().await;
                 let limit = view::limit(store.data());
                 let memory = memory::limit(store.engine());
@@ -158,10 +160,10 @@ pub trait ServeExt: Serve {
                     let params = func.params(store.as_context_mut());
                     let results = func.results(store.as_context_mut());
                     let is_stream = |ty| ty == ResourceType::host::<InputStream>();
-                    let paths = paths(params.iter(), is_stream);
                     let params = params.into_vec().into_iter();
-                    let types = types_of(params, results.into_vec().into_iter(), is_stream);
-                    Some((index, func, types, paths, limit, memory))
+                    let results = results.into_vec().into_iter();
+                    let types = Function::with(params, results, is_stream, &Budget::default());
+                    Some((index, func, types, limit, memory))
                 })
             }
             .with_context(|| {
@@ -170,9 +172,11 @@ pub trait ServeExt: Serve {
                     full_name(instance_name, name)
                 )
             })?;
-            let takes_streams = !paths.is_empty();
             let name_in_full = full_name(instance_name, name);
-            let export = Export::new(name_in_full, index, &ty, types, guest_resources, memory);
+            let component = Arc::new(Known::of_guest(guest_resources));
+            let export = Export::new(name_in_full, index, &ty, types, component, memory);
+            let paths = export.paths();
+            let takes_streams = !paths.is_empty();
             let serve = self.serve(instance_name, rpc_func_name(name), paths);
             let invocations = with_type(ty, serve).await?;
             Ok(invocations.map_ok(move |(cx, results, params)| {
@@ -273,7 +277,7 @@ async fn run(
     caller.started();
     inhost_dispatch::starts(Route::Local);
     let mut call = pin!(async {
-        match caller.types() {
+        match caller.types().and_then(|types| types.downcast().ok()) {
             Some(theirs) if !export.agrees_with(&theirs) => Err(mismatch(export, &theirs)),
             _ => call.await,
         }
@@ -345,11 +349,11 @@ fn stopped(export: &Export) -> CallFailed {
 }
 
 /// A caller that was made for another version of the interface: its values would be read as others.
-fn mismatch(export: &Export, theirs: &str) -> CallFailed {
+fn mismatch(export: &Export, theirs: &Signature) -> CallFailed {
     let cause = anyhow!(
         "the types of the function differ: the caller has it as `{theirs}`, and the component exports it as `{}`. Build \
          both against the same WIT",
-        export.types()
+        export.signature()
     );
     CallFailed::new(export, Step::Parameters, cause)
 }

@@ -1,286 +1,361 @@
-//! The types of a function, as text that goes beside a call.
+//! The one walk over wasmtime's types: what the values of a function are, as the codec has them.
 //!
-//! wRPC sends values and not types, so a peer whose types differ may read something else than was meant, or fail in the
-//! middle. On one host, both sides are there, and can be compared before the function runs: [`agree`] does, by what the
-//! values are on the wire.
+//! wasmtime has two descriptions of the same types. One comes with a component and is what there is when an import is linked
+//! and an export is served: [`Type`]. The other is the component's own table, which is there when a value is lifted, where
+//! the first one is not: [`InTable`]. Both are walked here.
+//!
+//! A type that refers to another one many times is written down once for each reference, and there are more references than
+//! memory, if they are followed each time: 59 KB are enough for a million types. So a type is looked into once in a function,
+//! and what is looked into is counted, for all functions of a component. Each has as many as any that people write
+//! (a [`Budget`]). A function beyond that is not refused when its component is loaded, which may never call it, but when it is
+//! called.
 
-use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::fmt::{self, Write as _};
+use std::hash::Hash;
+use std::mem::{discriminant, Discriminant};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 
-use inhost_codec::agree;
-use wasmtime::component::types::{Case, ComponentFunc};
+use inhost_codec::{Builder, Part, Plan, Signature, Type as Codec, Unsupported};
+use wasmtime::component::__internal::{ComponentTypes, InterfaceType};
+use wasmtime::component::types::ComponentFunc;
 use wasmtime::component::{ResourceType, Type};
 
-/// The types of a function as text, as [`agree`] reads it. `is_stream` tells an input stream from other resources.
-///
-/// Names are not in it, nor are they sent. Nor is it which resource a handle is of.
-pub(crate) fn types(ty: &ComponentFunc, is_stream: impl Fn(ResourceType) -> bool) -> Arc<str> {
-    types_of(ty.params(), ty.results(), is_stream)
+use crate::by_resource::ByResource;
+use crate::intern::Interned;
+
+/// The types of a function.
+#[derive(Debug)]
+pub(crate) struct Function {
+    /// What the values are. Functions with the same types have the same one.
+    pub(crate) signature: Arc<Signature>,
+    /// The resources in it, each once, in the order of the numbers that they have in the signature.
+    pub(crate) resources: Box<[ResourceType]>,
 }
 
-/// As [`types`], of the types of a function's parameters and results.
-pub(crate) fn types_of(
-    params: impl Iterator<Item = Type>,
-    results: impl Iterator<Item = Type>,
-    is_stream: impl Fn(ResourceType) -> bool,
-) -> Arc<str> {
-    let mut text = Text {
-        text: "func".to_owned(),
-        is_stream,
-    };
-    text.tuple(params);
-    text.add(" -> ");
-    text.tuple(results);
-    text.text.into()
+/// There are more types in a function than any needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TooLarge {
+    #[error(transparent)]
+    Function(#[from] Unsupported),
+    #[error("the functions of the component have more than {MAX_TYPES} types in all")]
+    Component,
 }
 
-struct Text<S> {
-    text: String,
-    is_stream: S,
+/// How many types and members of types are looked into for the functions of a component: for imports, and for exports. A
+/// component with all of WASI and a thousand functions of its own has about a hundredth of it.
+const MAX_TYPES: usize = 1 << 20;
+
+/// How many types of a component may still be looked into.
+#[derive(Debug)]
+pub(crate) struct Budget(AtomicUsize);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(AtomicUsize::new(MAX_TYPES))
+    }
 }
 
-impl<S: Fn(ResourceType) -> bool> Text<S> {
-    fn add(&mut self, text: &str) {
-        self.text.push_str(text);
+impl Budget {
+    fn spend(&self, types: usize) -> Result<(), TooLarge> {
+        let left = |left: usize| left.checked_sub(types);
+        let spent = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, left);
+        spent.map(drop).map_err(|_| TooLarge::Component)
     }
 
-    fn tuple(&mut self, types: impl Iterator<Item = Type>) {
-        self.add("(");
-        for (at, ty) in types.enumerate() {
-            if at > 0 {
-                self.add(", ");
-            }
-            self.value(&ty);
-        }
-        self.add(")");
+    #[cfg(test)]
+    pub(crate) fn spent(&self) -> usize {
+        MAX_TYPES - self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Function {
+    /// The types of a function. `is_stream` tells an input stream from other resources.
+    ///
+    /// # Errors
+    ///
+    /// When they are too many.
+    pub(crate) fn of(
+        ty: &ComponentFunc,
+        is_stream: impl Fn(ResourceType) -> bool,
+        budget: &Budget,
+    ) -> Result<Self, TooLarge> {
+        Self::with(ty.params(), ty.results(), is_stream, budget)
     }
 
-    /// The payload of a case, or `_` for none.
-    fn payload(&mut self, ty: Option<Type>) {
-        match ty {
-            Some(ty) => self.value(&ty),
-            None => self.add("_"),
-        }
-    }
-
-    fn cases<'a>(&mut self, cases: impl Iterator<Item = Case<'a>>) {
-        for (at, case) in cases.enumerate() {
-            if at > 0 {
-                self.add(" | ");
-            }
-            self.payload(case.ty);
-        }
-    }
-
-    fn value(&mut self, ty: &Type) {
-        let end = match ty {
-            Type::Bool => "bool",
-            Type::S8 => "s8",
-            Type::U8 => "u8",
-            Type::S16 => "s16",
-            Type::U16 => "u16",
-            Type::S32 => "s32",
-            Type::U32 => "u32",
-            Type::S64 => "s64",
-            Type::U64 => "u64",
-            Type::Float32 => "f32",
-            Type::Float64 => "f64",
-            Type::Char => "char",
-            Type::String => "string",
-            Type::Own(ty) if (self.is_stream)(*ty) => "input-stream",
+    /// As [`Function::of`], of the types of parameters and results.
+    ///
+    /// # Errors
+    ///
+    /// As [`Function::of`].
+    pub(crate) fn with(
+        params: impl Iterator<Item = Type>,
+        results: impl Iterator<Item = Type>,
+        is_stream: impl Fn(ResourceType) -> bool,
+        budget: &Budget,
+    ) -> Result<Self, TooLarge> {
+        let (mut numbers, mut resources) = (ByResource::default(), Vec::new());
+        let mut resource = |ty: &Type| {
+            let (Type::Own(of) | Type::Borrow(of)) = ty else {
+                return Codec::Handle(0);
+            };
+            let number = *numbers.entry(*of, || {
+                resources.push(*of);
+                resources.len() as u32 - 1
+            });
             // A stream that is borrowed cannot pass.
-            Type::Own(_) | Type::Borrow(_) => "resource",
-            Type::Record(record) => return self.tuple(record.fields().map(|field| field.ty)),
-            Type::Tuple(types) => return self.tuple(types.types()),
-            Type::List(list) => {
-                self.add("list<");
-                self.value(&list.ty());
-                ">"
+            match matches!(ty, Type::Own(_)) && is_stream(*of) {
+                true => Codec::Stream(number),
+                false => Codec::Handle(number),
             }
-            Type::Option(option) => {
-                self.add("option<");
-                self.value(&option.ty());
-                ">"
-            }
-            Type::Result(result) => {
-                self.add("result<");
-                self.payload(result.ok());
-                self.add(", ");
-                self.payload(result.err());
-                ">"
-            }
-            Type::Variant(variant) => {
-                self.add("variant<");
-                self.cases(variant.cases());
-                ">"
-            }
-            Type::Enum(ty) => return self.counted("enum", ty.names().len()),
-            Type::Flags(ty) => return self.counted("flags", ty.names().len()),
         };
-        self.add(end);
-    }
-
-    fn counted(&mut self, what: &str, count: usize) {
-        // Writing to a string does not fail.
-        let _ = write!(self.text, "{what}<{count}>");
+        let params = plan(params, &mut resource, budget)?;
+        let results = plan(results, &mut resource, budget)?;
+        static KNOWN: LazyLock<Interned<Signature>> = LazyLock::new(Interned::new);
+        Ok(Self {
+            signature: KNOWN.get(Signature { params, results }),
+            resources: resources.into(),
+        })
     }
 }
 
-/// How many callers' types a function remembers. Most have those of the function itself, and are not among them.
-const REMEMBERED: usize = 16;
+/// The plan of a tuple. The same types have the same one. `resource` says how one passes.
+///
+/// # Errors
+///
+/// When the types are too many.
+pub(crate) fn plan<T: Described>(
+    types: impl Iterator<Item = T>,
+    resource: impl FnMut(&T) -> Codec,
+    budget: &Budget,
+) -> Result<Arc<Plan>, TooLarge> {
+    let mut walk = Walk {
+        builder: Builder::new(),
+        seen: HashMap::new(),
+        resource,
+        budget,
+    };
+    let mut parts = Vec::new();
+    for ty in types {
+        parts.push(walk.part(ty)?);
+    }
+    static KNOWN: LazyLock<Interned<Plan>> = LazyLock::new(Interned::new);
+    Ok(KNOWN.get(walk.builder.plan(&parts)?))
+}
 
-/// What was found out about callers whose types of a function differ from its own.
-#[derive(Debug, Default)]
-pub(crate) struct Callers(Mutex<Vec<(Arc<str>, bool)>>);
+/// A type as wasmtime describes it.
+pub(crate) trait Described: Sized {
+    /// What tells it from the others of its component.
+    type Place: Hash + Eq;
 
-impl Callers {
-    /// Whether a caller with the types `theirs` and a function with the types `ours` read each other.
-    pub(crate) fn agree(&self, theirs: &Arc<str>, ours: &str) -> bool {
-        if **theirs == *ours {
-            return true;
+    /// `None` for one that is no work to look into, and for one that cannot be told from others: that one is looked into each
+    /// time.
+    fn place(&self) -> Option<Self::Place>;
+
+    fn shape(&self) -> Shape<Self>;
+}
+
+/// What a type is made of.
+pub(crate) enum Shape<T> {
+    /// Of nothing else.
+    Leaf(Codec),
+    Resource,
+    List(T),
+    Tuple(Vec<T>),
+    Variant(Vec<Option<T>>),
+    Enum(usize),
+    Option(T),
+    Result(Option<T>, Option<T>),
+}
+
+struct Walk<'b, T: Described, R> {
+    builder: Builder,
+    seen: HashMap<T::Place, Part>,
+    resource: R,
+    budget: &'b Budget,
+}
+
+impl<T: Described, R: FnMut(&T) -> Codec> Walk<'_, T, R> {
+    fn part(&mut self, ty: T) -> Result<Part, TooLarge> {
+        let place = ty.place();
+        if let Some(seen) = place.as_ref().and_then(|place| self.seen.get(place)) {
+            return Ok(*seen);
         }
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, agree)) = known.iter().find(|(types, _)| types == theirs) {
-            return *agree;
+        self.budget.spend(1)?;
+        let part = match ty.shape() {
+            Shape::Leaf(leaf) => self.builder.ty(&leaf)?,
+            Shape::Resource => self.builder.ty(&(self.resource)(&ty))?,
+            Shape::List(element) => {
+                let element = self.part(element)?;
+                self.builder.list(element)?
+            }
+            Shape::Tuple(types) => {
+                self.budget.spend(types.len())?;
+                let fields = types.into_iter().map(|ty| self.part(ty));
+                let fields: Vec<_> = fields.collect::<Result<_, _>>()?;
+                self.builder.tuple(&fields)?
+            }
+            Shape::Variant(cases) => {
+                self.budget.spend(cases.len())?;
+                let cases = cases.into_iter().map(|ty| self.payload(ty));
+                let cases: Vec<_> = cases.collect::<Result<_, _>>()?;
+                self.builder.variant(&cases)?
+            }
+            Shape::Enum(cases) => self.builder.enumeration(cases)?,
+            Shape::Option(payload) => {
+                let payload = self.part(payload)?;
+                self.builder.option(payload)?
+            }
+            Shape::Result(ok, err) => {
+                let (ok, err) = (self.payload(ok)?, self.payload(err)?);
+                self.builder.result(ok, err)?
+            }
+        };
+        if let Some(place) = place {
+            self.seen.insert(place, part);
         }
-        let agree = agree(theirs, ours);
-        if known.len() == REMEMBERED {
-            known.remove(0);
+        Ok(part)
+    }
+
+    fn payload(&mut self, ty: Option<T>) -> Result<Option<Part>, TooLarge> {
+        ty.map(|ty| self.part(ty)).transpose()
+    }
+}
+
+/// Where a type is in its component's table: which kind of type, and which one of these.
+pub(crate) type Place = (Discriminant<Type>, u32);
+
+/// The place of a type, if it has one.
+pub(crate) fn place(ty: &Type) -> Option<Place> {
+    let has_parts = matches!(
+        ty,
+        Type::List(_)
+            | Type::Record(_)
+            | Type::Tuple(_)
+            | Type::Variant(_)
+            | Type::Option(_)
+            | Type::Result(_)
+    );
+    if !has_parts {
+        return None;
+    }
+    // wasmtime says it nowhere else. It compares types, but looks into each reference of both when they differ.
+    let mut index = Index(None);
+    write!(index, "{ty:?}").ok()?;
+    Some((discriminant(ty), index.0?))
+}
+
+/// Takes the only number out of a text, as `TypeTupleIndex(7)` has it.
+struct Index(Option<u32>);
+
+impl fmt::Write for Index {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let digits = text.trim_matches(|c: char| !c.is_ascii_digit());
+        if digits.is_empty() {
+            return Ok(());
         }
-        known.push((Arc::clone(theirs), agree));
-        agree
+        match (self.0, digits.parse()) {
+            (None, Ok(index)) => {
+                self.0 = Some(index);
+                Ok(())
+            }
+            _ => Err(fmt::Error),
+        }
+    }
+}
+
+impl Described for Type {
+    type Place = Place;
+
+    fn place(&self) -> Option<Place> {
+        place(self)
+    }
+
+    fn shape(&self) -> Shape<Self> {
+        Shape::Leaf(match self {
+            Type::Bool => Codec::Bool,
+            Type::S8 => Codec::S8,
+            Type::U8 => Codec::U8,
+            Type::S16 => Codec::S16,
+            Type::U16 => Codec::U16,
+            Type::S32 => Codec::S32,
+            Type::U32 => Codec::U32,
+            Type::S64 => Codec::S64,
+            Type::U64 => Codec::U64,
+            Type::Float32 => Codec::F32,
+            Type::Float64 => Codec::F64,
+            Type::Char => Codec::Char,
+            Type::String => Codec::String,
+            Type::Flags(flags) => Codec::Flags(flags.names().len()),
+            Type::Own(_) | Type::Borrow(_) => return Shape::Resource,
+            Type::List(list) => return Shape::List(list.ty()),
+            Type::Record(record) => {
+                return Shape::Tuple(record.fields().map(|field| field.ty).collect())
+            }
+            Type::Tuple(tuple) => return Shape::Tuple(tuple.types().collect()),
+            Type::Variant(variant) => {
+                return Shape::Variant(variant.cases().map(|case| case.ty).collect())
+            }
+            Type::Enum(ty) => return Shape::Enum(ty.names().len()),
+            Type::Option(option) => return Shape::Option(option.ty()),
+            Type::Result(result) => return Shape::Result(result.ok(), result.err()),
+        })
+    }
+}
+
+/// A type in the table of a component.
+pub(crate) struct InTable<'t>(pub(crate) &'t ComponentTypes, pub(crate) InterfaceType);
+
+impl Described for InTable<'_> {
+    type Place = InterfaceType;
+
+    fn place(&self) -> Option<InterfaceType> {
+        Some(self.1)
+    }
+
+    fn shape(&self) -> Shape<Self> {
+        let Self(types, ty) = *self;
+        let at = |ty: &InterfaceType| Self(types, *ty);
+        Shape::Leaf(match ty {
+            InterfaceType::Bool => Codec::Bool,
+            InterfaceType::S8 => Codec::S8,
+            InterfaceType::U8 => Codec::U8,
+            InterfaceType::S16 => Codec::S16,
+            InterfaceType::U16 => Codec::U16,
+            InterfaceType::S32 => Codec::S32,
+            InterfaceType::U32 => Codec::U32,
+            InterfaceType::S64 => Codec::S64,
+            InterfaceType::U64 => Codec::U64,
+            InterfaceType::Float32 => Codec::F32,
+            InterfaceType::Float64 => Codec::F64,
+            InterfaceType::Char => Codec::Char,
+            InterfaceType::String => Codec::String,
+            InterfaceType::Flags(i) => Codec::Flags(types[i].names.len()),
+            InterfaceType::Own(_) | InterfaceType::Borrow(_) => return Shape::Resource,
+            InterfaceType::List(i) => return Shape::List(at(&types[i].element)),
+            InterfaceType::Record(i) => {
+                let fields = types[i].fields.iter();
+                return Shape::Tuple(fields.map(|field| at(&field.ty)).collect());
+            }
+            InterfaceType::Tuple(i) => {
+                return Shape::Tuple(types[i].types.iter().map(at).collect());
+            }
+            InterfaceType::Variant(i) => {
+                let cases = types[i].cases.values();
+                return Shape::Variant(cases.map(|ty| ty.as_ref().map(at)).collect());
+            }
+            InterfaceType::Enum(i) => return Shape::Enum(types[i].names.len()),
+            InterfaceType::Option(i) => return Shape::Option(at(&types[i].ty)),
+            InterfaceType::Result(i) => {
+                let result = &types[i];
+                return Shape::Result(result.ok.as_ref().map(at), result.err.as_ref().map(at));
+            }
+        })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use wasmtime::component::types::ComponentItem;
-    use wasmtime::component::Component;
-    use wasmtime::Engine;
-
-    use super::*;
-
-    /// The text of a function with `types` as parameters.
-    fn text(definitions: &str, parameters: &str) -> String {
-        let component = format!(r#"(component {definitions} (import "f" (func {parameters})))"#);
-        let engine = Engine::default();
-        let component = Component::new(&engine, wat::parse_str(component).expect("valid text"))
-            .expect("a component");
-        let imports = component.component_type();
-        let ty = imports.imports(&engine).find_map(|(_, ty)| match ty {
-            ComponentItem::ComponentFunc(ty) => Some(types(&ty, |_| false).to_string()),
-            _ => None,
-        });
-        ty.expect("a function")
-    }
-
-    #[test]
-    fn types_that_differ_have_different_texts() {
-        let parameters = [
-            "",
-            "(param \"a\" u8)",
-            "(param \"a\" u32)",
-            "(param \"a\" s32)",
-            "(param \"a\" u64)",
-            "(param \"a\" f32)",
-            "(param \"a\" string)",
-            "(param \"a\" char)",
-            "(param \"a\" (list u8))",
-            "(param \"a\" (list u16))",
-            "(param \"a\" (option u8))",
-            "(param \"a\" (result u8))",
-            "(param \"a\" (result (error u8)))",
-            "(param \"a\" (tuple u8 u8))",
-            "(param \"a\" u8) (param \"b\" u8)",
-            "(result u8)",
-        ];
-        let mut texts: Vec<_> = parameters.iter().map(|p| text("", p)).collect();
-        let count = texts.len();
-        texts.sort();
-        texts.dedup();
-        assert_eq!(texts.len(), count, "{texts:#?}");
-    }
-
-    #[test]
-    fn names_make_no_difference() {
-        let (a, b) = (
-            "(param \"a\" (tuple u8 string))",
-            "(param \"b\" (tuple u8 string))",
-        );
-        assert_eq!(text("", a), text("", b));
-        assert_eq!(text("", a), "func((u8, string)) -> ()");
-    }
-
-    #[test]
-    fn each_type_has_a_text_that_the_codec_knows() {
-        let definitions = r#"(import "r" (type $r (sub resource)))
-            (type $record' (record (field "a" u8) (field "b" string)))
-            (import "record" (type $record (eq $record')))
-            (type $variant' (variant (case "a") (case "b" u8)))
-            (import "variant" (type $variant (eq $variant')))
-            (type $enum' (enum "a" "b" "c"))
-            (import "enum" (type $enum (eq $enum')))
-            (type $flags' (flags "a" "b"))
-            (import "flags" (type $flags (eq $flags')))"#;
-        for (ty, expected) in [
-            ("bool", "bool"),
-            ("s8", "s8"),
-            ("u8", "u8"),
-            ("s16", "s16"),
-            ("u16", "u16"),
-            ("s32", "s32"),
-            ("u32", "u32"),
-            ("s64", "s64"),
-            ("u64", "u64"),
-            ("f32", "f32"),
-            ("f64", "f64"),
-            ("char", "char"),
-            ("string", "string"),
-            ("(own $r)", "resource"),
-            ("(borrow $r)", "resource"),
-            ("$record", "(u8, string)"),
-            ("(tuple u8 u16)", "(u8, u16)"),
-            ("(list $enum)", "list<enum<3>>"),
-            ("(option $flags)", "option<flags<2>>"),
-            ("(result)", "result<_, _>"),
-            (
-                "(result u8 (error $variant))",
-                "result<u8, variant<_ | u8>>",
-            ),
-        ] {
-            let text = text(definitions, &format!(r#"(param "a" {ty})"#));
-            assert_eq!(text, format!("func({expected}) -> ()"));
-            assert!(agree(&text, &text), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_stream_is_told_from_a_handle() {
-        let component = r#"(component (import "r" (type $r (sub resource)))
-            (import "f" (func (param "a" (own $r)) (param "b" (borrow $r)))))"#;
-        let engine = Engine::default();
-        let component = Component::new(&engine, wat::parse_str(component).expect("valid text"));
-        let component = component.expect("a component").component_type();
-        let Some(ComponentItem::ComponentFunc(ty)) = component.get_import(&engine, "f") else {
-            panic!("it imports a function");
-        };
-        assert_eq!(&*types(&ty, |_| true), "func(input-stream, resource) -> ()");
-        assert_eq!(&*types(&ty, |_| false), "func(resource, resource) -> ()");
-    }
-
-    #[test]
-    fn what_was_found_out_about_a_caller_is_remembered_for_some() {
-        let callers = Callers::default();
-        let ours = "func(enum<2>) -> ()";
-        assert!(callers.agree(&ours.into(), ours));
-        assert!(callers.0.lock().unwrap().is_empty(), "it is the same text");
-        for _ in 0..2 {
-            for cases in 3..3 + REMEMBERED {
-                assert!(callers.agree(&format!("func(enum<{cases}>) -> ()").into(), ours));
-            }
-            assert_eq!(callers.0.lock().unwrap().len(), REMEMBERED);
-            assert!(!callers.agree(&"func(u32) -> ()".into(), ours));
-            assert!(!callers.agree(&"func(u32) -> ()".into(), ours));
-        }
-    }
-}
+mod tests;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use wasmtime::component::ResourceAny;
 use wrpc_transport::Invoke;
 
+use crate::off_fiber::Slot;
 use crate::turns;
 
 /// The data of a store whose imports are invoked over wRPC, or whose exports are served over it.
@@ -49,6 +50,8 @@ pub struct SharedResourceTable {
     resources: HashMap<Uuid, ResourceAny>,
     /// A clone of the store's [`client`](WrpcView::client). Here because this is the only place that is ours in a store.
     client: Option<Arc<dyn Any + Send + Sync>>,
+    /// What the store's imports wait for.
+    slot: Slot,
 }
 
 impl SharedResourceTable {
@@ -81,6 +84,11 @@ impl fmt::Debug for SharedResourceTable {
             .field(&self.resources)
             .finish()
     }
+}
+
+/// Where the imports of the store of `view` meet who drives its guest.
+pub(crate) fn slot(view: &mut impl WrpcView) -> Slot {
+    view.shared_resources().slot.clone()
 }
 
 /// The client of `view`, for an invocation that does not borrow from it.

@@ -168,3 +168,22 @@ fn readers_always_find_a_function_that_is_replaced_all_the_time() {
     });
     assert!(registry.is_empty());
 }
+
+/// It would take minutes if all were looked at for each.
+#[test]
+fn a_component_may_have_any_number_of_functions() {
+    let (registry, scope) = (Registry::new(), Scope::new(Arc::new(())));
+    let serve = |client| -> Vec<_> {
+        let one = |function: usize| {
+            let name = function.to_string();
+            registry.register(scope.clone(), PREFIX, client, INSTANCE, &name, Probe::new)
+        };
+        (0..30_000).map(one).collect()
+    };
+    let old = serve(registry.client());
+    let new = serve(registry.client());
+    drop(old);
+    assert_eq!(registry.len(), 30_000);
+    drop(new);
+    assert!(registry.is_empty());
+}

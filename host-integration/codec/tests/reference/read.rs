@@ -121,6 +121,7 @@ fn value<'a>(ty: &'a Type, r: &'a mut &[u8], out: &'a mut Vec<Meaning>) -> Readi
                 let is_set = |at: usize| bits[at / 8] & (1 << (at % 8)) != 0;
                 Meaning::Flags((0..*count).map(is_set).collect())
             }
+            Type::Handle(_) | Type::Stream(_) => unreachable!("values have no resources here"),
         };
         out.push(meaning);
         Ok(())

@@ -121,6 +121,7 @@ pub(crate) fn value(ty: &Type) -> BoxedStrategy<Value> {
         ]
         .boxed(),
         Type::Flags(count) => vec(any::<bool>(), *count).prop_map(Value::Flags).boxed(),
+        Type::Handle(_) | Type::Stream(_) => unreachable!("values have no resources here"),
     }
 }
 

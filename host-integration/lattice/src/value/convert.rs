@@ -5,69 +5,97 @@ use wasm_wave::value::{Type as WaveType, Value};
 use wasm_wave::wasm::{WasmTypeKind, WasmValue as _, WasmValueError};
 use wasmtime::component::{Type, Val};
 
-/// The type as WAVE has it. `None` when a resource is in it: its values mean something only inside of a component.
-pub(super) fn wave_type(ty: &Type) -> Option<WaveType> {
-    Some(match ty {
-        Type::Bool => WaveType::BOOL,
-        Type::S8 => WaveType::S8,
-        Type::U8 => WaveType::U8,
-        Type::S16 => WaveType::S16,
-        Type::U16 => WaveType::U16,
-        Type::S32 => WaveType::S32,
-        Type::U32 => WaveType::U32,
-        Type::S64 => WaveType::S64,
-        Type::U64 => WaveType::U64,
-        Type::Float32 => WaveType::FLOAT32,
-        Type::Float64 => WaveType::FLOAT64,
-        Type::Char => WaveType::CHAR,
-        Type::String => WaveType::STRING,
-        Type::List(list) => WaveType::list(wave_type(&list.ty())?),
-        Type::Option(option) => WaveType::option(wave_type(&option.ty())?),
-        Type::Result(result) => {
-            let payload = |ty: Option<Type>| match ty {
-                None => Some(None),
-                Some(ty) => wave_type(&ty).map(Some),
-            };
-            WaveType::result(payload(result.ok())?, payload(result.err())?)
+/// How many members the types of a function may have in all, to be written down: one that is referred to many times counts
+/// each time.
+const MAX_MEMBERS: usize = 1 << 14;
+
+/// Makes WAVE types of those of a function.
+pub(super) struct Waves {
+    left: usize,
+}
+
+impl Waves {
+    pub(super) fn new() -> Self {
+        Self { left: MAX_MEMBERS }
+    }
+
+    /// The type as WAVE has it. `None` when a resource is in it: its values mean something only inside of a component. And
+    /// when it is too large.
+    pub(super) fn of(&mut self, ty: &Type) -> Option<WaveType> {
+        self.count(1)?;
+        Some(match ty {
+            Type::Bool => WaveType::BOOL,
+            Type::S8 => WaveType::S8,
+            Type::U8 => WaveType::U8,
+            Type::S16 => WaveType::S16,
+            Type::U16 => WaveType::U16,
+            Type::S32 => WaveType::S32,
+            Type::U32 => WaveType::U32,
+            Type::S64 => WaveType::S64,
+            Type::U64 => WaveType::U64,
+            Type::Float32 => WaveType::FLOAT32,
+            Type::Float64 => WaveType::FLOAT64,
+            Type::Char => WaveType::CHAR,
+            Type::String => WaveType::STRING,
+            Type::List(list) => WaveType::list(self.of(&list.ty())?),
+            Type::Option(option) => WaveType::option(self.of(&option.ty())?),
+            Type::Result(result) => {
+                let (ok, err) = (self.payload(result.ok())?, self.payload(result.err())?);
+                WaveType::result(ok, err)
+            }
+            Type::Tuple(tuple) => {
+                let types: Option<Vec<_>> = tuple.types().map(|ty| self.of(&ty)).collect();
+                WaveType::tuple(types?)?
+            }
+            Type::Record(record) => {
+                let fields = record.fields();
+                let fields: Option<Vec<_>> = fields
+                    .map(|field| Some((field.name, self.of(&field.ty)?)))
+                    .collect();
+                WaveType::record(fields?)?
+            }
+            Type::Variant(variant) => {
+                let cases = variant.cases();
+                let cases: Option<Vec<_>> = cases
+                    .map(|case| {
+                        self.count(1)?;
+                        Some((case.name, self.payload(case.ty)?))
+                    })
+                    .collect();
+                WaveType::variant(cases?)?
+            }
+            Type::Enum(ty) => {
+                self.count(ty.names().len())?;
+                WaveType::enum_ty(ty.names())?
+            }
+            Type::Flags(flags) => {
+                self.count(flags.names().len())?;
+                WaveType::flags(flags.names())?
+            }
+            Type::Own(_) | Type::Borrow(_) => return None,
+        })
+    }
+
+    fn payload(&mut self, ty: Option<Type>) -> Option<Option<WaveType>> {
+        match ty {
+            None => Some(None),
+            Some(ty) => self.of(&ty).map(Some),
         }
-        Type::Tuple(tuple) => {
-            let types: Option<Vec<_>> = tuple.types().map(|ty| wave_type(&ty)).collect();
-            WaveType::tuple(types?)?
-        }
-        Type::Record(record) => {
-            let fields = record.fields();
-            let fields: Option<Vec<_>> = fields
-                .map(|field| Some((field.name, wave_type(&field.ty)?)))
-                .collect();
-            WaveType::record(fields?)?
-        }
-        Type::Variant(variant) => {
-            let cases = variant.cases();
-            let cases: Option<Vec<_>> = cases
-                .map(|case| {
-                    let payload = match &case.ty {
-                        None => None,
-                        Some(ty) => Some(wave_type(ty)?),
-                    };
-                    Some((case.name, payload))
-                })
-                .collect();
-            WaveType::variant(cases?)?
-        }
-        Type::Enum(ty) => WaveType::enum_ty(ty.names())?,
-        Type::Flags(flags) => WaveType::flags(flags.names())?,
-        Type::Own(_) | Type::Borrow(_) => return None,
-    })
+    }
+
+    fn count(&mut self, members: usize) -> Option<()> {
+        self.left = self.left.checked_sub(members)?;
+        Some(())
+    }
 }
 
 /// How deep brackets may be in each other. Types are not nested deeper, and each of them has one pair of brackets.
 const MAX_DEPTH: usize = 100;
 
 /// Reads a value of type `ty`. The error says what is wrong with `text`.
-pub(super) fn from_wave(ty: &Type, text: &str) -> Result<Val, String> {
-    let ty = wave_type(ty).ok_or("it holds a resource, which has no text")?;
+pub(super) fn from_wave(ty: &WaveType, text: &str) -> Result<Val, String> {
     check_depth(text)?;
-    let value: Value = wasm_wave::from_str(&ty, text).map_err(|error| error.to_string())?;
+    let value: Value = wasm_wave::from_str(ty, text).map_err(|error| error.to_string())?;
     Ok(val(&value))
 }
 
@@ -96,9 +124,8 @@ fn check_depth(text: &str) -> Result<(), String> {
 /// # Errors
 ///
 /// When the value is not of the type.
-pub(crate) fn to_wave(ty: &Type, val: &Val) -> Result<String, WasmValueError> {
-    let ty = wave_type(ty).ok_or_else(|| WasmValueError::UnsupportedType("resource".into()))?;
-    let value = value(&ty, val)?;
+pub(crate) fn to_wave(ty: &WaveType, val: &Val) -> Result<String, WasmValueError> {
+    let value = value(ty, val)?;
     wasm_wave::to_string(&value).map_err(|error| WasmValueError::Other(error.to_string()))
 }
 
@@ -139,7 +166,7 @@ fn val(value: &Value) -> Val {
         WasmTypeKind::Flags => {
             Val::Flags(value.unwrap_flags().map(|name| name.into_owned()).collect())
         }
-        kind => unreachable!("a value of the kind {kind}, which no type of `wave_type` has"),
+        kind => unreachable!("a value of the kind {kind}, which no type of `Waves` has"),
     }
 }
 

@@ -1,17 +1,25 @@
 //! The types of a function, as WIT has them.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
+use wasm_wave::value::Type as WaveType;
 use wasmtime::component::types::ComponentFunc;
 use wasmtime::component::{Type, Val};
 
-use super::convert::wave_type;
+use super::convert::{from_wave, Waves};
 
-/// The types of a function that is called from outside.
+/// The types of a function that is called from outside. As text, it is as in WIT, and cut after 4 KiB.
 #[derive(Clone, Debug)]
 pub(crate) struct Signature {
-    pub(crate) params: Box<[Type]>,
-    pub(crate) results: Box<[Type]>,
+    pub(crate) params: Box<[Typed]>,
+    pub(crate) results: Box<[Typed]>,
+}
+
+/// A type, as a component has it and as text needs it.
+#[derive(Clone, Debug)]
+pub(crate) struct Typed {
+    pub(crate) ty: Type,
+    pub(crate) wave: WaveType,
 }
 
 /// Why arguments do not fit a function.
@@ -32,17 +40,18 @@ pub(crate) enum Misfit {
 }
 
 impl Signature {
-    pub(crate) fn of(ty: &ComponentFunc) -> Self {
-        Self {
-            params: ty.params().collect(),
-            results: ty.results().collect(),
-        }
-    }
-
-    /// Whether only values that mean something outside of the component are in it. A resource does not.
-    pub(crate) fn is_plain(&self) -> bool {
-        let types = self.params.iter().chain(&self.results);
-        types.into_iter().all(|ty| wave_type(ty).is_some())
+    /// `None` when values of the function mean nothing outside of the component, as a resource does, or cannot be written
+    /// within reason.
+    pub(crate) fn of(ty: &ComponentFunc) -> Option<Self> {
+        let mut waves = Waves::new();
+        let mut typed = |ty| {
+            let wave = waves.of(&ty)?;
+            Some(Typed { ty, wave })
+        };
+        Some(Self {
+            params: ty.params().map(&mut typed).collect::<Option<_>>()?,
+            results: ty.results().map(&mut typed).collect::<Option<_>>()?,
+        })
     }
 
     /// Reads arguments in the WAVE encoding, one text each.
@@ -50,10 +59,10 @@ impl Signature {
         self.check_count(arguments.len())?;
         let arguments = self.params.iter().zip(arguments).enumerate();
         arguments
-            .map(|(at, (ty, text))| {
-                super::convert::from_wave(ty, text.as_ref()).map_err(|detail| Misfit::Argument {
+            .map(|(at, (of, text))| {
+                from_wave(&of.wave, text.as_ref()).map_err(|detail| Misfit::Argument {
                     number: at + 1,
-                    expected: TypeName(ty).to_string(),
+                    expected: cut(|text| write!(text, "{}", of.wave)),
                     detail,
                 })
             })
@@ -74,116 +83,55 @@ impl Signature {
 
 impl fmt::Display for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("func(")?;
-        commas(f, self.params.iter().map(TypeName))?;
-        f.write_str(")")?;
-        match &*self.results {
-            [] => Ok(()),
-            [result] => write!(f, " -> {}", TypeName(result)),
-            results => {
-                f.write_str(" -> (")?;
-                commas(f, results.iter().map(TypeName))?;
-                f.write_str(")")
-            }
-        }
-    }
-}
-
-/// A type, as WIT has it where it is written in place.
-pub(crate) struct TypeName<'a>(pub(crate) &'a Type);
-
-impl fmt::Display for TypeName<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = match self.0 {
-            Type::Bool => "bool",
-            Type::S8 => "s8",
-            Type::U8 => "u8",
-            Type::S16 => "s16",
-            Type::U16 => "u16",
-            Type::S32 => "s32",
-            Type::U32 => "u32",
-            Type::S64 => "s64",
-            Type::U64 => "u64",
-            Type::Float32 => "f32",
-            Type::Float64 => "f64",
-            Type::Char => "char",
-            Type::String => "string",
-            Type::Own(_) => "own<resource>",
-            Type::Borrow(_) => "borrow<resource>",
-            Type::List(list) => return write!(f, "list<{}>", TypeName(&list.ty())),
-            Type::Option(option) => return write!(f, "option<{}>", TypeName(&option.ty())),
-            Type::Result(result) => {
-                return match (result.ok(), result.err()) {
-                    (None, None) => f.write_str("result"),
-                    (Some(ok), None) => write!(f, "result<{}>", TypeName(&ok)),
-                    (None, Some(err)) => write!(f, "result<_, {}>", TypeName(&err)),
-                    (Some(ok), Some(err)) => {
-                        write!(f, "result<{}, {}>", TypeName(&ok), TypeName(&err))
-                    }
+        let text = cut(|text| {
+            text.write_str("func(")?;
+            commas(text, &self.params)?;
+            text.write_str(")")?;
+            match &*self.results {
+                [] => Ok(()),
+                [result] => write!(text, " -> {}", result.wave),
+                results => {
+                    text.write_str(" -> (")?;
+                    commas(text, results)?;
+                    text.write_str(")")
                 }
             }
-            Type::Tuple(tuple) => {
-                f.write_str("tuple<")?;
-                let types: Vec<_> = tuple.types().collect();
-                commas(f, types.iter().map(TypeName))?;
-                ">"
-            }
-            Type::Record(record) => {
-                f.write_str("record { ")?;
-                let fields = record.fields();
-                commas(f, fields.map(|field| Field(field.name, field.ty)))?;
-                " }"
-            }
-            Type::Variant(variant) => {
-                f.write_str("variant { ")?;
-                commas(f, variant.cases().map(|case| Case(case.name, case.ty)))?;
-                " }"
-            }
-            Type::Enum(ty) => {
-                f.write_str("enum { ")?;
-                commas(f, ty.names())?;
-                " }"
-            }
-            Type::Flags(flags) => {
-                f.write_str("flags { ")?;
-                commas(f, flags.names())?;
-                " }"
-            }
-        };
-        f.write_str(text)
+        });
+        f.write_str(&text)
     }
 }
 
-/// A field of a record.
-struct Field<'a>(&'a str, Type);
+/// How long a text of types is at most, in bytes.
+const MAX_TEXT: usize = 4096;
 
-impl fmt::Display for Field<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.0, TypeName(&self.1))
+/// What `write` writes, up to a length at which people read on.
+fn cut(write: impl FnOnce(&mut Short) -> fmt::Result) -> String {
+    let mut text = Short(String::new());
+    // It fails when it is full.
+    if write(&mut text).is_err() {
+        text.0.push('…');
     }
+    text.0
 }
 
-/// A case of a variant.
-struct Case<'a>(&'a str, Option<Type>);
+struct Short(String);
 
-impl fmt::Display for Case<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.1 {
-            Some(ty) => write!(f, "{}({})", self.0, TypeName(ty)),
-            None => f.write_str(self.0),
+impl fmt::Write for Short {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.0.len() + text.len() > MAX_TEXT {
+            return Err(fmt::Error);
         }
+        self.0.push_str(text);
+        Ok(())
     }
 }
 
-fn commas<T: fmt::Display>(
-    f: &mut fmt::Formatter<'_>,
-    items: impl Iterator<Item = T>,
-) -> fmt::Result {
-    for (at, item) in items.enumerate() {
+fn commas(text: &mut Short, types: &[Typed]) -> fmt::Result {
+    for (at, of) in types.iter().enumerate() {
         if at > 0 {
-            f.write_str(", ")?;
+            text.write_str(", ")?;
         }
-        write!(f, "{item}")?;
+        write!(text, "{}", of.wave)?;
     }
     Ok(())
 }

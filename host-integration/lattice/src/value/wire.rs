@@ -71,8 +71,8 @@ impl Exchange {
         type Outgoing = <Client as Invoke>::Outgoing;
 
         let mut message = BytesMut::new();
-        for (at, (ty, argument)) in signature.params.iter().zip(arguments).enumerate() {
-            ValEncoder::<_, Outgoing>::new(self.0.as_context_mut(), ty, &[])
+        for (at, (of, argument)) in signature.params.iter().zip(arguments).enumerate() {
+            ValEncoder::<_, Outgoing>::new(self.0.as_context_mut(), &of.ty, &[])
                 .encode(argument, &mut message)
                 .map_err(|error| (at + 1, error))?;
         }
@@ -90,10 +90,10 @@ impl Exchange {
         incoming: &mut <Client as Invoke>::Incoming,
     ) -> anyhow::Result<Vec<Val>> {
         let mut results = Vec::with_capacity(signature.results.len());
-        for (at, ty) in signature.results.iter().enumerate() {
+        for (at, of) in signature.results.iter().enumerate() {
             let mut result = Val::Bool(false);
             let mut incoming = Pin::new(&mut *incoming);
-            read_value(&mut self.0, &mut incoming, &[], &mut result, ty, &[at]).await?;
+            read_value(&mut self.0, &mut incoming, &[], &mut result, &of.ty, &[at]).await?;
             results.push(result);
         }
         let more = incoming.read(&mut [0]).await?;

@@ -17,12 +17,11 @@ use super::decode;
 use super::deferred::DeferredParts;
 use super::encode::encode;
 use super::kinds::Kinds;
-use crate::export::Resources;
-use crate::imports::Imports;
+use crate::component::Known;
 use crate::instance::Step;
 use crate::message::finish;
-use crate::off_fiber::{drive, StoreId};
-use crate::view::WrpcView;
+use crate::off_fiber::drive;
+use crate::view::{slot, WrpcView};
 
 /// Reads the parameters of `func` from `rx`, calls it, and writes its results to `tx`.
 ///
@@ -58,12 +57,9 @@ where
     C: AsContextMut,
     C::Data: WasiView + WrpcView,
 {
-    let resources = Resources {
-        guest: guest_resources.into(),
-        imports: Imports::default(),
-    };
+    let component = Known::of_guest(guest_resources.into());
     run(
-        &mut store, &mut rx, &mut tx, params_ty, results_ty, func, &resources,
+        &mut store, &mut rx, &mut tx, params_ty, results_ty, func, &component,
     )
     .await
     .map_err(|(_, error)| error)
@@ -77,7 +73,7 @@ pub(crate) async fn run<C, I, O>(
     params_ty: impl ExactSizeIterator<Item = &Type>,
     results_ty: impl ExactSizeIterator<Item = &Type>,
     func: Func,
-    resources: &Resources,
+    component: &Known,
 ) -> Result<(), (Step, anyhow::Error)>
 where
     I: AsyncRead + Index<I> + Send + Sync + Unpin + 'static,
@@ -86,13 +82,17 @@ where
     C::Data: WasiView + WrpcView,
 {
     let (params_ty, results_ty): (Vec<_>, Vec<_>) = (params_ty.collect(), results_ty.collect());
-    let kinds = kinds(&mut store, func, &params_ty, &results_ty, resources);
+    let kinds = kinds(&mut store, func, &params_ty, &results_ty, component);
     let params = read_params(&mut store, rx, &params_ty, &kinds)
         .await
         .map_err(|error| (Step::Parameters, error))?;
     let mut results = vec![Val::Bool(false); results_ty.len()];
-    let id = StoreId::of(store.as_context());
-    let called = drive(id, pin!(func.call_async(&mut store, &params, &mut results))).await;
+    let slot = slot(store.as_context_mut().data_mut());
+    let called = drive(
+        &slot,
+        pin!(func.call_async(&mut store, &params, &mut results)),
+    )
+    .await;
     called.map_err(|error| (Step::Call, error))?;
     let sent = send_results(&mut store, tx, &results, &results_ty, &kinds)
         .await
@@ -119,7 +119,7 @@ fn kinds(
     func: Func,
     params: &[&Type],
     results: &[&Type],
-    resources: &Resources,
+    component: &Known,
 ) -> Kinds {
     let types = params.iter().chain(results).copied();
     let (real_params, real_results) = (
@@ -127,7 +127,7 @@ fn kinds(
         func.results(store.as_context_mut()),
     );
     let real = real_params.iter().chain(&real_results);
-    Kinds::of_export(types, real, &resources.guest, &resources.imports)
+    Kinds::of_export(types, real, &component.guest, &component.imports)
 }
 
 async fn read_params<C, I>(

@@ -21,17 +21,16 @@ use wrpc_transport::{Index, Invoke};
 use super::decode;
 use super::deferred::DeferredParts;
 use super::encode::encode;
-use super::kinds::{Kind, Kinds};
-use super::paths::{paths, Path};
+use super::kinds::Kinds;
 use super::sending::Sending;
-use crate::invoke::Import;
+use crate::invoke::{Import, Path};
 use crate::message::finish;
 use crate::view::{self, WrpcView};
 
 /// Defines the function `import.name` in `linker`, so that a guest that calls it invokes it with the store's
 /// [`client`](WrpcView::client).
 ///
-/// `resources` are the resource types that the guest defines. `cx` goes to the transport with every invocation.
+/// `resources` are the resource types that the guest defines, and `used` those of the function. `cx` goes to the transport with every invocation.
 ///
 /// # Errors
 ///
@@ -39,6 +38,7 @@ use crate::view::{self, WrpcView};
 pub(crate) fn link<V>(
     linker: &mut LinkerInstance<'_, V>,
     resources: Arc<[ResourceType]>,
+    used: &[ResourceType],
     ty: types::ComponentFunc,
     import: Import,
     cx: <V::Invoke as Invoke>::Context,
@@ -48,17 +48,16 @@ where
     <V::Invoke as Invoke>::Context: Clone + 'static,
 {
     let span = Span::current();
-    let kinds = Kinds::of_import(&ty, &resources);
+    let kinds = Kinds::of_import(used, &resources);
     kinds
         .check(&ty)
         .with_context(|| format!("`{import}` cannot be invoked"))?;
     let name = Arc::clone(&import.name);
-    let results: Box<[_]> = ty.results().collect();
     let function = Arc::new(Function {
-        import,
         params: ty.params().collect(),
-        paths: paths(results.iter(), |ty| *kinds.of(ty) == Kind::Stream).into(),
-        results,
+        paths: import.types.results.paths().into(),
+        import,
+        results: ty.results().collect(),
         kinds,
     });
     linker.func_new_async(&name, move |store, params, results| {

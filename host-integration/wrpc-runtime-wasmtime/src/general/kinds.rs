@@ -1,11 +1,14 @@
 //! What the resources in the signature of a function are.
 
+use std::collections::HashSet;
+
 use anyhow::ensure;
 use wasmtime::component::types::ComponentFunc;
 use wasmtime::component::{ResourceType, Type};
 use wasmtime_wasi::InputStream;
 
 use crate::imports::{of_host, Imports, OfHost};
+use crate::types::{place, Place};
 use crate::view::RemoteResource;
 
 /// What a resource is, and so how it passes.
@@ -31,18 +34,16 @@ impl Kinds {
         Self(resources.iter().map(|ty| (*ty, Kind::Guest)).collect())
     }
 
-    /// Of those of an import that is being linked. `guest` are the resources that the guest defines.
-    pub(crate) fn of_import(ty: &ComponentFunc, guest: &[ResourceType]) -> Self {
+    /// Of those `used` by an import that is being linked. `guest` are the resources that the guest defines.
+    pub(crate) fn of_import(used: &[ResourceType], guest: &[ResourceType]) -> Self {
         let mut kinds = Self::default();
-        for ty in ty.params().chain(ty.results()) {
-            each_resource(&ty, &mut |ty| {
-                let kind = match of_host(ty) {
-                    Some(OfHost::InputStream) => Kind::Stream,
-                    Some(OfHost::Other(name)) => Kind::Host(name),
-                    None => return,
-                };
-                kinds.add(ty, kind);
-            });
+        for ty in used {
+            let kind = match of_host(*ty) {
+                Some(OfHost::InputStream) => Kind::Stream,
+                Some(OfHost::Other(name)) => Kind::Host(name),
+                None => continue,
+            };
+            kinds.add(*ty, kind);
         }
         kinds.0.extend(Self::of_guest(guest).0);
         kinds
@@ -57,9 +58,9 @@ impl Kinds {
         guest: &[ResourceType],
         imports: &Imports,
     ) -> Self {
-        let mut kinds = Self::default();
+        let (mut kinds, mut seen) = (Self::default(), HashSet::new());
         for (ty, real) in types.zip(real) {
-            each_pair(ty, real, &mut |ty, real| {
+            each_pair(ty, real, &mut seen, &mut |ty, real| {
                 let kind = if real == ResourceType::host::<InputStream>() {
                     Kind::Stream
                 } else if real == ResourceType::host::<RemoteResource>() {
@@ -103,7 +104,7 @@ impl Kinds {
         let params = ty.params().enumerate().map(|(i, ty)| ("parameter", i, ty));
         let results = ty.results().enumerate().map(|(i, ty)| ("result", i, ty));
         for (what, i, ty) in params.chain(results) {
-            if let Some(name) = self.in_each_value(&ty) {
+            if let Some(name) = self.in_each_value(&ty, &mut HashSet::new()) {
                 ensure!(false, "{what} {i}: {}", cannot_pass(name));
             }
         }
@@ -111,14 +112,15 @@ impl Kinds {
     }
 
     /// The name of a resource that cannot pass, in each value of type `ty`.
-    fn in_each_value(&self, ty: &Type) -> Option<&str> {
+    fn in_each_value(&self, ty: &Type, seen: &mut HashSet<Place>) -> Option<&str> {
         match ty {
             Type::Own(ty) | Type::Borrow(ty) => match self.of(*ty) {
                 Kind::Host(name) => Some(name),
                 _ => None,
             },
-            Type::Record(_) | Type::Tuple(_) => {
-                children(ty).iter().find_map(|ty| self.in_each_value(ty))
+            Type::Record(_) | Type::Tuple(_) if is_new(ty, seen) => {
+                let mut children = children(ty).into_iter();
+                children.find_map(|ty| self.in_each_value(&ty, seen))
             }
             _ => None,
         }
@@ -137,7 +139,7 @@ pub(super) fn cannot_pass(name: &str) -> String {
 }
 
 /// The types that `ty` is made of.
-pub(super) fn children(ty: &Type) -> Vec<Type> {
+fn children(ty: &Type) -> Vec<Type> {
     match ty {
         Type::List(ty) => vec![ty.ty()],
         Type::Option(ty) => vec![ty.ty()],
@@ -149,19 +151,25 @@ pub(super) fn children(ty: &Type) -> Vec<Type> {
     }
 }
 
-/// Calls `found` with each resource in `ty`.
-pub(crate) fn each_resource(ty: &Type, found: &mut impl FnMut(ResourceType)) {
-    each_pair(ty, ty, &mut |ty, _| found(ty));
+/// Whether a type was not looked into before, if that can be told.
+fn is_new(ty: &Type, seen: &mut HashSet<Place>) -> bool {
+    place(ty).is_none_or(|place| seen.insert(place))
 }
 
 /// Calls `found` with each resource in `a`, and the one in its place in `b`, which is the same type in other terms.
-fn each_pair(a: &Type, b: &Type, found: &mut impl FnMut(ResourceType, ResourceType)) {
+fn each_pair(
+    a: &Type,
+    b: &Type,
+    seen: &mut HashSet<Place>,
+    found: &mut impl FnMut(ResourceType, ResourceType),
+) {
     match (a, b) {
         (Type::Own(a), Type::Own(b)) | (Type::Borrow(a), Type::Borrow(b)) => found(*a, *b),
-        _ => {
+        _ if is_new(a, seen) => {
             for (a, b) in children(a).iter().zip(&children(b)) {
-                each_pair(a, b, found);
+                each_pair(a, b, seen, found);
             }
         }
+        _ => {}
     }
 }

@@ -12,7 +12,6 @@
 //! | input streams, in both directions | `streams` |
 //! | what is written after the bytes of a value, each at its own path | `deferred` |
 //! | streams of parameters that still flow when their call has returned | `sending` |
-//! | the paths of a function's streams | `paths` |
 //! | a peer calls an export | `call` |
 //! | a guest calls an import | `import` |
 //!
@@ -69,7 +68,6 @@ mod flags;
 mod handles;
 mod import;
 mod kinds;
-mod paths;
 mod sending;
 mod streams;
 
@@ -81,5 +79,3 @@ pub(crate) use call::run;
 pub use decode::read_value;
 pub use encode::ValEncoder;
 pub(crate) use import::link;
-pub(crate) use kinds::each_resource;
-pub(crate) use paths::{paths, Path};

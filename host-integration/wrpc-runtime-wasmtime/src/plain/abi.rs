@@ -69,13 +69,20 @@ fn lift(
     max_flat: usize,
 ) -> anyhow::Result<Bytes> {
     let types = context.types;
-    let mut values = [0; MAX_FLAT_PARAMS];
-    for (value, core) in values.iter_mut().zip(core) {
-        // The codec looks at the bits that a type has; above them may be anything.
-        *value = core.get_u64();
-    }
-    let values = &values[..core.len().min(MAX_FLAT_PARAMS)];
     plans::with(types, ty, |plan| {
+        let mut values = [0; MAX_FLAT_PARAMS];
+        // Or one, the address of what is in memory.
+        let is_direct = plan.flat_count() <= max_flat;
+        let count = if is_direct { plan.flat_count() } else { 1 };
+        let count = count.min(core.len()).min(MAX_FLAT_PARAMS);
+        for (at, (value, core)) in values.iter_mut().zip(&core[..count]).enumerate() {
+            // No more than was stored: above the bits of a value may be what no one has written.
+            *value = match is_direct && plan.is_wide(at) {
+                true => core.get_u64(),
+                false => core.get_u32().into(),
+            };
+        }
+        let values = &values[..count];
         codec::Lift::new(plan).run(&mut FromGuest(context), values, max_flat)
     })?
     .map(Bytes::from)

@@ -3,13 +3,14 @@
 use std::pin::pin;
 
 use bytes::Bytes;
+use inhost_codec::Signature;
 use wasmtime::component::Func;
 use wasmtime::AsContextMut;
 
 use super::abi::{ExportParams, ExportResults};
-use super::Signature;
 use crate::instance::Step;
-use crate::off_fiber::{drive, StoreId};
+use crate::off_fiber::drive;
+use crate::view::{slot, WrpcView};
 
 /// Calls `func` with parameters in the wRPC encoding, which have been checked, and returns its results in it.
 ///
@@ -34,14 +35,16 @@ pub(crate) async fn call<C>(
 ) -> Result<Bytes, (Step, anyhow::Error)>
 where
     C: AsContextMut,
-    C::Data: Send,
+    C::Data: WrpcView,
 {
     let func = func
         .typed::<ExportParams, ExportResults>(&store)
         .map_err(|error| (Step::Resolve, error))?;
     let params = ExportParams::new(signature.params.clone(), params);
-    let id = StoreId::of(store.as_context());
+    let slot = slot(store.as_context_mut().data_mut());
     let call = pin!(func.call_async(&mut store, params));
-    let ExportResults(results) = drive(id, call).await.map_err(|error| (Step::Call, error))?;
+    let ExportResults(results) = drive(&slot, call)
+        .await
+        .map_err(|error| (Step::Call, error))?;
     Ok(results)
 }

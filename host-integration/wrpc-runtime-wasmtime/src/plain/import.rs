@@ -9,17 +9,16 @@ use inhost_codec::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
 use inhost_dispatch::{is_whole, CallError};
 use tracing::{debug, Span};
 use wasmtime::component::LinkerInstance;
-use wasmtime::{AsContext as _, StoreContextMut};
+use wasmtime::StoreContextMut;
 use wrpc_transport::Invoke;
 
 use super::abi::{ImportParams, ImportResults};
-use super::Signature;
 use crate::invoke::Import;
 use crate::memory::limit;
 use crate::message::{finish, receive};
-use crate::off_fiber::{run, Begin, StoreId, Work};
+use crate::off_fiber::{run, Begin, Slot, Work};
 use crate::span::within;
-use crate::view::{self, shared_client, WrpcView};
+use crate::view::{self, shared_client, slot, WrpcView};
 
 /// Defines the function `import.name` in `linker`, so that a guest that calls it invokes it with the store's
 /// [`client`](WrpcView::client). `context` goes to the transport with every invocation.
@@ -29,7 +28,6 @@ use crate::view::{self, shared_client, WrpcView};
 /// When `linker` has a definition of that name.
 pub(crate) fn link<V>(
     linker: &mut LinkerInstance<'_, V>,
-    signature: Signature,
     import: Import,
     context: <V::Invoke as Invoke>::Context,
 ) -> wasmtime::Result<()>
@@ -38,6 +36,7 @@ where
     V::Invoke: Clone + 'static,
     <V::Invoke as Invoke>::Context: Clone + 'static,
 {
+    let signature = &import.types;
     let return_pointer = signature.results.flat_count() > MAX_FLAT_RESULTS;
     let params = match signature.params.flat_count() {
         // A pointer to them.
@@ -47,7 +46,6 @@ where
     let core = (params + usize::from(return_pointer), return_pointer);
     let results = signature.results.flat_count();
     let function = Function {
-        signature,
         import,
         context,
         span: Span::current(),
@@ -70,7 +68,6 @@ where
 }
 
 struct Function<C> {
-    signature: Signature,
     import: Import,
     context: C,
     span: Span,
@@ -92,11 +89,11 @@ where
     linker.func_wrap_async(
         &name,
         move |store, params: ImportParams<N, RETURN_POINTER>| {
-            let plan = Arc::clone(&function.signature.results);
+            let plan = Arc::clone(&function.import.types.results);
             let return_pointer = params.return_pointer;
-            let (store, begin) = prepare(store, &function, params.message);
+            let (slot, begin) = prepare(store, &function, params.message);
             Box::new(async move {
-                let message = run(store, begin).await?;
+                let message = run(&slot, begin).await?;
                 Ok(ImportResults::<M, RETURN_POINTER> {
                     plan,
                     message,
@@ -107,14 +104,14 @@ where
     )
 }
 
-/// What is left to do, and in which store, without anything that is borrowed from that.
+/// What is left to do, and where it is left to be done, without anything that is borrowed from the store.
 ///
 /// Not generic over the number of core values: there is one of this, and not one for each number.
 fn prepare<V>(
     mut store: StoreContextMut<'_, V>,
     function: &Arc<Function<<V::Invoke as Invoke>::Context>>,
     params: Bytes,
-) -> (StoreId, Begin)
+) -> (Slot, Begin)
 where
     V: WrpcView,
     V::Invoke: Clone + 'static,
@@ -123,7 +120,7 @@ where
     let function = Arc::clone(function);
     let memory = *function.memory.get_or_init(|| limit(store.engine()));
     let view = store.data_mut();
-    let (client, timeout) = (shared_client(view), view::limit(view));
+    let (client, timeout, slot) = (shared_client(view), view::limit(view), slot(view));
     let begin = move || {
         let invoked = async move {
             let invoked = pin!(function.call(&*client, timeout, memory, params));
@@ -131,7 +128,7 @@ where
         };
         Box::pin(invoked) as Work
     };
-    (StoreId::of(store.as_context()), Box::new(begin))
+    (slot, Box::new(begin))
 }
 
 impl<C: Clone + 'static> Function<C> {
@@ -180,8 +177,8 @@ impl<C: Clone + 'static> Function<C> {
             }
         };
         let receive = async {
-            let whole = |incoming: &mut _| is_whole(incoming, &self.import.types);
-            Ok(receive(&mut incoming, &self.signature.results, memory, whole).await?)
+            let whole = |incoming: &mut _| is_whole(incoming, &*self.import.types);
+            Ok(receive(&mut incoming, &self.import.types.results, memory, whole).await?)
         };
         invocation.rest.of(send, receive).await
     }

@@ -6,7 +6,7 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | the types of a function, as the codec has them | `types` |
+//! | the types of a function, as the codec has them | `types` of this crate |
 //! | the guest memory that a call is about | `memory` |
 //! | wasmtime's traits for values of our own: the unsafe part | `abi` |
 //! | what `abi` needs to know of a function and is not told | `plans` |
@@ -20,33 +20,6 @@ mod memory;
 mod plans;
 #[cfg(test)]
 mod tests;
-mod types;
-
-use std::sync::Arc;
-
-use inhost_codec::Plan;
-use wasmtime::component::types::ComponentFunc;
 
 pub(crate) use call::call;
 pub(crate) use import::link;
-
-/// The parameters and results of a function without resources.
-#[derive(Clone, Debug)]
-pub(crate) struct Signature {
-    pub(crate) params: Arc<Plan>,
-    pub(crate) results: Arc<Plan>,
-}
-
-impl Signature {
-    /// The plain signature of a function.
-    ///
-    /// # Errors
-    ///
-    /// Why it has none, and the general path has to be taken.
-    pub(crate) fn of(ty: &ComponentFunc) -> Result<Self, types::NotPlain> {
-        Ok(Self {
-            params: Arc::new(types::plan(ty.params())?),
-            results: Arc::new(types::plan(ty.results())?),
-        })
-    }
-}

@@ -8,7 +8,9 @@ mod room;
 use std::sync::atomic::AtomicUsize;
 use std::sync::Arc;
 
+use inhost_codec::{Signature, Type};
 use inhost_conformance::support::Host;
+use inhost_dispatch::Types;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use wasmtime::Store;
 use wrpc_runtime_wasmtime::ServeExt as _;
@@ -261,20 +263,26 @@ async fn what_waits_for_its_turn_when_its_component_is_scaled_is_run_by_the_next
     assert_eq!(host.local.counted()[0].failures.lost, 1);
 }
 
+/// The types that a caller takes the function to have.
+fn types(param: Type, result: Type) -> Types {
+    Arc::new(Signature::new(&[param], &[result]).expect("types within reason"))
+}
+
 #[tokio::test]
 async fn a_caller_with_other_types_learns_both_and_the_function_does_not_run() {
     let text = component(PING, CORE_PING, "unreachable", "");
     let mut served = Served::new(&text).await;
-    let theirs = "func(string) -> (u32)";
+    let theirs = types(Type::String, Type::U32);
     let invoke = served.host.invoke("", &[1, b'a'][..]);
-    let invoked = inhost_dispatch::with_types(theirs.into(), invoke).await;
+    let invoked = inhost_dispatch::with_types(theirs, invoke).await;
     let (_params, mut results) = invoked.expect("invoke");
     served.next().await.await.expect_err("the types differ");
     let mut bytes = Vec::new();
     let read = results.read_to_end(&mut bytes).await;
     let error = read.expect_err("the types differ");
     let error = said(&error);
-    for part in [FUNCTION, "types", theirs, "func(u32) -> (u32)"] {
+    let texts = ["func(string) -> (u32)", "func(u32) -> (u32)"];
+    for part in [FUNCTION, "types"].into_iter().chain(texts) {
         assert!(error.contains(part), "`{part}` is not in: {error}");
     }
     assert!(!error.contains("unreachable"), "it ran: {error}");
@@ -283,20 +291,22 @@ async fn a_caller_with_other_types_learns_both_and_the_function_does_not_run() {
 #[tokio::test]
 async fn a_caller_whose_types_read_the_same_bytes_is_answered() {
     let text = component(PING, CORE_PING, "local.get 0", "");
-    for theirs in [
-        "func(u32) -> (u32)",
-        "func((u32)) -> ((u32))",
-        "func(u16) -> (u64)",
+    let tuple = || Type::Tuple(vec![Type::U32]);
+    for (param, result) in [
+        (Type::U32, Type::U32),
+        (tuple(), tuple()),
+        (Type::U16, Type::U64),
     ] {
+        let theirs = types(param.clone(), result);
         let mut served = Served::new(&text).await;
         let invoke = served.host.invoke("", &[100][..]);
-        let invoked = inhost_dispatch::with_types(theirs.into(), invoke).await;
+        let invoked = inhost_dispatch::with_types(theirs, invoke).await;
         let (_params, mut results) = invoked.expect("invoke");
         served.next().await.await.expect("it is called");
         let mut bytes = Vec::new();
         let read = results.read_to_end(&mut bytes).await;
         read.expect("results");
-        assert_eq!(bytes, [100], "{theirs}");
+        assert_eq!(bytes, [100], "{param:?}");
     }
 }
 
@@ -305,7 +315,7 @@ async fn a_value_that_only_the_callers_types_have_is_refused_before_the_function
     let text = component(PING, CORE_PING, "unreachable", "");
     let mut served = Served::new(&text).await;
     let invoke = served.host.invoke("", &[0x80, 0x80, 0x80, 0x80, 0x10][..]);
-    let invoked = inhost_dispatch::with_types("func(u64) -> (u32)".into(), invoke).await;
+    let invoked = inhost_dispatch::with_types(types(Type::U64, Type::U32), invoke).await;
     let (_params, mut results) = invoked.expect("invoke");
     served.next().await.await.expect_err("it is too large");
     let mut bytes = Vec::new();

@@ -16,6 +16,7 @@ use super::super::link;
 use super::transport::{Invocation, Peer};
 use super::{engine, store_with, Ctx};
 use crate::invoke::Import;
+use crate::types::{Budget, Function};
 use crate::RemoteResource;
 
 const STREAMS: &str = "wasi:io/streams@0.2.0";
@@ -81,12 +82,14 @@ fn linker(
         Some(functions) => {
             for (name, item) in functions.exports(engine) {
                 if let types::ComponentItem::ComponentFunc(ty) = item {
+                    let is_stream = |ty| ty == ResourceType::host::<InputStream>();
+                    let function = Function::of(&ty, is_stream, &Budget::default())?;
                     let import = Import {
                         instance: API.into(),
                         name: name.into(),
-                        types: crate::types::types(&ty, |_| false),
+                        types: function.signature,
                     };
-                    link(&mut api, Arc::new([]), ty, import, ())?;
+                    link(&mut api, Arc::new([]), &function.resources, ty, import, ())?;
                 }
             }
         }

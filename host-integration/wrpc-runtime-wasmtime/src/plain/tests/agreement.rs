@@ -9,7 +9,7 @@ use wit_component::StringEncoding;
 
 use super::arbitrary::{encoded, ty, Seed};
 use super::guest::pass_on;
-use super::host::{engine, Guest, Mirror, Way, WAYS};
+use super::host::{engine, Guest, Mirror, WAYS};
 
 /// Sends messages through a guest, with each combination of ways: parameters into the guest, out to the peer, results
 /// of the peer into the guest, and out again.
@@ -115,24 +115,6 @@ fn memory_that_grows_while_values_are_lowered_is_followed() {
         message.extend([7; 0x2_0000]);
     }
     check(&runtime, &engine, &types, StringEncoding::UTF8, &[message]);
-}
-
-#[test]
-fn a_function_with_a_resource_takes_the_general_way() {
-    let engine = engine();
-    let component = wat::parse_str(
-        r#"(component (import "r" (type $r (sub resource))) (import "f" (func (param "r" (own $r)))))"#,
-    );
-    let component = Component::new(&engine, component.expect("valid text"));
-    let component = component.expect("a valid component");
-    let ty = component.component_type();
-    let function = ty.imports(&engine).find_map(|(_, item)| match item {
-        wasmtime::component::types::ComponentItem::ComponentFunc(ty) => Some(ty),
-        _ => None,
-    });
-    let error = crate::plain::Signature::of(&function.unwrap()).unwrap_err();
-    assert_eq!(error, crate::plain::types::NotPlain::Resource);
-    assert_eq!(Way::Plain, WAYS[0]);
 }
 
 /// As the canonical ABI has it, and with it the guests that wit-bindgen makes. wasmtime 26 takes two bytes for exactly

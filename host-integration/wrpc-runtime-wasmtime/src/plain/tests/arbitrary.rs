@@ -97,6 +97,7 @@ pub(super) fn encoded(ty: &Type, seed: &mut Seed, out: &mut Vec<u8>) {
                 out.push(seed.below(1 << valid) as u8);
             }
         }
+        Type::Handle(_) | Type::Stream(_) => unreachable!("values have no resources here"),
     }
 }
 

@@ -17,7 +17,8 @@ use wrpc_transport::{Index, Invoke};
 use super::guest::{FUNCTION, INSTANCE};
 use crate::export::{Codec, Export};
 use crate::invoke::Import;
-use crate::plain::{self, Signature};
+use crate::plain;
+use crate::types::{Budget, Function};
 use crate::view::{SharedResourceTable, WrpcView};
 use crate::{general, CallFailed, Instance, Root};
 
@@ -39,6 +40,8 @@ pub(super) struct Mirror {
     pub(super) answer: Option<Bytes>,
     /// An address on the stack that it was invoked on last.
     pub(super) stack: Arc<AtomicUsize>,
+    /// How many times an invocation suspends before it is there.
+    pub(super) pauses: usize,
 }
 
 /// Bytes that were sent, in frames of a few.
@@ -87,6 +90,9 @@ impl Invoke for Mirror {
     {
         self.seen.lock().unwrap().clone_from(&params);
         self.stack.store(stack(), Ordering::Relaxed);
+        for _ in 0..self.pauses {
+            tokio::task::yield_now().await;
+        }
         let answer = self.answer.clone().unwrap_or(params);
         Ok((Root(tokio::io::sink()), Frames(answer)))
     }
@@ -147,11 +153,18 @@ impl Guest {
         let engine = component.engine().clone();
         let pre = link(component, import);
         let (ty, index) = exported(component);
-        let types = crate::types::types(&ty, |_| false);
-        let resolved = Export::new("echo".to_owned(), index, &ty, types, Arc::new([]), 4 << 30);
+        let types = Function::of(&ty, |_| false, &Budget::default());
+        let resolved = Export::new(
+            "echo".to_owned(),
+            index,
+            &ty,
+            types,
+            Arc::default(),
+            4 << 30,
+        );
         let export = match export {
             Way::Plain => {
-                assert!(matches!(resolved.codec(), Codec::Plain(_)));
+                assert!(matches!(resolved.codec(), Codec::Plain));
                 resolved
             }
             Way::General => Export::general("echo".to_owned(), index, &ty),
@@ -206,17 +219,16 @@ fn link(component: &Component, way: Way) -> InstancePre<Ctx> {
             let ComponentItem::ComponentFunc(ty) = item else {
                 continue;
             };
+            let types = Function::of(&ty, |_| false, &Budget::default());
+            let types = types.expect("types within reason").signature;
             let import = Import {
                 instance: INSTANCE.into(),
                 name: name.into(),
-                types: crate::types::types(&ty, |_| false),
+                types,
             };
             match way {
-                Way::Plain => {
-                    let signature = Signature::of(&ty).expect("the types are plain");
-                    plain::link(&mut instance, signature, import, ())
-                }
-                Way::General => general::link(&mut instance, Arc::new([]), ty, import, ()),
+                Way::Plain => plain::link(&mut instance, import, ()),
+                Way::General => general::link(&mut instance, Arc::new([]), &[], ty, import, ()),
             }
             .expect("the name is free");
         }

@@ -6,5 +6,6 @@ mod guest;
 mod host;
 mod hostile;
 mod stack;
+mod threads;
 mod vectors;
 mod version;
