@@ -215,8 +215,10 @@ impl Host {
     pub(super) fn hear_update(&self, payload: &[u8]) {
         if let Ok(command) = serde_json::from_slice::<UpdateCommand>(payload) {
             let (reference, anew) = (command.new_component_ref, command.takes_effect);
+            let made = self.made(&command.component_id);
             self.with(&command.component_id, |known| {
-                known.ask_update(reference, anew)
+                known.made = made;
+                known.ask_update(reference, anew);
             });
             self.told.notify_waiters();
         }
@@ -250,8 +252,11 @@ impl Host {
             if data.max_instances > 0 && data.error.is_empty() {
                 self.runs(&id);
             }
-            let lapsed = self.lapsed(&id);
-            self.with(&id, |known| f(known, data, lapsed));
+            let (lapsed, made) = (self.lapsed(&id), self.made(&id));
+            self.with(&id, |known| {
+                known.made = made;
+                f(known, data, lapsed);
+            });
             self.told.notify_waiters();
         }
     }

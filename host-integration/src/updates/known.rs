@@ -57,6 +57,8 @@ pub(super) struct Known {
     settled: u64,
     /// Whether there is something to look at.
     news: bool,
+    /// How many generations of it there were when the last command or event was heard.
+    pub(super) made: u64,
     /// How many commands of others were heard.
     pub(super) heard: u64,
     /// How many times the host said that it has scaled the component, or why not.
@@ -97,6 +99,8 @@ struct Update {
     reference: String,
     /// Whether that was done here.
     anew: bool,
+    /// How many generations there were before it.
+    made: u64,
     at: Instant,
 }
 
@@ -172,6 +176,7 @@ impl Known {
         self.updates.push_back(Update {
             reference,
             anew,
+            made: self.made,
             at: Instant::now(),
         });
     }
@@ -191,22 +196,25 @@ impl Known {
         let known = self.record.reference.as_deref();
         let other = count > 0 && known.is_some_and(|known| known != reference);
         let update = self.updates.iter().position(|it| it.reference == reference);
-        if let (Some(at), true) = (update, other) {
-            let update = self.updates.remove(at);
-            self.updated(reference, update.is_some_and(|it| it.anew));
+        let update = update.filter(|_| other);
+        if let Some(update) = update.and_then(|at| self.updates.remove(at)) {
+            self.updated(update);
         } else if let Some(taken) = self.answer(count).filter(|it| !it.anew) {
             self.put(taken, reference, lapsed);
         }
     }
 
     /// The host has carried out an update.
-    fn updated(&mut self, reference: &str, anew: bool) {
-        self.ending = Some(reference.into());
-        (self.updated, self.news) = (true, true);
+    fn updated(&mut self, update: Update) {
+        self.ending = Some(update.reference.clone());
+        // What exports nothing is no generation. There is nothing to gain in making that anew, and the host library spends a
+        // thread on each that it makes.
+        self.updated |= self.made != update.made;
+        self.news = true;
         let record = &mut self.record;
-        record.reference = Some(reference.into());
+        record.reference = Some(update.reference);
         record.code = record.reference.clone();
-        if !anew {
+        if !update.anew {
             record.wish = record.reference.clone();
         }
     }

@@ -4,11 +4,13 @@
 
 use std::time::Duration;
 
-use inhost_testbed::{Deployment, Driver, Guest, CALLEE, DEFAULT_COUNT};
+use inhost_testbed::{
+    reference, write_component, Deployment, Driver, Guest, CALLEE, DEFAULT_COUNT,
+};
 
 use crate::callers::{version_over_nats, Callers};
 use crate::rounds::rounds;
-use crate::routes::{nats, until_not_listed, Route, PROMPTLY};
+use crate::routes::{nats, until, until_not_listed, Route, PROMPTLY};
 
 const CALLERS: usize = 32;
 
@@ -162,6 +164,44 @@ async fn an_update_that_fails_leaves_the_old_version() {
         for _ in 0..20 {
             assert_eq!(driver.call_version().await.expect("an answer"), 1);
         }
+    }
+}
+
+/// There is nothing to put in its place, here or on a stock host. It goes on until it is stopped or updated.
+#[tokio::test]
+async fn an_update_to_what_exports_nothing_leaves_the_old_version() {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let deployment = route.start_pair_on(&nats).await;
+        let (control, host) = (deployment.control(), deployment.host());
+        let folder = tempfile::tempdir().expect("a folder");
+        let nothing = write_component(folder.path(), "nothing.wasm", "(component)");
+        let nothing = reference(&nothing.expect("written")).expect("a reference");
+        let updated = control.update(host.id(), &nothing, CALLEE).await;
+        updated.expect("updated");
+        until("it is not on record", async || {
+            let inventory = control.inventory(host.id()).await.expect("an inventory");
+            let component = inventory.component(CALLEE).expect("it runs");
+            component.image_ref == nothing
+        })
+        .await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let driver = deployment.driver().await.expect("the caller");
+        for _ in 0..20 {
+            assert_eq!(driver.call_version().await.expect("an answer"), 1);
+        }
+        let new = Guest::CalleeV2.reference().expect("a reference");
+        let updated = control.update(host.id(), &new, CALLEE).await;
+        updated.expect("updated");
+        until("the new version does not serve", async || {
+            driver.call_version().await.expect("an answer") == 2
+        })
+        .await;
+        let stopped = control.stop_component(host.id(), CALLEE).await;
+        stopped.expect("stopped");
+        until_not_listed(host, CALLEE).await;
+        let answered = driver.call_version().await;
+        answered.expect_err("no version serves after a stop");
     }
 }
 

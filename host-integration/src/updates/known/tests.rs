@@ -76,6 +76,7 @@ impl Component {
     /// The host carries out an update.
     fn updated(&mut self, reference: &str) {
         self.lapsed += 1;
+        self.known.made += 1;
         self.known.take(self.count, reference, self.lapsed);
         self.known.take(0, reference, self.lapsed);
         self.reference = reference.into();
@@ -406,6 +407,18 @@ fn commands_without_an_answer_do_not_pile_up() {
     assert_eq!(it.known.asked.len(), MAX_ASKED);
     it.take(99, "v1");
     assert_eq!(it.known.taken(), Some(scaling(99, &[])));
+}
+
+#[test]
+fn a_version_that_exports_nothing_is_not_made_anew() {
+    let mut it = Component::new();
+    it.ask_update("nothing");
+    it.known.take(3, "nothing", it.lapsed);
+    it.known.take(0, "nothing", it.lapsed);
+    it.reference = "nothing".into();
+    assert_eq!(it.step(), Step::Nothing);
+    it.update("v2");
+    assert_eq!(it.step(), Step::Remake(scaling(3, &["a"])));
 }
 
 #[tokio::test(start_paused = true)]

@@ -21,6 +21,8 @@ use super::super::{watch, Heard};
 pub(crate) const ID: &str = "callee";
 /// Another component, of which the host says that it runs.
 const OTHER: &str = "other";
+/// The code that exports nothing.
+pub(crate) const NOTHING: &str = "nothing";
 const INSTANCE: &str = "inhost:test/callee";
 
 /// A host that runs one component, and the watch beside it.
@@ -402,10 +404,11 @@ impl Shared {
         let group = Some(Arc::clone(&prefix));
         let client = Transport::with_local(Arc::clone(&self.rpc), prefix, group, &self.local);
         let mut served = Vec::new();
-        for function in ["version"]
+        let functions = ["version"]
             .into_iter()
             .chain(code.contains('+').then_some(code))
-        {
+            .filter(|_| code != NOTHING);
+        for function in functions {
             let calls = client.serve(INSTANCE, function, []).await.expect("serve");
             served.push(calls.boxed());
         }

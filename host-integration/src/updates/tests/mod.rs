@@ -5,7 +5,7 @@ use std::time::Duration;
 use inhost_testbed::NatsServer;
 use wrpc_transport_nats::local::{Config, Mode};
 
-use host::{until, Simulated};
+use host::{until, Simulated, NOTHING};
 
 mod host;
 mod programs;
@@ -168,6 +168,27 @@ async fn updates_of_another_component_that_fail_again_and_again_do_not_keep_one_
         () = fail => {}
         () = takes_effect => {}
     }
+}
+
+#[tokio::test]
+async fn a_version_that_exports_nothing_is_not_made_anew_and_the_old_one_goes_on() {
+    let nats = nats().await;
+    let host = start(&nats).await;
+    host.scale("v1", 3, &["a"]).await;
+    host.until_serves("v1").await;
+    host.update(NOTHING).await;
+    let on_record = || async { host.reference().await.as_deref() == Some(NOTHING) };
+    until("it is on record", on_record).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(host.asked(), [3], "nothing is made");
+    assert_eq!(host.call("version").await.as_deref(), Ok("v1"));
+    host.update("v2").await;
+    host.until_serves("v2").await;
+    settled(&host, 3, &["a"]).await;
+    host.update(NOTHING).await;
+    until("it is on record", on_record).await;
+    host.scale(NOTHING, 0, &[]).await;
+    until("no one serves", || async { host.generations() == 0 }).await;
 }
 
 #[tokio::test]
