@@ -4,7 +4,7 @@ use crate::program::Program;
 use crate::twins::Mode;
 
 /// What was found, and the mode in which it was.
-pub(crate) const FOUND: [(Mode, &str); 11] = [
+pub(crate) const FOUND: [(Mode, &str); 10] = [
     // The update that fails keeps the image of the scale from taking effect.
     (
         Mode::Prefer,
@@ -47,11 +47,6 @@ pub(crate) const FOUND: [(Mode, &str); 11] = [
     (
         Mode::Prefer,
         "scale v1 1; update v1; update text +69; scale+update slow 1 a +14; update v1; permission put +71; scale+update v1 4",
-    ),
-    // What was taken for the end was on the way: the old version, while the watch waits for calm.
-    (
-        Mode::Require,
-        "scale v1 1; scale+update v2 4 +134; update less +34; scale 2 a; notes 4; cut +31; scale 5 b +136",
     ),
     // The events of a command were compared where not the same was on record before it.
     (
