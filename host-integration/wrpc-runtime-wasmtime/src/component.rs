@@ -97,6 +97,7 @@ mod tests {
     use wasmtime::Engine;
 
     use super::*;
+    use crate::export::Export;
 
     fn component(engine: &Engine) -> Component {
         let component = wat::parse_str("(component)").expect("valid text");
@@ -110,6 +111,22 @@ mod tests {
         let known = Known::of(&one);
         assert!(Arc::ptr_eq(&known, &Known::of(&one.clone())));
         assert!(!Arc::ptr_eq(&known, &Known::of(&other)));
+    }
+
+    #[test]
+    fn it_is_kept_for_as_long_as_one_function_of_the_component_is() {
+        let engine = Engine::default();
+        let text = r#"(component
+            (core module $m (func (export "f")))
+            (core instance $i (instantiate $m))
+            (func (export "f") (canon lift (core func $i "f"))))"#;
+        let component = wat::parse_str(text).expect("valid text");
+        let component = Component::new(&engine, component).expect("a component");
+        let export = Export::resolve(&component, "", "f").expect("it exports it");
+        let known = Arc::downgrade(&Known::of(&component));
+        assert!(known.upgrade().is_some());
+        drop((export, component));
+        assert!(known.upgrade().is_none());
     }
 
     #[test]

@@ -29,6 +29,8 @@ struct Resolved {
     /// How much memory an instance may have, in bytes.
     memory: u64,
     codec: Codec,
+    /// Also of a function that needs nothing of it: it is found out once for as long as one function has it.
+    component: Arc<Known>,
     /// Whether a resource of the component itself is in the signature.
     needs_shared_instance: bool,
     /// Whether it has results.
@@ -44,7 +46,6 @@ pub(crate) enum Codec {
     General {
         params: Box<[Type]>,
         results: Box<[Type]>,
-        component: Arc<Known>,
     },
     /// None. Each call fails.
     Refused(TooLarge),
@@ -118,7 +119,6 @@ impl Export {
                 let codec = Codec::General {
                     params: ty.params().collect(),
                     results: ty.results().collect(),
-                    component,
                 };
                 (codec, signature, needs_shared_instance)
             }
@@ -130,6 +130,7 @@ impl Export {
             index,
             memory,
             codec,
+            component,
             needs_shared_instance,
             answers: ty.results().len() > 0,
         }))
@@ -148,8 +149,8 @@ impl Export {
             codec: Codec::General {
                 params: ty.params().collect(),
                 results: ty.results().collect(),
-                component: Arc::default(),
             },
+            component: Arc::default(),
             needs_shared_instance: false,
             answers: ty.results().len() > 0,
         }))
@@ -170,6 +171,11 @@ impl Export {
         // The types of one that cannot be called are not known.
         let is_known = !matches!(self.codec(), Codec::Refused(_));
         !is_known || self.0.callers.agree(theirs, self.signature())
+    }
+
+    /// What is known of its component.
+    pub(crate) fn component(&self) -> &Known {
+        &self.0.component
     }
 
     pub(crate) fn index(&self) -> ComponentExportIndex {

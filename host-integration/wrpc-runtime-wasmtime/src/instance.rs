@@ -331,7 +331,6 @@ where
             Codec::General {
                 params: types,
                 results: result_types,
-                component,
             },
             Received::Later,
         ) => {
@@ -342,7 +341,7 @@ where
                 types.iter(),
                 result_types.iter(),
                 func,
-                component,
+                export.component(),
             );
             // Boxed so that its size does not count where it is not needed.
             Box::pin(run).await.map_err(unless_entered)

@@ -1,8 +1,10 @@
 //! The types of a function, as WIT has them.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
 use wasm_wave::value::Type as WaveType;
+use wasm_wave::wasm::{WasmType as _, WasmTypeKind};
 use wasmtime::component::types::ComponentFunc;
 use wasmtime::component::{Type, Val};
 
@@ -62,7 +64,7 @@ impl Signature {
             .map(|(at, (of, text))| {
                 from_wave(&of.wave, text.as_ref()).map_err(|detail| Misfit::Argument {
                     number: at + 1,
-                    expected: cut(|text| write!(text, "{}", of.wave)),
+                    expected: cut(|text| name(text, &of.wave)),
                     detail,
                 })
             })
@@ -89,7 +91,10 @@ impl fmt::Display for Signature {
             text.write_str(")")?;
             match &*self.results {
                 [] => Ok(()),
-                [result] => write!(text, " -> {}", result.wave),
+                [result] => {
+                    text.write_str(" -> ")?;
+                    name(text, &result.wave)
+                }
                 results => {
                     text.write_str(" -> (")?;
                     commas(text, results)?;
@@ -127,11 +132,87 @@ impl fmt::Write for Short {
 }
 
 fn commas(text: &mut Short, types: &[Typed]) -> fmt::Result {
-    for (at, of) in types.iter().enumerate() {
+    items(text, types.iter(), |text, of| name(text, &of.wave))
+}
+
+/// Writes items with commas between them.
+fn items<T>(
+    text: &mut Short,
+    items: impl Iterator<Item = T>,
+    mut write: impl FnMut(&mut Short, T) -> fmt::Result,
+) -> fmt::Result {
+    for (at, item) in items.enumerate() {
         if at > 0 {
             text.write_str(", ")?;
         }
-        write!(text, "{}", of.wave)?;
+        write(text, item)?;
     }
     Ok(())
+}
+
+/// Writes a type as WIT has it where it is written in place. The text of WAVE has other names for floats.
+fn name(text: &mut Short, ty: &WaveType) -> fmt::Result {
+    match ty.kind() {
+        WasmTypeKind::Float32 => text.write_str("f32"),
+        WasmTypeKind::Float64 => text.write_str("f64"),
+        WasmTypeKind::List => of(text, "list", ty.list_element_type()),
+        WasmTypeKind::Option => of(text, "option", ty.option_some_type()),
+        WasmTypeKind::Result => match ty.result_types() {
+            None | Some((None, None)) => text.write_str("result"),
+            Some((ok, None)) => of(text, "result", ok),
+            Some((ok, err)) => {
+                text.write_str("result<")?;
+                items(text, [ok, err].into_iter(), |text, ty| match ty {
+                    Some(ty) => name(text, &ty),
+                    None => text.write_str("_"),
+                })?;
+                text.write_str(">")
+            }
+        },
+        WasmTypeKind::Tuple => {
+            text.write_str("tuple<")?;
+            items(text, ty.tuple_element_types(), |text, ty| name(text, &ty))?;
+            text.write_str(">")
+        }
+        WasmTypeKind::Record => members(text, "record", ty.record_fields(), |text, ty| {
+            text.write_str(": ")?;
+            name(text, &ty)
+        }),
+        WasmTypeKind::Variant => members(text, "variant", ty.variant_cases(), |text, ty| {
+            let Some(ty) = ty else { return Ok(()) };
+            text.write_str("(")?;
+            name(text, &ty)?;
+            text.write_str(")")
+        }),
+        WasmTypeKind::Enum => {
+            let cases = ty.enum_cases().map(|name| (name, ()));
+            members(text, "enum", cases, |_, ()| Ok(()))
+        }
+        WasmTypeKind::Flags => {
+            let flags = ty.flags_names().map(|name| (name, ()));
+            members(text, "flags", flags, |_, ()| Ok(()))
+        }
+        simple => write!(text, "{simple}"),
+    }
+}
+
+fn of(text: &mut Short, outer: &str, inner: Option<WaveType>) -> fmt::Result {
+    write!(text, "{outer}<")?;
+    inner.map_or(Ok(()), |inner| name(text, &inner))?;
+    text.write_str(">")
+}
+
+/// Writes what has names, and behind each name what `write` writes.
+fn members<'a, T>(
+    text: &mut Short,
+    kind: &str,
+    members: impl Iterator<Item = (Cow<'a, str>, T)>,
+    mut write: impl FnMut(&mut Short, T) -> fmt::Result,
+) -> fmt::Result {
+    write!(text, "{kind} {{ ")?;
+    items(text, members, |text, (name, member)| {
+        text.write_str(&name)?;
+        write(text, member)
+    })?;
+    text.write_str(" }")
 }
