@@ -11,22 +11,38 @@ use std::sync::Arc;
 const KEPT: usize = 256;
 
 thread_local! {
-    static NAMES: RefCell<HashSet<Arc<str>>> = RefCell::default();
+    static NAMES: RefCell<Names> = RefCell::default();
+}
+
+#[derive(Default)]
+struct Names {
+    all: HashSet<Arc<str>>,
+    /// Looked at first: a component often makes several calls in a row.
+    latest: Option<Arc<str>>,
+}
+
+impl Names {
+    fn shared(&mut self, name: &str) -> Arc<str> {
+        if let Some(latest) = self.latest.as_ref().filter(|latest| &***latest == name) {
+            return Arc::clone(latest);
+        }
+        let known = self.all.get(name).map(Arc::clone);
+        let known = known.unwrap_or_else(|| {
+            if self.all.len() >= KEPT {
+                self.all.clear();
+            }
+            let new: Arc<str> = name.into();
+            self.all.insert(Arc::clone(&new));
+            new
+        });
+        self.latest = Some(Arc::clone(&known));
+        known
+    }
 }
 
 /// `name`, to be shared.
 pub(super) fn shared(name: &str) -> Arc<str> {
-    NAMES.with_borrow_mut(|names| {
-        if let Some(known) = names.get(name) {
-            return Arc::clone(known);
-        }
-        if names.len() >= KEPT {
-            names.clear();
-        }
-        let new: Arc<str> = name.into();
-        names.insert(Arc::clone(&new));
-        new
-    })
+    NAMES.with_borrow_mut(|names| names.shared(name))
 }
 
 #[cfg(test)]
@@ -39,6 +55,6 @@ mod tests {
         for n in 0..10 * KEPT {
             assert_eq!(&*shared(&n.to_string()), n.to_string());
         }
-        assert!(NAMES.with_borrow(HashSet::len) <= KEPT);
+        assert!(NAMES.with_borrow(|names| names.all.len()) <= KEPT);
     }
 }

@@ -13,7 +13,7 @@ mod tap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use async_nats::HeaderMap;
+use async_nats::{HeaderMap, HeaderName};
 use tokio::task::JoinSet;
 use wasmcloud_host::WasmbusHostConfig;
 use wrpc_transport_nats::local::{self, Ended, Ending, Observer};
@@ -97,7 +97,7 @@ impl Seen {
 }
 
 /// The header in which the host library says which component calls.
-const CALLER: &str = "source-id";
+const CALLER: HeaderName = HeaderName::from_static("source-id");
 
 /// The transport's way to what is seen.
 struct Observed(Arc<Seen>);
