@@ -181,6 +181,10 @@ impl Host {
 impl HostBuilder {
     /// The host library's configuration. The default is that of the host library, with the NATS server of
     /// `nats://localhost:4222`.
+    ///
+    /// Its maximum execution time is passed on in [ticks](wrpc_runtime_wasmtime::in_ticks), as guests take turns when they
+    /// compute. A host that the same process starts by the host library alone has to be given it so, too: else its guests are
+    /// stopped too early.
     pub fn config(mut self, config: WasmbusHostConfig) -> Self {
         self.config = config;
         self
