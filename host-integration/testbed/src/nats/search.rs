@@ -292,9 +292,19 @@ mod tests {
     }
 
     fn program(path: &Path) {
+        script(path, "#!/bin/sh\n");
+    }
+
+    /// Writes a program, and waits until it can be run: a process that another test starts in the same moment has the file
+    /// open for writing, until it runs its own program.
+    fn script(path: &Path, text: &str) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, "#!/bin/sh\n").unwrap();
+        fs::write(path, text).unwrap();
         make_executable(path).unwrap();
+        let busy = |error: io::Error| error.kind() == io::ErrorKind::ExecutableFileBusy;
+        while Command::new(path).output().is_err_and(busy) {
+            std::thread::yield_now();
+        }
     }
 
     #[test]
@@ -353,9 +363,10 @@ mod tests {
             ..search(folder.path())
         };
         let says = |version: &str| {
-            program(&binary);
-            let script = format!("#!/bin/sh\necho nats-server: v{version}\n");
-            fs::write(&binary, script).unwrap();
+            script(
+                &binary,
+                &format!("#!/bin/sh\necho nats-server: v{version}\n"),
+            );
         };
         says("2.8.4");
         let error = search.find().unwrap_err().to_string();
