@@ -14,8 +14,8 @@ const CALLEE: &str = "inhost:costs/callee";
 /// What an echo sends, in bytes. The memory of the caller has room for it.
 const ECHO: u32 = 1024;
 
-/// How many functions there are to look one up in.
-const FUNCTIONS: usize = 1_000;
+/// How many functions there are.
+const FUNCTIONS: usize = 100;
 
 /// What is done again and again. Each call gets an instance of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -28,8 +28,8 @@ pub(crate) enum Work {
     Echo,
     /// As `echo`, over the other backend.
     EchoMpsc,
-    /// Looks a function up that is served here.
-    LookUp,
+    /// Looks each of a hundred functions up that are served here.
+    LookUps,
 }
 
 impl Work {
@@ -46,7 +46,7 @@ impl Work {
     /// When the components cannot be loaded.
     pub(crate) fn prepare(self) -> anyhow::Result<Prepared> {
         let (backend, function) = match self {
-            Self::LookUp => return Ok(Prepared::LookUp(Served::new())),
+            Self::LookUps => return Ok(Prepared::LookUps(Served::new())),
             Self::Ping => (BackendKind::Duplex, "ping"),
             Self::PingMpsc => (BackendKind::Mpsc, "ping"),
             Self::Echo => (BackendKind::Duplex, "echo"),
@@ -68,7 +68,7 @@ impl Work {
 /// What is ready to be done.
 pub(crate) enum Prepared {
     Calls(Calls),
-    LookUp(Served),
+    LookUps(Served),
 }
 
 impl Prepared {
@@ -80,7 +80,7 @@ impl Prepared {
     pub(crate) fn run(&self, times: u32) -> anyhow::Result<()> {
         match self {
             Self::Calls(calls) => calls.run(times),
-            Self::LookUp(served) => served.look_up(times),
+            Self::LookUps(served) => served.look_up(times),
         }
     }
 
@@ -129,6 +129,8 @@ async fn lattice(backend: BackendKind) -> anyhow::Result<LocalLattice> {
 pub(crate) struct Served {
     registry: Registry<()>,
     scope: Scope,
+    /// The prefix and the name of each function.
+    names: Vec<(String, String)>,
     _functions: Vec<Registration<()>>,
 }
 
@@ -137,25 +139,30 @@ impl Served {
         let scope = Scope::new(std::sync::Arc::new(()));
         let registry = Registry::new();
         let client = registry.client();
-        let functions = (0..FUNCTIONS)
-            .map(|number| {
-                let prefix = format!("default.component-{}", number / 10);
-                let function = format!("function-{}", number % 10);
-                registry.register(scope.clone(), &prefix, client, CALLEE, &function, || ())
-            })
-            .collect();
+        let names = (0..FUNCTIONS).map(|number| {
+            let prefix = format!("default.component-{}", number / 10);
+            (prefix, format!("function-{}", number % 10))
+        });
+        let names: Vec<_> = names.collect();
+        let functions = names.iter().map(|(prefix, function)| {
+            registry.register(scope.clone(), prefix, client, CALLEE, function, || ())
+        });
+        let functions = functions.collect();
         Self {
             registry,
             scope,
+            names,
             _functions: functions,
         }
     }
 
     fn look_up(&self, times: u32) -> anyhow::Result<()> {
-        for _ in 0..times {
+        // All of them: where one is found depends on numbers that are others in each process.
+        let all = (0..times).flat_map(|_| &self.names);
+        for (prefix, function) in all {
             // As the dispatcher looks.
-            let (view, prefix) = (self.registry.view(), black_box("default.component-50"));
-            let found = view.get(&self.scope, prefix, CALLEE, "function-5");
+            let view = self.registry.view();
+            let found = view.get(&self.scope, black_box(prefix), CALLEE, function);
             black_box(found.context("a function that is served was not found")?);
         }
         Ok(())
