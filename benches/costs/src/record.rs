@@ -24,8 +24,9 @@ struct Tolerance {
     least: f64,
 }
 
+/// Two runs of one program differ by up to a hundredth: where things are in memory is not the same.
 const INSTRUCTIONS: Tolerance = Tolerance {
-    part: 0.02,
+    part: 0.03,
     least: 5.0,
 };
 /// Allocations are the same each time, but for what a table that grows takes now and then, and what a thread beside does.
@@ -229,8 +230,8 @@ mod tests {
     #[test]
     fn what_costs_more_is_told_from_noise() {
         assert!(!differs(|_| ()));
-        assert!(!differs(|costs| costs.instructions = Some(50_900.0)));
-        assert!(differs(|costs| costs.instructions = Some(51_100.0)));
+        assert!(!differs(|costs| costs.instructions = Some(51_400.0)));
+        assert!(differs(|costs| costs.instructions = Some(51_600.0)));
         assert!(differs(|costs| costs.allocations = 61.0));
         assert!(differs(|costs| costs.allocated_bytes = 9_200.0));
         assert!(differs(|costs| costs.system_calls = Some(5.0)));
