@@ -27,3 +27,18 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// - A reader and a writer in one task yield to tokio's scheduler now and then (its cooperative budget).
     fn stream(&self) -> (Self::Writer, Self::Reader);
 }
+
+/// A backend for tests: streams that hold a few bytes.
+#[cfg(all(test, not(inhost_loom)))]
+#[derive(Clone)]
+pub(crate) struct Duplex;
+
+#[cfg(all(test, not(inhost_loom)))]
+impl Backend for Duplex {
+    type Writer = tokio::io::DuplexStream;
+    type Reader = tokio::io::DuplexStream;
+
+    fn stream(&self) -> (Self::Writer, Self::Reader) {
+        tokio::io::duplex(16)
+    }
+}

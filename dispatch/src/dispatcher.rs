@@ -357,23 +357,10 @@ impl<R, C, B: Backend> fmt::Debug for Dispatcher<R, C, B> {
 
 #[cfg(all(test, not(inhost_loom)))]
 mod tests {
-    use tokio::io::DuplexStream;
-
     use super::*;
+    use crate::backend::Duplex;
     use crate::endpoint::QueueLimits;
     use crate::nowhere::Nowhere;
-
-    #[derive(Clone)]
-    struct Duplex;
-
-    impl Backend for Duplex {
-        type Writer = DuplexStream;
-        type Reader = DuplexStream;
-
-        fn stream(&self) -> (DuplexStream, DuplexStream) {
-            tokio::io::duplex(16)
-        }
-    }
 
     #[test]
     fn a_call_whose_endpoint_closed_falls_back_and_one_without_an_endpoint_does_not() {

@@ -170,21 +170,8 @@ impl<B: Backend> Table<B> {
 
 #[cfg(all(test, not(inhost_loom)))]
 mod tests {
-    use tokio::io::{duplex, DuplexStream};
-
     use super::*;
-
-    #[derive(Clone)]
-    struct Duplex;
-
-    impl Backend for Duplex {
-        type Writer = DuplexStream;
-        type Reader = DuplexStream;
-
-        fn stream(&self) -> (DuplexStream, DuplexStream) {
-            duplex(1)
-        }
-    }
+    use crate::backend::Duplex;
 
     #[test]
     fn paths_that_both_sides_have_take_no_room_and_cannot_be_had_again() {

@@ -68,25 +68,13 @@ impl Received {
 mod tests {
     use std::sync::Arc;
 
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::time::Instant;
 
     use super::*;
-    use crate::backend::Backend;
+    use crate::backend::Duplex;
     use crate::call::{Callee, Incoming};
     use crate::endpoint::{Endpoint, QueueLimits};
-
-    #[derive(Clone)]
-    struct Duplex;
-
-    impl Backend for Duplex {
-        type Writer = DuplexStream;
-        type Reader = DuplexStream;
-
-        fn stream(&self) -> (DuplexStream, DuplexStream) {
-            tokio::io::duplex(16)
-        }
-    }
 
     #[tokio::test(start_paused = true)]
     async fn parameters_that_come_over_the_remote_are_waited_for_no_longer_either() {
