@@ -14,7 +14,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use criterion::{criterion_group, criterion_main, Criterion, Throughput};
 use inhost_benches::runtime;
 use inhost_codec::{
-    Checker, Destination, Lift, Lower, Plan, Source, Target, Type, MAX_FLAT_PARAMS,
+    Checker, Destination, Lift, Lower, Plan, Source, Taken, Target, Type, MAX_FLAT_PARAMS,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::codec::Encoder as _;
@@ -51,6 +51,10 @@ impl Target for Memory {
     fn transcode(&mut self, _: &str) -> Result<(u32, u32), Self::Error> {
         unreachable!("strings are UTF-8 here")
     }
+
+    fn give(&mut self, _: u32) -> Result<u32, Self::Error> {
+        unreachable!("there are no resources here")
+    }
 }
 
 impl<'m> Source<'m> for &'m Memory {
@@ -66,6 +70,10 @@ impl<'m> Source<'m> for &'m Memory {
 
     fn transcoded(&mut self, _: u32, _: u32) -> Result<String, Self::Error> {
         unreachable!("strings are UTF-8 here")
+    }
+
+    fn take(&mut self, _: u32, _: u32, _: &[usize]) -> Result<Taken, Self::Error> {
+        unreachable!("there are no resources here")
     }
 }
 
@@ -218,6 +226,7 @@ fn codec(c: &mut Criterion) {
                     MAX_FLAT_PARAMS,
                 )
                 .expect("lifted")
+                .into_message()
         };
         assert_eq!(lift(), message, "both write the same bytes");
         group.bench_function("lift", |b| b.iter(lift));

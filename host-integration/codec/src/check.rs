@@ -6,6 +6,8 @@
 use std::sync::Arc;
 
 use crate::error::{DecodeError, Fault};
+use crate::found::{Found, Passes, MAX_STREAMS};
+use crate::lifted::RESOURCE;
 use crate::plan::{Fields, Id, Kind, Plan, Scalar};
 use crate::wire::{flag_bytes, utf8, Cursor};
 
@@ -23,6 +25,8 @@ pub struct Checker {
     /// A lower bound of the length of the message.
     needed: usize,
     room: Room,
+    found: Vec<Found>,
+    streams: usize,
 }
 
 /// The memory of the guest that the values are for.
@@ -63,15 +67,34 @@ pub enum Progress {
 
 #[derive(Clone, Copy, Debug)]
 enum Frame {
-    Fields { next: u32, end: u32 },
-    List { element: Id, left: u32 },
+    Fields {
+        start: u32,
+        next: u32,
+        end: u32,
+    },
+    /// The payload of a variant is a list of one, without an entry of its own in the plan. It has the path of the variant, and 0
+    /// as its length.
+    List {
+        element: Id,
+        left: u32,
+        length: u32,
+    },
 }
 
 impl Frame {
     fn fields(fields: Fields) -> Self {
         Self::Fields {
+            start: fields.start,
             next: fields.start,
             end: fields.end,
+        }
+    }
+
+    /// The index, in the tuple or list that this is, of what the walk is in.
+    fn index(&self) -> Option<usize> {
+        match self {
+            Self::Fields { start, next, .. } => Some((next - start).saturating_sub(1) as usize),
+            Self::List { left, length, .. } => Some(length.checked_sub(left + 1)? as usize),
         }
     }
 }
@@ -88,12 +111,15 @@ impl Checker {
                 limit: u64::MAX,
                 taken: 0,
             },
+            found: Vec::new(),
+            streams: 0,
         }
     }
 
     /// Refuses values that do not fit `bytes` of a guest's memory, as soon as they say how large they are.
     ///
-    /// So the message is bounded, too: none of the types takes more than five bytes of it for one of memory.
+    /// So the message is bounded, too: none of the types takes more than five bytes of it for one of memory. A handle counts
+    /// its bytes and 256 more, of what the host keeps of it.
     #[must_use]
     pub fn within(mut self, bytes: u64) -> Self {
         self.room.limit = bytes;
@@ -133,28 +159,29 @@ impl Checker {
         }
     }
 
+    /// The resources in what has been checked, in their order.
+    pub fn into_found(self) -> Vec<Found> {
+        self.found
+    }
+
     /// Which parameter or result the walk is in.
     fn value(&self) -> usize {
-        match self.stack.first() {
-            Some(Frame::Fields { next, .. }) => {
-                (*next as usize).saturating_sub(self.plan.root().range().start + 1)
-            }
-            _ => 0,
-        }
+        value_at(&self.stack)
     }
 
     /// Walks until the message or `bytes` end. `bytes` is left at what has not been checked.
     fn walk(&mut self, bytes: &mut Cursor<'_>) -> Result<(), Stop> {
         let plan = &*self.plan;
+        let whole = self.checked + bytes.remaining();
         while let Some(frame) = self.stack.last_mut() {
             let before = *frame;
             let ty = match frame {
-                Frame::Fields { next, end } if *next < *end => {
+                Frame::Fields { next, end, .. } if *next < *end => {
                     let field = plan.field(*next);
                     *next += 1;
                     field
                 }
-                Frame::List { element, left } if *left > 0 => {
+                Frame::List { element, left, .. } if *left > 0 => {
                     // Most lists: without a frame for each element.
                     match plan.node(*element).kind {
                         Kind::Scalar(scalar) => {
@@ -180,7 +207,24 @@ impl Checker {
             match value(plan, ty, &mut ahead, &mut self.room) {
                 Ok(inside) => {
                     *bytes = ahead;
-                    self.stack.extend(inside);
+                    match inside {
+                        Inside::Nothing => {}
+                        Inside::Values(frame) => self.stack.push(frame),
+                        Inside::Handle { resource, length } => {
+                            let end = whole - bytes.remaining();
+                            let passes = Passes::Handle(end - length..end);
+                            self.found.push(Found::new(resource, passes, &self.stack));
+                        }
+                        Inside::Stream(_) if self.streams == MAX_STREAMS => {
+                            return Err(Fault::Streams.into());
+                        }
+                        Inside::Stream(resource) => {
+                            self.streams += 1;
+                            let path = self.stack.iter().filter_map(Frame::index).collect();
+                            let passes = Passes::Stream(path);
+                            self.found.push(Found::new(resource, passes, &self.stack));
+                        }
+                    }
                 }
                 Err(Stop::Missing(missing)) => {
                     // This value is looked at again when there is more of it.
@@ -212,18 +256,41 @@ impl From<Fault> for Stop {
     }
 }
 
-/// Checks a value up to the values inside it, which are returned to be checked next.
-fn value(
-    plan: &Plan,
-    ty: Id,
-    bytes: &mut Cursor<'_>,
-    room: &mut Room,
-) -> Result<Option<Frame>, Stop> {
+/// Which parameter or result a walk is in.
+fn value_at(stack: &[Frame]) -> usize {
+    stack.first().and_then(Frame::index).unwrap_or(0)
+}
+
+impl Found {
+    fn new(resource: u32, passes: Passes, stack: &[Frame]) -> Self {
+        Self {
+            resource,
+            value: value_at(stack),
+            passes,
+        }
+    }
+}
+
+/// What is in a value that was checked up to it.
+enum Inside {
+    Nothing,
+    /// Values that are to be checked next.
+    Values(Frame),
+    /// A handle whose last `length` bytes are its own.
+    Handle {
+        resource: u32,
+        length: usize,
+    },
+    Stream(u32),
+}
+
+/// Checks a value up to the values inside it.
+fn value(plan: &Plan, ty: Id, bytes: &mut Cursor<'_>, room: &mut Room) -> Result<Inside, Stop> {
     match &plan.node(ty).kind {
         Kind::Scalar(scalar) => check_scalar(*scalar, bytes)?,
         Kind::String => string(bytes, room)?,
         Kind::List(element) => return list(plan, *element, bytes, room),
-        Kind::Tuple(fields) => return Ok(Some(Frame::fields(*fields))),
+        Kind::Tuple(fields) => return Ok(Inside::Values(Frame::fields(*fields))),
         Kind::Variant(variant) => {
             let discriminant = match variant.status {
                 true => bytes.bit()?.into(),
@@ -235,15 +302,29 @@ fn value(
                     discriminant,
                     cases: variant.count as usize,
                 })?;
-            // As a list of one: it needs no entry of its own in the plan.
-            return Ok(payload.map(|element| Frame::List { element, left: 1 }));
+            return Ok(payload.map_or(Inside::Nothing, |element| {
+                Inside::Values(Frame::List {
+                    element,
+                    left: 1,
+                    length: 0,
+                })
+            }));
         }
         Kind::Flags(count) => {
             bytes.take(flag_bytes(*count))?;
         }
-        Kind::Handle(_) | Kind::Stream(_) => return Err(Fault::Truncated.into()),
+        Kind::Handle(resource) => {
+            let before = bytes.remaining();
+            let length = bytes.length()?;
+            let with_it = room.with(RESOURCE as u64 + u64::from(length))?;
+            let length = block(bytes, before, length as usize)?.len();
+            *room = with_it;
+            let resource = *resource;
+            return Ok(Inside::Handle { resource, length });
+        }
+        Kind::Stream(resource) => return Ok(Inside::Stream(*resource)),
     }
-    Ok(None)
+    Ok(Inside::Nothing)
 }
 
 #[inline]
@@ -306,12 +387,7 @@ fn check_scalars(scalar: Scalar, left: &mut u32, bytes: &mut Cursor<'_>) -> Resu
     }
 }
 
-fn list(
-    plan: &Plan,
-    element: Id,
-    bytes: &mut Cursor<'_>,
-    room: &mut Room,
-) -> Result<Option<Frame>, Stop> {
+fn list(plan: &Plan, element: Id, bytes: &mut Cursor<'_>, room: &mut Room) -> Result<Inside, Stop> {
     let before = bytes.remaining();
     let length = bytes.length()?;
     let node = plan.node(element);
@@ -327,16 +403,17 @@ fn list(
         Kind::Scalar(Scalar::F64) => 8,
         _ => {
             *room = with_it;
-            return Ok(Some(Frame::List {
+            return Ok(Inside::Values(Frame::List {
                 element,
                 left: length,
+                length,
             }));
         }
     };
     // Elements of one size, any of which is valid. It fits 64 bits; on a smaller machine such a list never completes.
     block(bytes, before, (length as usize).saturating_mul(size))?;
     *room = with_it;
-    Ok(None)
+    Ok(Inside::Nothing)
 }
 
 /// Takes `length` bytes, of a value that began when there were `before` bytes left.
@@ -348,153 +425,4 @@ fn block<'a>(bytes: &mut Cursor<'a>, before: usize, length: usize) -> Result<&'a
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::types::Type;
-
-    fn check(types: &[Type], message: &[u8]) -> Result<Progress, DecodeError> {
-        let plan = Plan::new(types).unwrap();
-        Checker::new(Arc::new(plan)).advance(message)
-    }
-
-    #[test]
-    fn a_message_ends_where_its_values_end() {
-        let types = [Type::U32, Type::String];
-        let message = [0x80, 1, 2, b'h', b'i', 99, 99];
-        assert_eq!(
-            check(&types, &message),
-            Ok(Progress::Complete { length: 5 })
-        );
-        assert_eq!(check(&[], &message), Ok(Progress::Complete { length: 0 }));
-    }
-
-    #[test]
-    fn it_says_how_much_is_missing_at_least() {
-        let types = [Type::U8, Type::list(Type::U8)];
-        assert_eq!(check(&types, &[]), Ok(Progress::Incomplete { needed: 1 }));
-        assert_eq!(check(&types, &[7]), Ok(Progress::Incomplete { needed: 2 }));
-        assert_eq!(
-            check(&types, &[7, 0x80, 0x08, 1]),
-            Ok(Progress::Incomplete { needed: 3 + 1024 })
-        );
-        // A claim of 4 GiB reserves nothing.
-        let claim = [7, 0xff, 0xff, 0xff, 0xff, 0x0f];
-        assert_eq!(
-            check(&types, &claim),
-            Ok(Progress::Incomplete {
-                needed: 6 + u32::MAX as usize
-            })
-        );
-    }
-
-    #[test]
-    fn values_that_do_not_fit_the_guest_are_refused_as_soon_as_they_say_how_large_they_are() {
-        let check = |types: &[Type], message: &[u8], room| {
-            let checker = Checker::new(Arc::new(Plan::new(types).unwrap()));
-            checker.within(room).advance(message)
-        };
-        let bytes = [Type::list(Type::U8), Type::list(Type::U8)];
-        let fault = |needed, limit| Fault::Memory { needed, limit };
-        let refused = |types: &[Type], message: &[u8], room| {
-            check(types, message, room)
-                .expect_err("it does not fit")
-                .fault
-        };
-        // Of the second list, nothing has arrived but its length.
-        assert_eq!(refused(&bytes, &[3, 1, 2, 3, 8], 10), fault(11, 10));
-        let complete = |length| Ok(Progress::Complete { length });
-        assert_eq!(check(&bytes, &[2, 1, 2, 1, 1], 3), complete(5));
-        // A list takes what its elements take in memory, and the strings in it are beside them.
-        let strings = [Type::list(Type::String)];
-        assert_eq!(refused(&strings, &[2], 15), fault(16, 15));
-        assert_eq!(refused(&strings, &[2, 1, b'a', 4], 17), fault(18, 17));
-        let message = [2, 1, b'a', 2, b'b', b'c'];
-        assert_eq!(check(&strings, &message, 17), complete(6));
-        let nested = [Type::list(Type::list(Type::U64))];
-        assert_eq!(refused(&nested, &[2, 1, 1, 2], 39), fault(40, 39));
-        // However it is cut, nothing counts twice.
-        let mut checker = Checker::new(Arc::new(Plan::new(&nested).unwrap())).within(40);
-        let message = [2, 1, 1, 2, 1, 1];
-        for end in 0..message.len() {
-            checker.advance(&message[..end]).expect("it fits");
-        }
-        assert_eq!(checker.advance(&message), complete(6));
-    }
-
-    #[test]
-    fn every_split_of_a_message_gives_the_same_answer() {
-        let element = Type::Tuple(vec![
-            Type::S16,
-            Type::option(Type::String),
-            Type::result(None, Some(Type::list(Type::U64))),
-            Type::Char,
-        ]);
-        let types = [Type::Bool, Type::list(element), Type::Flags(12), Type::F64];
-        let plan = Arc::new(Plan::new(&types).unwrap());
-        let mut message = vec![1, 2];
-        message.extend([0xff, 0x7e, 1, 2, b'h', b'i', 0]);
-        message.extend("é".bytes());
-        message.extend([5, 0, 1, 2, 0x80, 1, 9]);
-        message.extend("z".bytes());
-        message.extend([0xff, 0x0f]);
-        message.extend(1.5f64.to_le_bytes());
-        let complete = Progress::Complete {
-            length: message.len(),
-        };
-        for first in 0..message.len() {
-            for second in first..message.len() {
-                let mut checker = Checker::new(Arc::clone(&plan));
-                for end in [first, second] {
-                    let progress = checker.advance(&message[..end]).unwrap();
-                    let Progress::Incomplete { needed } = progress else {
-                        panic!("complete with {end} bytes of {}", message.len());
-                    };
-                    assert!(needed > end && needed <= message.len());
-                }
-                assert_eq!(checker.advance(&message), Ok(complete));
-            }
-        }
-    }
-
-    #[test]
-    fn errors_say_where() {
-        let types = [Type::U8, Type::list(Type::option(Type::U8))];
-        let error = check(&types, &[7, 3, 0, 1, 9, 2]).unwrap_err();
-        assert_eq!(
-            error,
-            DecodeError {
-                value: 1,
-                offset: 5,
-                fault: Fault::Bit { byte: 2 }
-            }
-        );
-        assert_eq!(
-            error.to_string(),
-            "value 1, byte 5 of the message: 0x02 where 0 or 1 is expected"
-        );
-    }
-
-    #[test]
-    fn what_is_wrong_is_told_before_the_rest_arrives() {
-        let wrong = |ty: Type, message: &[u8]| check(&[ty], message).unwrap_err().fault;
-        let cases = Type::Variant(vec![None, Some(Type::U64)]);
-        assert_eq!(
-            wrong(cases, &[2]),
-            Fault::Discriminant {
-                discriminant: 2,
-                cases: 2
-            }
-        );
-        assert_eq!(wrong(Type::String, &[1, 0xff]), Fault::Text);
-        assert_eq!(
-            wrong(Type::String, &[0x80, 0x80, 0x80, 0x80, 0x08]),
-            Fault::Length { length: 1 << 31 }
-        );
-        let wide = Type::list(Type::Tuple(vec![Type::U64; 4]));
-        assert_eq!(
-            wrong(wide, &[0xff, 0xff, 0xff, 0xff, 0x0f]),
-            Fault::Length { length: u32::MAX }
-        );
-        assert_eq!(wrong(Type::Bool, &[2]), Fault::Bit { byte: 2 });
-    }
-}
+mod tests;

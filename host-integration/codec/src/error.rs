@@ -64,7 +64,7 @@ pub enum Fault {
     },
     /// Values that are larger than the memory that the guest may have.
     #[error(
-        "its strings and lists take {needed} bytes or more in the memory of the guest, which may have {limit}"
+        "its strings, lists and handles take {needed} bytes or more in the memory of the guest, which may have {limit}"
     )]
     Memory {
         /// How many bytes those take that have arrived or were announced.
@@ -72,6 +72,9 @@ pub enum Fault {
         /// What the guest may have, in bytes.
         limit: u64,
     },
+    /// More streams than a message may hold. They take no bytes in it, so their number would be free to claim.
+    #[error("it holds more than {} streams", crate::found::MAX_STREAMS)]
+    Streams,
 }
 
 /// What a guest did wrong when it passed values.
@@ -123,6 +126,9 @@ pub enum LiftError<E> {
     /// Fewer core values than the types have. The plan is not that of the function.
     #[error("the call has fewer core values than its types need")]
     CoreValues,
+    /// Not as many handles as were taken.
+    #[error("the values have more handles, or less, than were given for them")]
+    Handles,
     /// What [`Source`](crate::Source) reported.
     #[error(transparent)]
     Source(E),

@@ -1,8 +1,7 @@
-//! Moves plain component-model values between a guest's memory and the wRPC encoding, in one pass and without an
+//! Moves component-model values between a guest's memory and the wRPC encoding, in one pass and without an
 //! intermediate value.
 //!
-//! Plain values are all but resources (and what is made of them, such as `wasi:io` streams). For a tuple of them, the
-//! parameters or the results of a function, a [`Plan`] is made once. With it:
+//! For a tuple of them, the parameters or the results of a function, a [`Plan`] is made once. With it:
 //!
 //! - [`lift`](Lift::run) reads core values and linear memory and writes the encoding;
 //! - a [`Checker`] walks received bytes: whether they are valid, and whether the message is complete;
@@ -12,11 +11,15 @@
 //!
 //! `string` and `list<u8>` are one copy each; lists of numbers are converted in a loop of their own.
 //!
+//! Resources are leaves of a plan. What one is, and what its bytes are, is known by [`Source`] and [`Target`]: a guest has an
+//! index in a table of the runtime. A handle is a length and as many bytes. They may become known only after the walk, so
+//! [`Lifted`] takes them later. A stream has no bytes: its content travels at a path, which the walks tell.
+//!
 //! ```
 //! use std::sync::Arc;
 //!
-//! use inhost_codec::{Checker, Destination, Lift, Lower, Plan, Progress, Source, Target, Type};
-//! use inhost_codec::MAX_FLAT_PARAMS;
+//! use inhost_codec::{Checker, Destination, Lift, Lower, Plan, Progress, Source, Taken, Target};
+//! use inhost_codec::{Type, MAX_FLAT_PARAMS};
 //!
 //! /// A guest that is nothing but memory.
 //! struct Guest(Vec<u8>);
@@ -33,6 +36,10 @@
 //!     }
 //!
 //!     fn transcoded(&mut self, _: u32, _: u32) -> Result<String, ()> {
+//!         Err(())
+//!     }
+//!
+//!     fn take(&mut self, _: u32, _: u32, _: &[usize]) -> Result<Taken, ()> {
 //!         Err(())
 //!     }
 //! }
@@ -57,6 +64,10 @@
 //!     fn transcode(&mut self, _: &str) -> Result<(u32, u32), ()> {
 //!         Err(())
 //!     }
+//!
+//!     fn give(&mut self, _: u32) -> Result<u32, ()> {
+//!         Err(())
+//!     }
 //! }
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -65,18 +76,19 @@
 //!
 //! // The caller passes pointer and length of a string in its memory, and a number.
 //! let caller = Guest(b"....hello".to_vec());
-//! let message = Lift::new(&plan).run(&mut &caller, &[4, 5, 7], MAX_FLAT_PARAMS).expect("fine");
+//! let lifted = Lift::new(&plan).run(&mut &caller, &[4, 5, 7], MAX_FLAT_PARAMS).expect("fine");
+//! let message = lifted.message();
 //! assert_eq!(message, b"\x05hello\x07");
 //!
 //! // The message arrives in pieces.
 //! let mut checker = Checker::new(Arc::clone(&plan));
 //! assert!(matches!(checker.advance(&message[..3])?, Progress::Incomplete { .. }));
-//! assert_eq!(checker.advance(&message)?, Progress::Complete { length: 7 });
+//! assert_eq!(checker.advance(message)?, Progress::Complete { length: 7 });
 //!
 //! // The callee is given the same in its own memory.
 //! let (mut callee, mut core) = (Guest(vec![0; 16]), [0; 3]);
 //! let lowered = Lower::new(&plan).run(
-//!     &message,
+//!     message,
 //!     &mut callee,
 //!     &mut core,
 //!     MAX_FLAT_PARAMS,
@@ -113,7 +125,9 @@ mod build;
 mod check;
 mod copy;
 mod error;
+mod found;
 mod lift;
+mod lifted;
 mod lower;
 mod memory;
 mod paths;
@@ -126,9 +140,11 @@ pub use agree::agree;
 pub use build::{Builder, Part};
 pub use check::{Checker, Progress};
 pub use error::{DecodeError, Fault, LiftError, LowerError, Unsupported};
+pub use found::{Found, Passes};
 pub use lift::Lift;
+pub use lifted::Lifted;
 pub use lower::{Destination, Lower};
-pub use memory::{Source, Target};
+pub use memory::{Source, Taken, Target};
 pub use plan::{Plan, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
 pub use signature::Signature;
 pub use types::Type;

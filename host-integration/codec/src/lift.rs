@@ -2,7 +2,8 @@
 
 use crate::copy::append;
 use crate::error::LiftError;
-use crate::memory::Source;
+use crate::lifted::{Lifted, RESOURCE};
+use crate::memory::{Source, Taken};
 use crate::plan::{Id, Kind, Layout, Plan, Scalar, Variant};
 use crate::wire::{
     canonical_f32, canonical_f64, flag_bytes, flag_mask, put_sleb128, put_uleb128, sleb128,
@@ -31,7 +32,7 @@ impl<'p> Lift<'p> {
     /// Sets about how many bytes the values may have in the encoding: the last number needs ten of them free.
     ///
     /// A guest can make lists whose elements all point to the same bytes, and so make a message that is any number of
-    /// times larger than its memory. The default is four times the size of its memory, and at least 256 MiB.
+    /// times larger than its memory. A resource counts 256 bytes beside those of its handle. The default is four times the size of its memory, and at least 256 MiB.
     #[must_use]
     pub fn limit(mut self, bytes: usize) -> Self {
         self.limit = Some(bytes);
@@ -49,7 +50,7 @@ impl<'p> Lift<'p> {
         source: &mut S,
         core: &[u64],
         max_flat: usize,
-    ) -> Result<Vec<u8>, LiftError<S::Error>> {
+    ) -> Result<Lifted, LiftError<S::Error>> {
         let memory = match self.plan.is_in_memory(max_flat) {
             true => source.bytes(),
             false => &[],
@@ -64,22 +65,31 @@ impl<'p> Lift<'p> {
             memory,
             out: Vec::new(),
             limit,
+            path: Vec::new(),
+            places: Vec::new(),
+            resources: 0,
         };
         let fields = self.plan.fields(self.plan.root());
         if self.plan.flat_count() <= max_flat {
             let mut core = core.iter();
-            for field in fields {
-                lifter.flat(field.ty, &mut core)?;
+            for (index, field) in fields.iter().enumerate() {
+                lifter.at(index, |lifter| lifter.flat(field.ty, &mut core))?;
             }
         } else {
             let pointer = *core.first().ok_or(LiftError::CoreValues)? as u32;
             let layout = self.plan.layout();
             let bytes = lifter.region(pointer, 1, layout)?;
-            for field in fields {
-                lifter.memory(field.ty, &bytes[field.offset as usize..])?;
+            for (index, field) in fields.iter().enumerate() {
+                lifter.at(index, |lifter| {
+                    lifter.memory(field.ty, &bytes[field.offset as usize..])
+                })?;
             }
         }
-        Ok(lifter.out)
+        Ok(Lifted {
+            message: lifter.out,
+            places: lifter.places,
+            limit: lifter.limit,
+        })
     }
 }
 
@@ -90,6 +100,12 @@ struct Lifter<'p, 's, 'm, S> {
     is_utf8: bool,
     out: Vec<u8>,
     limit: usize,
+    /// Where the value is that is being read. Empty when no one wants to know.
+    path: Vec<usize>,
+    /// Where the bytes of handles belong.
+    places: Vec<usize>,
+    /// How many resources were taken. The limit is lower by as many [`RESOURCE`]s.
+    resources: usize,
 }
 
 impl<'m, S: Source<'m>> Lifter<'_, '_, 'm, S> {
@@ -113,10 +129,40 @@ impl<'m, S: Source<'m>> Lifter<'_, '_, 'm, S> {
         Ok(bytes)
     }
 
+    /// Reads what is at `index` of a list or a tuple.
+    #[inline]
+    fn at(
+        &mut self,
+        index: usize,
+        read: impl FnOnce(&mut Self) -> Result<(), LiftError<S::Error>>,
+    ) -> Result<(), LiftError<S::Error>> {
+        if !self.plan.has_resources() {
+            return read(self);
+        }
+        self.path.push(index);
+        read(self)?;
+        self.path.pop();
+        Ok(())
+    }
+
+    /// Takes the resource at `index` of the guest's table.
+    fn resource(&mut self, resource: u32, index: u32) -> Result<(), LiftError<S::Error>> {
+        self.reserve(RESOURCE)?;
+        self.limit -= RESOURCE;
+        self.resources += 1;
+        let taken = self.source.take(resource, index, &self.path);
+        match taken.map_err(LiftError::Source)? {
+            Taken::Handle => self.places.push(self.out.len()),
+            Taken::Stream => {}
+        }
+        Ok(())
+    }
+
     /// Makes room for `bytes` more bytes, within the limit.
     fn reserve(&mut self, bytes: usize) -> Result<(), LiftError<S::Error>> {
         if self.limit.saturating_sub(self.out.len()) < bytes {
-            return Err(LiftError::TooLarge { limit: self.limit });
+            let limit = self.limit + RESOURCE * self.resources;
+            return Err(LiftError::TooLarge { limit });
         }
         self.out.reserve(bytes);
         Ok(())
@@ -141,8 +187,8 @@ impl<'m, S: Source<'m>> Lifter<'_, '_, 'm, S> {
                 self.sequence(&node.kind, pointer, length)
             }
             Kind::Tuple(fields) => {
-                for field in plan.fields(*fields) {
-                    self.flat(field.ty, core)?;
+                for (index, field) in plan.fields(*fields).iter().enumerate() {
+                    self.at(index, |this| this.flat(field.ty, core))?;
                 }
                 Ok(())
             }
@@ -168,7 +214,10 @@ impl<'m, S: Source<'m>> Lifter<'_, '_, 'm, S> {
                 *core = rest.iter();
                 self.flags(*count, |word| words[word] as u32)
             }
-            Kind::Handle(_) | Kind::Stream(_) => Err(LiftError::CoreValues),
+            Kind::Handle(resource) | Kind::Stream(resource) => {
+                let index = *core.next().ok_or(LiftError::CoreValues)? as u32;
+                self.resource(*resource, index)
+            }
         }
     }
 
@@ -187,8 +236,10 @@ impl<'m, S: Source<'m>> Lifter<'_, '_, 'm, S> {
                 self.sequence(&node.kind, pointer, length)
             }
             Kind::Tuple(fields) => {
-                for field in plan.fields(*fields) {
-                    self.memory(field.ty, &bytes[field.offset as usize..])?;
+                for (index, field) in plan.fields(*fields).iter().enumerate() {
+                    self.at(index, |this| {
+                        this.memory(field.ty, &bytes[field.offset as usize..])
+                    })?;
                 }
                 Ok(())
             }
@@ -203,7 +254,9 @@ impl<'m, S: Source<'m>> Lifter<'_, '_, 'm, S> {
                 let word_size = node.layout.size.min(4);
                 self.flags(*count, |word| number(&bytes[4 * word..], word_size) as u32)
             }
-            Kind::Handle(_) | Kind::Stream(_) => Err(LiftError::CoreValues),
+            Kind::Handle(resource) | Kind::Stream(resource) => {
+                self.resource(*resource, number(bytes, 4) as u32)
+            }
         }
     }
 
@@ -306,8 +359,9 @@ impl<'m, S: Source<'m>> Lifter<'_, '_, 'm, S> {
             Kind::Scalar(scalar) => self.scalars(scalar, bytes),
             Kind::String => self.strings(bytes),
             _ => {
-                for value in bytes.chunks_exact(node.layout.size as usize) {
-                    self.memory(element, value)?;
+                let values = bytes.chunks_exact(node.layout.size as usize);
+                for (index, value) in values.enumerate() {
+                    self.at(index, |this| this.memory(element, value))?;
                 }
                 Ok(())
             }

@@ -2,6 +2,7 @@
 
 use crate::copy::copy;
 use crate::error::{Fault, LowerError};
+use crate::found::MAX_STREAMS;
 use crate::memory::Target;
 use crate::plan::{Id, Kind, Layout, Plan, Scalar, Variant};
 use crate::wire::{canonical_f32, canonical_f64, flag_bytes, flag_mask, Cursor};
@@ -169,7 +170,14 @@ impl<T: Target> Lowerer<'_, '_, '_, T> {
                 }
                 Ok(())
             }
-            Kind::Handle(_) | Kind::Stream(_) => Err(LowerError::CoreValues),
+            Kind::Handle(resource) => {
+                let index = self.handle(*resource)?;
+                put(core, index.into())
+            }
+            Kind::Stream(resource) => {
+                let index = self.give(*resource)?;
+                put(core, index.into())
+            }
         }
     }
 
@@ -212,7 +220,14 @@ impl<T: Target> Lowerer<'_, '_, '_, T> {
                 }
                 Ok(())
             }
-            Kind::Handle(_) | Kind::Stream(_) => Err(LowerError::CoreValues),
+            Kind::Handle(resource) => {
+                let index = self.handle(*resource)?;
+                self.put(address, index.into(), 4)
+            }
+            Kind::Stream(resource) => {
+                let index = self.give(*resource)?;
+                self.put(address, index.into(), 4)
+            }
         }
     }
 
@@ -235,6 +250,17 @@ impl<T: Target> Lowerer<'_, '_, '_, T> {
             cases: variant.count as usize,
         })?;
         Ok((discriminant, case))
+    }
+
+    /// Gives the guest the resource whose handle is next. Whoever gives it has seen the bytes of the handle before.
+    fn handle(&mut self, resource: u32) -> Result<u32, LowerError<T::Error>> {
+        let length = self.message.length()?;
+        self.message.take(length as usize)?;
+        self.give(resource)
+    }
+
+    fn give(&mut self, resource: u32) -> Result<u32, LowerError<T::Error>> {
+        self.target.give(resource).map_err(LowerError::Target)
     }
 
     /// Writes a string or list and returns its pointer and length.
@@ -282,8 +308,9 @@ impl<T: Target> Lowerer<'_, '_, '_, T> {
         let length = self.message.length()?;
         let plan = self.plan;
         let node = plan.node(element);
-        // Before memory is asked for: each element has at least one byte.
-        if length as usize > self.message.remaining() {
+        // Before memory is asked for: each element has at least one byte, but for streams, of which there are not so many.
+        let streams = if plan.has_resources() { MAX_STREAMS } else { 0 };
+        if length as usize > self.message.remaining() + streams {
             return Err(Fault::Truncated.into());
         }
         let Layout { size, align, .. } = node.layout;

@@ -15,6 +15,28 @@ pub trait Source<'m> {
     ///
     /// When `pointer` and `length` (in units of the encoding) are no such string.
     fn transcoded(&mut self, pointer: u32, length: u32) -> Result<String, Self::Error>;
+
+    /// Takes a resource that the guest passes: the one at `index` of its table, of the type that has the number `resource` in
+    /// the plan. `path` is where its value is: the number of the parameter or result, then the index in each list and tuple
+    /// around it.
+    ///
+    /// The bytes of a handle need not be known yet: they are put in their place by [`Lifted::with_handles`].
+    ///
+    /// # Errors
+    ///
+    /// When the guest has no such resource.
+    ///
+    /// [`Lifted::with_handles`]: crate::Lifted::with_handles
+    fn take(&mut self, resource: u32, index: u32, path: &[usize]) -> Result<Taken, Self::Error>;
+}
+
+/// How a resource of a guest passes. The type of the plan does not say it: who knows the resource does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// By its handle, which has bytes in the encoding.
+    Handle,
+    /// At a path of its own.
+    Stream,
 }
 
 /// The guest memory that values are lowered to.
@@ -43,4 +65,14 @@ pub trait Target {
     ///
     /// As [`Target::allocate`].
     fn transcode(&mut self, text: &str) -> Result<(u32, u32), Self::Error>;
+
+    /// Gives the guest the next of the resources that the message holds, in the order in which a [`Checker`] finds them, and
+    /// returns its index in the guest's table. `resource` is the number of its type in the plan.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it is not of that type.
+    ///
+    /// [`Checker`]: crate::Checker
+    fn give(&mut self, resource: u32) -> Result<u32, Self::Error>;
 }

@@ -40,7 +40,10 @@ fn canonical(plan: &Plan, message: &[u8]) -> Vec<u8> {
     let lowered = lower.run(message, &mut guest, &mut core, 16, Destination::Allocate);
     lowered.expect("a complete message can be lowered");
     let lifted = Lift::new(plan).run(&mut guest.view(), &core, 16);
-    lifted.expect("what was lowered can be lifted").to_vec()
+    lifted
+        .expect("what was lowered can be lifted")
+        .message()
+        .to_vec()
 }
 
 /// What happens to a message on a bad line.

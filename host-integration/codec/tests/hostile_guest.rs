@@ -27,7 +27,7 @@ fn lift(
 ) -> Lifted {
     let plan = Plan::new(types).expect("a plan");
     let lifted = Lift::new(&plan).run(&mut View { memory, encoding }, core, max_flat);
-    lifted.map(|bytes| bytes.to_vec())
+    lifted.map(|lifted| lifted.message().to_vec())
 }
 
 /// Little-endian words, as a guest has them in memory.

@@ -37,7 +37,7 @@ fn the_same_bytes_many_times_are_stopped_by_the_limit() {
             let lift = Lift::new(&plan).limit(limit);
             let lifted = lift.run(&mut view, &[0, ENTRIES.into()], 16);
             // A failure should not show all of it.
-            lifted.map(|bytes| bytes.len())
+            lifted.map(|lifted| lifted.message().len())
         };
         let lifted = run(3 * LARGE);
         assert!(
@@ -57,7 +57,7 @@ fn the_limit_counts_the_bytes_of_the_encoding() {
             encoding: Encoding::Utf8,
         };
         let lifted = Lift::new(&plan).limit(limit).run(&mut view, &[0, 1000], 16);
-        lifted.map(|bytes| bytes.len())
+        lifted.map(|lifted| lifted.message().len())
     };
     // A few bytes are kept free for the next number.
     assert_eq!(run(1010).unwrap(), 1002);

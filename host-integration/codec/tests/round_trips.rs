@@ -25,7 +25,7 @@ fn trip(plan: &Plan, message: &[u8], encoding: Encoding, max_flat: usize, result
         core[0] = place.into();
     }
     let lifted = Lift::new(plan).run(&mut guest.view(), &core, max_flat);
-    lifted.expect("what was lowered").to_vec()
+    lifted.expect("what was lowered").message().to_vec()
 }
 
 /// Each way through a guest gives `expected`.
@@ -137,7 +137,7 @@ fn a_function_without_values_needs_nothing() {
             Lower::new(&plan).run(&[], &mut guest, &mut [], max_flat, Destination::Allocate);
         lowered.unwrap();
         let lifted = Lift::new(&plan).run(&mut guest.view(), &[], max_flat);
-        assert!(lifted.unwrap().is_empty());
+        assert!(lifted.unwrap().message().is_empty());
     }
     assert!(guest.allocations.is_empty());
 }

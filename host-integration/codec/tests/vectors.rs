@@ -209,7 +209,10 @@ fn each_vector_comes_back_from_a_guest() {
                 lowered.unwrap_or_else(|error| panic!("{name}: {error:?}"));
                 let lifted = Lift::new(&plan).run(&mut guest.view(), &core, max_flat);
                 let lifted = lifted.unwrap_or_else(|error| panic!("{name}: {error:?}"));
-                assert!(lifted == wire, "{name}: {encoding:?}, max_flat {max_flat}");
+                assert!(
+                    lifted.message() == wire,
+                    "{name}: {encoding:?}, max_flat {max_flat}"
+                );
             }
         }
     }

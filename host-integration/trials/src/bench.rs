@@ -104,7 +104,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(path) = &arguments.json {
         report::give_json(path, &output::json(&results))?;
     }
-    eprintln!("`cargo bench --package inhost-benches` measures the parts: registry, streams, dispatch and codec.");
+    eprintln!("`cargo bench --package inhost-benches` measures the parts: registry, streams, dispatch, codec and calls.");
     run::check_routes(&results)
 }
 

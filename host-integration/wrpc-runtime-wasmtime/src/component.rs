@@ -7,8 +7,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use wasmtime::component::{Component, ResourceType};
+use wasmtime_wasi::InputStream;
 
 use crate::by_resource::ByResource;
+use crate::general::{Kind, UNNAMED};
 use crate::imports::Imports;
 use crate::intern::FEW;
 use crate::resources::collect;
@@ -18,7 +20,6 @@ use crate::types::Budget;
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     /// The resources that it defines.
-    pub(crate) guest: Arc<[ResourceType]>,
     defines: ByResource<()>,
     /// The resources that it imports.
     pub(crate) imports: Imports,
@@ -69,26 +70,32 @@ impl Known {
         Self {
             imports,
             _component: Some(KeptComponent(component.clone())),
-            ..Self::of_guest(guest.into())
+            ..Self::of_guest(&guest)
         }
     }
 
     /// Of a component of which nothing is known but the resources that it defines.
-    pub(crate) fn of_guest(guest: Arc<[ResourceType]>) -> Self {
+    pub(crate) fn of_guest(guest: &[ResourceType]) -> Self {
         let mut defines = ByResource::default();
-        for ty in &*guest {
+        for ty in guest {
             defines.entry(*ty, || ());
         }
         Self {
-            guest,
             defines,
             ..Self::default()
         }
     }
 
-    /// Whether the component defines one of `resources`.
-    pub(crate) fn defines_any(&self, resources: &[ResourceType]) -> bool {
-        resources.iter().any(|ty| self.defines.get(*ty).is_some())
+    /// What a resource in the types of an export is.
+    pub(crate) fn kind(&self, ty: ResourceType) -> Kind {
+        if ty == ResourceType::host::<InputStream>() || self.imports.is_input_stream(ty) {
+            return Kind::Stream;
+        }
+        if self.defines.get(ty).is_some() {
+            return Kind::Guest;
+        }
+        let name = self.imports.name(ty);
+        Kind::Imported(name.as_deref().unwrap_or(UNNAMED).into())
     }
 }
 

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use inhost_codec::Signature;
-use tracing::{debug, warn};
+use tracing::warn;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
-use wasmtime::component::{Component, ComponentExportIndex, Type};
+use wasmtime::component::{Component, ComponentExportIndex};
 
 use crate::callers::Callers;
 use crate::component::Known;
+use crate::general::Kind;
+use crate::instance::{CallFailed, Step};
 use crate::invoke::Path;
 use crate::memory::limit;
-#[cfg(test)]
-use crate::types::Budget;
+use crate::plain::Signature as Values;
 use crate::types::{Function, TooLarge};
 
 /// A function that a component exports; see [`Instance::export`](crate::Instance::export). A clone is the same one.
@@ -28,27 +29,12 @@ struct Resolved {
     index: ComponentExportIndex,
     /// How much memory an instance may have, in bytes.
     memory: u64,
-    codec: Codec,
-    /// Also of a function that needs nothing of it: it is found out once for as long as one function has it.
-    component: Arc<Known>,
-    /// Whether a resource of the component itself is in the signature.
-    needs_shared_instance: bool,
+    /// What the values are, or why it cannot be called.
+    values: Result<Values, TooLarge>,
+    /// Kept so that it is found out once for as long as one function of the component is there.
+    _component: Arc<Known>,
     /// Whether it has results.
     answers: bool,
-}
-
-/// The way that the values of a function take.
-#[derive(Debug)]
-pub(crate) enum Codec {
-    /// Between guest memory and the wire, without resources.
-    Plain,
-    /// As wasmtime's `Val`.
-    General {
-        params: Box<[Type]>,
-        results: Box<[Type]>,
-    },
-    /// None. Each call fails.
-    Refused(TooLarge),
 }
 
 /// A component does not export the function that was asked for.
@@ -101,26 +87,14 @@ impl Export {
         component: Arc<Known>,
         memory: u64,
     ) -> Self {
-        let (codec, signature, needs_shared_instance) = match types {
+        let (signature, values) = match types {
             Err(reason) => {
                 warn!(function = name, %reason, "an export cannot be called");
-                (Codec::Refused(reason), Arc::new(nothing()), false)
+                (Arc::new(nothing()), Err(reason))
             }
-            Ok(Function { signature, .. }) if !signature.has_resources() => {
-                debug!(function = name, codec = "plain", "resolved an export");
-                (Codec::Plain, signature, false)
-            }
-            Ok(Function {
-                signature,
-                resources,
-            }) => {
-                debug!(function = name, codec = "general", "resolved an export");
-                let needs_shared_instance = component.defines_any(&resources);
-                let codec = Codec::General {
-                    params: ty.params().collect(),
-                    results: ty.results().collect(),
-                };
-                (codec, signature, needs_shared_instance)
+            Ok(function) => {
+                let values = Values::new(&function, |ty| component.kind(ty));
+                (function.signature, Ok(values))
             }
         };
         Self(Arc::new(Resolved {
@@ -129,29 +103,8 @@ impl Export {
             callers: Callers::default(),
             index,
             memory,
-            codec,
-            component,
-            needs_shared_instance,
-            answers: ty.results().len() > 0,
-        }))
-    }
-
-    /// As [`Export::new`], on the general path whatever the types are.
-    #[cfg(test)]
-    pub(crate) fn general(name: String, index: ComponentExportIndex, ty: &ComponentFunc) -> Self {
-        let types = Function::of(ty, |_| false, &Budget::default()).expect("types within reason");
-        Self(Arc::new(Resolved {
-            name: name.into(),
-            signature: types.signature,
-            callers: Callers::default(),
-            index,
-            memory: u64::MAX,
-            codec: Codec::General {
-                params: ty.params().collect(),
-                results: ty.results().collect(),
-            },
-            component: Arc::default(),
-            needs_shared_instance: false,
+            values,
+            _component: component,
             answers: ty.results().len() > 0,
         }))
     }
@@ -169,13 +122,8 @@ impl Export {
     /// Whether a caller that takes the function to have the types `theirs` and this one read each other.
     pub(crate) fn agrees_with(&self, theirs: &Arc<Signature>) -> bool {
         // The types of one that cannot be called are not known.
-        let is_known = !matches!(self.codec(), Codec::Refused(_));
+        let is_known = self.0.values.is_ok();
         !is_known || self.0.callers.agree(theirs, self.signature())
-    }
-
-    /// What is known of its component.
-    pub(crate) fn component(&self) -> &Known {
-        &self.0.component
     }
 
     pub(crate) fn index(&self) -> ComponentExportIndex {
@@ -187,13 +135,19 @@ impl Export {
         self.0.memory
     }
 
-    pub(crate) fn codec(&self) -> &Codec {
-        &self.0.codec
+    /// Its parameters and results.
+    ///
+    /// # Errors
+    ///
+    /// [`CallFailed`] with [`Step::Resolve`] when its types are too many.
+    pub(crate) fn values(&self) -> Result<&Values, CallFailed> {
+        let values = self.0.values.as_ref();
+        values.map_err(|reason| CallFailed::new(self, Step::Resolve, (*reason).into()))
     }
 
-    /// Whether no resources are in the signature.
-    pub(crate) fn is_plain(&self) -> bool {
-        matches!(self.codec(), Codec::Plain)
+    /// Whether a resource can be in a parameter or a result.
+    pub(crate) fn has_resources(&self) -> bool {
+        self.signature().has_resources()
     }
 
     /// Whether it has results: else no caller waits for it.
@@ -209,7 +163,8 @@ impl Export {
     /// Whether a resource of the component itself is in the signature: its handles are of use only in the instance that
     /// they come from.
     pub(crate) fn needs_shared_instance(&self) -> bool {
-        self.0.needs_shared_instance
+        let values = self.0.values.as_ref();
+        values.is_ok_and(|values| values.has(&Kind::Guest))
     }
 }
 

@@ -8,22 +8,20 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{anyhow, Context as _};
-use bytes::Bytes;
 use inhost_dispatch::{is_whole, Serving};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tracing::trace;
 use wasmtime::component::{Func, InstancePre};
 use wasmtime::{AsContextMut, Store};
 use wasmtime_wasi::WasiView;
 use wrpc_transport::Index;
 
-use crate::export::{Codec, Export};
+use crate::export::Export;
 use crate::kept::{Kept, Ready};
 use crate::limit::Since;
-use crate::message::{receive, send};
+use crate::plain::{run, Received};
 use crate::room::{is_no_room, Room, WHAT_TO_DO};
 use crate::view::WrpcView;
-use crate::{general, plain, turns, view};
+use crate::{turns, view};
 
 /// A component that is ready to be instantiated, with what makes a store for an instance of it.
 ///
@@ -103,7 +101,7 @@ where
     ///
     /// From its beginning to the last byte of the results, the invocation has two seconds more than the store's
     /// [`timeout`](WrpcView::timeout), which is taken to be the same for all invocations. Then it ends at its next await, also
-    /// when it waits for its parameters. Those in which there are resources are read when there is an instance.
+    /// when it waits for its parameters.
     ///
     /// When the engine's pool has no room for an instance, those that wait for their next invocation are given back, of whichever
     /// component, until there is.
@@ -185,7 +183,7 @@ where
         let failed = |step| move |source| CallFailed::new(export, step, source);
         // A peer that takes its time to send parameters takes no instance.
         let received = export.receive(params).await?;
-        let kept = self.kept.as_ref().filter(|_| export.is_plain());
+        let kept = self.kept.as_ref().filter(|_| !export.has_resources());
         let ready = self.ready(kept, store).await;
         let mut ready = ready.map_err(|(step, source)| failed(step)(source))?;
         let func = ready
@@ -256,47 +254,30 @@ pub(crate) async fn within(
     })
 }
 
-/// Parameters that were received before the guest is entered. Those of the general way are read by it.
-pub(crate) enum Received {
-    /// A message that was checked, and whether the caller has the same types.
-    Message(Bytes, bool),
-    Later,
-}
-
 impl Export {
     /// Receives the parameters, as far as that needs no instance: an error in the middle of lowering would leave it unusable.
     ///
     /// # Errors
     ///
-    /// [`CallFailed`] with [`Step::Parameters`].
+    /// [`CallFailed`] with [`Step::Parameters`], and with [`Step::Resolve`] when no guest can be called with such types.
     pub(crate) async fn receive<I>(&self, params: &mut I) -> Result<Received, CallFailed>
     where
         I: AsyncRead + Unpin + 'static,
     {
-        match self.codec() {
-            Codec::Plain => {}
-            Codec::General { .. } => return Ok(Received::Later),
-            Codec::Refused(reason) => {
-                return Err(CallFailed::new(self, Step::Resolve, (*reason).into()));
-            }
-        }
-        let signature = self.signature();
-        let agreed = is_whole(params, &**signature);
-        match receive(params, &signature.params, self.memory(), |_| agreed).await {
-            Ok(message) => Ok(Received::Message(message, agreed)),
-            Err(error) => Err(CallFailed::new(self, Step::Parameters, error.into())),
-        }
+        let signature = self.values()?;
+        let agreed = is_whole(params, &**self.signature());
+        let received = Received::from(params, signature, agreed, self.memory()).await;
+        received.map_err(|error| CallFailed::new(self, Step::Parameters, error.into()))
     }
 }
 
-/// Calls `func`, which is `export` of an instance in `store`, with what was received of its parameters: its types, guest
-/// resources and codec are known from `export`.
+/// Calls `func`, which is `export` of an instance in `store`, with what was received of its parameters.
 ///
 /// # Errors
 ///
 /// [`CallFailed`], which says in which step.
 pub(crate) async fn call<C, I, O>(
-    mut store: C,
+    store: C,
     func: Func,
     export: &Export,
     received: Received,
@@ -309,48 +290,13 @@ where
     C: AsContextMut,
     C::Data: WasiView + WrpcView,
 {
-    let failed = |step| move |source| CallFailed::new(export, step, source);
-    // To enter a guest takes a stack of the pool.
-    let unless_entered = |(step, source)| match step {
-        Step::Call if is_no_room(&source) => failed(Step::NoRoom)(source),
-        _ => failed(step)(source),
-    };
-    match (export.codec(), received) {
-        (Codec::Plain, Received::Message(message, agreed)) => {
-            let message = plain::call(&mut store, func, export.signature(), message)
-                .await
-                .map_err(unless_entered)?;
-            trace!(bytes = message.len(), "sending results");
-            // They are not in the guest's memory any more, so the peer need not wait for the guest to clean up.
-            let sent = send(results, message, agreed).await;
-            let cleaned = func.post_return_async(&mut store).await;
-            sent.map_err(|error| failed(Step::Results)(error.into()))?;
-            cleaned.map_err(failed(Step::PostReturn))
-        }
-        (
-            Codec::General {
-                params: types,
-                results: result_types,
-            },
-            Received::Later,
-        ) => {
-            let run = general::run(
-                &mut store,
-                params,
-                results,
-                types.iter(),
-                result_types.iter(),
-                func,
-                export.component(),
-            );
-            // Boxed so that its size does not count where it is not needed.
-            Box::pin(run).await.map_err(unless_entered)
-        }
-        _ => {
-            let cause = anyhow!("its parameters were received for another function");
-            Err(failed(Step::Parameters)(cause))
-        }
-    }
+    run(store, func, export.values()?, received, params, results)
+        .await
+        .map_err(|(step, source)| match step {
+            // To enter a guest takes a stack of the pool.
+            Step::Call if is_no_room(&source) => CallFailed::new(export, Step::NoRoom, source),
+            _ => CallFailed::new(export, step, source),
+        })
 }
 
 impl<T> Clone for Instance<T> {

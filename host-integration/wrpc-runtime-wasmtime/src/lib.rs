@@ -76,16 +76,14 @@
 //! # }
 //! ```
 //!
-//! # Two ways for values
+//! # One way for values
 //!
-//! Which one a function takes is decided when it is linked or resolved, and logged at the level debug.
+//! Values move between guest memory and the wRPC encoding in one pass. A `string` or a `list<u8>` is one copy. Handles and streams
+//! are no exception: their bytes, or what they read from, are found before a guest is entered, or after it was left. What a
+//! peer sends is checked before a guest is entered, and what a guest passes is bounded.
 //!
-//! - **Plain**, for functions without resources: values move between guest memory and the wRPC encoding in one pass.
-//!   A `string` or a `list<u8>` is one copy.
-//! - **General**, for all others: values become wasmtime's [`Val`](wasmtime::component::Val), as upstream does it for
-//!   all. [`ValEncoder`], [`read_value`] and [`call`] are this way's, and public because they are in upstream.
-//!
-//! Both write the same bytes, which are upstream's.
+//! [`ValEncoder`] and [`read_value`] are for programs that have or want wasmtime's [`Val`](wasmtime::component::Val), and here
+//! because they are in upstream. The bytes are the same, which are upstream's.
 //!
 //! # What this crate must not know
 //!
@@ -121,9 +119,10 @@ mod types;
 mod view;
 
 pub use export::{Export, NotExported};
-pub use general::{call, read_value, ValEncoder};
+pub use general::{read_value, ValEncoder};
 pub use instance::{CallFailed, Instance, Step};
 pub use link::{link_function, link_instance, link_item};
+pub use plain::call;
 pub use resources::{
     collect_component_resources, collect_instance_resources, collect_item_resources,
 };

@@ -10,11 +10,13 @@ use wasmtime_wasi::{InputStream, WasiView};
 use wrpc_transport::Invoke;
 
 use crate::export::full_name;
+use crate::general::Kinds;
 use crate::imports::{of_host, OfHost};
 use crate::invoke::Import;
+use crate::plain::Signature;
 use crate::types::Function;
 use crate::view::{RemoteResource, WrpcView};
-use crate::{general, imports, plain, refused};
+use crate::{imports, plain, refused};
 
 /// Defines an import of a component as one that invokes a peer; see [`link_function`].
 ///
@@ -145,11 +147,8 @@ where
         // The second, if the types are those of an instance.
         of_host(ty) == Some(OfHost::InputStream) || ty == ResourceType::host::<InputStream>()
     };
-    let Function {
-        signature,
-        resources: used,
-    } = match Function::of(&ty, is_stream, &imports::budget()) {
-        Ok(function) => function,
+    let types = match Function::of(&ty, is_stream, &imports::budget()) {
+        Ok(types) => types,
         Err(reason) => {
             let function = full_name(&instance, &name);
             warn!(function, %reason, "an import cannot be called");
@@ -159,16 +158,14 @@ where
     let import = Import {
         instance,
         name,
-        types: Arc::clone(&signature),
+        types: Arc::clone(&types.signature),
     };
-    match signature.has_resources() {
-        false => {
-            debug!(function = %import, codec = "plain", "linking a function");
-            plain::link(linker, import, cx)
-        }
-        true => {
-            debug!(function = %import, codec = "general", "linking a function");
-            general::link(linker, resources.into(), &used, ty, import, cx)
-        }
-    }
+    debug!(function = %import, "linking a function");
+    let used: Vec<_> = types.resources().collect();
+    let kinds = Kinds::of_import(&used, &resources.into());
+    kinds
+        .check(&ty)
+        .with_context(|| format!("`{import}` cannot be invoked"))?;
+    let signature = Signature::new(&types, |ty| kinds.of(ty).clone());
+    plain::link(linker, signature, import, cx)
 }

@@ -1,10 +1,10 @@
-//! Plain messages on byte streams.
+//! Messages on byte streams.
 
 use std::io;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use inhost_codec::{Checker, DecodeError, Fault, Plan, Progress};
+use inhost_codec::{Checker, DecodeError, Fault, Found, Plan, Progress};
 use inhost_dispatch::{next_piece, Caller};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tracing::trace;
@@ -39,11 +39,13 @@ impl From<DecodeError> for ReceiveError {
     }
 }
 
-/// Reads one message with the values of `plan`, and checks it. What follows on the stream stays there, or is dropped.
+/// Reads one message with the values of `plan`, and checks it. Returns it with the resources in it. What follows on the stream
+/// stays there, or is dropped.
 ///
 /// `memory` is what the guest may have, in bytes: a message that does not fit it is refused.
 ///
-/// Not checked is a message that comes in one piece and is `whole`; see [`is_whole`](inhost_dispatch::is_whole).
+/// Not checked is a message without resources that comes in one piece and is `whole`; see
+/// [`is_whole`](inhost_dispatch::is_whole).
 ///
 /// # Cancel safety
 ///
@@ -53,22 +55,33 @@ pub(crate) async fn receive<I: AsyncRead + Unpin + 'static>(
     plan: &Arc<Plan>,
     memory: u64,
     whole: impl FnOnce(&mut I) -> bool,
-) -> Result<Bytes, ReceiveError> {
+) -> Result<(Bytes, Vec<Found>), ReceiveError> {
     if plan.is_empty() {
-        return Ok(Bytes::new());
+        return Ok((Bytes::new(), Vec::new()));
+    }
+    let checker = || Checker::new(Arc::clone(plan)).within(memory);
+    if plan.has_resources() {
+        // Streams alone are no bytes, and there is nothing to wait for.
+        let mut checker = checker();
+        if let Progress::Complete { .. } = checker.advance(&[])? {
+            return Ok((Bytes::new(), checker.into_found()));
+        }
     }
     let piece = next_piece(stream).await.transpose()?;
     let piece = piece.filter(|piece| !piece.is_empty());
     let piece = match piece {
-        Some(piece) if whole(stream) => return Ok(piece),
+        // What resources there are is found by a check.
+        Some(piece) if !plan.has_resources() && whole(stream) => return Ok((piece, Vec::new())),
         piece => piece,
     };
-    let mut checker = Checker::new(Arc::clone(plan)).within(memory);
+    let mut checker = checker();
     let mut needed = 1;
     let mut message = match piece {
         // A local call: most often this is the whole message, and it is not copied.
         Some(piece) => match checker.advance(&piece)? {
-            Progress::Complete { length } => return Ok(piece.slice(..length)),
+            Progress::Complete { length } => {
+                return Ok((piece.slice(..length), checker.into_found()));
+            }
             Progress::Incomplete { needed: now } => {
                 needed = now;
                 piece.into()
@@ -87,7 +100,7 @@ pub(crate) async fn receive<I: AsyncRead + Unpin + 'static>(
         match checker.advance(&message)? {
             Progress::Complete { length } => {
                 message.truncate(length);
-                return Ok(message.freeze());
+                return Ok((message.freeze(), checker.into_found()));
             }
             Progress::Incomplete { needed: now } => needed = now,
         }
@@ -150,7 +163,7 @@ mod tests {
             let received = receive(&mut stream.build(), &plan, MEMORY, |_| false)
                 .await
                 .unwrap();
-            assert_eq!(received, message);
+            assert_eq!(received.0, message);
         }
     }
 
@@ -160,14 +173,14 @@ mod tests {
         let received = receive(&mut stream, &plan(&[Type::U8]), MEMORY, |_| false)
             .await
             .unwrap();
-        assert_eq!(received, [5][..]);
+        assert_eq!(received.0, [5][..]);
     }
 
     #[tokio::test]
     async fn nothing_is_read_when_there_are_no_values() {
         // It would panic when it is read.
         let received = receive(&mut Builder::new().build(), &plan(&[]), MEMORY, |_| false).await;
-        assert_eq!(received.unwrap(), Bytes::new());
+        assert_eq!(received.unwrap().0, Bytes::new());
     }
 
     #[tokio::test]

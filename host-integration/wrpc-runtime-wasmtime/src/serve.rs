@@ -173,7 +173,7 @@ pub trait ServeExt: Serve {
                 )
             })?;
             let name_in_full = full_name(instance_name, name);
-            let component = Arc::new(Known::of_guest(guest_resources));
+            let component = Arc::new(Known::of_guest(&guest_resources));
             let export = Export::new(name_in_full, index, &ty, types, component, memory);
             let paths = export.paths();
             let takes_streams = !paths.is_empty();

@@ -30,8 +30,11 @@ use crate::intern::Interned;
 pub(crate) struct Function {
     /// What the values are. Functions with the same types have the same one.
     pub(crate) signature: Arc<Signature>,
-    /// The resources in it, each once, in the order of the numbers that they have in the signature.
-    pub(crate) resources: Box<[ResourceType]>,
+    /// The resources in the parameters, by the numbers that they have in the signature: one that is owned in one place and
+    /// borrowed in another has two.
+    pub(crate) params: Box<[ResourceType]>,
+    /// Those in the results.
+    pub(crate) results: Box<[ResourceType]>,
 }
 
 /// There are more types in a function than any needs.
@@ -97,28 +100,47 @@ impl Function {
         is_stream: impl Fn(ResourceType) -> bool,
         budget: &Budget,
     ) -> Result<Self, TooLarge> {
-        let (mut numbers, mut resources) = (ByResource::default(), Vec::new());
-        let mut resource = |ty: &Type| {
-            let (Type::Own(of) | Type::Borrow(of)) = ty else {
-                return Codec::Handle(0);
+        let (params, in_params) = Self::tuple(params, &is_stream, budget)?;
+        let (results, in_results) = Self::tuple(results, &is_stream, budget)?;
+        static KNOWN: LazyLock<Interned<Signature>> = LazyLock::new(Interned::new);
+        Ok(Self {
+            signature: KNOWN.get(Signature { params, results }),
+            params: in_params,
+            results: in_results,
+        })
+    }
+
+    /// The plan of parameters or results, and the resources in them. They are numbered as they are found, as where a value is
+    /// lifted.
+    fn tuple(
+        types: impl Iterator<Item = Type>,
+        is_stream: &impl Fn(ResourceType) -> bool,
+        budget: &Budget,
+    ) -> Result<(Arc<Plan>, Box<[ResourceType]>), TooLarge> {
+        let (mut numbers, mut resources) = ([(); 2].map(|()| ByResource::default()), Vec::new());
+        let resource = |ty: &Type| {
+            let (owned, of) = match ty {
+                Type::Own(of) => (true, *of),
+                Type::Borrow(of) => (false, *of),
+                _ => return Codec::Handle(0),
             };
-            let number = *numbers.entry(*of, || {
-                resources.push(*of);
+            let number = *numbers[usize::from(owned)].entry(of, || {
+                resources.push(of);
                 resources.len() as u32 - 1
             });
             // A stream that is borrowed cannot pass.
-            match matches!(ty, Type::Own(_)) && is_stream(*of) {
+            match owned && is_stream(of) {
                 true => Codec::Stream(number),
                 false => Codec::Handle(number),
             }
         };
-        let params = plan(params, &mut resource, budget)?;
-        let results = plan(results, &mut resource, budget)?;
-        static KNOWN: LazyLock<Interned<Signature>> = LazyLock::new(Interned::new);
-        Ok(Self {
-            signature: KNOWN.get(Signature { params, results }),
-            resources: resources.into(),
-        })
+        let plan = plan(types, resource, budget)?;
+        Ok((plan, resources.into()))
+    }
+
+    /// All resources in it.
+    pub(crate) fn resources(&self) -> impl Iterator<Item = ResourceType> + '_ {
+        self.params.iter().chain(&self.results).copied()
     }
 }
 

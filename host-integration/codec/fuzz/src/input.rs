@@ -57,11 +57,11 @@ impl<'a> Input<'a> {
     }
 
     fn ty(&mut self, depth: usize) -> Type {
-        const PLAIN: usize = 15;
+        const LEAVES: usize = 17;
         self.types = self.types.saturating_sub(1);
         let kinds = match depth > 0 && self.types > 0 {
-            true => PLAIN + 5,
-            false => PLAIN,
+            true => LEAVES + 5,
+            false => LEAVES,
         };
         match self.below(kinds) {
             0 => Type::Bool,
@@ -79,10 +79,13 @@ impl<'a> Input<'a> {
             12 => Type::String,
             13 => Type::Flags(1 + self.below(70)),
             14 => Type::Variant(vec![None; 1 + 2 * self.below(150)]),
-            15 => Type::list(self.ty(depth - 1)),
-            16 => Type::option(self.ty(depth - 1)),
-            17 => Type::Tuple(self.list(|input| input.ty(depth - 1))),
-            18 => Type::result(self.payload(depth), self.payload(depth)),
+            // See `guest::taken`.
+            15 => Type::Handle(2 * u32::from(self.byte())),
+            16 => Type::Stream(2 * u32::from(self.byte()) + 1),
+            17 => Type::list(self.ty(depth - 1)),
+            18 => Type::option(self.ty(depth - 1)),
+            19 => Type::Tuple(self.list(|input| input.ty(depth - 1))),
+            20 => Type::result(self.payload(depth), self.payload(depth)),
             _ => {
                 let before = [0, 1, 126, 254][self.below(4)];
                 let mut cases = vec![None; before];

@@ -16,7 +16,11 @@ mod lift;
 pub use decode::decode;
 pub use lift::lift;
 
-use inhost_codec::{Destination, Lift, Lower, LowerError, Plan, MAX_FLAT_PARAMS};
+use std::sync::Arc;
+
+use inhost_codec::{
+    Checker, Destination, Lift, Lower, LowerError, Passes, Plan, Progress, MAX_FLAT_PARAMS,
+};
 
 use crate::guest::{Encoding, Failure, Guest};
 
@@ -51,9 +55,20 @@ fn lower(plan: &Plan, message: &[u8], guest: &mut Guest) -> Result<Vec<u64>, Low
 }
 
 /// What becomes of a complete message on its way through an honest guest.
-fn through_guest(plan: &Plan, message: &[u8], encoding: Encoding) -> Vec<u8> {
+fn through_guest(plan: &Arc<Plan>, message: &[u8], encoding: Encoding) -> Vec<u8> {
+    let mut checker = Checker::new(Arc::clone(plan));
+    let checked = checker.advance(message);
+    assert!(matches!(checked, Ok(Progress::Complete { .. })));
+    let found = checker.into_found();
+    let handles = found.iter().filter_map(|found| match &found.passes {
+        Passes::Handle(bytes) => Some(&message[bytes.clone()]),
+        Passes::Stream(_) => None,
+    });
+    let handles: Vec<_> = handles.collect();
     let mut guest = Guest::new(encoding);
     let core = lower(plan, message, &mut guest).expect("a complete message can be lowered");
     let lifted = Lift::new(plan).run(&mut guest.view(), &core, MAX_FLAT_PARAMS);
-    lifted.expect("what was lowered can be lifted").to_vec()
+    let lifted = lifted.expect("what was lowered can be lifted");
+    let message = lifted.with_handles(&handles);
+    message.expect("it has as many handles")
 }

@@ -30,7 +30,11 @@ pub fn lift(data: &[u8]) {
     let lifted = Lift::new(&plan)
         .limit(LIMIT)
         .run(&mut view, &core, max_flat);
-    let Ok(message) = lifted else {
+    let Ok(lifted) = lifted else {
+        return;
+    };
+    let handles: Vec<_> = (0..lifted.handles()).map(|at| vec![7; at % 5]).collect();
+    let Ok(message) = lifted.with_handles(&handles) else {
         return;
     };
     let length = message.len();

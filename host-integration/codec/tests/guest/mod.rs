@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-use inhost_codec::{Source, Target};
+use inhost_codec::{Source, Taken, Target};
 
 /// How a guest holds strings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub(crate) struct Guest {
     pub(crate) allocations: Vec<(u32, usize, usize)>,
     /// How often memory moved on the host's side.
     pub(crate) moves: usize,
+    /// How many resources it was given.
+    given: u32,
 }
 
 /// Memory grows by this many bytes: often, unlike the pages of 64 KiB of a real one.
@@ -65,6 +67,7 @@ impl Guest {
             wrong: None,
             allocations: Vec::new(),
             moves: 0,
+            given: 0,
         }
     }
 
@@ -152,6 +155,12 @@ impl Target for Guest {
         let pointer = u32::try_from(address).map_err(|_| Failure::OutOfBounds)?;
         Ok((pointer, (units.len() / 2) as u32))
     }
+
+    /// The index of a resource is how many were given before.
+    fn give(&mut self, _: u32) -> Result<u32, Failure> {
+        self.given += 1;
+        Ok(self.given - 1)
+    }
 }
 
 /// The memory of a guest while it does not run.
@@ -181,5 +190,17 @@ impl<'m> Source<'m> for View<'m> {
         let units = bytes.ok_or(Failure::OutOfBounds)?.chunks_exact(2);
         let units: Vec<_> = units.map(|b| u16::from_le_bytes([b[0], b[1]])).collect();
         String::from_utf16(&units).map_err(|_| Failure::Text)
+    }
+
+    fn take(&mut self, resource: u32, _: u32, _: &[usize]) -> Result<Taken, Failure> {
+        Ok(taken(resource))
+    }
+}
+
+/// In tests, resources with even numbers have handles, and the others are streams.
+pub(crate) fn taken(resource: u32) -> Taken {
+    match resource % 2 {
+        0 => Taken::Handle,
+        _ => Taken::Stream,
     }
 }

@@ -2,7 +2,6 @@
 
 use core::pin::Pin;
 use std::io;
-use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use wasm_tokio::cm::AsyncReadValue as _;
@@ -13,8 +12,7 @@ use wasmtime::{AsContext as _, AsContextMut};
 use wasmtime_wasi::WasiView;
 use wrpc_transport::Index;
 
-use super::kinds::{cannot_pass, Kind, Kinds};
-use super::sending::Sending;
+use super::kinds::{Kind, Kinds};
 use super::{flags, handles, streams};
 use crate::memory::limit;
 use crate::view::WrpcView;
@@ -59,35 +57,16 @@ where
     T: WasiView + WrpcView,
     R: AsyncRead + Index<R> + Send + Unpin + 'static,
 {
-    let kinds = Kinds::of_guest(resources);
-    *val = read(store, r.as_mut().get_mut(), &kinds, None, ty, path).await?;
-    Ok(())
-}
-
-/// As [`read_value`]. The streams in the value keep `sending`.
-pub(super) async fn read<T, R>(
-    store: &mut impl AsContextMut<Data = T>,
-    r: &mut R,
-    kinds: &Kinds,
-    sending: Option<&Arc<Sending>>,
-    ty: &Type,
-    path: &[usize],
-) -> io::Result<Val>
-where
-    T: WasiView + WrpcView,
-    R: AsyncRead + Index<R> + Send + Unpin + 'static,
-{
-    let room = limit(store.as_context().engine());
     let mut values = Values {
+        room: limit(store.as_context().engine()),
         store,
-        r,
-        kinds,
-        sending,
+        r: r.as_mut().get_mut(),
+        kinds: &Kinds::of_guest(resources),
         path: path.to_vec(),
         streams: 0,
-        room,
     };
-    values.value(ty).await
+    *val = values.value(ty).await?;
+    Ok(())
 }
 
 /// Walks a type, and reads a value of it.
@@ -95,7 +74,6 @@ struct Values<'a, S, R> {
     store: &'a mut S,
     r: &'a mut R,
     kinds: &'a Kinds,
-    sending: Option<&'a Arc<Sending>>,
     /// Where the value that is being read is.
     path: Vec<usize>,
     /// How many input streams were read.
@@ -285,15 +263,25 @@ where
     }
 
     async fn resource(&mut self, ty: ResourceType) -> io::Result<ResourceAny> {
-        match self.kinds.of(ty) {
-            Kind::Stream => self.stream(),
-            Kind::Guest => handles::read_shared(self.store, self.r).await,
-            Kind::Remote => handles::read_remote(self.store, self.r).await,
-            Kind::Host(name) => Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                cannot_pass(name),
-            )),
+        let kind = self.kinds.of(ty);
+        if *kind == Kind::Stream {
+            return self.stream();
         }
+        let len = self.r.read_u32_leb128().await?;
+        self.take(len.into())?;
+        let mut handle = Vec::new();
+        // Grows with what arrives: `len` is only what the peer claims.
+        let read = (&mut *self.r)
+            .take(len.into())
+            .read_to_end(&mut handle)
+            .await?;
+        if u64::try_from(read) != Ok(len.into()) {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!("the peer announced a resource handle of {len} bytes and sent {read}"),
+            ));
+        }
+        handles::resource(&mut self.store.as_context_mut(), kind, &handle)
     }
 
     fn stream(&mut self) -> io::Result<ResourceAny> {
@@ -305,7 +293,7 @@ where
         }
         self.streams += 1;
         let r = self.r.index(&self.path).map_err(io::Error::other)?;
-        streams::receive(self.store, r, self.sending)
+        streams::receive(self.store, r, None)
     }
 }
 

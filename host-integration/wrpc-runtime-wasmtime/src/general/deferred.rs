@@ -1,78 +1,80 @@
-//! What is written after the bytes of a value: the content of its streams, each at a path of its own.
+//! What is written after the bytes of values: the content of their streams, each at a path of its own.
 
 use core::future::Future;
 use core::pin::Pin;
 
 use anyhow::Context as _;
 use futures::future::try_join_all;
+use tokio::io::AsyncWrite;
+use wasmtime_wasi::InputStream;
 use wrpc_transport::Index;
+
+use super::streams::send;
 
 /// Writes what belongs to a value but is not among its bytes, to the stream that belongs to the value's path.
 pub(crate) type Deferred<W> =
     Box<dyn FnOnce(W) -> Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send>> + Send>;
 
-/// The deferred parts of values that stand side by side: parameters, results, elements or fields.
-pub(crate) struct DeferredParts<W>(Vec<(usize, Deferred<W>)>);
+/// Streams that were taken out of a store, each with the path of its value.
+#[derive(Default)]
+pub(crate) struct Streams(Vec<(Vec<usize>, InputStream)>);
 
-impl<W> DeferredParts<W> {
-    /// No parts. Takes no memory: most values have none.
-    pub(crate) fn new() -> Self {
-        Self(Vec::new())
-    }
-
+impl Streams {
     /// Whether there is nothing to write.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Adds the part of the value at `index`, if it has one.
-    pub(crate) fn push(&mut self, index: usize, part: Option<Deferred<W>>) {
-        if let Some(part) = part {
-            self.0.push((index, part));
-        }
+    pub(crate) fn push(&mut self, path: Vec<usize>, stream: InputStream) {
+        self.0.push((path, stream));
     }
-}
 
-impl<W: Index<W>> DeferredParts<W> {
-    /// Writes all parts at the same time, each to the path of its value below `w`.
+    /// Writes all of them at the same time, each to its path below `w`.
     ///
     /// # Errors
     ///
-    /// The first error ends the writing of all parts. It says which value it was.
+    /// The first error ends the writing of all. It says which one it was.
     ///
     /// # Cancel safety
     ///
     /// A dropped write leaves the streams where they are, without their end.
-    pub(crate) async fn write(self, w: &W) -> wasmtime::Result<()> {
-        let writes = self
-            .0
-            .into_iter()
-            .map(|(index, part)| {
-                let w = w
-                    .index(&[index])
-                    .with_context(|| format!("failed to open the stream of value {index}"))?;
-                let write = part(w);
-                Ok(async move {
-                    write
-                        .await
-                        .with_context(|| format!("failed to send the stream of value {index}"))
-                })
+    pub(crate) async fn write<W>(self, w: &W) -> wasmtime::Result<()>
+    where
+        W: AsyncWrite + Index<W>,
+    {
+        let writes = self.0.into_iter().map(|(path, stream)| {
+            let w = w
+                .index(&path)
+                .with_context(|| format!("failed to open the stream at {path:?}"))?;
+            Ok(async move {
+                send(stream, w)
+                    .await
+                    .with_context(|| format!("failed to send the stream at {path:?}"))
             })
-            .collect::<wasmtime::Result<Vec<_>>>()?;
-        try_join_all(writes).await?;
+        });
+        try_join_all(writes.collect::<wasmtime::Result<Vec<_>>>()?).await?;
         Ok(())
     }
 
-    /// The deferred part of the value that holds these.
-    pub(crate) fn into_part(self) -> Option<Deferred<W>>
+    /// As [`write`](Self::write), later, and below the path of the value that holds them.
+    pub(super) fn deferred<W>(mut self) -> Option<Deferred<W>>
     where
-        W: Send + Sync + 'static,
+        W: AsyncWrite + Index<W> + Send + Sync + 'static,
     {
-        if self.0.is_empty() {
+        if self.is_empty() {
             return None;
         }
         Some(Box::new(move |w| {
-            Box::pin(async move { self.write(&w).await })
+            Box::pin(async move {
+                match self.0.pop() {
+                    // The value is a stream itself.
+                    Some((path, stream)) if path.is_empty() => send(stream, w).await,
+                    last => {
+                        self.0.extend(last);
+                        self.write(&w).await
+                    }
+                }
+            })
         }))
     }
 }

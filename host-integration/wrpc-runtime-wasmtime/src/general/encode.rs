@@ -4,17 +4,17 @@ use anyhow::{bail, ensure, Context as _};
 use bytes::{BufMut as _, BytesMut};
 use tokio::io::AsyncWrite;
 use tokio_util::codec::Encoder;
-use wasm_tokio::{CoreNameEncoder, Leb128Encoder, Utf8Codec};
+use wasm_tokio::{CoreNameEncoder, CoreVecEncoderBytes, Leb128Encoder, Utf8Codec};
 use wasmtime::component::types::{Enum, Record, ResultType, Tuple, Variant};
 use wasmtime::component::{ResourceAny, ResourceType, Type, Val};
 use wasmtime::{AsContextMut as _, StoreContextMut};
 use wasmtime_wasi::{InputStream, WasiView};
 use wrpc_transport::Index;
 
-use super::deferred::{Deferred, DeferredParts};
-use super::kinds::{cannot_pass, Kind, Kinds, UNNAMED};
+use super::deferred::{Deferred, Streams};
+use super::kinds::Kinds;
 use super::{flags, handles, streams};
-use crate::view::{RemoteResource, WrpcView};
+use crate::view::WrpcView;
 
 /// Encodes values of one type as wRPC does.
 ///
@@ -68,49 +68,34 @@ where
     /// resource that cannot be sent: a borrowed input stream, or a resource of the host. Part of the bytes may have
     /// been appended, and owned resources may have left the store.
     fn encode(&mut self, v: &Val, dst: &mut BytesMut) -> wasmtime::Result<()> {
-        let kinds = Kinds::of_guest(self.resources);
-        let store = self.store.as_context_mut();
-        if let Some(deferred) = encode(store, &kinds, v, self.ty, dst)? {
+        let mut values = Values {
+            store: self.store.as_context_mut(),
+            kinds: &Kinds::of_guest(self.resources),
+            dst,
+            path: Vec::new(),
+            streams: Streams::default(),
+        };
+        values.value(v, self.ty)?;
+        if let Some(deferred) = values.streams.deferred() {
             self.deferred = Some(deferred);
         }
         Ok(())
     }
 }
 
-/// Appends the bytes of `v`, of type `ty`, to `dst`, and returns what writes its streams.
-///
-/// # Errors
-///
-/// As [`ValEncoder::encode`].
-pub(super) fn encode<T, W>(
-    store: StoreContextMut<'_, T>,
-    kinds: &Kinds,
-    v: &Val,
-    ty: &Type,
-    dst: &mut BytesMut,
-) -> wasmtime::Result<Option<Deferred<W>>>
-where
-    T: WasiView + WrpcView,
-    W: AsyncWrite + Index<W> + Sync + Send + 'static,
-{
-    Values { store, kinds, dst }.value(v, ty)
-}
-
 /// Walks a value, and appends its bytes.
-///
-/// What a method returns writes the streams in that part of the value. The elements of lists, records and tuples have
-/// paths of their own. The payload of an option, a result or a variant has the path of what holds it.
 struct Values<'a, T> {
     store: StoreContextMut<'a, T>,
     kinds: &'a Kinds,
     dst: &'a mut BytesMut,
+    /// Where the value is that is being encoded, below the one that all this is about. The elements of lists, records and tuples
+    /// have paths of their own. The payload of an option, a result or a variant has the path of what holds it.
+    path: Vec<usize>,
+    streams: Streams,
 }
 
 impl<T: WasiView + WrpcView> Values<'_, T> {
-    fn value<W>(&mut self, v: &Val, ty: &Type) -> wasmtime::Result<Option<Deferred<W>>>
-    where
-        W: AsyncWrite + Index<W> + Sync + Send + 'static,
-    {
+    fn value(&mut self, v: &Val, ty: &Type) -> wasmtime::Result<()> {
         match (v, ty) {
             (Val::Bool(v), Type::Bool) => self.dst.put_u8((*v).into()),
             (Val::S8(v), Type::S8) => self.dst.put_i8(*v),
@@ -146,29 +131,25 @@ impl<T: WasiView + WrpcView> Values<'_, T> {
             (Val::Resource(v), Type::Own(ty) | Type::Borrow(ty)) => return self.resource(*v, *ty),
             _ => bail!("value type mismatch"),
         }
-        Ok(None)
+        Ok(())
     }
 
-    fn list<W>(&mut self, vs: &[Val], ty: &Type) -> wasmtime::Result<Option<Deferred<W>>>
-    where
-        W: AsyncWrite + Index<W> + Sync + Send + 'static,
-    {
+    fn list(&mut self, vs: &[Val], ty: &Type) -> wasmtime::Result<()> {
         let len = u32::try_from(vs.len()).context("list length does not fit in u32")?;
         // An element takes a byte at least, streams excepted.
         self.dst.reserve(vs.len().saturating_add(5));
         Leb128Encoder.encode(len, self.dst)?;
         if matches!(ty, Type::U8) {
             self.bytes(vs)?;
-            return Ok(None);
+            return Ok(());
         }
-        let mut parts = DeferredParts::new();
         for (i, v) in vs.iter().enumerate() {
-            let part = self
-                .value(v, ty)
+            self.path.push(i);
+            self.value(v, ty)
                 .with_context(|| format!("failed to encode list element {i}"))?;
-            parts.push(i, part);
+            self.path.pop();
         }
-        Ok(parts.into_part())
+        Ok(())
     }
 
     /// The elements of a `list<u8>`, which are most of what is sent.
@@ -182,14 +163,7 @@ impl<T: WasiView + WrpcView> Values<'_, T> {
         Ok(())
     }
 
-    fn record<W>(
-        &mut self,
-        vs: &[(String, Val)],
-        ty: &Record,
-    ) -> wasmtime::Result<Option<Deferred<W>>>
-    where
-        W: AsyncWrite + Index<W> + Sync + Send + 'static,
-    {
+    fn record(&mut self, vs: &[(String, Val)], ty: &Record) -> wasmtime::Result<()> {
         let fields = ty.fields();
         ensure!(
             vs.len() == fields.len(),
@@ -197,25 +171,21 @@ impl<T: WasiView + WrpcView> Values<'_, T> {
             fields.len(),
             vs.len()
         );
-        let mut parts = DeferredParts::new();
         for (i, ((name, v), field)) in vs.iter().zip(fields).enumerate() {
             ensure!(
                 name == field.name,
                 "field `{}` of a record has the value of a field `{name}`",
                 field.name
             );
-            let part = self
-                .value(v, &field.ty)
+            self.path.push(i);
+            self.value(v, &field.ty)
                 .with_context(|| format!("failed to encode `{name}` field"))?;
-            parts.push(i, part);
+            self.path.pop();
         }
-        Ok(parts.into_part())
+        Ok(())
     }
 
-    fn tuple<W>(&mut self, vs: &[Val], ty: &Tuple) -> wasmtime::Result<Option<Deferred<W>>>
-    where
-        W: AsyncWrite + Index<W> + Sync + Send + 'static,
-    {
+    fn tuple(&mut self, vs: &[Val], ty: &Tuple) -> wasmtime::Result<()> {
         let types = ty.types();
         ensure!(
             vs.len() == types.len(),
@@ -223,25 +193,16 @@ impl<T: WasiView + WrpcView> Values<'_, T> {
             types.len(),
             vs.len()
         );
-        let mut parts = DeferredParts::new();
         for (i, (v, ty)) in vs.iter().zip(types).enumerate() {
-            let part = self
-                .value(v, &ty)
+            self.path.push(i);
+            self.value(v, &ty)
                 .with_context(|| format!("failed to encode tuple element {i}"))?;
-            parts.push(i, part);
+            self.path.pop();
         }
-        Ok(parts.into_part())
+        Ok(())
     }
 
-    fn variant<W>(
-        &mut self,
-        name: &str,
-        v: Option<&Val>,
-        ty: &Variant,
-    ) -> wasmtime::Result<Option<Deferred<W>>>
-    where
-        W: AsyncWrite + Index<W> + Sync + Send + 'static,
-    {
+    fn variant(&mut self, name: &str, v: Option<&Val>, ty: &Variant) -> wasmtime::Result<()> {
         let (discriminant, case) = ty
             .cases()
             .enumerate()
@@ -249,7 +210,7 @@ impl<T: WasiView + WrpcView> Values<'_, T> {
             .with_context(|| format!("unknown variant discriminant `{name}`"))?;
         self.discriminant(discriminant)?;
         match (v, case.ty) {
-            (None, None) => Ok(None),
+            (None, None) => Ok(()),
             (Some(v), Some(ty)) => self
                 .value(v, &ty)
                 .with_context(|| format!("failed to encode value of variant `{name}`")),
@@ -272,21 +233,18 @@ impl<T: WasiView + WrpcView> Values<'_, T> {
         Ok(())
     }
 
-    fn result<W>(
+    fn result(
         &mut self,
         v: &Result<Option<Box<Val>>, Option<Box<Val>>>,
         ty: &ResultType,
-    ) -> wasmtime::Result<Option<Deferred<W>>>
-    where
-        W: AsyncWrite + Index<W> + Sync + Send + 'static,
-    {
+    ) -> wasmtime::Result<()> {
         let (status, name, v, ty) = match v {
             Ok(v) => (0, "ok", v, ty.ok()),
             Err(v) => (1, "err", v, ty.err()),
         };
         self.dst.put_u8(status);
         match (v, ty) {
-            (None, None) => Ok(None),
+            (None, None) => Ok(()),
             (Some(v), Some(ty)) => self
                 .value(v, &ty)
                 .with_context(|| format!("failed to encode `result::{name}` value")),
@@ -295,28 +253,15 @@ impl<T: WasiView + WrpcView> Values<'_, T> {
         }
     }
 
-    fn resource<W>(
-        &mut self,
-        v: ResourceAny,
-        ty: ResourceType,
-    ) -> wasmtime::Result<Option<Deferred<W>>>
-    where
-        W: AsyncWrite + Send + 'static,
-    {
-        // The resource knows better than the type what it is: the type may be one of a component, and not of an instance.
-        let real = v.ty();
-        if real == ResourceType::host::<InputStream>() {
-            return streams::take(&mut self.store, v).map(Some);
+    fn resource(&mut self, v: ResourceAny, ty: ResourceType) -> wasmtime::Result<()> {
+        if v.ty() == ResourceType::host::<InputStream>() {
+            let stream = streams::take(&mut self.store, v)?;
+            self.streams.push(self.path.clone(), stream);
+            return Ok(());
         }
-        if real == ResourceType::host::<RemoteResource>() {
-            handles::encode_remote(&mut self.store, v, self.dst)?;
-            return Ok(None);
-        }
-        match self.kinds.of(ty) {
-            Kind::Guest => handles::encode_shared(&mut self.store, v, self.dst)?,
-            Kind::Host(name) => bail!("{}", cannot_pass(name)),
-            Kind::Stream | Kind::Remote => bail!("{}", cannot_pass(UNNAMED)),
-        }
-        Ok(None)
+        let handle = handles::bytes(&mut self.store, self.kinds.of(ty), v)?;
+        CoreVecEncoderBytes
+            .encode(handle, self.dst)
+            .context("failed to encode resource handle")
     }
 }

@@ -8,110 +8,117 @@
 use std::io;
 
 use anyhow::Context as _;
-use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio_util::codec::Encoder as _;
+use bytes::Bytes;
 use tracing::trace;
 use uuid::Uuid;
-use wasm_tokio::{AsyncReadLeb128 as _, CoreVecEncoderBytes};
-use wasmtime::component::ResourceAny;
-use wasmtime::{AsContextMut, StoreContextMut};
+use wasmtime::component::{ResourceAny, ResourceType};
+use wasmtime::StoreContextMut;
 use wasmtime_wasi::WasiView;
 
+use super::kinds::{CannotPass, Kind};
 use crate::view::{RemoteResource, WrpcView};
 
-/// Hands a resource of the guest out, and appends the id that the peer will know it under.
-pub(super) fn encode_shared<T: WrpcView>(
+/// The handle of a resource that is sent. An owned one of a peer leaves the store, and one of the guest is handed out.
+///
+/// # Errors
+///
+/// When it is one of the host.
+pub(crate) fn bytes<T>(
     store: &mut StoreContextMut<'_, T>,
+    kind: &Kind,
     resource: ResourceAny,
-    dst: &mut BytesMut,
-) -> wasmtime::Result<()> {
-    let id = store.data_mut().shared_resources().insert(resource);
-    trace!(?id, "handed out a resource of the guest");
-    CoreVecEncoderBytes
-        .encode(id.to_bytes_le(), dst)
-        .context("failed to encode resource handle")
+) -> anyhow::Result<Bytes>
+where
+    T: WasiView + WrpcView,
+{
+    // The resource knows better than the type what it is: the type may be one of a component, and not of an instance.
+    if resource.ty() == ResourceType::host::<RemoteResource>() {
+        return remote(store, resource);
+    }
+    match kind {
+        Kind::Guest => {
+            let id = store.data_mut().shared_resources().insert(resource);
+            trace!(?id, "handed out a resource of the guest");
+            Ok(Bytes::copy_from_slice(&id.to_bytes_le()))
+        }
+        kind => Err(CannotPass::of(Some(kind)).into()),
+    }
 }
 
-/// Appends the handle that the peer gave its resource. An owned resource leaves the store.
-pub(super) fn encode_remote<T: WasiView>(
+/// The handle that the peer gave its resource.
+fn remote<T: WasiView>(
     mut store: &mut StoreContextMut<'_, T>,
     resource: ResourceAny,
-    dst: &mut BytesMut,
-) -> wasmtime::Result<()> {
+) -> anyhow::Result<Bytes> {
     let resource = resource
         .try_into_resource::<RemoteResource>(&mut store)
         .context("resource type mismatch")?;
     let table = store.data_mut().table();
-    let handle = if resource.owned() {
+    if resource.owned() {
         let RemoteResource(handle) = table
             .delete(resource)
             .context("failed to delete remote resource")?;
-        handle
-    } else {
-        let RemoteResource(handle) = table
-            .get(&resource)
-            .context("failed to get remote resource")?;
-        handle.clone()
-    };
-    CoreVecEncoderBytes
-        .encode(handle, dst)
-        .context("failed to encode resource handle")
+        return Ok(handle);
+    }
+    let RemoteResource(handle) = table
+        .get(&resource)
+        .context("failed to get remote resource")?;
+    Ok(handle.clone())
 }
 
-/// Reads an id that this side handed out, and finds the resource.
-pub(super) async fn read_shared<T: WrpcView>(
-    store: &mut impl AsContextMut<Data = T>,
-    r: &mut (impl AsyncRead + Unpin),
-) -> io::Result<ResourceAny> {
-    let mut id = uuid::Bytes::default();
-    let len = r.read_u8_leb128().await?;
-    if usize::from(len) != id.len() {
-        return Err(io::Error::new(
+/// The resource that `handle` is of: one that this side handed out, or one of the peer, which is filed in the store.
+///
+/// # Errors
+///
+/// [`InvalidInput`](io::ErrorKind::InvalidInput) and [`NotFound`](io::ErrorKind::NotFound) when this side has handed none out
+/// with that handle; [`Unsupported`](io::ErrorKind::Unsupported) for a resource of this host, which no peer can have.
+pub(crate) fn resource<T>(
+    store: &mut StoreContextMut<'_, T>,
+    kind: &Kind,
+    handle: &[u8],
+) -> io::Result<ResourceAny>
+where
+    T: WasiView + WrpcView,
+{
+    match kind {
+        Kind::Guest => shared(store, handle),
+        Kind::Remote | Kind::Imported(_) => {
+            // A copy, as the handle stays when the message that it came in is gone.
+            let remote = RemoteResource(Bytes::copy_from_slice(handle));
+            let resource = store
+                .data_mut()
+                .table()
+                .push(remote)
+                .map_err(|err| io::Error::new(io::ErrorKind::OutOfMemory, err))?;
+            resource
+                .try_into_resource_any(store)
+                .map_err(io::Error::other)
+        }
+        Kind::Stream | Kind::Host(_) => Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            CannotPass::of(Some(kind)),
+        )),
+    }
+}
+
+/// The resource that this side handed out with `id`.
+fn shared<T: WrpcView>(store: &mut StoreContextMut<'_, T>, id: &[u8]) -> io::Result<ResourceAny> {
+    let id = id.try_into().map_err(|_| {
+        io::Error::new(
             io::ErrorKind::InvalidInput,
             format!(
-                "a handle of a guest resource has {} bytes, but the peer announced {len}",
+                "a handle of a guest resource has {} bytes, and the peer sent one of {}",
+                size_of::<uuid::Bytes>(),
                 id.len()
             ),
-        ));
-    }
-    r.read_exact(&mut id).await?;
+        )
+    })?;
     let id = Uuid::from_bytes_le(id);
-    store
-        .as_context_mut()
-        .data_mut()
-        .shared_resources()
-        .get(&id)
-        .ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::NotFound,
-                format!("no guest resource was handed out as `{id}`"),
-            )
-        })
-}
-
-/// Reads the handle of a resource that the peer owns, and files it in the store.
-pub(super) async fn read_remote<T: WasiView>(
-    store: &mut impl AsContextMut<Data = T>,
-    r: &mut (impl AsyncRead + Unpin),
-) -> io::Result<ResourceAny> {
-    let len = r.read_u32_leb128().await?;
-    let mut handle = Vec::new();
-    // Grows with what arrives: `len` is only what the peer claims.
-    let read = r.take(len.into()).read_to_end(&mut handle).await?;
-    if u64::try_from(read) != Ok(len.into()) {
-        return Err(io::Error::new(
-            io::ErrorKind::UnexpectedEof,
-            format!("the peer announced a resource handle of {len} bytes and sent {read}"),
-        ));
-    }
-    let mut store = store.as_context_mut();
-    let resource = store
-        .data_mut()
-        .table()
-        .push(RemoteResource(handle.into()))
-        .map_err(|err| io::Error::new(io::ErrorKind::OutOfMemory, err))?;
-    resource
-        .try_into_resource_any(store)
-        .map_err(io::Error::other)
+    let resource = store.data_mut().shared_resources().get(&id);
+    resource.ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("no guest resource was handed out as `{id}`"),
+        )
+    })
 }

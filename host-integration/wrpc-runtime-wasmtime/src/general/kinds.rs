@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use anyhow::ensure;
+use anyhow::bail;
 use wasmtime::component::types::ComponentFunc;
 use wasmtime::component::{ResourceType, Type};
 use wasmtime_wasi::InputStream;
@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     Guest,
     /// Another resource of the host, which cannot pass: its name.
     Host(Box<str>),
+    /// One that is imported, of a peer or of the host: its name. The instance knows which.
+    Imported(Box<str>),
 }
 
 /// The kinds of resource types.
@@ -84,7 +86,7 @@ impl Kinds {
     }
 
     /// The kind of `ty`. What nothing is known of is a resource of a peer.
-    pub(super) fn of(&self, ty: ResourceType) -> &Kind {
+    pub(crate) fn of(&self, ty: ResourceType) -> &Kind {
         if let Some((_, kind)) = self.0.iter().find(|(known, _)| *known == ty) {
             return kind;
         }
@@ -104,20 +106,19 @@ impl Kinds {
         let params = ty.params().enumerate().map(|(i, ty)| ("parameter", i, ty));
         let results = ty.results().enumerate().map(|(i, ty)| ("result", i, ty));
         for (what, i, ty) in params.chain(results) {
-            if let Some(name) = self.in_each_value(&ty, &mut HashSet::new()) {
-                ensure!(false, "{what} {i}: {}", cannot_pass(name));
+            if let Some(kind) = self.in_each_value(&ty, &mut HashSet::new()) {
+                bail!("{what} {i}: {}", CannotPass::of(Some(kind)));
             }
         }
         Ok(())
     }
 
-    /// The name of a resource that cannot pass, in each value of type `ty`.
-    fn in_each_value(&self, ty: &Type, seen: &mut HashSet<Place>) -> Option<&str> {
+    /// A resource that cannot pass, in each value of type `ty`.
+    fn in_each_value(&self, ty: &Type, seen: &mut HashSet<Place>) -> Option<&Kind> {
         match ty {
-            Type::Own(ty) | Type::Borrow(ty) => match self.of(*ty) {
-                Kind::Host(name) => Some(name),
-                _ => None,
-            },
+            Type::Own(ty) | Type::Borrow(ty) => {
+                Some(self.of(*ty)).filter(|kind| matches!(kind, Kind::Host(_)))
+            }
             Type::Record(_) | Type::Tuple(_) if is_new(ty, seen) => {
                 let mut children = children(ty).into_iter();
                 children.find_map(|ty| self.in_each_value(&ty, seen))
@@ -127,16 +128,26 @@ impl Kinds {
     }
 }
 
-/// The name of a resource that no import of the component defines.
-pub(super) const UNNAMED: &str = "(unnamed)";
+/// A resource of this host that was to pass, by its name.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "`{0}` is a resource of this host, which cannot be passed between components (encoding host resources not \
+     supported): of these, only owned input streams of `wasi:io` can"
+)]
+pub(crate) struct CannotPass(Box<str>);
 
-/// What is wrong with passing a resource of the host.
-pub(super) fn cannot_pass(name: &str) -> String {
-    format!(
-        "`{name}` is a resource of this host, which cannot be passed between components (encoding host resources not \
-         supported): of these, only owned input streams of `wasi:io` can"
-    )
+impl CannotPass {
+    /// A resource of such a kind, as far as it is known.
+    pub(crate) fn of(kind: Option<&Kind>) -> Self {
+        match kind {
+            Some(Kind::Host(name) | Kind::Imported(name)) => Self(name.clone()),
+            _ => Self(UNNAMED.into()),
+        }
+    }
 }
+
+/// The name of a resource that no import of the component defines.
+pub(crate) const UNNAMED: &str = "(unnamed)";
 
 /// The types that `ty` is made of.
 fn children(ty: &Type) -> Vec<Type> {

@@ -1,22 +1,16 @@
-//! The general path: values pass between a guest and the wire as wasmtime's [`Val`](wasmtime::component::Val).
-//!
-//! It takes every signature, resources and `wasi:io` input streams included.
+//! What resources are on the wire, and wasmtime's [`Val`](wasmtime::component::Val) in the wRPC encoding.
 //!
 //! | what | where |
 //! |---|---|
-//! | a value to bytes | `encode` |
-//! | bytes to a value | `decode` |
-//! | `flags`, in both directions | `flags` |
 //! | what the resources of a function are | `kinds`, and `imports` of this crate |
 //! | handles of resources, in both directions | `handles` |
 //! | input streams, in both directions | `streams` |
-//! | what is written after the bytes of a value, each at its own path | `deferred` |
+//! | what is written after the bytes of a message: streams, each at its own path | `deferred` |
 //! | streams of parameters that still flow when their call has returned | `sending` |
-//! | a peer calls an export | `call` |
-//! | a guest calls an import | `import` |
+//! | a `Val` to bytes, and back | `encode`, `decode` |
+//! | its `flags`, in both directions | `flags` |
 //!
-//! A value that wasmtime lifts from a guest is well formed, with one exception: wasmtime 26 panics when it lifts
-//! `flags` with bits that the type does not define. That happens before any code of this module runs.
+//! No call makes a `Val`. How the values of a guest move is in [`plain`](crate::plain).
 //!
 //! # Streams
 //!
@@ -60,22 +54,20 @@
 //! - The results of a callee end before the streams in them. In a local call they end after, so that the callee can tell
 //!   that its caller goes.
 
-mod call;
 mod decode;
 mod deferred;
 mod encode;
 mod flags;
-mod handles;
-mod import;
+pub(crate) mod handles;
 mod kinds;
 mod sending;
-mod streams;
+pub(crate) mod streams;
 
 #[cfg(test)]
 mod tests;
 
-pub use call::call;
-pub(crate) use call::run;
 pub use decode::read_value;
+pub(crate) use deferred::Streams;
 pub use encode::ValEncoder;
-pub(crate) use import::link;
+pub(crate) use kinds::{CannotPass, Kind, Kinds, UNNAMED};
+pub(crate) use sending::Sending;

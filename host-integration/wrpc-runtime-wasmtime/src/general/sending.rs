@@ -18,18 +18,18 @@ use crate::invoke::Import;
 
 /// What sends the rest of a call's parameters, once it is a task. Dropping it ends the task.
 #[derive(Default)]
-pub(super) struct Sending(OnceLock<AbortOnDropJoinHandle<()>>);
+pub(crate) struct Sending(OnceLock<AbortOnDropJoinHandle<()>>);
 
 impl Sending {
     /// Whether a stream keeps it.
-    pub(super) fn is_kept(self: &Arc<Self>) -> bool {
+    pub(crate) fn is_kept(self: &Arc<Self>) -> bool {
         Arc::strong_count(self) > 1
     }
 
     /// Makes `rest` a task of those who keep this.
     ///
     /// No one waits for it any more, so a failure is logged. The callee sees it as a stream that breaks off.
-    pub(super) fn go_on<F>(&self, import: &Import, rest: F)
+    pub(crate) fn go_on<F>(&self, import: &Import, rest: F)
     where
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {

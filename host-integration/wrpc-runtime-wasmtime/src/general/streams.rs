@@ -19,37 +19,31 @@ use wasmtime::{AsContextMut, StoreContextMut};
 use wasmtime_wasi::pipe::AsyncReadStream;
 use wasmtime_wasi::{InputStream, StreamError, WasiView};
 
-use super::deferred::Deferred;
 use super::sending::{Keeping, Sending};
 
 /// How many bytes of a guest's stream go into one chunk at most.
 const CHUNK_BYTES: usize = 8096;
 
-/// Takes an input stream out of the store, to be sent at the path of the value.
+/// Takes an input stream out of the store, to be sent.
 ///
 /// # Errors
 ///
 /// A borrowed stream cannot be sent: its owner would have to learn how many bytes the peer has read.
-pub(super) fn take<T, W>(
+pub(crate) fn take<T: WasiView>(
     mut store: &mut StoreContextMut<'_, T>,
     resource: ResourceAny,
-) -> wasmtime::Result<Deferred<W>>
-where
-    T: WasiView,
-    W: AsyncWrite + Send + 'static,
-{
+) -> wasmtime::Result<InputStream> {
     let stream = resource
         .try_into_resource::<InputStream>(&mut store)
         .context("failed to downcast `wasi:io/input-stream`")?;
     if !stream.owned() {
         bail!("encoding borrowed `wasi:io/input-stream` not supported yet");
     }
-    let stream = store
+    store
         .data_mut()
         .table()
         .delete(stream)
-        .context("failed to delete input stream")?;
-    Ok(Box::new(|w| Box::pin(send(stream, w))))
+        .context("failed to delete input stream")
 }
 
 /// Sends a stream to its end.
@@ -132,7 +126,7 @@ async fn yield_once() {
 /// long as it is there.
 ///
 /// wasmtime's stream for readers is one task, and holds three chunks of 4 KiB at most. It ends with the stream.
-pub(super) fn receive<T, R>(
+pub(crate) fn receive<T, R>(
     store: &mut impl AsContextMut<Data = T>,
     r: R,
     sending: Option<&Arc<Sending>>,

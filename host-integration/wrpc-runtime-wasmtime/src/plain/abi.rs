@@ -4,22 +4,25 @@
 //! derive macros implement them for types that are known when a program is compiled. Here they are implemented by hand
 //! for tuples of any types: the types are known at run time, and the value is a message in the wRPC encoding.
 //!
-//! This is the only module with unsafe code. The traits are unsafe because wasmtime trusts four things. They are named
-//! in the SAFETY comments by their letters:
+//! This is the only module with unsafe code. The traits are unsafe because wasmtime trusts four things, and because
+//! what it hands out may not be initialised (R). They are named in the SAFETY comments by their letters:
 //!
 //! - **L**: `ComponentType::Lower` is an array of [`ValRaw`], and so has the layout that wasmtime asks for.
 //! - **C**: that array is as long as wasmtime will read or write, for the function that it calls. For an export, wasmtime
 //!   passes it to a function that takes at most [`MAX_FLAT_PARAMS`] core parameters and gives at most
 //!   [`MAX_FLAT_RESULTS`] results; the arrays have these lengths, as those that wasmtime's own `Func::call` uses. For an
 //!   import, the array is read from, and written to, what the guest passed; `typecheck` compares its length with what
-//!   the function has, before a guest is instantiated.
+//!   the function has, before a guest is instantiated. An array of none ([`Unread`]) is within any.
 //! - **I**: `lower` initialises the whole array when it returns `Ok`. It is written with zeroes before all else.
+//! - **R**: `lift` reads of the array what was stored, and no more: as many values as the function has, and of each the 32 bits, or
+//!   the 64, that its core type has (`core_values`).
 //! - **H**: wasmtime's own ways through memory (`load`, `store`, `SIZE32`) are for tuples of a size that is known when a
 //!   program is compiled. They must not be entered, so `flatten_count` is never above the number from which on wasmtime
 //!   takes them, and the two methods return errors. Values that do not fit core values are found or placed in memory by
 //!   the codec, which is safe code and checks each address.
 //!
-//! Everything else, wrong types included, is at worst an error: the codec reads and writes through checked slices.
+//! Everything else, wrong types included, is at worst an error: the codec reads and writes through checked slices, and a
+//! resource goes in and out of a guest's table as wasmtime's own `ResourceAny`, which checks its type and its store.
 
 #![allow(
     unsafe_code,
@@ -29,17 +32,17 @@
 use std::mem::MaybeUninit;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{bail, ensure};
+use anyhow::{bail, ensure, Context as _};
 use bytes::Bytes;
 use inhost_codec::{self as codec, Destination, Plan, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
 use wasmtime::component::__internal::{
     CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext, LowerContext,
 };
-use wasmtime::component::{ComponentNamedList, ComponentType, Lift, Lower};
+use wasmtime::component::{ComponentNamedList, ComponentType, Lift, Lower, ResourceAny};
 use wasmtime::ValRaw;
 
-use super::memory::{lift_error, lower_error, FromGuest, ToGuest};
-use super::plans;
+use super::memory::{lift_error, lower_error, FromGuest, FromResource, ToGuest};
+use super::{plans, Values};
 
 /// The size of no tuple in particular: only the ways that are not entered (H) look at it.
 const NO_ABI: CanonicalAbiInfo = CanonicalAbiInfo::SCALAR1;
@@ -54,7 +57,7 @@ fn flat_count(
     instance: &InstanceType<'_>,
     max: usize,
 ) -> anyhow::Result<Option<usize>> {
-    // Only tuples of plain values have a plan.
+    // A good time to make its plan.
     plans::with(instance.types, *ty, |_| ())?;
     match ty {
         InterfaceType::Tuple(tuple) => Ok(instance.types[*tuple].abi.flat_count(max)),
@@ -62,51 +65,89 @@ fn flat_count(
     }
 }
 
+/// What a guest has passed: values in the wRPC encoding, without the bytes of handles, and the resources in them.
+pub(super) struct Passed {
+    pub(super) values: codec::Lifted,
+    pub(super) resources: Vec<FromResource>,
+}
+
 fn lift(
     context: &mut LiftContext<'_>,
     ty: InterfaceType,
     core: &[ValRaw],
     max_flat: usize,
-) -> anyhow::Result<Bytes> {
+) -> anyhow::Result<Passed> {
     let types = context.types;
-    plans::with(types, ty, |plan| {
+    plans::with(types, ty, |planned| {
+        let plan = &planned.plan;
         let mut values = [0; MAX_FLAT_PARAMS];
-        // Or one, the address of what is in memory.
-        let is_direct = plan.flat_count() <= max_flat;
-        let count = if is_direct { plan.flat_count() } else { 1 };
-        let count = count.min(core.len()).min(MAX_FLAT_PARAMS);
-        for (at, (value, core)) in values.iter_mut().zip(&core[..count]).enumerate() {
-            // No more than was stored: above the bits of a value may be what no one has written.
-            *value = match is_direct && plan.is_wide(at) {
-                true => core.get_u64(),
-                false => core.get_u32().into(),
-            };
-        }
-        let values = &values[..count];
-        codec::Lift::new(plan).run(&mut FromGuest(context), values, max_flat)
+        let values = core_values(plan, core, max_flat, &mut values);
+        let mut guest = FromGuest {
+            context,
+            types: &planned.resources,
+            taken: Vec::new(),
+        };
+        let lifted = codec::Lift::new(plan).run(&mut guest, values, max_flat);
+        Ok(Passed {
+            values: lifted.map_err(lift_error)?,
+            resources: guest.taken,
+        })
     })?
-    .map(Bytes::from)
-    .map_err(lift_error)
+}
+
+/// The core values that a guest has passed. Of each, what is read is what was stored: 32 bits, unless its type has 64. What is
+/// beside them, and in those that the function does not have, was never written.
+fn core_values<'v>(
+    plan: &Plan,
+    core: &[ValRaw],
+    max_flat: usize,
+    values: &'v mut [u64; MAX_FLAT_PARAMS],
+) -> &'v [u64] {
+    let direct = plan.flat_count() <= max_flat;
+    let count = if direct { plan.flat_count() } else { 1 };
+    let count = count.min(core.len()).min(MAX_FLAT_PARAMS);
+    for (at, (value, core)) in values[..count].iter_mut().zip(core).enumerate() {
+        *value = match direct && plan.is_wide(at) {
+            true => core.get_u64(),
+            false => core.get_u32().into(),
+        };
+    }
+    &values[..count]
+}
+
+/// Values that a guest is to get: a message that was checked, and the resources that were found in it, in their order.
+pub(super) struct Given {
+    pub(super) types: Arc<Values>,
+    pub(super) message: Bytes,
+    pub(super) resources: Vec<ResourceAny>,
 }
 
 fn lower<T>(
-    plan: &Plan,
-    message: &[u8],
+    given: &Given,
     context: &mut LowerContext<'_, T>,
+    ty: InterfaceType,
     core: &mut [ValRaw],
     max_flat: usize,
     destination: Destination,
 ) -> anyhow::Result<()> {
     let mut values = [0; MAX_FLAT_PARAMS];
     let values = &mut values[..core.len().min(MAX_FLAT_PARAMS)];
+    let plan = &*given.types.plan;
+    let types = match plan.has_resources() {
+        // A copy: the guest, which may be suspended when it is asked for memory, must not hold what belongs to a thread.
+        true => plans::with(context.instance_type().types, ty, |planned| {
+            planned.resources.clone()
+        })?,
+        false => Box::default(),
+    };
+    let mut guest = ToGuest {
+        context,
+        types: &types,
+        kinds: &given.types.kinds,
+        given: given.resources.iter(),
+    };
     codec::Lower::new(plan)
-        .run(
-            message,
-            &mut ToGuest(context),
-            values,
-            max_flat,
-            destination,
-        )
+        .run(&given.message, &mut guest, values, max_flat, destination)
         .map_err(lower_error)?;
     for (core, value) in core.iter_mut().zip(values) {
         // Of a core value of 32 bits, the lower half is read.
@@ -127,20 +168,26 @@ pub(super) fn lower_str<T>(
     Ok((pointer.get_u32(), length.get_u32()))
 }
 
-/// The parameters of an export, in the wRPC encoding.
-pub(super) struct ExportParams {
-    plan: Arc<Plan>,
-    /// Taken when they are lowered, so that a payload does not stay in memory while the guest works on its own copy.
-    message: Mutex<Bytes>,
+/// Puts a resource into the guest's table, and returns its index there.
+pub(super) fn lower_resource<T>(
+    handle: &ResourceAny,
+    context: &mut LowerContext<'_, T>,
+    ty: InterfaceType,
+) -> anyhow::Result<u32> {
+    let mut core = MaybeUninit::new(ValRaw::u64(0));
+    handle.lower(context, ty, &mut core)?;
+    // SAFETY: it was initialised when it was made.
+    Ok(unsafe { core.assume_init() }.get_u32())
 }
 
+/// The parameters of an export.
+///
+/// Taken when they are lowered, so that a payload does not stay in memory while the guest works on its own copy.
+pub(super) struct ExportParams(Mutex<Option<Given>>);
+
 impl ExportParams {
-    /// `message` has been checked with `plan`.
-    pub(super) fn new(plan: Arc<Plan>, message: Bytes) -> Self {
-        Self {
-            plan,
-            message: Mutex::new(message),
-        }
+    pub(super) fn new(given: Given) -> Self {
+        Self(Mutex::new(Some(given)))
     }
 }
 
@@ -162,18 +209,20 @@ unsafe impl Lower for ExportParams {
     fn lower<T>(
         &self,
         context: &mut LowerContext<'_, T>,
-        _ty: InterfaceType,
+        ty: InterfaceType,
         core: &mut MaybeUninit<Self::Lower>,
     ) -> anyhow::Result<()> {
         let core = core.write([ValRaw::u64(0); MAX_FLAT_PARAMS]);
-        let message = {
-            let mut message = self.message.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *message)
-        };
+        let given = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+            .context("the parameters of a call are lowered once")?;
         lower(
-            &self.plan,
-            &message,
+            &given,
             context,
+            ty,
             core,
             MAX_FLAT_PARAMS,
             Destination::Allocate,
@@ -190,8 +239,8 @@ unsafe impl Lower for ExportParams {
     }
 }
 
-/// The results of an export, in the wRPC encoding.
-pub(super) struct ExportResults(pub(super) Bytes);
+/// The results of an export.
+pub(super) struct ExportResults(pub(super) Passed);
 
 // SAFETY: L; C: there are never more core results than this; H: the count is `MAX_FLAT_RESULTS`.
 unsafe impl ComponentType for ExportResults {
@@ -206,7 +255,7 @@ unsafe impl ComponentType for ExportResults {
 // SAFETY: `typecheck` accepts tuples only.
 unsafe impl ComponentNamedList for ExportResults {}
 
-// SAFETY: H.
+// SAFETY: H; R.
 unsafe impl Lift for ExportResults {
     fn lift(
         context: &mut LiftContext<'_>,
@@ -225,12 +274,12 @@ unsafe impl Lift for ExportResults {
     }
 }
 
-/// The parameters of an import, in the wRPC encoding.
+/// The parameters of an import.
 ///
 /// `N` is the number of its core parameters. With `RETURN_POINTER`, the last one of them is the address for the
 /// results; wasmtime has a type of its own for that, and here it is a parameter like the others.
 pub(super) struct ImportParams<const N: usize, const RETURN_POINTER: bool> {
-    pub(super) message: Bytes,
+    pub(super) passed: Passed,
     /// Where the results go; 0 without `RETURN_POINTER`.
     pub(super) return_pointer: u32,
 }
@@ -261,7 +310,7 @@ unsafe impl<const N: usize, const RETURN_POINTER: bool> ComponentNamedList
 {
 }
 
-// SAFETY: H.
+// SAFETY: H; R.
 unsafe impl<const N: usize, const RETURN_POINTER: bool> Lift for ImportParams<N, RETURN_POINTER> {
     fn lift(
         context: &mut LiftContext<'_>,
@@ -273,7 +322,7 @@ unsafe impl<const N: usize, const RETURN_POINTER: bool> Lift for ImportParams<N,
             _ => (&core[..], 0),
         };
         Ok(Self {
-            message: lift(context, ty, params, MAX_FLAT_PARAMS)?,
+            passed: lift(context, ty, params, MAX_FLAT_PARAMS)?,
             return_pointer,
         })
     }
@@ -287,13 +336,11 @@ unsafe impl<const N: usize, const RETURN_POINTER: bool> Lift for ImportParams<N,
     }
 }
 
-/// The results of an import, in the wRPC encoding.
+/// The results of an import.
 ///
 /// `N` is the number of its core results: 0 or 1. With `RETURN_POINTER` it is 0, and the results go to memory.
 pub(super) struct ImportResults<const N: usize, const RETURN_POINTER: bool> {
-    pub(super) plan: Arc<Plan>,
-    /// Checked with `plan`.
-    pub(super) message: Bytes,
+    pub(super) given: Given,
     pub(super) return_pointer: u32,
 }
 
@@ -329,14 +376,14 @@ unsafe impl<const N: usize, const RETURN_POINTER: bool> Lower for ImportResults<
     fn lower<T>(
         &self,
         context: &mut LowerContext<'_, T>,
-        _ty: InterfaceType,
+        ty: InterfaceType,
         core: &mut MaybeUninit<Self::Lower>,
     ) -> anyhow::Result<()> {
         let core = core.write([ValRaw::u64(0); N]);
         lower(
-            &self.plan,
-            &self.message,
+            &self.given,
             context,
+            ty,
             core,
             MAX_FLAT_RESULTS,
             Destination::At(self.return_pointer),
@@ -350,5 +397,80 @@ unsafe impl<const N: usize, const RETURN_POINTER: bool> Lower for ImportResults<
         _offset: usize,
     ) -> anyhow::Result<()> {
         Err(heap())
+    }
+}
+
+/// The parameters of an import that is refused, whatever they are: what the guest passed is not looked at.
+///
+/// wasmtime's own function without a type makes a value of each parameter before it calls anyone, and so of as much as a guest
+/// cares to point to.
+pub(crate) struct Unread;
+
+// SAFETY: L; C: none is read; H: the count is 0.
+unsafe impl ComponentType for Unread {
+    type Lower = [ValRaw; 0];
+    const ABI: CanonicalAbiInfo = NO_ABI;
+
+    fn flatten_count() -> usize {
+        0
+    }
+
+    fn typecheck(_: &InterfaceType, _: &InstanceType<'_>) -> anyhow::Result<()> {
+        Ok(())
+    }
+}
+
+// SAFETY: wasmtime asks for tuples only, and nothing is read of them.
+unsafe impl ComponentNamedList for Unread {}
+
+// SAFETY: H; R: it reads nothing.
+unsafe impl Lift for Unread {
+    fn lift(_: &mut LiftContext<'_>, _: InterfaceType, _: &Self::Lower) -> anyhow::Result<Self> {
+        Ok(Self)
+    }
+
+    fn load(_: &mut LiftContext<'_>, _: InterfaceType, _: &[u8]) -> anyhow::Result<Self> {
+        Err(heap())
+    }
+}
+
+/// The results of an import that is refused: there is no value of it.
+pub(crate) enum NoResults {}
+
+// SAFETY: L; C: none is written, as there is no value; H: the count is 0.
+unsafe impl ComponentType for NoResults {
+    type Lower = [ValRaw; 0];
+    const ABI: CanonicalAbiInfo = NO_ABI;
+
+    fn flatten_count() -> usize {
+        0
+    }
+
+    fn typecheck(_: &InterfaceType, _: &InstanceType<'_>) -> anyhow::Result<()> {
+        Ok(())
+    }
+}
+
+// SAFETY: as above; there is no value.
+unsafe impl ComponentNamedList for NoResults {}
+
+// SAFETY: I and H hold, as neither can be called.
+unsafe impl Lower for NoResults {
+    fn lower<T>(
+        &self,
+        _: &mut LowerContext<'_, T>,
+        _: InterfaceType,
+        _: &mut MaybeUninit<Self::Lower>,
+    ) -> anyhow::Result<()> {
+        match *self {}
+    }
+
+    fn store<T>(
+        &self,
+        _: &mut LowerContext<'_, T>,
+        _: InterfaceType,
+        _: usize,
+    ) -> anyhow::Result<()> {
+        match *self {}
     }
 }

@@ -1,19 +1,25 @@
 //! A guest calls an import.
 
-use std::pin::pin;
+use std::future::Future;
+use std::pin::{pin, Pin};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use bytes::Bytes;
 use inhost_codec::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
 use inhost_dispatch::{is_whole, CallError};
 use tracing::{debug, Span};
 use wasmtime::component::LinkerInstance;
-use wasmtime::StoreContextMut;
+use wasmtime::{AsContextMut as _, StoreContextMut};
+use wasmtime_wasi::WasiView;
 use wrpc_transport::Invoke;
 
-use super::abi::{ImportParams, ImportResults};
-use crate::invoke::Import;
+use super::abi::{Given, ImportParams, ImportResults, Passed};
+use super::resources::{found, from_wire, no_streams, to_wire};
+use super::{Signature, Values};
+use crate::general::Kind;
+use crate::invoke::{Import, Path};
 use crate::memory::limit;
 use crate::message::{finish, receive};
 use crate::off_fiber::{run, Begin, Slot, Work};
@@ -28,24 +34,26 @@ use crate::view::{self, shared_client, slot, WrpcView};
 /// When `linker` has a definition of that name.
 pub(crate) fn link<V>(
     linker: &mut LinkerInstance<'_, V>,
+    signature: Signature,
     import: Import,
     context: <V::Invoke as Invoke>::Context,
 ) -> wasmtime::Result<()>
 where
-    V: WrpcView,
+    V: WrpcView + WasiView,
     V::Invoke: Clone + 'static,
     <V::Invoke as Invoke>::Context: Clone + 'static,
 {
-    let signature = &import.types;
-    let return_pointer = signature.results.flat_count() > MAX_FLAT_RESULTS;
-    let params = match signature.params.flat_count() {
+    let results = signature.results.plan.flat_count();
+    let return_pointer = results > MAX_FLAT_RESULTS;
+    let params = match signature.params.plan.flat_count() {
         // A pointer to them.
         count if count > MAX_FLAT_PARAMS => 1,
         count => count,
     };
     let core = (params + usize::from(return_pointer), return_pointer);
-    let results = signature.results.flat_count();
     let function = Function {
+        signature,
+        paths: import.types.results.paths().into(),
         import,
         context,
         span: Span::current(),
@@ -67,9 +75,12 @@ where
     define!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17)
 }
 
-struct Function<C> {
-    import: Import,
-    context: C,
+pub(super) struct Function<C> {
+    pub(super) signature: Signature,
+    pub(super) import: Import,
+    /// Those of the streams in the results.
+    pub(super) paths: Box<[Path]>,
+    pub(super) context: C,
     span: Span,
     /// How much memory a guest may have, in bytes: known from the first that calls.
     memory: OnceLock<u64>,
@@ -80,7 +91,7 @@ fn define<V, const N: usize, const M: usize, const RETURN_POINTER: bool>(
     function: Function<<V::Invoke as Invoke>::Context>,
 ) -> wasmtime::Result<()>
 where
-    V: WrpcView,
+    V: WrpcView + WasiView,
     V::Invoke: Clone + 'static,
     <V::Invoke as Invoke>::Context: Clone + 'static,
 {
@@ -89,14 +100,12 @@ where
     linker.func_wrap_async(
         &name,
         move |store, params: ImportParams<N, RETURN_POINTER>| {
-            let plan = Arc::clone(&function.import.types.results);
             let return_pointer = params.return_pointer;
-            let (slot, begin) = prepare(store, &function, params.message);
+            let call = Call::begin(store, &function, params.passed);
             Box::new(async move {
-                let message = run(&slot, begin).await?;
+                let given = call.results().await?;
                 Ok(ImportResults::<M, RETURN_POINTER> {
-                    plan,
-                    message,
+                    given,
                     return_pointer,
                 })
             })
@@ -104,9 +113,49 @@ where
     )
 }
 
-/// What is left to do, and where it is left to be done, without anything that is borrowed from the store.
-///
-/// Not generic over the number of core values: there is one of this, and not one for each number.
+/// A call of an import.
+enum Call<'a> {
+    /// Without resources: what is left to do, without anything that is borrowed from the store.
+    Plain(Slot, Begin, Arc<Values>),
+    WithResources(Pin<Box<dyn Future<Output = anyhow::Result<Given>> + Send + 'a>>),
+}
+
+impl<'a> Call<'a> {
+    /// Not generic over the number of core values: there is one of this, and not one for each number.
+    fn begin<V>(
+        store: StoreContextMut<'a, V>,
+        function: &Arc<Function<<V::Invoke as Invoke>::Context>>,
+        params: Passed,
+    ) -> Self
+    where
+        V: WrpcView + WasiView,
+        V::Invoke: Clone + 'static,
+        <V::Invoke as Invoke>::Context: Clone + 'static,
+    {
+        if function.signature.has_resources() {
+            let function = Arc::clone(function);
+            return Self::WithResources(Box::pin(async move {
+                let called = function.call_with_resources(store, params);
+                within(&function.span, pin!(called)).await
+            }));
+        }
+        let (slot, begin) = prepare(store, function, params.values.into_message().into());
+        Self::Plain(slot, begin, Arc::clone(&function.signature.results))
+    }
+
+    async fn results(self) -> anyhow::Result<Given> {
+        match self {
+            Self::Plain(slot, begin, types) => Ok(Given {
+                message: run(&slot, begin).await?,
+                types,
+                resources: Vec::new(),
+            }),
+            Self::WithResources(call) => call.await,
+        }
+    }
+}
+
+/// What is left to do, and in which store, without anything that is borrowed from that.
 fn prepare<V>(
     mut store: StoreContextMut<'_, V>,
     function: &Arc<Function<<V::Invoke as Invoke>::Context>>,
@@ -132,6 +181,40 @@ where
 }
 
 impl<C: Clone + 'static> Function<C> {
+    /// Invokes it with parameters and results in which there may be resources.
+    async fn call_with_resources<V>(
+        self: &Arc<Self>,
+        mut store: StoreContextMut<'_, V>,
+        params: Passed,
+    ) -> anyhow::Result<Given>
+    where
+        V: WrpcView + WasiView,
+        V::Invoke: Invoke<Context = C> + Clone + 'static,
+    {
+        let Signature {
+            params: types,
+            results,
+        } = &self.signature;
+        let (params, streams) = to_wire(&mut store, types, params, "parameter")
+            .with_context(|| format!("failed to call `{}`", self.import))?;
+        if !streams.is_empty() || results.has(&Kind::Stream) {
+            return self.call_with_streams(store, params, streams).await;
+        }
+        let (slot, begin) = prepare(store.as_context_mut(), self, params);
+        let message = run(&slot, begin).await?;
+        let found = found(results, &message);
+        from_wire(
+            &mut store,
+            results,
+            message,
+            found,
+            &no_streams(),
+            None,
+            "return",
+        )
+        .with_context(|| format!("failed to receive the results of `{}`", self.import))
+    }
+
     /// Invokes it, and again when the callee went away before it ran.
     async fn call(
         &self,
@@ -178,7 +261,9 @@ impl<C: Clone + 'static> Function<C> {
         };
         let receive = async {
             let whole = |incoming: &mut _| is_whole(incoming, &*self.import.types);
-            Ok(receive(&mut incoming, &self.import.types.results, memory, whole).await?)
+            let (message, _) =
+                receive(&mut incoming, &self.signature.results.plan, memory, whole).await?;
+            Ok(message)
         };
         invocation.rest.of(send, receive).await
     }

@@ -7,7 +7,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
 
-use anyhow::{bail, ensure};
+use anyhow::bail;
 use inhost_codec::{Plan, Type};
 use papaya::HashMap;
 use wasmtime::component::__internal::{ComponentTypes, InterfaceType};
@@ -21,7 +21,14 @@ type Key = (usize, u32);
 struct Entry {
     /// Keeps the table's address from being used again while the entry is there. It does not keep the table.
     types: Weak<ComponentTypes>,
-    plan: Arc<Plan>,
+    tuple: Planned,
+}
+
+/// What is known of a tuple.
+pub(super) struct Planned {
+    pub(super) plan: Arc<Plan>,
+    /// The types of the resources in it, by their numbers in the plan.
+    pub(super) resources: Box<[InterfaceType]>,
 }
 
 static PLANS: LazyLock<HashMap<Key, Entry, BuildHasherDefault<KeyHasher>>> =
@@ -38,7 +45,7 @@ static UNTIL: AtomicUsize = AtomicUsize::new(FEW);
 pub(super) fn with<R>(
     types: &Arc<ComponentTypes>,
     ty: InterfaceType,
-    then: impl FnOnce(&Plan) -> R,
+    then: impl FnOnce(&Planned) -> R,
 ) -> anyhow::Result<R> {
     let InterfaceType::Tuple(index) = ty else {
         bail!("parameters and results are tuples, and this is none");
@@ -46,11 +53,14 @@ pub(super) fn with<R>(
     let key = (Arc::as_ptr(types) as usize, index.as_u32());
     let plans = PLANS.pin();
     if let Some(entry) = plans.get(&key) {
-        return Ok(then(&entry.plan));
+        return Ok(then(&entry.tuple));
     }
     let tuple = types[index].types.iter().map(|ty| InTable(types, *ty));
-    let plan = plan(tuple, |_| Type::Handle(0), &Budget::default())?;
-    ensure!(!plan.has_resources(), "it has a resource");
+    let mut resources = Vec::new();
+    // Which of them are streams is not known here: who takes one out of a guest says it.
+    let resource =
+        |InTable(types, ty): &InTable<'_>| Type::Handle(number(types, &mut resources, *ty));
+    let plan = plan(tuple, resource, &Budget::default())?;
     if plans.len() >= UNTIL.load(Ordering::Relaxed) {
         // Only when there are twice as many as were left: each pays for a constant number of others.
         plans.retain(|_, entry| entry.types.strong_count() > 0);
@@ -58,9 +68,26 @@ pub(super) fn with<R>(
     }
     let entry = Entry {
         types: Arc::downgrade(types),
-        plan,
+        tuple: Planned {
+            plan,
+            resources: resources.into(),
+        },
     };
-    Ok(then(&plans.get_or_insert(key, entry).plan))
+    Ok(then(&plans.get_or_insert(key, entry).tuple))
+}
+
+/// The number of the resource that `ty` is: as in [`types`](crate::types), the order in which they are found.
+fn number(types: &ComponentTypes, known: &mut Vec<InterfaceType>, ty: InterfaceType) -> u32 {
+    let same = |known: &InterfaceType| match (*known, ty) {
+        (InterfaceType::Own(a), InterfaceType::Own(b))
+        | (InterfaceType::Borrow(a), InterfaceType::Borrow(b)) => types[a].ty == types[b].ty,
+        _ => false,
+    };
+    let number = known.iter().position(same).unwrap_or_else(|| {
+        known.push(ty);
+        known.len() - 1
+    });
+    number as u32
 }
 
 /// Mixes an address and an index. A guest has no influence on either.

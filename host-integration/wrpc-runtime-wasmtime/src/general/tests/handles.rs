@@ -6,10 +6,9 @@ use wasmtime::component::{Component, Func, Instance, Linker, ResourceType, Type,
 use wasmtime::Store;
 use wasmtime_wasi::WasiView as _;
 
-use super::super::call;
 use super::transport::{channel, Slice};
 use super::{decode, encode, engine, read_value, store, Ctx};
-use crate::RemoteResource;
+use crate::{call, RemoteResource};
 
 /// A component that defines a resource: it holds a number.
 struct Guest {

@@ -12,10 +12,11 @@ use wasmtime_wasi::pipe::AsyncReadStream;
 use wasmtime_wasi::{InputStream, WasiView as _};
 use wrpc_transport::Index as _;
 
-use super::super::link;
+use super::super::kinds::Kinds;
 use super::transport::{Invocation, Peer};
 use super::{engine, store_with, Ctx};
 use crate::invoke::Import;
+use crate::plain::{link, Signature};
 use crate::types::{Budget, Function};
 use crate::RemoteResource;
 
@@ -84,12 +85,15 @@ fn linker(
                 if let types::ComponentItem::ComponentFunc(ty) = item {
                     let is_stream = |ty| ty == ResourceType::host::<InputStream>();
                     let function = Function::of(&ty, is_stream, &Budget::default())?;
+                    let used: Vec<_> = function.resources().collect();
+                    let kinds = Kinds::of_import(&used, &[]);
                     let import = Import {
                         instance: API.into(),
                         name: name.into(),
-                        types: function.signature,
+                        types: Arc::clone(&function.signature),
                     };
-                    link(&mut api, Arc::new([]), &function.resources, ty, import, ())?;
+                    let signature = Signature::new(&function, |ty| kinds.of(ty).clone());
+                    link(&mut api, signature, import, ())?;
                 }
             }
         }
@@ -258,7 +262,7 @@ async fn an_import_that_nobody_serves_fails_with_its_name() -> anyhow::Result<()
 }
 
 #[tokio::test]
-async fn an_error_names_the_result_that_cannot_be_read() -> anyhow::Result<()> {
+async fn results_that_break_off_are_an_error_that_names_the_import() -> anyhow::Result<()> {
     let (peer, mut invocations) = peer(Duration::ZERO);
     let mut guest = Guest::new(peer, None).await?;
     let served = async {
@@ -269,7 +273,7 @@ async fn an_error_names_the_result_that_cannot_be_read() -> anyhow::Result<()> {
     served?;
     let err = format!("{:#}", result.expect_err("half a number"));
     assert!(err.contains("`test:peer/api.add`"), "{err}");
-    assert!(err.contains("return value 0"), "{err}");
+    assert!(err.contains("ended the stream after 1 bytes"), "{err}");
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! What the tests of the general path share: a store, types, and both directions of the codec.
+//! What the tests share: a store, types, and both directions of the codec for wasmtime's values.
 
 mod calls;
 mod handles;

@@ -13,10 +13,10 @@ use wasmtime_wasi::{
 };
 use wrpc_transport::Index as _;
 
-use super::super::call;
 use super::super::streams::{send, ChunkReader};
 use super::transport::{channel, Incoming, Outgoing, Slice};
 use super::{encode, engine, read_value, store, Ctx};
+use crate::call;
 
 /// A stream that gives what it was told to, and is always ready. After that it stays closed.
 struct Script(VecDeque<StreamResult<Bytes>>);

@@ -203,6 +203,7 @@ pub(super) struct Invocation {
 }
 
 /// The transport to a peer.
+#[derive(Clone)]
 pub(super) enum Peer {
     /// Nobody takes an invocation, nor refuses it.
     Silent,

@@ -15,21 +15,13 @@ use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiView};
 use wrpc_transport::{Index, Invoke};
 
 use super::guest::{FUNCTION, INSTANCE};
-use crate::export::{Codec, Export};
+use crate::export::Export;
+use crate::general::Kind;
 use crate::invoke::Import;
-use crate::plain;
+use crate::plain::{self, Signature};
 use crate::types::{Budget, Function};
 use crate::view::{SharedResourceTable, WrpcView};
-use crate::{general, CallFailed, Instance, Root};
-
-/// Which way values take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
-    Plain,
-    General,
-}
-
-pub(super) const WAYS: [Way; 2] = [Way::Plain, Way::General];
+use crate::{CallFailed, Instance, Root};
 
 /// A peer that answers what it is sent, and keeps it.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +37,7 @@ pub(super) struct Mirror {
 }
 
 /// Bytes that were sent, in frames of a few.
-pub(super) struct Frames(Bytes);
+pub(super) struct Frames(pub(super) Bytes);
 
 impl Index<Self> for Frames {
     fn index(&self, path: &[usize]) -> anyhow::Result<Self> {
@@ -141,7 +133,7 @@ pub(super) fn store(engine: &Engine, peer: &Mirror) -> Store<Ctx> {
     Store::new(engine, ctx)
 }
 
-/// The component, with its import linked one way and its export called the other.
+/// The component, with its import linked and its export resolved.
 pub(super) struct Guest {
     pub(super) instance: Instance<Ctx>,
     pub(super) export: Export,
@@ -149,26 +141,13 @@ pub(super) struct Guest {
 }
 
 impl Guest {
-    pub(super) fn new(component: &Component, import: Way, export: Way, peer: Mirror) -> Self {
+    pub(super) fn new(component: &Component, peer: Mirror) -> Self {
         let engine = component.engine().clone();
-        let pre = link(component, import);
+        let pre = link(component);
         let (ty, index) = exported(component);
         let types = Function::of(&ty, |_| false, &Budget::default());
-        let resolved = Export::new(
-            "echo".to_owned(),
-            index,
-            &ty,
-            types,
-            Arc::default(),
-            4 << 30,
-        );
-        let export = match export {
-            Way::Plain => {
-                assert!(matches!(resolved.codec(), Codec::Plain));
-                resolved
-            }
-            Way::General => Export::general("echo".to_owned(), index, &ty),
-        };
+        let name = "echo".to_owned();
+        let export = Export::new(name, index, &ty, types, Arc::default(), 4 << 30);
         let client = peer.clone();
         let instance = Instance::new(pre, move || store(&engine, &client));
         Self {
@@ -207,7 +186,7 @@ impl Guest {
     }
 }
 
-fn link(component: &Component, way: Way) -> InstancePre<Ctx> {
+fn link(component: &Component) -> InstancePre<Ctx> {
     let engine = component.engine();
     let mut linker = Linker::new(engine);
     let mut instance = linker.instance(INSTANCE).expect("an empty linker");
@@ -220,17 +199,14 @@ fn link(component: &Component, way: Way) -> InstancePre<Ctx> {
                 continue;
             };
             let types = Function::of(&ty, |_| false, &Budget::default());
-            let types = types.expect("types within reason").signature;
+            let types = types.expect("types within reason");
             let import = Import {
                 instance: INSTANCE.into(),
                 name: name.into(),
-                types,
+                types: Arc::clone(&types.signature),
             };
-            match way {
-                Way::Plain => plain::link(&mut instance, import, ()),
-                Way::General => general::link(&mut instance, Arc::new([]), &[], ty, import, ()),
-            }
-            .expect("the name is free");
+            let signature = Signature::new(&types, |_| Kind::Remote);
+            plain::link(&mut instance, signature, import, ()).expect("the name is free");
         }
     }
     linker
@@ -238,7 +214,9 @@ fn link(component: &Component, way: Way) -> InstancePre<Ctx> {
         .expect("all imports are there")
 }
 
-fn exported(component: &Component) -> (ComponentFunc, wasmtime::component::ComponentExportIndex) {
+pub(super) fn exported(
+    component: &Component,
+) -> (ComponentFunc, wasmtime::component::ComponentExportIndex) {
     let (_, instance) = component
         .export_index(None, INSTANCE)
         .expect("the instance is exported");

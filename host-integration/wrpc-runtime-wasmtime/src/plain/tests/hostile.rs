@@ -10,7 +10,7 @@ use wasmtime::component::{Component, Linker};
 use wit_component::StringEncoding;
 
 use super::guest::{pass_on, INSTANCE};
-use super::host::{engine, store, Guest, Mirror, Way};
+use super::host::{engine, store, Guest, Mirror};
 use crate::{CallFailed, Export, Instance, Root, Step};
 
 /// A component whose function `f` returns `result`: what its core function, written in `body`, makes of its memory.
@@ -301,7 +301,7 @@ async fn a_peer_that_answers_something_else_makes_its_caller_trap() {
             answer: Some(Bytes::copy_from_slice(answer)),
             ..Mirror::default()
         };
-        let guest = Guest::new(&component, Way::Plain, Way::Plain, peer);
+        let guest = Guest::new(&component, peer);
         let reason = reason(guest.call(&[1, b'x', 1]).await.expect_err(expected));
         assert!(reason.contains(expected), "{reason}");
         assert!(reason.contains(INSTANCE), "it names the import: {reason}");
@@ -334,7 +334,7 @@ async fn a_return_pointer_outside_of_memory_is_an_error() {
         let engine = engine();
         let component = Component::new(&engine, wat::parse_str(component).expect("valid text"))
             .expect("a valid component");
-        let guest = Guest::new(&component, Way::Plain, Way::Plain, Mirror::default());
+        let guest = Guest::new(&component, Mirror::default());
         let reason = reason(guest.call(&[]).await.expect_err(pointer));
         assert!(reason.contains(expected), "{pointer}: {reason}");
     }

@@ -1,10 +1,11 @@
-//! The plain path, in components.
+//! Values of components.
 
 mod agreement;
 mod arbitrary;
 mod guest;
 mod host;
 mod hostile;
+mod resources;
 mod stack;
 mod threads;
 mod vectors;

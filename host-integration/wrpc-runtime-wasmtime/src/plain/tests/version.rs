@@ -1,4 +1,4 @@
-/// The plain path implements traits of wasmtime's that are hidden and may change with any release.
+/// `plain` implements traits of wasmtime's that are hidden and may change with any release.
 ///
 /// Before this is changed: read the differences of `component/func/{host,typed,options}.rs` and `component/func.rs`
 /// between the versions, and what `plain/abi.rs` says that wasmtime trusts. Then run the fuzz targets.

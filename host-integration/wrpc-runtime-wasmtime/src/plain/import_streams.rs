@@ -1,122 +1,70 @@
-//! A guest calls an import.
+//! A guest calls an import that has streams in its parameters or results.
 
 use core::future::Future;
-use core::iter::zip;
 use core::pin::pin;
 use std::io;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::FutureExt as _;
 use inhost_dispatch::{until_ended, CallError};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::oneshot;
-use tracing::{debug, Instrument as _, Span};
-use wasmtime::component::{types, LinkerInstance, ResourceType, Type, Val};
-use wasmtime::{AsContextMut as _, StoreContextMut};
+use tracing::debug;
+use wasmtime::StoreContextMut;
 use wasmtime_wasi::WasiView;
 use wrpc_transport::{Index, Invoke};
 
-use super::decode;
-use super::deferred::DeferredParts;
-use super::encode::encode;
-use super::kinds::Kinds;
-use super::sending::Sending;
-use crate::invoke::{Import, Path};
-use crate::message::finish;
-use crate::view::{self, WrpcView};
+use super::abi::Given;
+use super::import::Function;
+use super::resources::from_wire;
+use crate::general::{Sending, Streams};
+use crate::invoke::Import;
+use crate::memory::limit;
+use crate::message::{finish, receive};
+use crate::view::{self, shared_client, WrpcView};
 
-/// Defines the function `import.name` in `linker`, so that a guest that calls it invokes it with the store's
-/// [`client`](WrpcView::client).
-///
-/// `resources` are the resource types that the guest defines, and `used` those of the function. `cx` goes to the transport with every invocation.
-///
-/// # Errors
-///
-/// When `linker` has a definition of that name, or each call would pass a resource that cannot pass.
-pub(crate) fn link<V>(
-    linker: &mut LinkerInstance<'_, V>,
-    resources: Arc<[ResourceType]>,
-    used: &[ResourceType],
-    ty: types::ComponentFunc,
-    import: Import,
-    cx: <V::Invoke as Invoke>::Context,
-) -> wasmtime::Result<()>
-where
-    V: WrpcView + WasiView,
-    <V::Invoke as Invoke>::Context: Clone + 'static,
-{
-    let span = Span::current();
-    let kinds = Kinds::of_import(used, &resources);
-    kinds
-        .check(&ty)
-        .with_context(|| format!("`{import}` cannot be invoked"))?;
-    let name = Arc::clone(&import.name);
-    let function = Arc::new(Function {
-        params: ty.params().collect(),
-        paths: import.types.results.paths().into(),
-        import,
-        results: ty.results().collect(),
-        kinds,
-    });
-    linker.func_new_async(&name, move |store, params, results| {
-        let function = Arc::clone(&function);
-        let cx = cx.clone();
-        Box::new(
-            async move { function.invoke(store, params, results, cx).await }
-                .instrument(span.clone()),
-        )
-    })
-}
-
-struct Function {
-    import: Import,
-    params: Box<[Type]>,
-    results: Box<[Type]>,
-    /// Those of the streams in the results.
-    paths: Box<[Path]>,
-    kinds: Kinds,
-}
-
-impl Function {
-    async fn invoke<V>(
+impl<C: Clone + 'static> Function<C> {
+    /// Invokes it with `params`, and sends `streams` beside them. Returns when the results are there; the streams of either may
+    /// still flow then.
+    pub(super) async fn call_with_streams<V>(
         &self,
         mut store: StoreContextMut<'_, V>,
-        params: &[Val],
-        results: &mut [Val],
-        cx: <V::Invoke as Invoke>::Context,
-    ) -> wasmtime::Result<()>
+        params: Bytes,
+        streams: Streams,
+    ) -> anyhow::Result<Given>
     where
         V: WrpcView + WasiView,
+        V::Invoke: Invoke<Context = C> + Clone + 'static,
     {
-        let (params, parts) = self.encode(&mut store, params)?;
-        let view = store.data();
+        let (view, cx) = (store.data_mut(), self.context.clone());
+        let (client, timeout) = (shared_client(view), view::limit(view));
         let invocation = self
             .import
-            .start_with(view.client(), view::limit(view), cx, params, &self.paths)
+            .start_with(&*client, timeout, cx, params, &self.paths)
             .await?;
         let (mut incoming, import) = (invocation.incoming, &self.import);
         let rest = async {
             let (opening, opened) = oneshot::channel();
             let name = import.clone();
             let mut send = Box::pin(async move {
-                send(invocation.outgoing, parts, opening)
+                send(invocation.outgoing, streams, opening)
                     .await
                     .with_context(|| format!("failed to send the parameters of `{name}`"))
             });
             let sending = Arc::new(Sending::default());
-            let receive = self.receive(&mut store, &mut incoming, &sending, results);
-            let sent = receive_while(&mut send, receive, import).await?;
+            let received = self.results(&mut store, &mut incoming, &sending);
+            let (sent, results) = receive_while(&mut send, received, import).await?;
             if sent == Sent::Some && sending.is_kept() {
                 // Streams are no bytes of a result. So the results may be complete before it is known whether the function
                 // is served at all.
                 return tokio::select! {
                     biased;
-                    sent = &mut send => sent,
+                    sent = &mut send => sent.map(|()| results),
                     _ = opened => {
                         sending.go_on(import, send);
-                        Ok(())
+                        Ok(results)
                     }
                 };
             }
@@ -130,51 +78,39 @@ impl Function {
                     sent = send => sent?,
                     ended = &mut ended => {
                         debug!(%import, "the callee has not read all streams of the parameters");
-                        return unless_it_did_not_run(ended);
+                        return unless_it_did_not_run(ended).map(|()| results);
                     }
                 }
             }
-            ended.now_or_never().map_or(Ok(()), unless_it_did_not_run)
+            let ended = ended.now_or_never();
+            ended
+                .map_or(Ok(()), unless_it_did_not_run)
+                .map(|()| results)
         };
         invocation.rest.within(rest).await
     }
 
-    fn encode<V>(
-        &self,
-        store: &mut StoreContextMut<'_, V>,
-        params: &[Val],
-    ) -> wasmtime::Result<(Bytes, DeferredParts<<V::Invoke as Invoke>::Outgoing>)>
-    where
-        V: WrpcView + WasiView,
-    {
-        let mut buf = BytesMut::new();
-        let mut parts = DeferredParts::new();
-        for (i, (v, ty)) in zip(params, &self.params).enumerate() {
-            let part = encode(store.as_context_mut(), &self.kinds, v, ty, &mut buf).with_context(
-                || format!("failed to encode parameter value {i} of `{}`", self.import),
-            )?;
-            parts.push(i, part);
-        }
-        Ok((buf.freeze(), parts))
-    }
-
-    async fn receive<V, I>(
+    async fn results<V, I>(
         &self,
         store: &mut StoreContextMut<'_, V>,
         incoming: &mut I,
         sending: &Arc<Sending>,
-        results: &mut [Val],
-    ) -> wasmtime::Result<()>
+    ) -> anyhow::Result<Given>
     where
         V: WrpcView + WasiView,
         I: AsyncRead + Index<I> + Send + Unpin + 'static,
     {
-        for (i, (v, ty)) in zip(results, &self.results).enumerate() {
-            *v = decode::read(store, incoming, &self.kinds, Some(sending), ty, &[i])
-                .await
-                .with_context(|| format!("failed to decode return value {i}"))?;
-        }
-        Ok(())
+        let (types, memory) = (&self.signature.results, limit(store.engine()));
+        let (message, found) = receive(incoming, &types.plan, memory, |_| false).await?;
+        from_wire(
+            store,
+            types,
+            message,
+            found,
+            incoming,
+            Some(sending),
+            "return",
+        )
     }
 }
 
@@ -186,11 +122,11 @@ enum Sent {
 }
 
 /// Receives results, and sends parameters until that is done.
-async fn receive_while(
+async fn receive_while<T>(
     mut send: impl Future<Output = anyhow::Result<()>> + Unpin,
-    receive: impl Future<Output = anyhow::Result<()>>,
+    receive: impl Future<Output = anyhow::Result<T>>,
     import: &Import,
-) -> anyhow::Result<Sent> {
+) -> anyhow::Result<(Sent, T)> {
     let mut received = pin!(async {
         receive
             .await
@@ -199,13 +135,9 @@ async fn receive_while(
     tokio::select! {
         sent = &mut send => {
             sent?;
-            received.await?;
-            Ok(Sent::All)
+            Ok((Sent::All, received.await?))
         }
-        received = &mut received => {
-            received?;
-            Ok(Sent::Some)
-        }
+        received = &mut received => Ok((Sent::Some, received?)),
     }
 }
 
@@ -213,7 +145,7 @@ async fn receive_while(
 /// call, as far as the transport can tell.
 async fn send<O>(
     mut outgoing: O,
-    parts: DeferredParts<O>,
+    streams: Streams,
     opening: oneshot::Sender<()>,
 ) -> anyhow::Result<()>
 where
@@ -222,7 +154,7 @@ where
     // Some transports, NATS among them, open the paths below once the root is open, and open the root when it is used.
     unless_gone(outgoing.flush().await)?;
     let _ = opening.send(());
-    parts
+    streams
         .write(&outgoing)
         .await
         .context("failed to write asynchronous parameters")?;
