@@ -182,6 +182,29 @@ impl Plan {
         self.has_resources
     }
 
+    /// The resources that are in each value, by their numbers, and which parameter or result each is in. One in a list, an option
+    /// or a case of a variant may be absent, and is none of them.
+    pub fn in_each_value(&self) -> Vec<(usize, u32)> {
+        let mut found = Vec::new();
+        for (value, field) in self.fields(self.root).iter().enumerate() {
+            // A type that is referred to many times is looked into once.
+            let (mut seen, mut inside) = (vec![false; self.nodes.len()], vec![field.ty]);
+            while let Some(ty) = inside.pop() {
+                if std::mem::replace(&mut seen[ty as usize], true) {
+                    continue;
+                }
+                match self.node(ty).kind {
+                    Kind::Handle(resource) | Kind::Stream(resource) => found.push((value, resource)),
+                    Kind::Tuple(fields) => {
+                        inside.extend(self.fields(fields).iter().map(|field| field.ty));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        found
+    }
+
     /// How many core values the tuple takes when it is passed directly.
     #[inline]
     pub fn flat_count(&self) -> usize {

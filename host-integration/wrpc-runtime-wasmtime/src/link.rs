@@ -161,11 +161,10 @@ where
         types: Arc::clone(&types.signature),
     };
     debug!(function = %import, "linking a function");
-    let used: Vec<_> = types.resources().collect();
-    let kinds = Kinds::of_import(&used, &resources.into());
-    kinds
-        .check(&ty)
-        .with_context(|| format!("`{import}` cannot be invoked"))?;
+    let kinds = Kinds::of_import(types.resources(), &resources.into());
     let signature = Signature::new(&types, |ty| kinds.of(ty).clone());
+    signature
+        .check()
+        .with_context(|| format!("`{import}` cannot be invoked"))?;
     plain::link(linker, signature, import, cx)
 }

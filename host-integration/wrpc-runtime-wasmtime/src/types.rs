@@ -22,7 +22,6 @@ use wasmtime::component::__internal::{ComponentTypes, InterfaceType};
 use wasmtime::component::types::ComponentFunc;
 use wasmtime::component::{ResourceType, Type};
 
-use crate::by_resource::ByResource;
 use crate::intern::Interned;
 
 /// The types of a function.
@@ -30,8 +29,7 @@ use crate::intern::Interned;
 pub(crate) struct Function {
     /// What the values are. Functions with the same types have the same one.
     pub(crate) signature: Arc<Signature>,
-    /// The resources in the parameters, by the numbers that they have in the signature: one that is owned in one place and
-    /// borrowed in another has two.
+    /// The resources in the parameters, by the numbers that they have in the signature: each place in the types has one.
     pub(crate) params: Box<[ResourceType]>,
     /// Those in the results.
     pub(crate) results: Box<[ResourceType]>,
@@ -117,19 +115,15 @@ impl Function {
         is_stream: &impl Fn(ResourceType) -> bool,
         budget: &Budget,
     ) -> Result<(Arc<Plan>, Box<[ResourceType]>), TooLarge> {
-        let (mut numbers, mut resources) = ([(); 2].map(|()| ByResource::default()), Vec::new());
+        let mut resources = Vec::new();
         let resource = |ty: &Type| {
-            let (owned, of) = match ty {
-                Type::Own(of) => (true, *of),
-                Type::Borrow(of) => (false, *of),
-                _ => return Codec::Handle(0),
+            let (Type::Own(of) | Type::Borrow(of)) = ty else {
+                return Codec::Handle(0);
             };
-            let number = *numbers[usize::from(owned)].entry(of, || {
-                resources.push(of);
-                resources.len() as u32 - 1
-            });
+            let number = resources.len() as u32;
+            resources.push(*of);
             // A stream that is borrowed cannot pass.
-            match owned && is_stream(of) {
+            match matches!(ty, Type::Own(_)) && is_stream(*of) {
                 true => Codec::Stream(number),
                 false => Codec::Handle(number),
             }
@@ -209,7 +203,8 @@ impl<T: Described, R: FnMut(&T) -> Codec> Walk<'_, T, R> {
         self.budget.spend(1)?;
         let part = match ty.shape() {
             Shape::Leaf(leaf) => self.builder.ty(&leaf)?,
-            Shape::Resource => self.builder.ty(&(self.resource)(&ty))?,
+            // Not one that was seen: each place of a resource has its own, in whichever description.
+            Shape::Resource => return Ok(self.builder.ty(&(self.resource)(&ty))?),
             Shape::List(element) => {
                 let element = self.part(element)?;
                 self.builder.list(element)?

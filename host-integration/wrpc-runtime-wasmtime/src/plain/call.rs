@@ -17,7 +17,6 @@ use super::abi::{ExportParams, ExportResults, Given, Passed};
 use super::resources::{from_wire, to_wire};
 use super::Signature;
 use crate::general::{CannotPass, Kind, Kinds, Streams};
-use crate::imports::Imports;
 use crate::instance::Step;
 use crate::memory::limit;
 use crate::message::{self, finish, ReceiveError};
@@ -59,17 +58,20 @@ where
     C: AsContextMut,
     C::Data: WasiView + WrpcView,
 {
-    let (params, results): (Vec<_>, Vec<_>) = (params_ty.collect(), results_ty.collect());
+    let (params, results): (Vec<_>, Vec<_>) =
+        (params_ty.cloned().collect(), results_ty.cloned().collect());
     let (real_params, real_results) = (func.params(&store), func.results(&store));
+    let types = |params: &[Type], results: &[Type], is_stream: &dyn Fn(ResourceType) -> bool| {
+        let (params, results) = (params.iter().cloned(), results.iter().cloned());
+        Function::with(params, results, is_stream, &Budget::default())
+    };
+    // The same types in other terms: their resources have the same numbers.
     let kinds = Kinds::of_export(
-        params.iter().chain(&results).copied(),
-        real_params.iter().chain(&real_results),
+        types(&params, &results, &|_| false)?.resources(),
+        types(&real_params, &real_results, &|_| false)?.resources(),
         guest_resources,
-        &Imports::default(),
     );
-    let (params, results) = (params.into_iter().cloned(), results.into_iter().cloned());
-    let is_stream = |ty| *kinds.of(ty) == Kind::Stream;
-    let function = Function::with(params, results, is_stream, &Budget::default())?;
+    let function = types(&params, &results, &|ty| *kinds.of(ty) == Kind::Stream)?;
     let signature = Signature::new(&function, |ty| kinds.of(ty).clone());
     let memory = limit(store.as_context().engine());
     let received = Received::from(&mut rx, &signature, false, memory).await?;

@@ -24,10 +24,11 @@ mod tests;
 
 use std::sync::Arc;
 
+use anyhow::bail;
 use inhost_codec::Plan;
 use wasmtime::component::ResourceType;
 
-use crate::general::Kind;
+use crate::general::{CannotPass, Kind};
 use crate::types::Function;
 
 pub(crate) use abi::{NoResults, Unread};
@@ -74,6 +75,23 @@ impl Signature {
     /// Whether a resource of such a kind can be in a value.
     pub(crate) fn has(&self, kind: &Kind) -> bool {
         self.params.has(kind) || self.results.has(kind)
+    }
+
+    /// Whether a call can succeed.
+    ///
+    /// # Errors
+    ///
+    /// When each call passes a resource that cannot pass.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        for (what, values) in [("parameter", &self.params), ("result", &self.results)] {
+            for (value, resource) in values.plan.in_each_value() {
+                let kind = values.kind(resource);
+                if matches!(kind, Kind::Host(_)) {
+                    bail!("{what} {value}: {}", CannotPass::of(Some(kind)));
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -57,9 +57,12 @@ pub(super) fn with<R>(
     }
     let tuple = types[index].types.iter().map(|ty| InTable(types, *ty));
     let mut resources = Vec::new();
-    // Which of them are streams is not known here: who takes one out of a guest says it.
-    let resource =
-        |InTable(types, ty): &InTable<'_>| Type::Handle(number(types, &mut resources, *ty));
+    // They are numbered as in `types`: as they are found. Which of them are streams is not known here: who takes one out of a
+    // guest says it.
+    let resource = |InTable(_, ty): &InTable<'_>| {
+        resources.push(*ty);
+        Type::Handle(resources.len() as u32 - 1)
+    };
     let plan = plan(tuple, resource, &Budget::default())?;
     if plans.len() >= UNTIL.load(Ordering::Relaxed) {
         // Only when there are twice as many as were left: each pays for a constant number of others.
@@ -74,20 +77,6 @@ pub(super) fn with<R>(
         },
     };
     Ok(then(&plans.get_or_insert(key, entry).tuple))
-}
-
-/// The number of the resource that `ty` is: as in [`types`](crate::types), the order in which they are found.
-fn number(types: &ComponentTypes, known: &mut Vec<InterfaceType>, ty: InterfaceType) -> u32 {
-    let same = |known: &InterfaceType| match (*known, ty) {
-        (InterfaceType::Own(a), InterfaceType::Own(b))
-        | (InterfaceType::Borrow(a), InterfaceType::Borrow(b)) => types[a].ty == types[b].ty,
-        _ => false,
-    };
-    let number = known.iter().position(same).unwrap_or_else(|| {
-        known.push(ty);
-        known.len() - 1
-    });
-    number as u32
 }
 
 /// Mixes an address and an index. A guest has no influence on either.

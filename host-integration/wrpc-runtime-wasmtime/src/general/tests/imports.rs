@@ -85,8 +85,7 @@ fn linker(
                 if let types::ComponentItem::ComponentFunc(ty) = item {
                     let is_stream = |ty| ty == ResourceType::host::<InputStream>();
                     let function = Function::of(&ty, is_stream, &Budget::default())?;
-                    let used: Vec<_> = function.resources().collect();
-                    let kinds = Kinds::of_import(&used, &[]);
+                    let kinds = Kinds::of_import(function.resources(), &[]);
                     let import = Import {
                         instance: API.into(),
                         name: name.into(),
