@@ -2,7 +2,7 @@
 
 use std::future::{poll_fn, Future};
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{ready, Poll};
 use std::time::Duration;
 
 use tokio::time::{sleep_until, Instant, Sleep};
@@ -40,18 +40,25 @@ impl Since {
         mut call: Pin<&mut impl Future<Output = T>>,
     ) -> Option<T> {
         let end = limit.and_then(|limit| self.end(limit));
-        let is_over = || end.is_some_and(|end| Instant::now() + STOPPED_BEFORE > end);
+        let stop = end.map(|end| end.checked_sub(STOPPED_BEFORE).unwrap_or(end));
+        let is_over = || stop.is_some_and(|stop| Instant::now() >= stop);
         let mut timer: Option<Pin<Box<Sleep>>> = None;
         let mut turns = Turns::default();
-        poll_fn(|cx| {
-            if let Poll::Ready(done) = turns.poll(call.as_mut(), cx, is_over) {
+        poll_fn(|cx| loop {
+            let came = self.0.into_std();
+            if let Poll::Ready(done) = turns.poll(call.as_mut(), cx, came, is_over) {
                 return Poll::Ready(Some(done));
             }
-            let Some(end) = end else {
+            let (Some(stop), Some(end)) = (stop, end) else {
                 return Poll::Pending;
             };
-            let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(end)));
-            timer.as_mut().poll(cx).map(|()| None)
+            let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(stop)));
+            ready!(timer.as_mut().poll(cx));
+            if timer.deadline() >= end {
+                return Poll::Ready(None);
+            }
+            // Once more: one that waits for its turn is stopped where it was.
+            timer.as_mut().reset(end);
         })
         .await
     }

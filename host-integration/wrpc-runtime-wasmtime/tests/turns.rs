@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use inhost_dispatch::Nowhere;
+use tokio::sync::Mutex;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Config, Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiView};
@@ -10,6 +12,9 @@ use wrpc_runtime_wasmtime::{
     collect_component_resources, in_ticks, take_turns, Instance, Root, SharedResourceTable, Step,
     WrpcView,
 };
+
+/// Those that compute for long stand in one line.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// The maximum execution time.
 const LIMIT: Duration = Duration::from_secs(3);
@@ -19,6 +24,7 @@ struct Data {
     table: ResourceTable,
     shared: SharedResourceTable,
     client: Nowhere<()>,
+    limit: Duration,
 }
 
 impl WasiView for Data {
@@ -43,12 +49,12 @@ impl WrpcView for Data {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        Some(in_ticks(LIMIT))
+        Some(in_ticks(self.limit))
     }
 }
 
-/// Computes for ever, or for as many rounds as it is told.
-fn instance() -> anyhow::Result<Instance<Data>> {
+/// Computes for ever, or for as many rounds as it is told, for `limit` at most.
+fn instance(limit: Duration) -> anyhow::Result<Instance<Data>> {
     take_turns();
     let engine = Engine::new(Config::new().async_support(true).epoch_interruption(true))?;
     let wasm = wat::parse_str(
@@ -75,9 +81,10 @@ fn instance() -> anyhow::Result<Instance<Data>> {
             table: ResourceTable::new(),
             shared: SharedResourceTable::default(),
             client: Nowhere::new(),
+            limit,
         };
         let mut store = Store::new(&engine, data);
-        store.set_epoch_deadline(in_ticks(LIMIT).as_secs());
+        store.set_epoch_deadline(in_ticks(limit).as_secs());
         store
     }))
 }
@@ -109,7 +116,8 @@ async fn echoes(times: usize) -> anyhow::Result<()> {
 #[tokio::test]
 async fn guests_that_compute_on_the_only_thread_let_others_run_until_their_time_is_over(
 ) -> anyhow::Result<()> {
-    let instance = instance()?;
+    let _alone = ALONE.lock().await;
+    let instance = instance(LIMIT)?;
     let export = instance.export("", "for-ever")?;
     let compute = || {
         let (instance, export) = (instance.clone(), export.clone());
@@ -148,7 +156,8 @@ async fn guests_that_compute_on_the_only_thread_let_others_run_until_their_time_
 
 #[tokio::test]
 async fn a_guest_that_computes_for_many_turns_comes_to_its_end() -> anyhow::Result<()> {
-    let instance = instance()?;
+    let _alone = ALONE.lock().await;
+    let instance = instance(LIMIT)?;
     let export = instance.export("", "rounds")?;
     // 2^28 - 1: some tenths of a second.
     let (mut params, mut results) = (Root(&[0xff, 0xff, 0xff, 0x7f][..]), Root(Vec::new()));
@@ -159,11 +168,42 @@ async fn a_guest_that_computes_for_many_turns_comes_to_its_end() -> anyhow::Resu
 
 #[tokio::test]
 async fn a_guest_that_computes_can_be_dropped_in_between() -> anyhow::Result<()> {
-    let instance = instance()?;
+    let _alone = ALONE.lock().await;
+    let instance = instance(LIMIT)?;
     let export = instance.export("", "for-ever")?;
     let (mut params, mut results) = (Root(&[][..]), Root(Vec::new()));
     let call = instance.call(&export, &mut params, &mut results);
     let called = tokio::time::timeout(Duration::from_millis(20), call).await;
     assert!(called.is_err(), "it was dropped");
+    Ok(())
+}
+
+#[tokio::test]
+async fn guests_that_compute_for_long_come_to_their_ends_one_after_the_other() -> anyhow::Result<()>
+{
+    let _alone = ALONE.lock().await;
+    let instance = instance(Duration::from_secs(60))?;
+    let export = instance.export("", "rounds")?;
+    let start = Instant::now();
+    // 2^28 - 1 rounds: for more turns than are free.
+    let compute = || {
+        let (instance, export) = (instance.clone(), export.clone());
+        tokio::spawn(async move {
+            let rounds = &[0xff, 0xff, 0xff, 0x7f][..];
+            let (mut params, mut results) = (Root(rounds), Root(Vec::new()));
+            let called = instance.call(&export, &mut params, &mut results).await;
+            called.map(|()| start.elapsed())
+        })
+    };
+    let mut ended = Vec::new();
+    for guest in join_all([(); 12].map(|()| compute())).await {
+        ended.push(guest??);
+    }
+    ended.sort();
+    // In equal parts, all would need as long as all together.
+    let [first, .., last] = &ended[..] else {
+        anyhow::bail!("there are twelve");
+    };
+    assert!(*first < *last / 2, "{ended:?}");
     Ok(())
 }

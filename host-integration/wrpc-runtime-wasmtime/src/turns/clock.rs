@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{Engine, EngineWeak};
 
-use super::{TICKS, TURN};
+use super::{line, TICKS, TURN};
 
 /// Between two bundles of ticks.
 const SELDOM: Duration = Duration::from_millis(250);
@@ -80,6 +80,7 @@ impl Clock {
         let mut ticks = Ticks::from(Instant::now());
         loop {
             thread::park_timeout(self.pause());
+            line::look();
             let due = ticks.due(Instant::now());
             let mut engines = self.engines();
             engines.known.retain(|engine| match engine.upgrade() {

@@ -16,9 +16,12 @@
 //!   a guest sees that its turn is over, and gives way      [`begin`]
 //!      |
 //!   [`Turns`]   lets all others run, and then goes on; tells the clock that a guest computes
+//!      |
+//!   [`line`]    one that takes long waits until the older ones of these are done
 //! ```
 
 mod clock;
+mod line;
 mod quiet;
 
 use std::cell::Cell;
@@ -26,10 +29,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::OnceLock;
 use std::task::{ready, Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
+use line::Place;
 use quiet::Quiet;
 
 /// How many ticks the epoch of an engine makes in a second, that of the runtime of the host included.
@@ -130,16 +134,20 @@ struct Computing {
     quiet: Quiet,
     /// While others run.
     away: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// From when it has taken long, until it waits for something else.
+    place: Option<Place>,
 }
 
 impl Turns {
     /// Polls `call`, in which a guest runs. When the guest gives way, it is polled again after what else there was to do.
     ///
-    /// `is_over` says whether the guest has had its time: then it is stopped, with a trap that says where it was.
+    /// `came` is when the invocation did: of those that take long, the oldest ones run. `is_over` says whether the guest has had its
+    /// time: then it is stopped, with a trap that says where it was.
     pub(crate) fn poll<F: Future>(
         &mut self,
         call: Pin<&mut F>,
         cx: &mut Context<'_>,
+        came: Instant,
         is_over: impl FnOnce() -> bool,
     ) -> Poll<F::Output> {
         let polled = match &mut self.0 {
@@ -149,8 +157,12 @@ impl Turns {
                     ready!(away.as_mut().poll(cx));
                     computing.away = None;
                 }
+                let is_over = is_over();
+                if let Some(place) = computing.place.as_ref().filter(|_| !is_over) {
+                    ready!(place.poll(cx));
+                }
                 let waker = computing.quiet.waker(cx.waker());
-                let outer = OVER.replace(is_over());
+                let outer = OVER.replace(is_over);
                 let polled = call.poll(&mut Context::from_waker(waker));
                 OVER.set(outer);
                 polled
@@ -160,11 +172,14 @@ impl Turns {
             let computing = self.0.get_or_insert_default();
             computing.turns += 1;
             clock::computing(computing.turns);
+            Place::stand(&mut computing.place, came, computing.turns);
             // Woken when the thread has run what was ready, and has looked for what comes from outside.
             let mut away = Box::pin(tokio::task::yield_now());
             if away.as_mut().poll(cx).is_pending() {
                 computing.away = Some(away);
             }
+        } else if let Some(computing) = &mut self.0 {
+            computing.place = None;
         }
         polled
     }
@@ -176,6 +191,7 @@ impl Default for Computing {
             turns: 0,
             quiet: Quiet::new(Waker::noop().clone()),
             away: None,
+            place: None,
         }
     }
 }
