@@ -82,6 +82,7 @@ impl Known {
         }
         Self {
             defines,
+            budget: Budget::of_component(),
             ..Self::default()
         }
     }

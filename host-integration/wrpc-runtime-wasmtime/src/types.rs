@@ -15,7 +15,7 @@ use std::fmt::{self, Write as _};
 use std::hash::Hash;
 use std::mem::{discriminant, Discriminant};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use inhost_codec::{Builder, Part, Plan, Signature, Type as Codec, Unsupported};
 use wasmtime::component::__internal::{ComponentTypes, InterfaceType};
@@ -48,28 +48,58 @@ pub(crate) enum TooLarge {
 /// component with all of WASI and a thousand functions of its own has about a hundredth of it.
 const MAX_TYPES: usize = 1 << 20;
 
-/// How many types of a component may still be looked into.
+/// How many types of a component may still be looked into, and what was found in those that were.
 #[derive(Debug)]
-pub(crate) struct Budget(AtomicUsize);
+pub(crate) struct Budget {
+    left: AtomicUsize,
+    /// `None` when it may be used for more than one component, by who does not know of which a type is.
+    tuples: Option<Mutex<HashMap<Key, Tuple>>>,
+}
+
+/// What tells the types of a tuple from those of others of the component.
+type Key = Box<[(Discriminant<Type>, Option<u32>)]>;
+
+/// The plan of parameters or results, and the resources in them.
+type Tuple = (Arc<Plan>, Box<[ResourceType]>);
 
 impl Default for Budget {
     fn default() -> Self {
-        Self(AtomicUsize::new(MAX_TYPES))
+        Self::new(MAX_TYPES)
     }
 }
 
 impl Budget {
+    fn new(types: usize) -> Self {
+        Self {
+            left: AtomicUsize::new(types),
+            tuples: None,
+        }
+    }
+
+    /// That of one component, of whose functions many may have the same types.
+    pub(crate) fn of_component() -> Self {
+        Self {
+            tuples: Some(Mutex::default()),
+            ..Self::default()
+        }
+    }
+
     fn spend(&self, types: usize) -> Result<(), TooLarge> {
         let left = |left: usize| left.checked_sub(types);
         let spent = self
-            .0
+            .left
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, left);
         spent.map(drop).map_err(|_| TooLarge::Component)
     }
 
+    fn tuples(&self) -> Option<MutexGuard<'_, HashMap<Key, Tuple>>> {
+        let tuples = self.tuples.as_ref()?;
+        Some(tuples.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     #[cfg(test)]
     pub(crate) fn spent(&self) -> usize {
-        MAX_TYPES - self.0.load(Ordering::Relaxed)
+        MAX_TYPES - self.left.load(Ordering::Relaxed)
     }
 }
 
@@ -98,8 +128,9 @@ impl Function {
         is_stream: impl Fn(ResourceType) -> bool,
         budget: &Budget,
     ) -> Result<Self, TooLarge> {
-        let (params, in_params) = Self::tuple(params, &is_stream, budget)?;
-        let (results, in_results) = Self::tuple(results, &is_stream, budget)?;
+        let tuple = |types: Vec<Type>| Self::tuple(types, &is_stream, budget);
+        let (params, in_params) = tuple(params.collect())?;
+        let (results, in_results) = tuple(results.collect())?;
         static KNOWN: LazyLock<Interned<Signature>> = LazyLock::new(Interned::new);
         Ok(Self {
             signature: KNOWN.get(Signature { params, results }),
@@ -108,13 +139,22 @@ impl Function {
         })
     }
 
-    /// The plan of parameters or results, and the resources in them. They are numbered as they are found, as where a value is
-    /// lifted.
+    /// Resources are numbered as they are found, as where a value is lifted.
     fn tuple(
-        types: impl Iterator<Item = Type>,
+        types: Vec<Type>,
         is_stream: &impl Fn(ResourceType) -> bool,
         budget: &Budget,
-    ) -> Result<(Arc<Plan>, Box<[ResourceType]>), TooLarge> {
+    ) -> Result<Tuple, TooLarge> {
+        let key = types.iter().map(|ty| match place(ty) {
+            Some((kind, index)) => Some((kind, Some(index))),
+            None if matches!(ty.shape(), Shape::Leaf(_)) => Some((discriminant(ty), None)),
+            None => None,
+        });
+        let key = key.collect::<Option<Key>>();
+        let known = |key| budget.tuples()?.get(key).cloned();
+        if let Some(known) = key.as_ref().and_then(known) {
+            return Ok(known);
+        }
         let mut resources = Vec::new();
         let resource = |ty: &Type| {
             let (Type::Own(of) | Type::Borrow(of)) = ty else {
@@ -128,8 +168,12 @@ impl Function {
                 false => Codec::Handle(number),
             }
         };
-        let plan = plan(types, resource, budget)?;
-        Ok((plan, resources.into()))
+        let plan = plan(types.into_iter(), resource, budget)?;
+        let tuple = (plan, resources.into_boxed_slice());
+        if let (Some(key), Some(mut tuples)) = (key, budget.tuples()) {
+            tuples.insert(key, tuple.clone());
+        }
+        Ok(tuple)
     }
 
     /// All resources in it.
@@ -200,8 +244,11 @@ impl<T: Described, R: FnMut(&T) -> Codec> Walk<'_, T, R> {
         if let Some(seen) = place.as_ref().and_then(|place| self.seen.get(place)) {
             return Ok(*seen);
         }
-        self.budget.spend(1)?;
-        let part = match ty.shape() {
+        let shape = ty.shape();
+        if !matches!(shape, Shape::Leaf(_)) {
+            self.budget.spend(1)?;
+        }
+        let part = match shape {
             Shape::Leaf(leaf) => self.builder.ty(&leaf)?,
             // Not one that was seen: each place of a resource has its own, in whichever description.
             Shape::Resource => return Ok(self.builder.ty(&(self.resource)(&ty))?),

@@ -136,12 +136,25 @@ fn both_descriptions_of_a_type_have_one_plan() {
 
 #[test]
 fn more_types_than_a_component_may_have_are_refused() {
-    let ty = doubled(2, 9);
+    let [ty, other] = [doubled(2, 9), doubled(2, 10)];
     let budget = Budget::default();
     of(&ty, &budget);
-    let budget = Budget(AtomicUsize::new(3 * budget.spent()));
-    let mut walked = (0..10).map(|_| Function::of(&ty, |_| false, &budget));
-    assert_eq!(walked.by_ref().take(3).filter(Result::is_ok).count(), 3);
-    let mut refused = walked.map(|of| of.expect_err("there is nothing left to spend"));
-    assert!(refused.all(|reason| reason == TooLarge::Component));
+    let budget = Budget::new(budget.spent());
+    let walk = |ty: &ComponentFunc| Function::of(ty, |_| false, &budget);
+    walk(&ty).expect("there is as much as it needs");
+    assert_eq!(walk(&function("", "")).map(drop), Ok(()));
+    assert_eq!(walk(&function("", r#"(param "a" u8)"#)).map(drop), Ok(()));
+    assert_eq!(walk(&other).map(drop), Err(TooLarge::Component));
+}
+
+#[test]
+fn types_that_many_functions_have_are_looked_into_once() {
+    let ty = doubled(2, 9);
+    let budget = Budget::of_component();
+    let first = of(&ty, &budget);
+    let spent = budget.spent();
+    assert!(spent > 9, "{spent}");
+    let again = of(&ty, &budget);
+    assert!(Arc::ptr_eq(&first, &again));
+    assert_eq!(budget.spent(), spent);
 }
