@@ -14,10 +14,11 @@ use crate::general::{Kind, UNNAMED};
 use crate::imports::Imports;
 use crate::intern::FEW;
 use crate::resources::collect;
+use crate::turns::Line;
 use crate::types::Budget;
 
 /// What is known of a component.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Known {
     /// The resources that it defines.
     defines: ByResource<()>,
@@ -25,6 +26,8 @@ pub(crate) struct Known {
     pub(crate) imports: Imports,
     /// What the types of its exports may take.
     pub(crate) budget: Budget,
+    /// Its guests that compute.
+    pub(crate) line: Arc<Line>,
     /// Keeps its address from being used again for as long as this is there.
     _component: Option<KeptComponent>,
 }
@@ -82,8 +85,10 @@ impl Known {
         }
         Self {
             defines,
+            imports: Imports::default(),
             budget: Budget::of_component(),
-            ..Self::default()
+            line: Line::of_component(),
+            _component: None,
         }
     }
 

@@ -14,6 +14,7 @@ use crate::instance::{CallFailed, Step};
 use crate::invoke::Path;
 use crate::memory::limit;
 use crate::plain::Signature as Values;
+use crate::turns::Line;
 use crate::types::{Function, TooLarge};
 
 /// A function that a component exports; see [`Instance::export`](crate::Instance::export). A clone is the same one.
@@ -32,7 +33,7 @@ struct Resolved {
     /// What the values are, or why it cannot be called.
     values: Result<Values, TooLarge>,
     /// Kept so that it is found out once for as long as one function of the component is there.
-    _component: Arc<Known>,
+    component: Arc<Known>,
     /// Whether it has results.
     answers: bool,
 }
@@ -104,7 +105,7 @@ impl Export {
             index,
             memory,
             values,
-            _component: component,
+            component,
             answers: ty.results().len() > 0,
         }))
     }
@@ -128,6 +129,11 @@ impl Export {
 
     pub(crate) fn index(&self) -> ComponentExportIndex {
         self.0.index
+    }
+
+    /// The guests of its component that compute.
+    pub(crate) fn line(&self) -> &Arc<Line> {
+        &self.0.component.line
     }
 
     /// How much memory an instance may have, in bytes.

@@ -11,7 +11,7 @@ use anyhow::{anyhow, Context as _};
 use inhost_dispatch::{is_whole, Serving};
 use tokio::io::{AsyncRead, AsyncWrite};
 use wasmtime::component::{Func, InstancePre};
-use wasmtime::{AsContextMut, Store};
+use wasmtime::{AsContextMut, Store, Trap};
 use wasmtime_wasi::WasiView;
 use wrpc_transport::Index;
 
@@ -20,8 +20,8 @@ use crate::kept::{Kept, Ready};
 use crate::limit::Since;
 use crate::plain::{run, Received};
 use crate::room::{is_no_room, Room, WHAT_TO_DO};
-use crate::view::WrpcView;
-use crate::{turns, view};
+use crate::turns::{self, Seat, Turns};
+use crate::view::{self, WrpcView};
 
 /// A component that is ready to be instantiated, with what makes a store for an instance of it.
 ///
@@ -159,30 +159,35 @@ where
             store = Some(made);
             limit
         });
+        let seat = Seat::default();
+        let turn = || seat.take(export.line(), since.came());
         // Pinned because it is large: to hand it on would be to move it.
-        let invocation = pin!(self.invoke(export, params, results, store));
-        let called = within(since, limit, export, invocation).await;
+        let invocation = pin!(self.invoke(export, params, results, store, turn));
+        let called = within(since, limit, export, &seat, invocation).await;
         if matches!(&called, Err(error) if error.step == Step::NoRoom) {
             self.room.was_used_up();
         }
         called
     }
 
-    /// Runs an invocation, in `store` if there is one and the invocation needs one of its own.
-    async fn invoke<I, O>(
+    /// Runs an invocation, in `store` if there is one and the invocation needs one of its own. It begins when `turn` has returned.
+    async fn invoke<I, O, F>(
         &self,
         export: &Export,
         params: &mut I,
         results: &mut O,
         store: Option<Store<T>>,
+        turn: impl FnOnce() -> F,
     ) -> Result<(), CallFailed>
     where
+        F: Future<Output = ()>,
         I: AsyncRead + Index<I> + Send + Sync + Unpin + 'static,
         O: AsyncWrite + Index<O> + Send + Sync + Unpin + 'static,
     {
         let failed = |step| move |source| CallFailed::new(export, step, source);
         // A peer that takes its time to send parameters takes no instance.
         let received = export.receive(params).await?;
+        turn().await;
         let kept = self.kept.as_ref().filter(|_| !export.has_resources());
         let ready = self.ready(kept, store).await;
         let mut ready = ready.map_err(|(step, source)| failed(step)(source))?;
@@ -232,7 +237,7 @@ where
     }
 }
 
-/// Runs an invocation for as long as it may take.
+/// Runs an invocation for as long as it may take. `seat` is the one that it takes when it begins.
 ///
 /// # Errors
 ///
@@ -241,16 +246,26 @@ pub(crate) async fn within(
     since: Since,
     limit: Option<Duration>,
     export: &Export,
+    seat: &Seat,
     invocation: Pin<&mut impl Future<Output = Result<(), CallFailed>>>,
 ) -> Result<(), CallFailed> {
-    let called = since.within(limit, invocation).await;
-    called.unwrap_or_else(|| {
-        let limit = limit.unwrap_or_default();
+    let turns = Turns::new(since.came(), export.line(), seat);
+    let called = since.within(limit, turns, invocation).await;
+    let limit = limit.unwrap_or_default();
+    let called = called.unwrap_or_else(|| {
         let source = anyhow!(
             "the maximum execution time, {limit:?}, bounds all of an invocation: waiting for an instance, receiving its \
              parameters, running, and sending its results"
         );
         Err(CallFailed::new(export, Step::TimedOut, source))
+    });
+    called.map_err(|mut error| {
+        if error.source.downcast_ref() == Some(&Trap::Interrupt) {
+            error.source = error.source.context(format!(
+                "it computed for longer than the maximum execution time, {limit:?} (`--max-execution-time-ms`)"
+            ));
+        }
+        error
     })
 }
 

@@ -26,27 +26,31 @@ impl Since {
         Self(Instant::now())
     }
 
+    /// When it came.
+    pub(crate) fn came(self) -> std::time::Instant {
+        self.0.into_std()
+    }
+
     /// When `limit`, and a little more, is over. `None` when that is later than the clock can tell.
     fn end(self, limit: Duration) -> Option<Instant> {
         self.0.checked_add(limit.checked_add(MORE)?)
     }
 
-    /// Runs `call` until `limit` is over. `None` when it has not come to its end by then.
+    /// Runs `call`, whose guest has `turns`, until `limit` is over. `None` when it has not come to its end by then.
     ///
     /// A call that never waits has no timer.
     pub(crate) async fn within<T>(
         self,
         limit: Option<Duration>,
+        mut turns: Turns<'_>,
         mut call: Pin<&mut impl Future<Output = T>>,
     ) -> Option<T> {
         let end = limit.and_then(|limit| self.end(limit));
         let stop = end.map(|end| end.checked_sub(STOPPED_BEFORE).unwrap_or(end));
         let is_over = || stop.is_some_and(|stop| Instant::now() >= stop);
         let mut timer: Option<Pin<Box<Sleep>>> = None;
-        let mut turns = Turns::default();
         poll_fn(|cx| loop {
-            let came = self.0.into_std();
-            if let Poll::Ready(done) = turns.poll(call.as_mut(), cx, came, is_over) {
+            if let Poll::Ready(done) = turns.poll(call.as_mut(), cx, is_over) {
                 return Poll::Ready(Some(done));
             }
             let (Some(stop), Some(end)) = (stop, end) else {
@@ -70,21 +74,33 @@ mod tests {
     use std::pin::pin;
 
     use super::*;
+    use crate::turns::{Line, Seat};
 
     #[tokio::test(start_paused = true)]
     async fn a_call_has_as_long_as_it_may_from_when_it_came() {
         const LIMIT: Duration = Duration::from_secs(3);
-        let since = Since::now();
+        let (since, line, seat) = (Since::now(), Line::of_component(), Seat::default());
+        let turns = || Turns::new(since.came(), &line, &seat);
         tokio::time::sleep(Duration::from_secs(1)).await;
         let before = Instant::now();
-        assert_eq!(since.within(Some(LIMIT), pin!(pending::<()>())).await, None);
+        assert_eq!(
+            since
+                .within(Some(LIMIT), turns(), pin!(pending::<()>()))
+                .await,
+            None
+        );
         assert_eq!(before.elapsed(), LIMIT + MORE - Duration::from_secs(1));
         // What is there is there, however late.
-        assert_eq!(since.within(Some(LIMIT), pin!(ready(1))).await, Some(1));
         assert_eq!(
-            since.within(Some(Duration::MAX), pin!(ready(1))).await,
+            since.within(Some(LIMIT), turns(), pin!(ready(1))).await,
             Some(1)
         );
-        assert_eq!(since.within(None, pin!(ready(1))).await, Some(1));
+        assert_eq!(
+            since
+                .within(Some(Duration::MAX), turns(), pin!(ready(1)))
+                .await,
+            Some(1)
+        );
+        assert_eq!(since.within(None, turns(), pin!(ready(1))).await, Some(1));
     }
 }

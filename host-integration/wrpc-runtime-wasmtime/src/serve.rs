@@ -27,6 +27,7 @@ use crate::name::rpc_func_name;
 use crate::reuse;
 use crate::serving::with_type;
 use crate::span::within;
+use crate::turns::Seat;
 use crate::types::{Budget, Function};
 use crate::view::{self, WrpcView};
 
@@ -192,7 +193,8 @@ pub trait ServeExt: Serve {
                         let mut store = store.lock().await;
                         instance::call(&mut *store, func, &export, received, params, results).await
                     });
-                    let call = pin!(instance::within(since, limit, &export, call));
+                    let seat = Seat::default();
+                    let call = pin!(instance::within(since, limit, &export, &seat, call));
                     run(&export, takes_streams, caller, call).await
                 };
                 (cx, Box::pin(running.instrument(span.clone())) as Running)

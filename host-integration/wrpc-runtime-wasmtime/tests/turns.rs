@@ -146,7 +146,9 @@ async fn guests_that_compute_on_the_only_thread_let_others_run_until_their_time_
         assert_eq!(error.step(), Step::Call, "{error:?}");
         let error = format!("{:#}", anyhow::Error::from(error));
         assert!(
-            error.contains("interrupt") && error.contains("backtrace"),
+            error.contains("interrupt")
+                && error.contains("backtrace")
+                && error.contains("--max-execution-time-ms"),
             "{error}"
         );
         assert!(time >= LIMIT, "it had {time:?}");

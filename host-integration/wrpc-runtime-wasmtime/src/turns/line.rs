@@ -1,4 +1,4 @@
-//! In which order guests compute that take long.
+//! In which order guests compute that take long, and how many of one component.
 //!
 //! Turns in equal parts would serve many short computations well, and bring none of many long ones to its end: each would have a
 //! part of the processor, and reach its time limit together with the others. So a guest that has computed for longer than
@@ -6,14 +6,19 @@
 //! as on a host where a guest keeps its thread.
 //!
 //! A guest that computes for very long must not keep all others from it, and they must not keep it: those beyond [`SHORT`] have a
-//! line of their own, and when someone stands in both, each has half.
+//! level of their own, and when someone waits on both, each has half.
 //!
-//! It is one line for the process, and holds no thread. Who is in it and is not polled for [`LOST`] loses its place, and stands in
-//! line again when it is.
+//! Each component has a line as well, before an instance is made: an instance holds memory for as long as it waits for its turn. As
+//! long as [`MORE`] times as many of its guests compute as there are processors, its next invocation waits. None of these waits
+//! for that one: a guest that waits for another has left the lines.
+//!
+//! A line holds no thread. Who is in it and is not polled for [`LOST`] loses its place, and stands in line again when it is.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::num::NonZero;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
@@ -21,31 +26,47 @@ use std::time::{Duration, Instant};
 use super::TURN;
 
 /// How long a guest computes before it stands in line.
-pub(super) const FREE: Duration = Duration::from_millis(100);
+const FREE: Duration = Duration::from_millis(100);
 
-/// How long a guest computes before it stands in the line of those that take very long.
+/// How long a guest computes before it is on the level of those that take very long.
 const SHORT: Duration = Duration::from_secs(1);
 
 /// After how long without a turn one that may compute is taken to have been left by whoever polls it.
 const LOST: Duration = Duration::from_secs(1);
 
-/// An invocation in the line: by when it came, and a number of its own.
+/// How many guests of a component compute for each processor before another one is made.
+const MORE: usize = 4;
+
+/// An invocation in a line: by when it came, and a number of its own.
 type Key = (Instant, u64);
 
-static LINE: LazyLock<Mutex<Line>> = LazyLock::new(|| {
-    let processors = available_parallelism().map_or(1, NonZero::get);
-    Mutex::new(Line::new(processors))
-});
+/// Those that have computed for longer than [`FREE`], of all components.
+static LONG: LazyLock<Arc<Line>> = LazyLock::new(|| Line::new(processors()));
+
+/// Lines in which someone may wait for one who is not polled any more.
+static FULL: Mutex<Vec<Weak<Line>>> = Mutex::new(Vec::new());
+
+fn processors() -> usize {
+    available_parallelism().map_or(1, NonZero::get)
+}
+
+/// Invocations, of which so many compute at the same time.
+#[derive(Debug)]
+pub(crate) struct Line {
+    state: Mutex<State>,
+    /// Whether whoever comes has to wait.
+    is_full: AtomicBool,
+}
 
 #[derive(Debug)]
-struct Line {
-    /// How many compute at the same time.
+struct State {
     most: usize,
-    /// Those that take long, and those that take very long.
-    of: [Level; 2],
-    /// Which of the two was let in last.
+    levels: [Level; 2],
+    /// On which level one was let in last.
     last: usize,
     next: u64,
+    /// Whether it is among those in [`FULL`].
+    is_watched: bool,
 }
 
 #[derive(Debug, Default)]
@@ -55,77 +76,144 @@ struct Level {
     waiting: BTreeMap<Key, Waker>,
 }
 
-impl Line {
-    fn new(most: usize) -> Self {
-        Self {
-            most,
-            of: Default::default(),
-            last: 0,
-            next: 0,
-        }
+impl State {
+    fn computing(&self) -> usize {
+        self.levels.iter().map(|level| level.computing.len()).sum()
+    }
+
+    fn is_full(&self) -> bool {
+        let waits = |level: &Level| !level.waiting.is_empty();
+        self.computing() >= self.most || self.levels.iter().any(waits)
     }
 
     /// Lets as many in as may compute. They are to be woken, when the line is not locked any more.
     fn let_in(&mut self, now: Instant) -> Vec<Waker> {
-        let mut wake = Vec::new();
-        while self
-            .of
-            .iter()
-            .map(|level| level.computing.len())
-            .sum::<usize>()
-            < self.most
-        {
-            let waits = |level: &usize| !self.of[*level].waiting.is_empty();
-            // When someone waits in both, the one of which fewer compute; of as many, the other one than last time.
-            let fewest = |level: &usize| (self.of[*level].computing.len(), *level == self.last);
-            let Some(level) = (0..self.of.len()).filter(waits).min_by_key(fewest) else {
+        let mut woken = Vec::new();
+        while self.computing() < self.most {
+            let waits = |level: &usize| !self.levels[*level].waiting.is_empty();
+            // When someone waits on both, the one on which fewer compute; of as many, the other one than last time.
+            let fewest = |level: &usize| (self.levels[*level].computing.len(), *level == self.last);
+            let levels = (0..self.levels.len()).filter(waits);
+            let Some(level) = levels.min_by_key(fewest) else {
                 break;
             };
             self.last = level;
-            let level = &mut self.of[level];
+            let level = &mut self.levels[level];
             if let Some((key, waker)) = level.waiting.pop_first() {
                 level.computing.insert(key, now);
-                wake.push(waker);
+                woken.push(waker);
             }
         }
-        wake
+        woken
     }
 
     fn leave(&mut self, level: usize, key: Key) {
-        let level = &mut self.of[level];
+        let level = &mut self.levels[level];
         level.computing.remove(&key);
         level.waiting.remove(&key);
     }
 
-    /// Has those go to the end who have not had a turn for so long.
-    fn look(&mut self, now: Instant) -> Vec<Waker> {
-        for level in &mut self.of {
-            level
-                .computing
-                .retain(|_, since| now.saturating_duration_since(*since) < LOST);
+    /// Drops those who have not had a turn for so long.
+    fn drop_lost(&mut self, now: Instant) {
+        let is_there = |since: &Instant| now.saturating_duration_since(*since) < LOST;
+        for level in &mut self.levels {
+            level.computing.retain(|_, since| is_there(since));
         }
-        self.let_in(now)
     }
 }
 
-fn lock() -> MutexGuard<'static, Line> {
-    // What is in it is whole at any time.
-    LINE.lock().unwrap_or_else(PoisonError::into_inner)
+impl Line {
+    fn new(most: usize) -> Arc<Self> {
+        let state = State {
+            most,
+            levels: Default::default(),
+            last: 0,
+            next: 0,
+            is_watched: false,
+        };
+        Arc::new(Self {
+            state: Mutex::new(state),
+            is_full: AtomicBool::new(false),
+        })
+    }
+
+    /// The line of a component.
+    pub(crate) fn of_component() -> Arc<Self> {
+        Self::new(MORE * processors())
+    }
+
+    /// Changes who is in it, and lets in who may compute then.
+    fn change<R>(self: &Arc<Self>, change: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.lock();
+        let changed = change(&mut state);
+        let woken = state.let_in(Instant::now());
+        let is_full = state.is_full();
+        self.is_full.store(is_full, Ordering::Relaxed);
+        let watch = is_full && !state.is_watched;
+        state.is_watched |= is_full;
+        drop(state);
+        woken.into_iter().for_each(Waker::wake);
+        if watch {
+            watched().push(Arc::downgrade(self));
+        }
+        changed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // What is in it is whole at any time.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until another invocation, which came at `came`, may begin. `None` when there is no need to wait.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the line.
+    pub(super) async fn enter(self: &Arc<Self>, came: Instant) -> Option<Place> {
+        if !self.is_full.load(Ordering::Relaxed) {
+            return None;
+        }
+        let place = self.place(came, |level, key| {
+            level.waiting.insert(key, Waker::noop().clone());
+        });
+        poll_fn(|cx| place.poll(cx)).await;
+        Some(place)
+    }
+
+    fn place(self: &Arc<Self>, came: Instant, begin: impl FnOnce(&mut Level, Key)) -> Place {
+        let key = self.change(|state| {
+            state.next += 1;
+            let key = (came, state.next);
+            begin(&mut state.levels[0], key);
+            key
+        });
+        Place {
+            line: Arc::clone(self),
+            key,
+            level: 0,
+        }
+    }
 }
 
-fn wake(wakers: Vec<Waker>) {
-    wakers.into_iter().for_each(Waker::wake);
+fn watched() -> MutexGuard<'static, Vec<Weak<Line>>> {
+    FULL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Lets those in that wait for one who is not polled any more.
 pub(super) fn look() {
-    let woken = lock().look(Instant::now());
-    wake(woken);
+    let lines = std::mem::take(&mut *watched());
+    for line in lines.iter().filter_map(Weak::upgrade) {
+        line.change(|state| {
+            state.drop_lost(Instant::now());
+            state.is_watched = false;
+        });
+    }
 }
 
-/// A place in the line. Dropped, it is left.
+/// A place in a line. Dropped, it is left.
 #[derive(Debug)]
 pub(super) struct Place {
+    line: Arc<Line>,
     key: Key,
     level: usize,
 }
@@ -138,35 +226,43 @@ impl Place {
         if computed < FREE {
             return;
         }
-        let mut line = lock();
-        let place = place.get_or_insert_with(|| {
-            line.next += 1;
-            let key = (came, line.next);
-            Self { key, level: 0 }
-        });
-        line.leave(place.level, place.key);
-        place.level = usize::from(computed >= SHORT);
-        let waiting = &mut line.of[place.level].waiting;
-        waiting.insert(place.key, Waker::noop().clone());
-        let woken = line.let_in(Instant::now());
-        drop(line);
-        wake(woken);
+        let level = usize::from(computed >= SHORT);
+        let wait = |level: &mut Level, key| {
+            level.waiting.insert(key, Waker::noop().clone());
+        };
+        match place {
+            None => *place = Some(LONG.place(came, wait)),
+            Some(place) => place.line.change(|state| {
+                state.leave(place.level, place.key);
+                place.level = level;
+                wait(&mut state.levels[level], place.key);
+            }),
+        }
+    }
+
+    /// Has it be among those of `line` that compute, however many these are.
+    pub(super) fn sit(place: &mut Option<Self>, line: &Arc<Line>, came: Instant) {
+        let sit = |level: &mut Level, key| {
+            level.computing.insert(key, Instant::now());
+        };
+        match place {
+            None => *place = Some(line.place(came, sit)),
+            Some(place) => line.change(|state| sit(&mut state.levels[place.level], place.key)),
+        }
     }
 
     /// Ready when it may compute.
     pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<()> {
-        let mut line = lock();
-        let level = &mut line.of[self.level];
-        if level.computing.contains_key(&self.key) {
+        let is_in = |state: &State| state.levels[self.level].computing.contains_key(&self.key);
+        if is_in(&self.line.lock()) {
             return Poll::Ready(());
         }
         // One that was lost stands in line again.
-        level.waiting.insert(self.key, cx.waker().clone());
-        let woken = line.let_in(Instant::now());
-        let may_compute = line.of[self.level].computing.contains_key(&self.key);
-        drop(line);
-        wake(woken);
-        match may_compute {
+        self.line.change(|state| {
+            let level = &mut state.levels[self.level];
+            level.waiting.insert(self.key, cx.waker().clone());
+        });
+        match is_in(&self.line.lock()) {
             true => Poll::Ready(()),
             false => Poll::Pending,
         }
@@ -175,12 +271,8 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let woken = {
-            let mut line = lock();
-            line.leave(self.level, self.key);
-            line.let_in(Instant::now())
-        };
-        wake(woken);
+        let line = Arc::clone(&self.line);
+        line.change(|state| state.leave(self.level, self.key));
     }
 }
 
@@ -188,19 +280,28 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn line(most: usize, long: &[u64], very_long: &[u64]) -> Line {
-        let (mut line, now) = (Line::new(most), Instant::now());
+    fn line(most: usize, long: &[u64], very_long: &[u64]) -> State {
+        let line = Arc::into_inner(Line::new(most)).expect("it is the only one");
+        let (mut line, now) = (line.state.into_inner().expect("whole"), Instant::now());
         for (level, numbers) in [long, very_long].into_iter().enumerate() {
             for number in numbers {
                 let key = (now, *number);
-                line.of[level].waiting.insert(key, Waker::noop().clone());
+                line.levels[level]
+                    .waiting
+                    .insert(key, Waker::noop().clone());
             }
         }
         line
     }
 
-    fn computing(line: &Line) -> [Vec<u64>; 2] {
-        [0, 1].map(|level: usize| line.of[level].computing.keys().map(|key| key.1).collect())
+    fn computing(line: &State) -> [Vec<u64>; 2] {
+        [0, 1].map(|level: usize| {
+            line.levels[level]
+                .computing
+                .keys()
+                .map(|key| key.1)
+                .collect()
+        })
     }
 
     #[test]
@@ -208,7 +309,7 @@ mod tests {
         let mut line = line(2, &[3, 1, 2], &[]);
         assert_eq!(line.let_in(Instant::now()).len(), 2);
         assert_eq!(computing(&line), [vec![1, 2], vec![]]);
-        let first = *line.of[0].computing.keys().next().expect("it computes");
+        let first = *line.levels[0].computing.keys().next().expect("it computes");
         line.leave(0, first);
         assert_eq!(line.let_in(Instant::now()).len(), 1);
         assert_eq!(computing(&line), [vec![2, 3], vec![]]);
@@ -232,13 +333,15 @@ mod tests {
         for _ in 0..4 {
             line.let_in(now);
             let (level, of) = (0..2)
-                .map(|level| (level, &line.of[level].computing))
+                .map(|level| (level, &line.levels[level].computing))
                 .find(|(_, of)| !of.is_empty())
                 .expect("one computes");
             let key = *of.keys().next().expect("it is not empty");
             order.push(key.1);
             line.leave(level, key);
-            line.of[level].waiting.insert(key, Waker::noop().clone());
+            line.levels[level]
+                .waiting
+                .insert(key, Waker::noop().clone());
         }
         assert_eq!(order, [2, 1, 2, 1]);
     }
@@ -247,8 +350,10 @@ mod tests {
     fn one_that_is_not_polled_any_more_keeps_no_one_from_computing() {
         let (mut line, now) = (line(1, &[1, 2], &[]), Instant::now());
         line.let_in(now);
-        assert!(line.look(now + LOST / 2).is_empty());
-        assert_eq!(line.look(now + LOST).len(), 1);
+        line.drop_lost(now + LOST / 2);
+        assert!(line.let_in(now).is_empty());
+        line.drop_lost(now + LOST);
+        assert_eq!(line.let_in(now).len(), 1);
         assert_eq!(computing(&line), [vec![2], vec![]]);
     }
 }

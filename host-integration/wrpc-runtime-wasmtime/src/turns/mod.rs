@@ -17,7 +17,7 @@
 //!      |
 //!   [`Turns`]   lets all others run, and then goes on; tells the clock that a guest computes
 //!      |
-//!   [`line`]    one that takes long waits until the older ones of these are done
+//!   [`line`]    one that takes long waits until the older ones of these are done, and so does an instance that is not made yet
 //! ```
 
 mod clock;
@@ -27,12 +27,13 @@ mod quiet;
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{ready, Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
+pub(crate) use line::Line;
 use line::Place;
 use quiet::Quiet;
 
@@ -124,9 +125,50 @@ fn gives_way() -> bool {
     GIVES_WAY.replace(false)
 }
 
+/// The place that an invocation has among those of its component that compute, while it does.
+#[derive(Debug, Default)]
+pub(crate) struct Seat(Mutex<Option<Place>>);
+
+impl Seat {
+    /// Waits until there is no crowd, `line`, of the component's guests that compute. The invocation came at `came`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the line.
+    pub(crate) async fn take(&self, line: &Arc<Line>, came: Instant) {
+        if let Some(place) = line.enter(came).await {
+            *self.lock() = Some(place);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Place>> {
+        // A place is there, or not.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sit(&self, line: &Arc<Line>, came: Instant) {
+        // Others may be woken, so it is not locked meanwhile.
+        let mut place = self.lock().take();
+        Place::sit(&mut place, line, came);
+        *self.lock() = place;
+    }
+
+    fn leave(&self) {
+        // It is dropped when this is not locked any more.
+        let place = self.lock().take();
+        drop(place);
+    }
+}
+
 /// The turns of one invocation. A guest that does not compute for as long as a tick has none, and nothing is made for it.
-#[derive(Default)]
-pub(crate) struct Turns(Option<Box<Computing>>);
+pub(crate) struct Turns<'a> {
+    /// When it came: of those that take long, the oldest ones run.
+    came: Instant,
+    /// Those of its component that compute.
+    line: &'a Arc<Line>,
+    seat: &'a Seat,
+    computing: Option<Box<Computing>>,
+}
 
 struct Computing {
     /// How many turns it has had.
@@ -138,19 +180,27 @@ struct Computing {
     place: Option<Place>,
 }
 
-impl Turns {
+impl<'a> Turns<'a> {
+    /// Of an invocation that came at `came`, has `seat`, and is of a component whose guests that compute are in `line`.
+    pub(crate) fn new(came: Instant, line: &'a Arc<Line>, seat: &'a Seat) -> Self {
+        Self {
+            came,
+            line,
+            seat,
+            computing: None,
+        }
+    }
+
     /// Polls `call`, in which a guest runs. When the guest gives way, it is polled again after what else there was to do.
     ///
-    /// `came` is when the invocation did: of those that take long, the oldest ones run. `is_over` says whether the guest has had its
-    /// time: then it is stopped, with a trap that says where it was.
+    /// `is_over` says whether the guest has had its time: then it is stopped, with a trap that says where it was.
     pub(crate) fn poll<F: Future>(
         &mut self,
         call: Pin<&mut F>,
         cx: &mut Context<'_>,
-        came: Instant,
         is_over: impl FnOnce() -> bool,
     ) -> Poll<F::Output> {
-        let polled = match &mut self.0 {
+        let polled = match &mut self.computing {
             None => call.poll(cx),
             Some(computing) => {
                 if let Some(away) = &mut computing.away {
@@ -169,17 +219,21 @@ impl Turns {
             }
         };
         if gives_way() && polled.is_pending() {
-            let computing = self.0.get_or_insert_default();
+            let computing = self.computing.get_or_insert_default();
             computing.turns += 1;
             clock::computing(computing.turns);
-            Place::stand(&mut computing.place, came, computing.turns);
+            self.seat.sit(self.line, self.came);
+            Place::stand(&mut computing.place, self.came, computing.turns);
             // Woken when the thread has run what was ready, and has looked for what comes from outside.
             let mut away = Box::pin(tokio::task::yield_now());
             if away.as_mut().poll(cx).is_pending() {
                 computing.away = Some(away);
             }
-        } else if let Some(computing) = &mut self.0 {
-            computing.place = None;
+        } else {
+            self.seat.leave();
+            if let Some(computing) = &mut self.computing {
+                computing.place = None;
+            }
         }
         polled
     }

@@ -15,6 +15,7 @@ use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiView};
 use wrpc_transport::{Index, Invoke};
 
 use super::guest::{FUNCTION, INSTANCE};
+use crate::component::Known;
 use crate::export::Export;
 use crate::general::Kind;
 use crate::invoke::Import;
@@ -147,7 +148,14 @@ impl Guest {
         let (ty, index) = exported(component);
         let types = Function::of(&ty, |_| false, &Budget::default());
         let name = "echo".to_owned();
-        let export = Export::new(name, index, &ty, types, Arc::default(), 4 << 30);
+        let export = Export::new(
+            name,
+            index,
+            &ty,
+            types,
+            Arc::new(Known::of_guest(&[])),
+            4 << 30,
+        );
         let client = peer.clone();
         let instance = Instance::new(pre, move || store(&engine, &client));
         Self {
