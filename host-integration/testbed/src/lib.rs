@@ -43,6 +43,7 @@ mod thread;
 mod upload;
 mod usage;
 mod variable;
+mod wait;
 mod workspace;
 mod wrpc;
 
@@ -65,5 +66,6 @@ pub use tally::{HeldTally, Tally, TALLY};
 pub use upload::Upload;
 pub use usage::Usage;
 pub use variable::variable;
+pub use wait::{found, last_seen, listens, until};
 pub use workspace::{target_dir, workspace_root};
 pub use wrpc::{Peer, Served};

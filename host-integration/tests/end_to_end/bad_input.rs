@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt as _};
 use inhost_testbed::{Deployment, Guest, HostBuilder, Link, Workload, CALLEE, CALLER, ECHO};
 
-use crate::routes::{nats, Route, PROMPTLY};
+use crate::routes::{nats, until, Route, PROMPTLY};
 
 /// How much more memory the host may have after a lot of rubbish than after a little.
 const GROWTH: u64 = 50 << 20;
@@ -209,13 +209,10 @@ async fn lie(
         }
     });
     // The host calls over another connection: the server has to know of the subscription before.
-    let served = async {
-        while deployment.served("liar").await.expect("the server answers") == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let known = tokio::time::timeout(PROMPTLY, served).await;
-    known.expect("the server knows of it");
+    until("the server does not know of it", async || {
+        deployment.served("liar").await.expect("the server answers") > 0
+    })
+    .await;
     liar
 }
 

@@ -8,14 +8,11 @@ use inhost_testbed::{
     CALLER,
 };
 
-use crate::routes::{nats, Route, PROMPTLY};
+use crate::routes::{nats, until, Route, PROMPTLY};
 
 /// How often a call over NATS is tried: upstream's transport loses one now and then (see README.md, "Calls over
 /// NATS").
 const ATTEMPTS: usize = 5;
-
-/// How often a condition that cannot be awaited is looked at again.
-const POLL: Duration = Duration::from_millis(5);
 
 /// Longest run of a component here. With the shortest one, a second, the host may interrupt a component that has just
 /// been started.
@@ -209,24 +206,14 @@ async fn the_log_names_component_and_function_of_a_local_call_that_failed() {
             let before = deployment.host().log_lines().len();
             let outcome = outcome(failure, &deployment, &driver).await;
             assert!(outcome.contains("failed"), "{failure:?}: {outcome}");
-            let named = async {
-                loop {
-                    let lines = deployment.host().log_lines();
-                    let all = |entry: String| failure.named().iter().all(|n| entry.contains(n));
-                    if entries(&lines[before..]).any(all) {
-                        return;
-                    }
-                    tokio::time::sleep(POLL).await;
-                }
-            };
-            if tokio::time::timeout(PROMPTLY, named).await.is_err() {
+            let what = format!("over {route:?} no entry has all of {:?}", failure.named());
+            until(&what, async || {
                 let lines = deployment.host().log_lines();
-                let new = lines[before..].join("\n");
-                panic!(
-                    "over {route:?} no entry has all of {:?}:\n{new}",
-                    failure.named()
-                );
-            }
+                let all = |entry: String| failure.named().iter().all(|n| entry.contains(n));
+                let named = entries(&lines[before..]).any(all);
+                named
+            })
+            .await;
             still_works("over a local route", &driver).await;
         }
     }

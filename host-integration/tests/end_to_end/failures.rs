@@ -2,11 +2,10 @@
 
 use std::fmt::Debug;
 use std::future::Future;
-use std::time::Duration;
 
 use inhost_testbed::{Deployment, Link, CALLEE, CALLER};
 
-use crate::routes::{nats, Route, PROMPTLY};
+use crate::routes::{nats, until, Route, PROMPTLY};
 
 /// Awaits a call that must fail, and soon.
 async fn fails<T: Debug>(what: &str, call: impl Future<Output = anyhow::Result<T>>) {
@@ -53,18 +52,16 @@ async fn the_caller_s_error_has_the_reason_of_a_trap() {
         let deployment = route.start_pair_on(&nats).await;
         let driver = deployment.driver().await.expect("the caller");
         fails("a call that traps", driver.call_trap("on purpose")).await;
-        let log = deployment.host().log();
-        let caller_s_error = async {
-            while !entries(&log.lines()).any(|entry| {
+        let what = format!("over {route:?} the caller does not learn the reason");
+        until(&what, async || {
+            let lines = deployment.host().log_lines();
+            let learned = entries(&lines).any(|entry| {
                 entry.contains("`inhost:demo/echo@0.1.0.trap` of component")
                     && entry.contains("unreachable")
-            }) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(PROMPTLY, caller_s_error)
-            .await
-            .unwrap_or_else(|_| panic!("over {route:?} the caller does not learn the reason"));
+            });
+            learned
+        })
+        .await;
     }
 }
 

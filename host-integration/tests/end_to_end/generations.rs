@@ -14,7 +14,7 @@ use inhost_testbed::{
 use serde_json::{json, Value};
 
 use crate::callers::Callers;
-use crate::routes::{nats, queued, until, until_not_listed, Route, PROMPTLY};
+use crate::routes::{nats, queued, until, until_not_listed, until_within, Route, PROMPTLY};
 
 /// Calls that all wait for one instance, each with a call over NATS inside.
 const ALL_OF_THEM: Duration = Duration::from_secs(60);
@@ -320,15 +320,9 @@ async fn what_waits_is_begun_once_through_updates_and_scales() {
                 .await
                 .expect("the new version serves");
         }
-        let release = async {
-            while tally.arrived().len() < CALLS as usize {
-                tally.release();
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        };
-        let released = tokio::time::timeout(ALL_OF_THEM, release).await;
+        let released = tally.release_until(CALLS as usize, ALL_OF_THEM).await;
+        released.unwrap_or_else(|error| panic!("over {route:?}: {error:#}"));
         let mut arrived = tally.arrived();
-        released.unwrap_or_else(|_| panic!("over {route:?} {} were begun", arrived.len()));
         arrived.sort_unstable();
         assert_eq!(arrived, Vec::from_iter(0..CALLS), "over {route:?}");
     }
@@ -423,23 +417,18 @@ async fn updates_that_come_together_end_with_one_version() {
             let linked = deployment.link(CALLEE, "another", "tally").await;
             linked.expect("linked");
         }
-        let settled = async {
-            loop {
-                let inventory = control.inventory(host.id()).await.expect("an inventory");
-                let on_record = inventory.component(CALLEE).expect("it runs");
-                let version = driver.call_version().await.expect("no call fails");
-                let expected = match version {
-                    1 => reference(Guest::Callee),
-                    _ => reference(Guest::CalleeV2),
-                };
-                if (&on_record.image_ref, on_record.max_instances) == (&expected, DEFAULT_COUNT) {
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        let settled = tokio::time::timeout(ALL_OF_THEM, settled).await;
-        settled.expect("what is on record serves");
+        let what = "what is on record does not serve";
+        until_within(ALL_OF_THEM, what, async || {
+            let inventory = control.inventory(host.id()).await.expect("an inventory");
+            let on_record = inventory.component(CALLEE).expect("it runs");
+            let version = driver.call_version().await.expect("no call fails");
+            let expected = match version {
+                1 => reference(Guest::Callee),
+                _ => reference(Guest::CalleeV2),
+            };
+            (&on_record.image_ref, on_record.max_instances) == (&expected, DEFAULT_COUNT)
+        })
+        .await;
         control
             .stop_component(host.id(), CALLEE)
             .await

@@ -1,10 +1,9 @@
 //! A request to the built-in HTTP server reaches a component, which calls another one.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use inhost_testbed::{get_text, Deployment, Guest, Link, CALLEE};
-use tokio::net::{TcpListener, TcpStream};
+use inhost_testbed::{get_text, listens, Deployment, Guest, Link, CALLEE};
+use tokio::net::TcpListener;
 
 use crate::routes::{assert_calls, nats, Route, PROMPTLY};
 
@@ -72,17 +71,7 @@ pub(crate) async fn serve(deployment: &Deployment, component: &str) -> SocketAdd
     let link = Link::new(SERVER, component, "wasi:http", "incoming-handler")
         .with_source_config(&["address"]);
     control.link_put(&link).await.expect("linked");
-    listening(address).await;
+    let listening = listens(address, PROMPTLY).await;
+    listening.expect("the server listens");
     address
-}
-
-async fn listening(address: SocketAddr) {
-    let connected = async {
-        while TcpStream::connect(address).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PROMPTLY, connected)
-        .await
-        .expect("the server listens");
 }

@@ -10,10 +10,7 @@ use inhost_testbed::{
 };
 use tokio::task::JoinSet;
 
-use crate::routes::{calls, nats, Route, PROMPTLY};
-
-/// How often a condition that cannot be awaited is looked at again.
-const POLL: Duration = Duration::from_millis(5);
+use crate::routes::{calls, nats, until, Route, PROMPTLY};
 
 /// Several hundred calls, of which many go over NATS, on a busy machine.
 const ALL_OF_THEM: Duration = Duration::from_secs(30);
@@ -49,13 +46,11 @@ async fn no_more_than_max_instances_run_and_the_others_follow_in_order() {
             let driver = driver.clone();
             callers.spawn(async move { (id, driver.call_count(id).await) });
             // In memory it can be seen when a call is queued, so the order is known.
-            let queued = async {
-                while route != Route::Nats && calls(deployment.host()).await.0 <= id {
-                    tokio::time::sleep(POLL).await;
-                }
-            };
-            let queued = tokio::time::timeout(PROMPTLY, queued).await;
-            queued.unwrap_or_else(|_| panic!("over {route:?} call {id} is not made"));
+            until(
+                &format!("over {route:?} call {id} is not made"),
+                async || route == Route::Nats || calls(deployment.host()).await.0 > id,
+            )
+            .await;
         }
         for done in 0..CALLERS as usize {
             let expected = (INSTANCES + done).min(CALLERS as usize);
@@ -96,13 +91,11 @@ async fn with_one_instance_calls_run_in_the_order_in_which_they_were_made() {
         for id in 0..CALLERS {
             let driver = driver.clone();
             callers.spawn(async move { driver.call_count(id).await });
-            let queued = async {
-                while calls(deployment.host()).await.0 <= id {
-                    tokio::time::sleep(POLL).await;
-                }
-            };
-            let queued = tokio::time::timeout(PROMPTLY, queued).await;
-            queued.unwrap_or_else(|_| panic!("over {route:?} call {id} is not made"));
+            until(
+                &format!("over {route:?} call {id} is not made"),
+                async || calls(deployment.host()).await.0 > id,
+            )
+            .await;
         }
         for id in 0..CALLERS {
             let arrived = tally.wait_for(id as usize + 1, PROMPTLY).await;
@@ -152,13 +145,10 @@ impl Flood {
 
     /// How many calls have been answered, one of which would be enough to say that it goes on.
     async fn answered(&self) -> u32 {
-        let some = async {
-            while self.answered.load(Ordering::Relaxed) == 0 {
-                tokio::time::sleep(POLL).await;
-            }
-        };
-        let some = tokio::time::timeout(PROMPTLY, some).await;
-        some.expect("the flood's calls are answered");
+        until("the flood's calls are not answered", async || {
+            self.answered.load(Ordering::Relaxed) > 0
+        })
+        .await;
         assert!(!self.failed.load(Ordering::Relaxed), "a call failed");
         self.answered.load(Ordering::Relaxed)
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use inhost_testbed::{get_text, Host, CALLEE, CALLER, ECHO};
+use inhost_testbed::{found, get_text, Host, CALLEE, CALLER, ECHO};
 use serde_json::{json, Value};
 
 use crate::routes::{nats, Route, PROMPTLY};
@@ -14,17 +14,11 @@ const BROWSER_DEADLINE: Duration = Duration::from_secs(60);
 
 /// What the host lists once no call is under way. An answer is there before the callee is done with its call.
 async fn status_when_idle(host: &Host) -> Value {
-    let idle = async {
-        loop {
-            let status = host.status().await.expect("a listing");
-            if status["in_flight"] == 0 {
-                break status;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let idle = tokio::time::timeout(PROMPTLY, idle).await;
-    idle.expect("the calls end")
+    let idle = found("a call does not end", PROMPTLY, async || {
+        let status = host.status().await?;
+        Ok((status["in_flight"] == 0).then_some(status))
+    });
+    idle.await.expect("the calls end")
 }
 
 /// What was counted of the callee's function.

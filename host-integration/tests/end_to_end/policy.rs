@@ -2,14 +2,13 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use inhost_testbed::{
     Decision, Deployment, Driver, NatsServer, PolicyService, Tally, CALLEE, CALLER, ECHO,
 };
 use serde_json::Value;
 
-use crate::routes::{assert_calls, calls, nats, Route, PROMPTLY};
+use crate::routes::{assert_calls, calls, nats, until, Route, PROMPTLY};
 
 /// Where the host asks, and where it hears of changed decisions.
 const TOPIC: &str = "policy.requests";
@@ -20,9 +19,6 @@ const CALL: &str = "performInvocation";
 
 /// What the host waits for a decision. The driver's calls may take several times as long.
 const TIMEOUT_MS: &str = "300";
-
-/// How often a condition that cannot be awaited is looked at again.
-const POLL: Duration = Duration::from_millis(10);
 
 /// The pair on a host that asks a policy service, and the tally that the callee counts at.
 struct Guarded {
@@ -285,14 +281,11 @@ async fn a_changed_decision_holds_for_the_calls_that_follow() {
             let change =
                 PolicyService::change(deployment.client(), &changes, request, permitted).await;
             change.expect("announced");
-            let counted = async {
-                while driver.call_count(2).await.is_ok() != permitted {
-                    tokio::time::sleep(POLL).await;
-                }
-            };
-            tokio::time::timeout(PROMPTLY, counted)
-                .await
-                .unwrap_or_else(|_| panic!("over {route:?} it is not permitted={permitted}"));
+            let what = format!("over {route:?} it is not permitted={permitted}");
+            until(&what, async || {
+                driver.call_count(2).await.is_ok() == permitted
+            })
+            .await;
             if !permitted {
                 // Now that the host has heard of it, the callee does not run any more.
                 let before = tally.total();

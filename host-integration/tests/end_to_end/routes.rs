@@ -91,16 +91,19 @@ pub(crate) async fn queued(host: &Host) -> u64 {
         .sum()
 }
 
-/// Waits until `condition` holds, and panics with `what` if it does not do so soon.
-pub(crate) async fn until(what: &str, condition: impl AsyncFn() -> bool) {
-    let holds = async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PROMPTLY, holds)
-        .await
-        .unwrap_or_else(|_| panic!("{what}"));
+/// Waits until `holds`, and panics with `what` if it does not do so soon.
+pub(crate) async fn until(what: &str, holds: impl AsyncFnMut() -> bool) {
+    until_within(PROMPTLY, what, holds).await;
+}
+
+/// The same, with another limit.
+pub(crate) async fn until_within(
+    within: Duration,
+    what: &str,
+    mut holds: impl AsyncFnMut() -> bool,
+) {
+    let held = inhost_testbed::until(what, within, async || Ok(holds().await));
+    held.await.unwrap_or_else(|error| panic!("{error}"));
 }
 
 /// Waits until a host has no function of a component listed any more. What serves a component ends a moment after the

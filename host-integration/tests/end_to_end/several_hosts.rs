@@ -8,7 +8,7 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 use inhost_testbed::{Deployment, Guest, Tally, CALLEE};
 
 use crate::load::{may_be_lost, Pair};
-use crate::routes::{calls, nats, until_not_listed, Route, PROMPTLY};
+use crate::routes::{calls, nats, until, until_not_listed, Route, PROMPTLY};
 
 /// When a call without an answer is given up.
 const GIVE_UP: Duration = Duration::from_secs(6);
@@ -72,11 +72,10 @@ async fn calls_that_find_the_queue_here_full_are_answered_by_the_other_host() {
             async move { driver.call_wait(TAKEN.as_millis() as u32).await }
         });
         // It is in memory, so it has been taken by the callee here, whose only instance it keeps.
-        let start = Instant::now();
-        while calls(pair.deployment.host()).await.0 == 0 {
-            assert!(start.elapsed() < PROMPTLY, "the call has not begun");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until("the call has not begun", async || {
+            calls(pair.deployment.host()).await.0 > 0
+        })
+        .await;
         add_callee(&mut pair.deployment, route).await;
 
         let mut answers: FuturesUnordered<_> = (0..CALLS)

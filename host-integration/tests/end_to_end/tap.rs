@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use inhost_testbed::{Deployment, NatsServer, Search, CALLEE, CALLER, ECHO};
+use inhost_testbed::{found, Deployment, NatsServer, Search, CALLEE, CALLER, ECHO};
 use serde_json::Value;
 
 use crate::routes::{nats, until, Route, PROMPTLY};
@@ -70,17 +70,11 @@ async fn each_call_in_memory_has_a_record() {
         assert!(!record.to_string().contains(SECRET), "{record}");
 
         // A record is counted a moment after it was sent.
-        let counted = async {
-            loop {
-                let status = deployment.host().status().await.expect("a listing");
-                if status["tap"]["published"] == 2 {
-                    break status;
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        let status = tokio::time::timeout(PROMPTLY, counted).await;
-        let tap = &status.expect("both are counted")["tap"];
+        let counted = found("both are not counted", PROMPTLY, async || {
+            let status = deployment.host().status().await?;
+            Ok((status["tap"]["published"] == 2).then_some(status))
+        });
+        let tap = &counted.await.expect("both are counted")["tap"];
         assert_eq!(
             (&tap["subject"], &tap["dropped"]),
             (&subject.into(), &0.into())

@@ -49,19 +49,12 @@ async fn after_an_update_no_call_reaches_the_old_version() {
         }
 
         // The host has the number of instances that it had, and can stop what it runs.
-        let settled = async {
-            loop {
-                let inventory = control.inventory(host.id()).await.expect("an inventory");
-                let component = inventory.component(CALLEE).expect("it runs");
-                if component.max_instances == DEFAULT_COUNT {
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(PROMPTLY, settled)
-            .await
-            .expect("the number of instances is as before");
+        until("the number of instances is not as before", async || {
+            let inventory = control.inventory(host.id()).await.expect("an inventory");
+            let component = inventory.component(CALLEE).expect("it runs");
+            component.max_instances == DEFAULT_COUNT
+        })
+        .await;
         control
             .stop_component(host.id(), CALLEE)
             .await
@@ -228,24 +221,15 @@ async fn a_component_that_is_scaled_may_be_updated_with_it() {
                 .request(&operation, &command)
                 .await
                 .expect("accepted");
-            let done = async {
-                loop {
-                    let inventory = control.inventory(host.id()).await.expect("an inventory");
-                    let component = inventory.component(CALLEE).expect("it runs");
-                    let scaled = component.max_instances == count;
-                    let updated = component.image_ref == reference;
-                    if scaled
-                        && updated
-                        && driver.call_version().await.expect("an answer") == version
-                    {
-                        return;
-                    }
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-            };
-            tokio::time::timeout(PROMPTLY, done)
-                .await
-                .unwrap_or_else(|_| panic!("over {route:?} there are not {count} of {version}"));
+            let what = format!("over {route:?} there are not {count} of {version}");
+            until(&what, async || {
+                let inventory = control.inventory(host.id()).await.expect("an inventory");
+                let component = inventory.component(CALLEE).expect("it runs");
+                let scaled = component.max_instances == count;
+                let updated = component.image_ref == reference;
+                scaled && updated && driver.call_version().await.expect("an answer") == version
+            })
+            .await;
         }
     }
 }

@@ -38,14 +38,9 @@ impl Busy {
 
     /// Answers one after the other until so many calls have begun.
     async fn release(&self, calls: usize) {
-        let release = async {
-            while self.tally.arrived().len() < calls || self.tally.waiting() > 0 {
-                self.tally.release();
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        let released = tokio::time::timeout(ALL_OF_THEM, release).await;
-        released.unwrap_or_else(|_| panic!("{} were begun", self.tally.arrived().len()));
+        let released = self.tally.release_until(calls, ALL_OF_THEM).await;
+        released.expect("they are begun");
+        while self.tally.release().is_some() {}
     }
 }
 

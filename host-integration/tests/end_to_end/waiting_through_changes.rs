@@ -9,7 +9,7 @@ use inhost_testbed::{
 use tokio::task::JoinSet;
 
 use crate::rounds::rounds;
-use crate::routes::{calls, nats, until, Route};
+use crate::routes::{calls, nats, until, until_within, Route};
 
 /// How many calls without results there are for each round.
 const NOTES: u64 = 200;
@@ -165,17 +165,8 @@ impl Stage {
 
     /// Answers one after the other until so many calls have begun.
     async fn release(&self, calls: usize) {
-        let release = async {
-            while self.tally.arrived().len() < calls {
-                self.tally.release();
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        let released = tokio::time::timeout(ROUND, release).await;
-        released.unwrap_or_else(|_| {
-            let begun = self.tally.arrived().len();
-            panic!("{begun} of {calls} were begun")
-        });
+        let released = self.tally.release_until(calls, ROUND).await;
+        released.expect("they are begun");
     }
 
     /// Updates the callee, and returns when the new version serves.
@@ -224,16 +215,11 @@ async fn all_that_waits_is_begun_once_and_answered_through_updates_and_scales() 
                 assert_eq!(answer.expect("it is answered"), id);
             });
         }
-        let wait = async {
-            loop {
-                let (local, remote) = calls(stage.deployment.host()).await;
-                if (local + remote) as usize >= all {
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(ROUND, wait).await.expect("they wait");
+        until_within(ROUND, "they do not wait", async || {
+            let (local, remote) = calls(stage.deployment.host()).await;
+            (local + remote) as usize >= all
+        })
+        .await;
         for round in 0..rounds {
             let begun = all * round / rounds;
             let more = |part| begun + all / rounds * part / 2;

@@ -152,7 +152,7 @@ async fn soak(arguments: &Arguments, binary: &Path, log: &Path) -> anyhow::Resul
     let wall = start.elapsed() - warm.paused;
 
     run.say("looking at what is left");
-    let came = run.deliveries().came(&cast.tally, &times).await;
+    let came = run.deliveries().came(&cast.tally, &times).await?;
     // What tells of the last calls is counted when it is over.
     at_rest(&deployment, None).await?;
     let counted = scene.counts(&deployment).await?.since(before);

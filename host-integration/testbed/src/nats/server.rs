@@ -17,12 +17,10 @@ use crate::http::get_json;
 use crate::log::Log;
 use crate::process::Process;
 use crate::usage::Usage;
+use crate::wait::{found, listens, until};
 
 /// How long the server may take to be ready, and to end.
 pub(super) const DEADLINE: Duration = Duration::from_secs(20);
-
-/// How often a condition that cannot be awaited is looked at again.
-pub(super) const POLL: Duration = Duration::from_millis(10);
 
 /// A running nats-server with JetStream, on free ports of the loopback interface.
 ///
@@ -78,7 +76,7 @@ impl NatsServer {
         let addresses = async {
             let ports = read_ports(&ports).await?;
             let client = loopback(&ports.nats)?;
-            accepts(client).await;
+            listens(client, DEADLINE).await?;
             anyhow::Ok((client, loopback(&ports.monitoring)?))
         };
         let (client, monitor) = ready(&mut process, addresses).await?;
@@ -115,11 +113,7 @@ impl NatsServer {
         let [client, monitor] = [self.client, self.monitor].map(|addr| addr.port().to_string());
         let command = command(&self.binary, self.files.path(), &client, &monitor);
         let mut process = Process::spawn("the nats-server", command, self.log.clone())?;
-        let accepts = async {
-            accepts(self.client).await;
-            Ok(())
-        };
-        ready(&mut process, accepts).await?;
+        ready(&mut process, listens(self.client, DEADLINE)).await?;
         *self.process() = Some(process);
         Ok(())
     }
@@ -138,14 +132,8 @@ impl NatsServer {
         // The signal has been sent, but a thread that runs on another core goes on until it sees it.
         let id = self.process().as_ref().map(Process::id);
         let id = id.expect("the nats-server runs");
-        let stopped = async {
-            while !is_stopped(id) {
-                tokio::time::sleep(POLL).await;
-            }
-        };
-        tokio::time::timeout(DEADLINE, stopped)
-            .await
-            .with_context(|| format!("the nats-server did not stop within {DEADLINE:?}"))
+        let what = "the nats-server does not stop";
+        until(what, DEADLINE, async || Ok(is_stopped(id))).await
     }
 
     /// Lets a [paused](Self::pause) server go on (`SIGCONT`).
@@ -289,14 +277,13 @@ fn command(binary: &Path, files: &Path, client_port: &str, monitor_port: &str) -
     command
 }
 
-/// Waits for `ready`, for the process to end before that, or for the deadline.
+/// Waits for `ready`, or for the process to end before that.
 async fn ready<T>(
     process: &mut Process,
     ready: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
     tokio::select! {
-        ready = tokio::time::timeout(DEADLINE, ready) => ready
-            .with_context(|| format!("the nats-server was not ready within {DEADLINE:?}"))?,
+        ready = ready => ready.context("the nats-server is not ready"),
         ended = process.ended() => Err(ended),
     }
 }
@@ -313,25 +300,19 @@ fn is_stopped(process: u32) -> bool {
     })
 }
 
-/// Waits until `address` accepts connections.
-async fn accepts(address: SocketAddr) {
-    while tokio::net::TcpStream::connect(address).await.is_err() {
-        tokio::time::sleep(POLL).await;
-    }
-}
-
 /// Reads the file in which the server says its ports. It comes a moment after the start.
 async fn read_ports(folder: &Path) -> anyhow::Result<Ports> {
-    loop {
+    found("the nats-server says no ports", DEADLINE, async || {
         for entry in std::fs::read_dir(folder)? {
             // A file that is still being written does not parse.
             let content = std::fs::read(entry?.path())?;
             if let Ok(ports) = serde_json::from_slice(&content) {
-                return Ok(ports);
+                return Ok(Some(ports));
             }
         }
-        tokio::time::sleep(POLL).await;
-    }
+        Ok(None)
+    })
+    .await
 }
 
 /// The socket address in the first of `urls`.

@@ -12,6 +12,9 @@ use wrpc_transport_nats_upstream::Client;
 use super::TALLY;
 use crate::thread;
 
+/// How often [`HeldTally::release_until`] answers one, which leaves time for what a test does meanwhile.
+const RELEASE_EVERY: Duration = Duration::from_millis(1);
+
 /// A served `inhost:demo/tally` interface whose `add` answers when [`HeldTally::release`] says so, with the `id` that
 /// it was given.
 ///
@@ -128,6 +131,29 @@ impl HeldTally {
         Some(id)
     }
 
+    /// Answers the call that has waited longest, again and again, until `count` calls have arrived in all.
+    ///
+    /// # Errors
+    ///
+    /// When that takes longer than `within`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves those waiting that have not been answered.
+    pub async fn release_until(&self, count: usize, within: Duration) -> anyhow::Result<()> {
+        let released = async {
+            while self.arrived().len() < count {
+                self.release();
+                tokio::time::sleep(RELEASE_EVERY).await;
+            }
+        };
+        let released = tokio::time::timeout(within, released).await;
+        released.with_context(|| {
+            let arrived = self.arrived().len();
+            format!("{arrived} of {count} calls were begun within {within:?}")
+        })
+    }
+
     /// Waits until `count` calls have arrived in all, or more.
     ///
     /// # Errors
@@ -184,13 +210,17 @@ mod tests {
         assert!(!first.is_finished());
         assert_eq!(tally.release(), Some(7));
         assert_eq!(first.await.unwrap().unwrap(), (7,));
-        assert_eq!(tally.release(), Some(8));
+        let third = call(9);
+        tally.release_until(3, DEADLINE).await.unwrap();
+        assert_eq!(tally.arrived(), [7, 8, 9]);
+        while tally.release().is_some() {}
+        assert_eq!(third.await.unwrap().unwrap(), (9,));
         assert_eq!(second.await.unwrap().unwrap(), (8,));
         assert_eq!((tally.release(), tally.peak()), (None, 2));
         let error = tally
-            .wait_for(3, Duration::from_millis(50))
+            .wait_for(4, Duration::from_millis(50))
             .await
             .unwrap_err();
-        assert!(error.to_string().starts_with("2 of 3 calls"), "{error}");
+        assert!(error.to_string().starts_with("3 of 4 calls"), "{error}");
     }
 }

@@ -5,7 +5,6 @@
 mod shown;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use inhost_testbed::{
     reference, write_component, Deployment, Handler, HeldTally, Link, NatsServer, Peer, CALLEE,
@@ -103,14 +102,11 @@ impl Stage {
 
     /// Lets what the callee waits for go on, until `calls` have come to their end. Returns how many of them were answered.
     async fn answered(&self, calls: Vec<JoinHandle<anyhow::Result<(bool,)>>>) -> usize {
-        let released = async {
-            while !calls.iter().all(JoinHandle::is_finished) {
-                self.tally.release();
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        let released = tokio::time::timeout(PROMPTLY, released).await;
-        released.expect("all calls end");
+        until("a call does not end", async || {
+            self.tally.release();
+            calls.iter().all(JoinHandle::is_finished)
+        })
+        .await;
         let mut answered = 0;
         for call in calls {
             answered += usize::from(call.await.expect("no panic").is_ok());
