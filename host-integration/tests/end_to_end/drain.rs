@@ -8,7 +8,7 @@ use inhost_testbed::{
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use crate::routes::{nats, queued, until, Route, PROMPTLY};
+use crate::support::{nats, queued, until, Route, PROMPTLY};
 
 /// How a host is told to stop.
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,7 @@ use inhost_testbed::{
     CALLER,
 };
 
-use crate::routes::{nats, until, Route, PROMPTLY};
+use crate::support::{nats, until, Route, PROMPTLY};
 
 /// How often a call over NATS is tried: upstream's transport loses one now and then (see README.md, "Calls over
 /// NATS").

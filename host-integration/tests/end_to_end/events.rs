@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use inhost_testbed::{stock_host, Deployment, Guest, Host, HostBuilder, Link, CALLEE, CALLER};
 use serde_json::Value;
 
-use crate::routes::{nats, Route, PROMPTLY};
+use crate::support::{nats, Route, PROMPTLY};
 
 /// The last thing that is done: its event comes after all others.
 const LAST: &str = "the-end";

@@ -5,7 +5,7 @@ use std::future::Future;
 
 use inhost_testbed::{Deployment, Link, CALLEE, CALLER};
 
-use crate::routes::{nats, until, Route, PROMPTLY};
+use crate::support::{nats, until, Route, PROMPTLY};
 
 /// Awaits a call that must fail, and soon.
 async fn fails<T: Debug>(what: &str, call: impl Future<Output = anyhow::Result<T>>) {

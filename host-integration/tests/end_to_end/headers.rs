@@ -14,7 +14,7 @@ use inhost_testbed::{
     ECHO, TALLY,
 };
 
-use crate::routes::{nats, Route, PROMPTLY};
+use crate::support::{nats, Route, PROMPTLY};
 use crate::telemetry::exporting;
 
 /// A trace of someone outside.
@@ -169,7 +169,7 @@ async fn a_trace_from_outside_goes_through_the_host() {
         ];
         let expected = expected.map(|(name, value)| (name.to_owned(), vec![value]));
         assert_eq!(headers, Headers::from(expected), "over {route:?}");
-        let (local, remote) = crate::routes::calls(chain.deployment.host()).await;
+        let (local, remote) = crate::support::calls(chain.deployment.host()).await;
         assert_eq!(local + remote, 2, "over {route:?}");
         assert_eq!(local, u64::from(route != Route::Nats), "over {route:?}");
     }

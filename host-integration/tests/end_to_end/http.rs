@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use inhost_testbed::{get_text, listens, Deployment, Guest, Link, CALLEE};
 use tokio::net::TcpListener;
 
-use crate::routes::{assert_calls, nats, Route, PROMPTLY};
+use crate::support::{assert_calls, nats, Route, PROMPTLY};
 
 const SERVER: &str = "http-server";
 

@@ -10,7 +10,7 @@ use inhost_testbed::{
 };
 use tokio::task::JoinSet;
 
-use crate::routes::{calls, nats, until, Route, PROMPTLY};
+use crate::support::{calls, nats, until, Route, PROMPTLY};
 
 /// Several hundred calls, of which many go over NATS, on a busy machine.
 const ALL_OF_THEM: Duration = Duration::from_secs(30);

@@ -11,7 +11,7 @@ use inhost_testbed::{
 };
 
 use crate::errors::spinning;
-use crate::routes::{deploy_pair_with, nats, until, until_not_listed, Route, PROMPTLY};
+use crate::support::{deploy_pair_with, nats, until, until_not_listed, Route, PROMPTLY};
 
 #[tokio::test]
 async fn the_log_says_which_backend_and_mode_are_on() {

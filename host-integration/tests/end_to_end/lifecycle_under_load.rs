@@ -7,8 +7,8 @@ use inhost_testbed::{
     get_text_within, Deployment, Guest, Host, HostBuilder, Link, CALLEE, CALLER, HTTP,
 };
 
-use crate::load::{Calls, Load, Pair};
-use crate::routes::{calls, nats, until_not_listed, Route, PROMPTLY};
+use crate::support::load::{Calls, Load, Pair};
+use crate::support::{calls, nats, until_not_listed, Route, PROMPTLY};
 
 /// How long a call may take, with the test's own way over NATS and back, on a machine that does something else too.
 const LIMIT: Duration = Duration::from_secs(2);

@@ -2,7 +2,7 @@
 
 use inhost_testbed::{Guest, Link, CALLER};
 
-use crate::routes::{assert_calls, nats, Route};
+use crate::support::{assert_calls, nats, Route};
 
 #[tokio::test]
 async fn a_named_link_leads_to_its_own_target() {

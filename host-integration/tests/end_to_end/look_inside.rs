@@ -7,7 +7,7 @@ use std::time::Duration;
 use inhost_testbed::{found, get_text, Host, CALLEE, CALLER, ECHO};
 use serde_json::{json, Value};
 
-use crate::routes::{nats, Route, PROMPTLY};
+use crate::support::{nats, Route, PROMPTLY};
 
 /// A browser that has to start, on a busy machine.
 const BROWSER_DEADLINE: Duration = Duration::from_secs(60);

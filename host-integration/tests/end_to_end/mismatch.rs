@@ -12,7 +12,7 @@ use inhost_testbed::{
 };
 use tempfile::TempDir;
 
-use crate::routes::{nats, until, Route, PROMPTLY};
+use crate::support::{nats, until, Route, PROMPTLY};
 
 /// How often something is tried over NATS, where upstream's transport loses a message now and then (see README.md,
 /// "Calls over NATS"): then the call hangs, or ends without results.

@@ -8,9 +8,9 @@ use inhost_testbed::{
 };
 use serde_json::json;
 
-use crate::callers::{version_over_nats, Callers};
-use crate::rounds::rounds;
-use crate::routes::{until, Route};
+use crate::support::callers::{version_over_nats, Callers};
+use crate::support::rounds::rounds;
+use crate::support::{until, Route};
 
 /// How many calls are made after an update, from a component and over NATS.
 const CALLS: usize = 20;

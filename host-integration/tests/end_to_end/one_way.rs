@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use inhost_testbed::{Deployment, Guest, HostBuilder, NatsServer, Tally, CALLEE, CALLER};
 
-use crate::routes::{calls, nats, until, Route, PROMPTLY};
+use crate::support::{calls, nats, until, Route, PROMPTLY};
 
 /// Calls that run one after another, each with a call of the tally over NATS inside.
 const ALL_OF_THEM: Duration = Duration::from_secs(30);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use inhost_testbed::{Deployment, Guest, HeldTally, NatsServer, Tally, Upload, CALLEE, HTTP};
 
-use crate::routes::{calls, nats, queued, until, Route, PROMPTLY};
+use crate::support::{calls, nats, queued, until, Route, PROMPTLY};
 
 /// In bytes, from nothing to many times what a transport holds of a stream.
 const SIZES: [u64; 6] = [0, 1, 1_000, 64 * 1024, 1_000_000, 8 << 20];

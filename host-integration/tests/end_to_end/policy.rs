@@ -8,7 +8,7 @@ use inhost_testbed::{
 };
 use serde_json::Value;
 
-use crate::routes::{assert_calls, calls, nats, until, Route, PROMPTLY};
+use crate::support::{assert_calls, calls, nats, until, Route, PROMPTLY};
 
 /// Where the host asks, and where it hears of changed decisions.
 const TOPIC: &str = "policy.requests";

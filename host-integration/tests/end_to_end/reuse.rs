@@ -6,7 +6,7 @@ use std::sync::Arc;
 use inhost_testbed::{reference, write_component, Deployment, Driver, NatsServer, ECHO};
 use tempfile::TempDir;
 
-use crate::routes::{assert_calls, deploy_pair_with, nats, Route};
+use crate::support::{assert_calls, deploy_pair_with, nats, Route};
 
 /// A callee whose `ping` answers how often it was called in this instance. It traps when it is passed 0.
 fn counting(folder: &Path) -> String {

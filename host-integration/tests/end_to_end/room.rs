@@ -10,7 +10,7 @@ use inhost_testbed::{
     DEFAULT_COUNT, ECHO,
 };
 
-use crate::routes::{nats, Route, PROMPTLY};
+use crate::support::{nats, Route, PROMPTLY};
 
 /// Within which a call that finds no room ends: there is no wait in it.
 const AT_ONCE: Duration = Duration::from_secs(1);

@@ -7,8 +7,8 @@ use futures::future::join_all;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use inhost_testbed::{Deployment, Guest, Tally, CALLEE};
 
-use crate::load::{may_be_lost, Pair};
-use crate::routes::{calls, nats, until, until_not_listed, Route, PROMPTLY};
+use crate::support::load::{may_be_lost, Pair};
+use crate::support::{calls, nats, until, until_not_listed, Route, PROMPTLY};
 
 /// When a call without an answer is given up.
 const GIVE_UP: Duration = Duration::from_secs(6);

@@ -11,7 +11,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::TcpStream;
 
 use crate::http::{serve, SERVER_FEATURE};
-use crate::routes::{assert_calls, nats, queued, until, Route, PROMPTLY};
+use crate::support::{assert_calls, nats, queued, until, Route, PROMPTLY};
 
 const FRONT: &str = "front";
 const BACK: &str = CALLEE;

@@ -8,7 +8,7 @@ use inhost_testbed::{
     CALLER, DRIVER, ECHO,
 };
 
-use crate::routes::{assert_calls, nats, Route, PROMPTLY};
+use crate::support::{assert_calls, nats, Route, PROMPTLY};
 
 /// What the host names the span of a call that it serves.
 const INVOCATION: &str = "component_invocation";

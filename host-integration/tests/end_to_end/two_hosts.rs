@@ -2,7 +2,7 @@
 
 use inhost_testbed::{Guest, CALLEE, CALLER};
 
-use crate::routes::{add_host_with_callee, calls, nats, until_not_listed, Route};
+use crate::support::{add_host_with_callee, calls, nats, until_not_listed, Route};
 
 #[tokio::test]
 async fn a_callee_on_another_host_is_reached_over_nats() {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use inhost_testbed::{reference, write_component, Deployment, CALLEE, CALLER, ECHO};
 
-use crate::routes::{nats, Route};
+use crate::support::{nats, Route};
 
 /// A function that passes one number, of a type that is one core value.
 struct Pair {

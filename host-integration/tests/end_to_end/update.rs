@@ -8,9 +8,9 @@ use inhost_testbed::{
     reference, write_component, Deployment, Driver, Guest, CALLEE, DEFAULT_COUNT,
 };
 
-use crate::callers::{version_over_nats, Callers};
-use crate::rounds::rounds;
-use crate::routes::{nats, until, until_not_listed, Route, PROMPTLY};
+use crate::support::callers::{version_over_nats, Callers};
+use crate::support::rounds::rounds;
+use crate::support::{nats, until, until_not_listed, Route, PROMPTLY};
 
 const CALLERS: usize = 32;
 

@@ -1,6 +1,6 @@
 //! Every shape of value comes back as it was sent, over NATS and over each backend.
 
-use crate::routes::{assert_calls, nats, Route};
+use crate::support::{assert_calls, nats, Route};
 
 #[tokio::test]
 async fn every_shape_of_value_is_answered_alike_over_each_route() {

@@ -8,8 +8,8 @@ use inhost_testbed::{
 };
 use tokio::task::JoinSet;
 
-use crate::rounds::rounds;
-use crate::routes::{calls, nats, until, until_within, Route};
+use crate::support::rounds::rounds;
+use crate::support::{calls, nats, until, until_within, Route};
 
 /// How many calls without results there are for each round.
 const NOTES: u64 = 200;

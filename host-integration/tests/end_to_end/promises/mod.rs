@@ -14,7 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use crate::routes::{nats, queued, until, Route, PROMPTLY};
+use crate::support::{nats, queued, until, Route, PROMPTLY};
 
 /// Has a test for each promise that holds on a kind of call, and lists them.
 macro_rules! hold {

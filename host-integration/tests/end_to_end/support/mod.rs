@@ -1,5 +1,9 @@
 //! A host for each way that calls can go.
 
+pub(crate) mod callers;
+pub(crate) mod load;
+pub(crate) mod rounds;
+
 use std::sync::Arc;
 use std::time::Duration;
 
