@@ -25,6 +25,7 @@
 #[cfg(feature = "collector")]
 mod collector;
 mod control;
+mod counts;
 mod deployment;
 mod driver;
 mod guests;
@@ -36,6 +37,7 @@ mod nats;
 mod policy;
 mod process;
 mod registry;
+mod route;
 mod slow;
 mod stock;
 mod tally;
@@ -50,6 +52,7 @@ mod wrpc;
 #[cfg(feature = "collector")]
 pub use collector::{Attributes, Collector, Received, Series, Span};
 pub use control::{Component, Control, Inventory, Link, Provider};
+pub use counts::Counts;
 pub use deployment::{Deployment, DEFAULT_COUNT, HTTP};
 pub use driver::{Driver, SoakReport, Workload, CALLEE, CALLER, DRIVER, ECHO};
 pub use guests::{reference, Guest};
@@ -60,6 +63,7 @@ pub use log::Log;
 pub use nats::{Found, NatsServer, Origin, Search};
 pub use policy::{Decision, PolicyService};
 pub use registry::ImageRegistry;
+pub use route::{Binaries, Route};
 pub use slow::{connect, SlowCall};
 pub use stock::{stock_host, STOCK_HOST};
 pub use tally::{HeldTally, Tally, TALLY};

@@ -28,11 +28,11 @@ use std::process::Command;
 use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
 use clap::Args;
-use inhost_testbed::target_dir;
+use inhost_testbed::{target_dir, Binaries, Route};
 
 use crate::progress;
 use crate::report;
-use crate::stage::{block_on, until_asked_to_end, Binaries, Interrupted, Route};
+use crate::stage::{block_on, until_asked_to_end, Interrupted};
 use xtask::command::cargo;
 use xtask::host::{build, HostArguments, Profile};
 use xtask::stock;

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use inhost_testbed::{Binaries, Route};
+
 use crate::measure::{cases, check_routes, measure, Case, Row, DEFAULT_CALLS};
 use crate::progress::Progress;
 use crate::report;
-use crate::stage::{block_on, until_asked_to_end, Binaries, Interrupted, Route, Stage};
+use crate::stage::{block_on, until_asked_to_end, Interrupted, Stage};
 use xtask::host::HostArguments;
 
 #[derive(Debug, Args)]

@@ -10,11 +10,11 @@ mod row;
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, Context as _};
-use inhost_testbed::{Driver, NatsServer, Workload};
+use inhost_testbed::{Counts, Driver, NatsServer, Workload};
 use tokio::task::JoinSet;
 
 use crate::progress::Progress;
-use crate::stage::{Counts, Stage};
+use crate::stage::Stage;
 
 pub(crate) use case::{cases, Case, DEFAULT_CALLS};
 #[cfg(test)]

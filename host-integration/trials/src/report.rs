@@ -8,8 +8,9 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde_json::{json, Value};
 
+use inhost_testbed::Route;
+
 use crate::measure::Row;
-use crate::stage::Route;
 use layout::Header;
 use units::{duration, rate, size, thousands, times};
 

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{bail, Context as _};
 use clap::Args;
-use inhost_testbed::{target_dir, Backend, Deployment, Host, LocalDispatch};
+use inhost_testbed::{target_dir, Backend, Counts, Deployment, Host, LocalDispatch};
 use tempfile::TempDir;
 
 use self::cast::{Cast, COMPONENTS};
@@ -38,7 +38,7 @@ use self::load::{load, Run, EXECUTION};
 use self::slow::Slow;
 use self::summary::Summary;
 use crate::report;
-use crate::stage::{block_on, start_nats, until_asked_to_end, Counts, Interrupted};
+use crate::stage::{block_on, start_nats, until_asked_to_end, Interrupted};
 use xtask::host::HostArguments;
 
 /// How many more instances of the callee there may be than there are callers: those whose answer no one waits for.

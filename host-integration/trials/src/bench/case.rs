@@ -1,9 +1,8 @@
 //! What is measured: workloads, and how many callers at once.
 
-use inhost_testbed::Workload;
+use inhost_testbed::{Route, Workload};
 
 use crate::report::units::{size, thousands};
-use crate::stage::Route;
 
 /// What a call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

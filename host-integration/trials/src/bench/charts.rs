@@ -5,10 +5,11 @@ use plotters::coord::combinators::IntoLogRange as _;
 use plotters::coord::ranged1d::ValueFormatter;
 use plotters::prelude::*;
 
+use inhost_testbed::Route;
+
 use super::results::Results;
 use super::shares::{shares, Shares};
 use crate::report::units::{duration, rate, size, thousands};
-use crate::stage::Route;
 
 /// How large a chart is, in pixels.
 const WIDTH: u32 = 880;

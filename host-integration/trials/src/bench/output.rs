@@ -203,7 +203,7 @@ mod tests {
     use super::*;
     use crate::bench::measure::Missing;
     use crate::bench::results::tests::results;
-    use crate::stage::Route;
+    use inhost_testbed::Route;
 
     #[test]
     fn a_run_leaves_a_report_figures_and_the_charts_that_can_be_drawn() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use inhost_testbed::{
-    Deployment, Driver, Guest, HostBuilder, NatsServer, Peer, CALLEE, CALLER, ECHO,
+    Binaries, Deployment, Driver, Guest, HostBuilder, NatsServer, Peer, Route, CALLEE, CALLER, ECHO,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -14,7 +14,6 @@ use tokio::task::JoinSet;
 
 use super::participant::{settled, REST};
 use super::worker::Worker;
-use crate::stage::{Binaries, Route};
 
 /// How long the callee waits: longer than the measurement.
 const WAIT_MS: u32 = 600_000;

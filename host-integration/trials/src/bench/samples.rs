@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use inhost_testbed::{Counts, Route};
+
 use super::case::Case;
 use crate::measure::percentile;
-use crate::stage::{Counts, Route};
 
 /// Calls that were made together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use inhost_testbed::{Deployment, Guest, NatsServer, CALLER};
+use inhost_testbed::{Binaries, Deployment, Guest, NatsServer, Route, CALLER};
 use serde::Serialize;
 use serde_json::json;
 
 use super::participant::settled;
 use super::worker::Worker;
 use crate::measure::{percentile, run_callers};
-use crate::stage::{Binaries, Route};
 
 /// How many components are started at the same time.
 const AT_ONCE: usize = 4;

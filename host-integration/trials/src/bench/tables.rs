@@ -1,11 +1,12 @@
 //! The figures in tables, for the terminal and for the report.
 
+use inhost_testbed::Route;
+
 use super::results::{Rest, Results};
 use super::samples::Row;
 use super::targets::{Limit, Target};
 use crate::report::layout::{self, Header};
 use crate::report::units::{duration, mebibytes, rate, thousands, times};
-use crate::stage::Route;
 
 /// A table: titles, and lines of as many cells.
 #[derive(Clone, Debug, PartialEq, Eq)]

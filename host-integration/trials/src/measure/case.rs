@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use inhost_testbed::Workload;
-
-use crate::stage::Route;
+use inhost_testbed::{Route, Workload};
 
 /// How many calls the first row has by default.
 pub(crate) const DEFAULT_CALLS: u32 = 5_000;

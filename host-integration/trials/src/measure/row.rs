@@ -5,8 +5,9 @@ use std::time::Duration;
 use anyhow::ensure;
 use serde::Serialize;
 
+use inhost_testbed::{Counts, Route};
+
 use super::case::Case;
-use crate::stage::{Counts, Route};
 
 /// One line of the result.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use inhost_testbed::Backend;
+use inhost_testbed::{Backend, Counts};
 use serde_json::{json, Value};
 
 use super::checks::Check;
@@ -11,7 +11,6 @@ use super::ledger::Ledger;
 use super::leftovers::Footprint;
 use crate::report;
 use crate::report::units::{duration, mebibytes, rate, thousands};
-use crate::stage::Counts;
 
 /// All that is known about a run.
 #[derive(Debug)]

@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use anyhow::{ensure, Context as _};
 use inhost_testbed::{
-    get_text, listens, until, Driver, Guest, NatsServer, Peer, CALLEE, CALLER, HTTP,
+    get_text, listens, until, Counts, Driver, Guest, NatsServer, Peer, CALLEE, CALLER, HTTP,
 };
 use serde_json::Value;
 
 use super::checks::Checks;
 use super::user::User;
-use crate::stage::Counts;
 
 /// How long what was asked for may take to be seen.
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
