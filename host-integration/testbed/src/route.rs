@@ -34,10 +34,13 @@ pub enum Route {
 const REUSE: &str = "callee=1000";
 
 impl Route {
-    /// The routes of the demo.
-    pub const DEMO: [Self; 3] = [Self::Nats, Self::Duplex, Self::Mpsc];
+    /// The ways of calls between two components on one of our hosts.
+    pub const OURS: [Self; 3] = [Self::Nats, Self::Duplex, Self::Mpsc];
 
-    /// All routes, in the order in which they are shown.
+    /// Those in memory.
+    pub const LOCAL: [Self; 2] = [Self::Duplex, Self::Mpsc];
+
+    /// All, in the order in which they are shown.
     pub const ALL: [Self; 8] = [
         Self::Stock,
         Self::Nats,
@@ -58,7 +61,7 @@ impl Route {
     /// The host whose calls go this way, in a lattice of its own. `None` for a route without a host, and for one without
     /// a program to start.
     #[must_use]
-    pub fn host(self, binaries: &Binaries) -> Option<HostBuilder> {
+    pub fn builder(self, binaries: &Binaries) -> Option<HostBuilder> {
         let ours = Host::builder(&binaries.host);
         let host = match self {
             Self::Stock => Host::stock(binaries.stock.as_ref()?),

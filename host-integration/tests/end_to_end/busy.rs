@@ -5,7 +5,7 @@ use std::time::Duration;
 use inhost_testbed::{Deployment, Driver, Guest};
 
 use crate::errors::spinning;
-use crate::support::{nats, until, Route, PROMPTLY};
+use crate::support::{nats, until, Hosts as _, Route, PROMPTLY};
 
 /// The workers of the host, whatever this machine has.
 const WORKERS: usize = 1;

@@ -9,7 +9,7 @@ use inhost_testbed::{Driver, NatsServer, CALLEE, CALLER, ECHO};
 use tokio::task::JoinHandle;
 
 use crate::support::load::Pair;
-use crate::support::{calls, nats, queued, until, Route, PROMPTLY};
+use crate::support::{calls, nats, queued, until, Hosts as _, Route, PROMPTLY};
 
 /// How long a caller may run.
 const EXECUTION: Duration = Duration::from_secs(2);

@@ -2,7 +2,7 @@
 
 use inhost_testbed::{Deployment, Guest, CALLEE, CALLER};
 
-use crate::support::{assert_calls, nats, Route, PROMPTLY};
+use crate::support::{assert_calls, nats, Hosts as _, Route, PROMPTLY};
 
 // Needs the runtime of `host-integration/wrpc-runtime-wasmtime`: the published one lets the callee run on. Over NATS,
 // wRPC has no way to tell the callee.

@@ -8,7 +8,7 @@ use inhost_testbed::{
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use crate::support::{nats, queued, until, Route, PROMPTLY};
+use crate::support::{nats, queued, until, Hosts as _, Route, PROMPTLY};
 
 /// How a host is told to stop.
 #[derive(Clone, Copy, Debug)]
@@ -119,7 +119,7 @@ fn assert_says(line: &str, parts: &[&str]) {
 #[tokio::test]
 async fn calls_in_flight_come_to_their_end_and_none_is_taken() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         for stop in [Stop::Signal, Stop::Command] {
             let what = format!("{route:?}, {stop:?}");
             let lattice = format!("{route:?}-{stop:?}");
@@ -141,7 +141,7 @@ async fn calls_in_flight_come_to_their_end_and_none_is_taken() {
 #[tokio::test]
 async fn a_host_without_calls_ends_at_once() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let stage = Stage::start(&nats, route.host(), 10).await;
         stage.driver.ping(1).await.expect("an answer");
         stage.tell(Stop::Signal).await;
@@ -153,7 +153,7 @@ async fn a_host_without_calls_ends_at_once() {
 #[tokio::test]
 async fn one_way_calls_that_wait_are_run() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let stage = Stage::start(&nats, route.host(), 1).await;
         stage.notes(4).await;
         stage.tally.wait_for(1, PROMPTLY).await.expect("one runs");
@@ -181,7 +181,7 @@ async fn one_way_calls_that_wait_are_run() {
 #[tokio::test]
 async fn what_takes_longer_is_ended_with_an_error_and_counted() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let host = route.host().args(["--drain-seconds", "1"]);
         let stage = Stage::start(&nats, host, 1).await;
         let call = stage.count(7, 1).await;

@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use inhost_testbed::{stock_host, Deployment, Guest, Host, HostBuilder, Link, CALLEE, CALLER};
 use serde_json::Value;
 
-use crate::support::{nats, Route, PROMPTLY};
+use crate::support::{nats, Hosts as _, Route, PROMPTLY};
 
 /// The last thing that is done: its event comes after all others.
 const LAST: &str = "the-end";
@@ -96,7 +96,7 @@ async fn local_calls_do_not_change_what_a_host_announces() {
     // The host announces a start twice.
     assert_eq!(scaled(CALLEE), [100, 100, 5, 0], "on a stock host");
     assert_eq!(scaled(CALLER), [100, 100, 0], "on a stock host");
-    for route in Route::ALL {
+    for route in Route::OURS {
         assert_eq!(
             events(route.host().lattice("default")).await,
             expected,

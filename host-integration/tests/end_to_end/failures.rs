@@ -5,7 +5,7 @@ use std::future::Future;
 
 use inhost_testbed::{Deployment, Link, CALLEE, CALLER};
 
-use crate::support::{nats, until, Route, PROMPTLY};
+use crate::support::{nats, until, Hosts as _, Route, PROMPTLY};
 
 /// Awaits a call that must fail, and soon.
 async fn fails<T: Debug>(what: &str, call: impl Future<Output = anyhow::Result<T>>) {
@@ -25,7 +25,7 @@ async fn still_works(deployment: &Deployment) {
 #[tokio::test]
 async fn a_trap_reaches_the_caller_at_once() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let deployment = route.start_pair_on(&nats).await;
         let driver = deployment.driver().await.expect("the caller");
         fails("a call that traps", driver.call_trap("on purpose")).await;
@@ -76,7 +76,7 @@ fn entries(lines: &[String]) -> impl Iterator<Item = String> + '_ {
 #[tokio::test]
 async fn a_missing_link_is_an_error_that_names_it() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let deployment = route.start_pair_on(&nats).await;
         let driver = deployment.driver().await.expect("the caller");
         fails("a call without a link", driver.call_unlinked()).await;
@@ -91,7 +91,7 @@ async fn a_missing_link_is_an_error_that_names_it() {
 #[tokio::test]
 async fn a_missing_function_is_an_error_of_the_stock_class() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let deployment = route.start_pair_on(&nats).await;
         // One link for both interfaces: a second one for the package would replace the first.
         let mut link = Link::new(CALLER, CALLEE, "inhost:demo", "echo");
@@ -115,7 +115,7 @@ async fn a_missing_function_is_an_error_of_the_stock_class() {
 #[tokio::test]
 async fn a_component_that_was_never_started_is_an_error_at_once() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let deployment = route.start_on(&nats).await;
         let caller = inhost_testbed::Guest::Caller;
         deployment
@@ -134,7 +134,7 @@ async fn a_component_that_was_never_started_is_an_error_at_once() {
 #[tokio::test]
 async fn a_call_runs_exactly_once() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let deployment = route.start_pair_on(&nats).await;
         deployment
             .link(CALLEE, "tally", "tally")
@@ -156,7 +156,7 @@ async fn a_call_runs_exactly_once() {
 #[tokio::test]
 async fn a_call_may_take_its_time() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let deployment = route.start_pair_on(&nats).await;
         let driver = deployment.driver().await.expect("the caller");
         assert_eq!(driver.call_wait(300).await.expect("an answer"), 300);

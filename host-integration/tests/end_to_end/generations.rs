@@ -14,7 +14,9 @@ use inhost_testbed::{
 use serde_json::{json, Value};
 
 use crate::support::callers::Callers;
-use crate::support::{nats, queued, until, until_not_listed, until_within, Route, PROMPTLY};
+use crate::support::{
+    nats, queued, until, until_not_listed, until_within, Hosts as _, Route, PROMPTLY,
+};
 
 /// Calls that all wait for one instance, each with a call over NATS inside.
 const ALL_OF_THEM: Duration = Duration::from_secs(60);

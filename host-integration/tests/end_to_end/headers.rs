@@ -14,7 +14,7 @@ use inhost_testbed::{
     ECHO, TALLY,
 };
 
-use crate::support::{nats, Route, PROMPTLY};
+use crate::support::{nats, Hosts as _, Route, PROMPTLY};
 use crate::telemetry::exporting;
 
 /// A trace of someone outside.
@@ -58,7 +58,7 @@ async fn a_call_that_leaves_the_host_says_who_calls_and_over_which_link() {
     let nats = nats().await;
     let stock = tokio::task::spawn_blocking(stock_host).await;
     let stock = stock.expect("no panic").expect("there is a stock host");
-    let mut hosts = Route::ALL
+    let mut hosts = Route::OURS
         .map(|route| (format!("{route:?}"), route.host()))
         .to_vec();
     hosts.push(("stock".to_owned(), Host::stock(stock).lattice("stock")));
@@ -140,7 +140,7 @@ fn hex(bytes: &[u8]) -> String {
 
 #[tokio::test]
 async fn a_trace_from_outside_goes_through_the_host() {
-    for route in Route::ALL {
+    for route in Route::OURS {
         let mut chain = Chain::start(route).await;
         let headers = chain.call("01").await;
         let spans = chain.collector.wait_for(PROMPTLY, |received| {
@@ -178,7 +178,7 @@ async fn a_trace_from_outside_goes_through_the_host() {
 #[tokio::test]
 async fn a_trace_that_is_not_to_be_recorded_is_not() {
     let mut carried = Vec::new();
-    for route in Route::ALL {
+    for route in Route::OURS {
         let mut chain = Chain::start(route).await;
         let mut headers = chain.call("00").await;
         let parent = headers.remove("traceparent").expect("a trace").concat();

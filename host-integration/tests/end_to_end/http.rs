@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use inhost_testbed::{get_text, listens, Deployment, Guest, Link, CALLEE};
 use tokio::net::TcpListener;
 
-use crate::support::{assert_calls, nats, Route, PROMPTLY};
+use crate::support::{assert_calls, nats, Hosts as _, Route, PROMPTLY};
 
 const SERVER: &str = "http-server";
 
@@ -22,7 +22,7 @@ async fn free_address() -> SocketAddr {
 #[tokio::test]
 async fn a_request_is_answered_by_a_component_that_calls_another() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let host = route.host().args(SERVER_FEATURE);
         let deployment = Deployment::start_on(nats.clone(), host)
             .await

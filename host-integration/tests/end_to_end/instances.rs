@@ -10,7 +10,7 @@ use inhost_testbed::{
 };
 use tokio::task::JoinSet;
 
-use crate::support::{calls, nats, until, Route, PROMPTLY};
+use crate::support::{calls, nats, until, Hosts as _, Route, PROMPTLY};
 
 /// Several hundred calls, of which many go over NATS, on a busy machine.
 const ALL_OF_THEM: Duration = Duration::from_secs(30);
@@ -37,7 +37,7 @@ async fn no_more_than_max_instances_run_and_the_others_follow_in_order() {
     const INSTANCES: usize = 3;
     const CALLERS: u64 = 12;
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let (deployment, driver) = start(&nats, route, INSTANCES as u32).await;
         let tally = HeldTally::serve(deployment.client(), deployment.lattice(), "tally").await;
         let tally = tally.expect("the tally is served");
@@ -210,7 +210,7 @@ async fn local_calls_get_their_turn_while_callers_over_nats_keep_the_callee_busy
 #[tokio::test]
 async fn a_callee_that_waits_leaves_its_instance_when_its_time_is_over() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let host = route.host().args(["--max-execution-time-ms", "1000"]);
         let deployment = Deployment::start_on(nats.clone(), host).await;
         let deployment = deployment.expect("the host starts");

@@ -11,7 +11,9 @@ use inhost_testbed::{
 };
 
 use crate::errors::spinning;
-use crate::support::{deploy_pair_with, nats, until, until_not_listed, Route, PROMPTLY};
+use crate::support::{
+    deploy_pair_with, nats, until, until_not_listed, Hosts as _, Route, PROMPTLY,
+};
 
 #[tokio::test]
 async fn the_log_says_which_backend_and_mode_are_on() {
@@ -59,7 +61,7 @@ async fn what_is_served_is_listed_until_the_component_stops() {
 #[tokio::test]
 async fn a_host_ends_in_order_when_it_is_asked_to() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let deployment = route.start_pair_on(&nats).await;
         stops(deployment).await;
     }
@@ -91,7 +93,7 @@ async fn computes(deployment: &Deployment, call: impl Future<Output: Debug>) {
 #[tokio::test]
 async fn a_host_ends_in_order_while_a_guest_computes() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         // The only one is shared by the guest and the host.
         let host = route.host().env("TOKIO_WORKER_THREADS", "1");
         let host = host.args(NO_TIME_FOR_CALLS);

@@ -8,7 +8,7 @@ use inhost_testbed::{
 };
 
 use crate::support::load::{Calls, Load, Pair};
-use crate::support::{calls, nats, until_not_listed, Route, PROMPTLY};
+use crate::support::{calls, nats, until_not_listed, Hosts as _, Route, PROMPTLY};
 
 /// How long a call may take, with the test's own way over NATS and back, on a machine that does something else too.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -121,7 +121,7 @@ async fn a_callee_that_is_scaled_under_load_runs_no_call_twice() {
 #[tokio::test]
 async fn a_link_that_is_removed_and_put_back_under_load_leaves_no_call_behind() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let pair = Pair::start(&nats, host(route), INSTANCES).await;
         let control = pair.deployment.control();
         let link = Link::new(CALLER, CALLEE, "inhost:demo", "echo");
@@ -160,7 +160,7 @@ fn http_load(address: SocketAddr) -> Load {
 #[tokio::test]
 async fn a_host_that_is_stopped_under_load_ends_in_order_and_leaves_no_request_behind() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         // Requests go on to come, and with them calls, for as long as the host lets calls come to their end.
         let host = || {
             let host = host(route).args(Deployment::HTTP_SERVER);

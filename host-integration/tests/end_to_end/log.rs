@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use inhost_testbed::{Deployment, HostBuilder, NatsServer};
 
-use crate::support::{nats, Route, PROMPTLY};
+use crate::support::{nats, Hosts as _, Route, PROMPTLY};
 
 /// Says nothing, in words that only the subscriber of the published crates understands: a span of that name is never made.
 const OF_THE_PUBLISHED_CRATES: &str = "[no-such-span]=off";

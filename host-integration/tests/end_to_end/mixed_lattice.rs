@@ -10,7 +10,7 @@ use inhost_testbed::{
     stock_host, Deployment, Driver, Guest, Host, HostBuilder, Workload, CALLEE, CALLER,
 };
 
-use crate::support::{calls, nats, Route};
+use crate::support::{calls, nats, Hosts as _, Route};
 
 /// A debug build of the stock host takes seconds for a large value.
 const DEADLINE: Duration = Duration::from_secs(30);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use inhost_testbed::{Deployment, Guest, Host, Link, CALLEE, CALLER};
 
-use crate::support::{add_host_with_callee, calls, nats, Route, PROMPTLY};
+use crate::support::{add_host_with_callee, calls, nats, Hosts as _, Route, PROMPTLY};
 
 async fn counted(host: &Host, route: &str) -> u64 {
     let status = host.status().await.expect("the host lists its calls");

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use inhost_testbed::{get_text_within, Deployment, Guest, CALLEE, HTTP};
 
 use crate::support::load::{may_be_lost, Load};
-use crate::support::{calls, nats, Route};
+use crate::support::{calls, nats, Hosts as _, Route};
 
 /// How long a call may take that needs no NATS, on a machine that does much else. One that needs it takes [`EXECUTION`].
 const LIMIT: Duration = Duration::from_secs(4);

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::support::callers::{version_over_nats, Callers};
 use crate::support::rounds::rounds;
-use crate::support::{until, Route};
+use crate::support::{until, Hosts as _, Route};
 
 /// How many calls are made after an update, from a component and over NATS.
 const CALLS: usize = 20;

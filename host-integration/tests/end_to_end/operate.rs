@@ -4,7 +4,7 @@ use std::process::{Output, Stdio};
 
 use inhost_testbed::{Deployment, Guest, Host, CALLEE, CALLER, ECHO};
 
-use crate::support::{calls, nats, until, Route, PROMPTLY};
+use crate::support::{calls, nats, until, Hosts as _, Route, PROMPTLY};
 
 /// Runs a command of the binary to its end.
 async fn wasmcloud(args: &[&str]) -> Output {

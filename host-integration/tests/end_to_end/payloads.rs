@@ -6,7 +6,7 @@ use futures::future::join_all;
 use inhost_testbed::{Deployment, Guest, Workload, CALLEE, CALLER};
 use tokio::task::JoinSet;
 
-use crate::support::{assert_calls, calls, nats, queued, until, Route};
+use crate::support::{assert_calls, calls, nats, queued, until, Hosts as _, Route};
 
 #[tokio::test]
 async fn payloads_up_to_16_mib_are_echoed_over_each_backend() {

@@ -8,7 +8,7 @@ use inhost_testbed::{
 };
 use serde_json::Value;
 
-use crate::support::{assert_calls, calls, nats, until, Route, PROMPTLY};
+use crate::support::{assert_calls, calls, nats, until, Hosts as _, Route, PROMPTLY};
 
 /// Where the host asks, and where it hears of changed decisions.
 const TOPIC: &str = "policy.requests";
@@ -85,7 +85,7 @@ async fn refused<T: std::fmt::Debug>(
 async fn a_denied_call_fails_for_its_caller_and_the_callee_does_not_run() {
     let nats = nats().await;
     let mut errors = Vec::new();
-    for route in Route::ALL {
+    for route in Route::OURS {
         let guarded = start(&nats, route, |request| match about(request, "count") {
             true => Decision::Deny,
             false => Decision::Permit,
@@ -119,7 +119,7 @@ async fn a_denied_call_fails_for_its_caller_and_the_callee_does_not_run() {
 }
 
 fn without_lattice(error: &str) -> String {
-    Route::ALL.iter().fold(error.to_owned(), |error, route| {
+    Route::OURS.iter().fold(error.to_owned(), |error, route| {
         error.replace(&format!("{route:?}").to_lowercase(), "LATTICE")
     })
 }
@@ -147,7 +147,7 @@ async fn the_caller_s_error_names_the_function_that_was_denied() {
 async fn the_service_is_asked_the_same_about_a_call_over_each_route() {
     let nats = nats().await;
     let mut asked = Vec::new();
-    for route in Route::ALL {
+    for route in Route::OURS {
         let guarded = start(&nats, route, |_| Decision::Permit).await;
         for n in 0..3 {
             assert_eq!(guarded.driver.ping(n).await.expect("an answer"), n + 1);
@@ -155,9 +155,9 @@ async fn the_service_is_asked_the_same_about_a_call_over_each_route() {
         assert_eq!(guarded.driver.call_count(7).await.expect("an answer"), 1);
         // The last one is that of the tally, which is elsewhere.
         let (local, remote) = calls(guarded.deployment.host()).await;
-        let expected = match route {
-            Route::Nats => (0, 5),
-            Route::Duplex | Route::Mpsc => (4, 1),
+        let expected = match route.is_local() {
+            false => (0, 5),
+            true => (4, 1),
         };
         assert_eq!((local, remote), expected, "over {route:?}");
         let requests: Vec<_> = guarded.service.requests();
@@ -187,7 +187,7 @@ async fn the_service_is_asked_the_same_about_a_call_over_each_route() {
         (target.to_owned(), interface.to_owned(), function.to_owned())
     });
     assert_eq!(functions, expected);
-    for (route, asked_here) in Route::ALL.iter().zip(&asked).skip(1) {
+    for (route, asked_here) in Route::OURS.iter().zip(&asked).skip(1) {
         assert_eq!(asked_here, &asked[0], "over {route:?} and over NATS");
     }
 }
@@ -211,7 +211,7 @@ fn comparable(mut request: Value) -> Value {
 #[tokio::test]
 async fn a_service_that_does_not_answer_denies_and_is_asked_again() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let mut asked = 0;
         let decide = move |request: &Value| {
             asked += u32::from(about(request, "count"));
@@ -238,7 +238,7 @@ async fn a_service_that_does_not_answer_denies_and_is_asked_again() {
 #[tokio::test]
 async fn without_a_service_a_call_is_denied_at_once() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         // So that the host knows that the caller may be called, and does not know it of the callee.
         let guarded = start(&nats, route, |request| match about(request, "count") {
             true => Decision::Silence,
@@ -264,7 +264,7 @@ async fn without_a_service_a_call_is_denied_at_once() {
 #[tokio::test]
 async fn a_changed_decision_holds_for_the_calls_that_follow() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let guarded = start(&nats, route, |_| Decision::Permit).await;
         let Guarded {
             deployment,

@@ -10,7 +10,7 @@ use inhost_testbed::{
     DEFAULT_COUNT, ECHO,
 };
 
-use crate::support::{nats, Route, PROMPTLY};
+use crate::support::{nats, Hosts as _, Route, PROMPTLY};
 
 /// Within which a call that finds no room ends: there is no wait in it.
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ async fn used_up(deployment: &Deployment) -> u64 {
 async fn instances_that_wait_for_an_invocation_leave_room_for_other_components() {
     const BUSY: &str = "busy";
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let arguments = ["--max-components=20", "--reuse-instances=busy=1000"];
         let deployment = start(&nats, route, &arguments).await;
         for (guest, id) in [

@@ -9,7 +9,7 @@ use futures::StreamExt as _;
 use inhost_testbed::{found, Deployment, NatsServer, Search, CALLEE, CALLER, ECHO};
 use serde_json::Value;
 
-use crate::support::{nats, until, Route, PROMPTLY};
+use crate::support::{nats, until, Hosts as _, Route, PROMPTLY};
 
 async fn next(records: &mut async_nats::Subscriber) -> Value {
     let message = tokio::time::timeout(PROMPTLY, records.next()).await;

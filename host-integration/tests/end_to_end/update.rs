@@ -10,7 +10,7 @@ use inhost_testbed::{
 
 use crate::support::callers::{version_over_nats, Callers};
 use crate::support::rounds::rounds;
-use crate::support::{nats, until, until_not_listed, Route, PROMPTLY};
+use crate::support::{nats, until, until_not_listed, Hosts as _, Route, PROMPTLY};
 
 const CALLERS: usize = 32;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use inhost_testbed::{Deployment, Guest, HeldTally, HostBuilder, NatsServer, Peer, CALLEE, ECHO};
 use tokio::task::JoinSet;
 
-use crate::support::{nats, until, Route, PROMPTLY};
+use crate::support::{nats, until, Hosts as _, Route, PROMPTLY};
 
 fn reference(guest: Guest) -> String {
     guest.reference().expect("a reference")

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use inhost_testbed::{get_text, Deployment, Guest, Link, CALLEE, CALLER, HTTP};
 
 use crate::http::SERVER_FEATURE;
-use crate::support::{calls, nats, queued, until, Route};
+use crate::support::{calls, nats, queued, until, Hosts as _, Route};
 
 /// How many callers wait. One more has the only instance, and the host may have taken another one.
 const WAITING: u32 = 100;

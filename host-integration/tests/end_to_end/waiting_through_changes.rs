@@ -9,7 +9,7 @@ use inhost_testbed::{
 use tokio::task::JoinSet;
 
 use crate::support::rounds::rounds;
-use crate::support::{calls, nats, until, until_within, Route};
+use crate::support::{calls, nats, until, until_within, Hosts as _, Route};
 
 /// How many calls without results there are for each round.
 const NOTES: u64 = 200;

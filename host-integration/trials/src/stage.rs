@@ -23,7 +23,7 @@ impl Stage {
         let nats = Arc::new(start_nats().await?);
         let mut stages = Vec::new();
         for &route in routes {
-            let host = route.host(binaries);
+            let host = route.builder(binaries);
             let host = host.with_context(|| format!("the route {route} has no host"))?;
             eprintln!("Starting a host for the route {route}");
             let deployment = Deployment::start_on(Arc::clone(&nats), host).await?;
@@ -38,8 +38,7 @@ impl Stage {
         if self.route == Route::Stock {
             return Ok(None);
         }
-        let status = self.deployment.host().status().await?;
-        Counts::read(&status).map(Some)
+        self.deployment.host().counts().await.map(Some)
     }
 
     /// Waits for `work`, or until the host ends, which is an error.

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 pub use builder::HostBuilder;
 pub use options::{Backend, LocalDispatch, UnknownName};
 
+use crate::counts::Counts;
 use crate::http::get_json;
 use crate::log::Log;
 use crate::process::Process;
@@ -86,6 +87,15 @@ impl Host {
             .status
             .context("this host was started without --local-status, so it has no status to read")?;
         get_json(address, "/").await
+    }
+
+    /// How many outgoing calls of the host's components went which way.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Host::status`], and when there are no such numbers.
+    pub async fn counts(&self) -> anyhow::Result<Counts> {
+        Counts::read(&self.status().await?)
     }
 
     /// What the host has written.

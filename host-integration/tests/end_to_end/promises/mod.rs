@@ -14,7 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use crate::support::{nats, queued, until, Route, PROMPTLY};
+use crate::support::{nats, queued, until, Hosts as _, Route, PROMPTLY};
 
 /// Has a test for each promise that holds on a kind of call, and lists them.
 macro_rules! hold {
@@ -329,7 +329,7 @@ async fn a_component_that_would_call_an_http_handler_does_not_start() {
         (instance $call (export "call" (func $call)))
         (export "inhost:promises/call" (instance $call)))"#;
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let deployment = route.start_on(&nats).await;
         let folder = tempfile::tempdir().expect("a folder");
         let caller =

@@ -7,46 +7,43 @@ pub(crate) mod rounds;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use inhost_testbed::Route;
 use inhost_testbed::{
-    Backend, Deployment, Driver, Guest, Host, HostBuilder, LocalDispatch, NatsServer, CALLEE,
-    CALLER, DEFAULT_COUNT,
+    Binaries, Counts, Deployment, Driver, Guest, Host, HostBuilder, NatsServer, CALLEE, CALLER,
+    DEFAULT_COUNT,
 };
 
 /// A call that is answered takes far less; one that hangs is caught.
 pub(crate) const PROMPTLY: Duration = Duration::from_secs(5);
 
-/// Which way the calls of a host go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Route {
-    Nats,
-    Duplex,
-    Mpsc,
-}
-
-impl Route {
-    pub(crate) const ALL: [Self; 3] = [Self::Nats, Self::Duplex, Self::Mpsc];
-    pub(crate) const LOCAL: [Self; 2] = [Self::Duplex, Self::Mpsc];
-
+/// Hosts for a route, of the binary that these tests are about.
+pub(crate) trait Hosts {
     /// A host whose calls go this way, in a lattice of its own.
-    pub(crate) fn host(self) -> HostBuilder {
-        let host = Host::builder(env!("CARGO_BIN_EXE_wasmcloud"))
-            .lattice(format!("{self:?}").to_lowercase());
-        match self {
-            Self::Nats => host.local_dispatch(LocalDispatch::Off),
-            Self::Duplex => host.backend(Backend::Duplex),
-            Self::Mpsc => host.backend(Backend::Mpsc),
-        }
-    }
+    fn host(self) -> HostBuilder;
 
     /// Such a host on a nats-server that others may use too.
-    pub(crate) async fn start_on(self, nats: &Arc<NatsServer>) -> Deployment {
+    async fn start_on(self, nats: &Arc<NatsServer>) -> Deployment;
+
+    /// The callee and the caller on such a host, linked.
+    async fn start_pair_on(self, nats: &Arc<NatsServer>) -> Deployment;
+}
+
+impl Hosts for Route {
+    fn host(self) -> HostBuilder {
+        let binaries = Binaries {
+            host: env!("CARGO_BIN_EXE_wasmcloud").into(),
+            stock: None,
+        };
+        self.builder(&binaries).expect("it is a way of ours")
+    }
+
+    async fn start_on(self, nats: &Arc<NatsServer>) -> Deployment {
         Deployment::start_on(Arc::clone(nats), self.host())
             .await
             .expect("the host starts")
     }
 
-    /// The callee and the caller on such a host, linked.
-    pub(crate) async fn start_pair_on(self, nats: &Arc<NatsServer>) -> Deployment {
+    async fn start_pair_on(self, nats: &Arc<NatsServer>) -> Deployment {
         let deployment = self.start_on(nats).await;
         deployment
             .deploy_pair()
@@ -63,19 +60,15 @@ pub(crate) async fn nats() -> Arc<NatsServer> {
 
 /// How many calls of a host's components went in memory, and how many over NATS.
 pub(crate) async fn calls(host: &Host) -> (u64, u64) {
-    let status = host.status().await.expect("the host lists its calls");
-    let count = |route: &str| status["calls"][route].as_u64().expect("a number of calls");
-    (
-        count("local"),
-        count("remote") + count("spilled") + count("fallback"),
-    )
+    let Counts { local, remote } = host.counts().await.expect("the host lists its calls");
+    (local, remote)
 }
 
 /// Checks that the calls of a host's components went the way that was asked for, and how many they were.
 pub(crate) async fn assert_calls(route: Route, host: &Host, expected: u64) {
-    let expected = match route {
-        Route::Nats => (0, expected),
-        Route::Duplex | Route::Mpsc => (expected, 0),
+    let expected = match route.is_local() {
+        false => (0, expected),
+        true => (expected, 0),
     };
     assert_eq!(
         calls(host).await,

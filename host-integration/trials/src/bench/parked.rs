@@ -82,7 +82,7 @@ pub(crate) async fn parked(
 ) -> anyhow::Result<Vec<Parked>> {
     let mut hosts = Vec::new();
     for &route in routes {
-        if let Some(host) = route.host(binaries) {
+        if let Some(host) = route.builder(binaries) {
             let host = host.lattice(format!("parked-{route}"));
             hosts.push((route, Waiting::start(nats, host, calls).await?));
         }

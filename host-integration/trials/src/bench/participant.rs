@@ -63,7 +63,7 @@ impl Participant {
         worker: &Path,
         composed: Option<&Composed>,
     ) -> anyhow::Result<Self> {
-        let place = match route.host(binaries) {
+        let place = match route.builder(binaries) {
             Some(host) => {
                 let host = host.lattice(lattice).args(Deployment::HTTP_SERVER);
                 let deployment = Deployment::start_on(Arc::clone(nats), host).await?;

@@ -85,7 +85,7 @@ pub(crate) async fn components(
     binaries: &Binaries,
     most: u32,
 ) -> anyhow::Result<Vec<Components>> {
-    let Some(host) = Route::Duplex.host(binaries) else {
+    let Some(host) = Route::Duplex.builder(binaries) else {
         return Ok(Vec::new());
     };
     let deployment = Deployment::start_on(Arc::clone(nats), host.lattice("components")).await?;

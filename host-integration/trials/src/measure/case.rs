@@ -172,7 +172,7 @@ mod tests {
         let uneven = Case::new(Workload::Echo, 1, 1, 10, 11);
         assert_eq!((uneven.rounds, uneven.calls(Route::Nats)), (10, 20));
         for case in cases(1) {
-            for route in Route::DEMO {
+            for route in Route::OURS {
                 assert!(case.calls(route) >= case.concurrency, "{case:?}");
             }
         }
@@ -192,7 +192,7 @@ mod tests {
         let planned = |calls: u32| -> Duration {
             let cases = cases(calls).into_iter();
             cases
-                .flat_map(|case| Route::DEMO.map(|route| case.planned(route)))
+                .flat_map(|case| Route::OURS.map(|route| case.planned(route)))
                 .sum()
         };
         let seconds = planned(DEFAULT_CALLS).as_secs();

@@ -197,7 +197,7 @@ pub(crate) mod tests {
 
     #[test]
     fn rows_whose_calls_went_the_wrong_way_fail() {
-        let good = Route::DEMO.map(|route| row(route, 5));
+        let good = Route::OURS.map(|route| row(route, 5));
         check_routes(&good).unwrap();
 
         let wrong = |route, local, remote| Row {
