@@ -1,8 +1,6 @@
 //! What no correct peer sends: parameters and results that are none, and components that are none. Nobody suffers from it
 //! but the one who sent it.
 
-use std::time::Duration;
-
 use futures::stream::{self, StreamExt as _};
 use inhost_testbed::{Deployment, Guest, HostBuilder, Link, Workload, CALLEE, CALLER, ECHO};
 
@@ -14,7 +12,7 @@ const GROWTH: u64 = 50 << 20;
 /// How many calls are made at once.
 const AT_ONCE: usize = 16;
 
-/// How often a call over NATS is tried whose answer may be lost on its way (see README.md, "Calls over NATS").
+/// How often a call over NATS is tried whose answer may be lost on its way (see guarantees.md, "Calls over NATS").
 const ATTEMPTS: usize = 4;
 
 /// The functions that random parameters do no harm to: those that pass for parameters make no large answer.

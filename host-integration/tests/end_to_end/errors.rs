@@ -1,7 +1,6 @@
 //! A call that fails does so in the same way over each route and on a stock host, and the log says which call it was.
 
 use std::path::Path;
-use std::time::Duration;
 
 use inhost_testbed::{
     reference, stock_host, write_component, Deployment, Driver, Host, HostBuilder, Link, CALLEE,
@@ -10,7 +9,7 @@ use inhost_testbed::{
 
 use crate::support::{nats, until, Hosts as _, Route, PROMPTLY};
 
-/// How often a call over NATS is tried: upstream's transport loses one now and then (see README.md, "Calls over
+/// How often a call over NATS is tried: upstream's transport loses one now and then (see guarantees.md, "Calls over
 /// NATS").
 const ATTEMPTS: usize = 5;
 
@@ -174,7 +173,7 @@ async fn each_kind_of_failure_is_the_same_for_the_caller_over_each_route_and_on_
             }
             let mut got = outcome(failure, &deployment, &driver).await;
             for _ in 1..ATTEMPTS {
-                // A stock host loses a call now and then (see README.md, "Calls over NATS"), and ours do not.
+                // A stock host loses a call now and then (see guarantees.md, "Calls over NATS"), and ours do not.
                 if name != "stock" || got != NO_ANSWER {
                     break;
                 }

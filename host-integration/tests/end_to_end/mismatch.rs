@@ -4,7 +4,6 @@
 //! not, and then something else is read than was meant. A local call compares the types before the function runs.
 
 use std::path::Path;
-use std::time::Duration;
 
 use inhost_testbed::{
     reference, stock_host, write_component, Deployment, Driver, Guest, Host, HostBuilder, CALLEE,
@@ -14,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::support::{nats, until, Hosts as _, Route, PROMPTLY};
 
-/// How often something is tried over NATS, where upstream's transport loses a message now and then (see README.md,
+/// How often something is tried over NATS, where upstream's transport loses a message now and then (see guarantees.md,
 /// "Calls over NATS"): then the call hangs, or ends without results.
 const ATTEMPTS: usize = 5;
 

@@ -89,7 +89,7 @@ async fn batch_without_loss(
             Ok(batch) => return Ok((before, batch)),
             Err(error) if attempts == 0 => return Err(error),
             Err(error) => progress.say(&format!(
-                "  a call over NATS was lost ({}), so this round is measured again; see README.md, \"Calls over NATS\"",
+                "  a call over NATS was lost ({}), so this round is measured again; see guarantees.md, \"Calls over NATS\"",
                 error.root_cause()
             )),
         }
