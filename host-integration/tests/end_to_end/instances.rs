@@ -1,11 +1,10 @@
 //! `max_instances`: how many callees run at once, who is next, and that no one waits for ever.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use inhost_testbed::{
-    Deployment, Driver, Guest, HeldTally, NatsServer, Peer, Workload, CALLEE, CALLER,
+    Deployment, Driver, Guest, HeldTally, Load, NatsServer, Peer, Workload, CALLEE, CALLER,
     DEFAULT_COUNT, ECHO,
 };
 use tokio::task::JoinSet;
@@ -109,49 +108,11 @@ async fn with_one_instance_calls_run_in_the_order_in_which_they_were_made() {
     }
 }
 
-/// Calls that are made again and again, by several callers at once, until this is dropped.
-struct Flood {
-    _callers: JoinSet<()>,
-    answered: Arc<AtomicU32>,
-    failed: Arc<AtomicBool>,
-}
-
-impl Flood {
-    fn start<Call, Answer>(callers: usize, call: Call) -> Self
-    where
-        Call: Fn() -> Answer + Clone + Send + 'static,
-        Answer: std::future::Future<Output = anyhow::Result<()>> + Send,
-    {
-        let (answered, failed) = (Arc::<AtomicU32>::default(), Arc::<AtomicBool>::default());
-        let mut tasks = JoinSet::new();
-        for _ in 0..callers {
-            let (call, answered, failed) =
-                (call.clone(), Arc::clone(&answered), Arc::clone(&failed));
-            tasks.spawn(async move {
-                loop {
-                    match call().await {
-                        Ok(()) => answered.fetch_add(1, Ordering::Relaxed),
-                        Err(_) => return failed.store(true, Ordering::Relaxed),
-                    };
-                }
-            });
-        }
-        Self {
-            _callers: tasks,
-            answered,
-            failed,
-        }
-    }
-
-    /// How many calls have been answered, one of which would be enough to say that it goes on.
-    async fn answered(&self) -> u32 {
-        until("the flood's calls are not answered", async || {
-            self.answered.load(Ordering::Relaxed) > 0
-        })
-        .await;
-        assert!(!self.failed.load(Ordering::Relaxed), "a call failed");
-        self.answered.load(Ordering::Relaxed)
-    }
+/// Checks that a load goes on without a failure, and returns how many calls have been answered.
+async fn goes_on<T: Send + 'static>(load: &Load<T>) -> u64 {
+    load.answers(1).await;
+    assert_eq!(load.failed(), 0, "a call failed");
+    load.answered()
 }
 
 /// `ping` of the callee by a peer elsewhere in the lattice.
@@ -168,11 +129,11 @@ async fn calls_over_nats_get_their_turn_while_local_callers_keep_the_callee_busy
         let (deployment, driver) = start(&nats, route, 1).await;
         let callee = deployment.peer(CALLEE).await.expect("a connection");
         // Each caller goes on without a pause within a call of the driver.
-        let flood = Flood::start(8, move || {
+        let flood = Load::start(8, move |_| {
             let driver = driver.clone();
-            async move { driver.run(Workload::Ping, 0, 50).await.map(drop) }
+            async move { driver.run(Workload::Ping, 0, 50).await }
         });
-        flood.answered().await;
+        goes_on(&flood).await;
         let (before, _) = calls(deployment.host()).await;
         let remote = async {
             for n in 0..50 {
@@ -183,7 +144,7 @@ async fn calls_over_nats_get_their_turn_while_local_callers_keep_the_callee_busy
         remote.unwrap_or_else(|_| panic!("over {route:?} calls over NATS starve"));
         let (local, _) = calls(deployment.host()).await;
         assert!(local > before, "over {route:?}: {local}");
-        flood.answered().await;
+        goes_on(&flood).await;
     }
 }
 
@@ -193,16 +154,16 @@ async fn local_calls_get_their_turn_while_callers_over_nats_keep_the_callee_busy
     for route in Route::LOCAL {
         let (deployment, driver) = start(&nats, route, 1).await;
         let callee = deployment.peer(CALLEE).await.expect("a connection");
-        let flood = Flood::start(8, move || {
+        let flood = Load::start(8, move |_| {
             let callee = callee.clone();
             async move { ping_over_nats(&callee, 1).await }
         });
-        let before = flood.answered().await;
+        let before = goes_on(&flood).await;
         let local = driver.run(Workload::Ping, 0, 200);
         let local = tokio::time::timeout(ALL_OF_THEM, local).await;
         let local = local.unwrap_or_else(|_| panic!("over {route:?} local calls starve"));
         assert_eq!(local.expect("all calls succeed").len(), 200);
-        assert!(flood.answered().await > before, "over {route:?}");
+        assert!(goes_on(&flood).await > before, "over {route:?}");
         assert_eq!(calls(deployment.host()).await, (200, 0), "over {route:?}");
     }
 }
@@ -226,7 +187,7 @@ async fn a_callee_that_waits_leaves_its_instance_when_its_time_is_over() {
             let wait = peer.call::<_, (u32,)>(ECHO, "wait", (60_000_u32,));
             let wait = tokio::time::timeout(PROMPTLY, wait).await;
             wait.expect("it has an end").expect_err("its time is over");
-            // Else upstream's client has lost it (see README.md, "Calls over NATS").
+            // Else upstream's client has lost it (see guarantees.md, "Calls over NATS").
             if begun.elapsed() >= Duration::from_secs(1) {
                 break;
             }

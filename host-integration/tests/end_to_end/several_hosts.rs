@@ -7,7 +7,7 @@ use futures::future::join_all;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use inhost_testbed::{Deployment, Guest, Tally, CALLEE};
 
-use crate::support::load::{may_be_lost, Pair};
+use crate::support::load::{may_be_lost, Calls, Pair};
 use crate::support::{calls, nats, until, until_not_listed, Hosts as _, Route, PROMPTLY};
 
 /// When a call without an answer is given up.
@@ -42,7 +42,7 @@ async fn calls_move_to_the_other_host_when_the_callee_here_is_stopped() {
         stopped.expect("stopped");
         let stop = Instant::now();
         load.answers(300).await;
-        let ended = load.finish().await;
+        let ended = Calls::of(load).await;
         let (_, remote) = calls(host).await;
         assert!(remote >= 250, "{remote} calls moved over {route:?}");
         // What the callee had taken or had in its queue when it was stopped may fail, and no more than that.

@@ -18,7 +18,7 @@ const CALLERS: usize = 32;
 const MANY: usize = 64;
 
 /// How many calls are answered before and after a command that is looked at.
-const CALLS: usize = 200;
+const CALLS: u64 = 200;
 
 /// By how much the longest call of an update may be longer than twice that of a scale. Both are the longest of some thousand
 /// calls on a machine that does something else, too. What it is there to find is a call that is held, which takes seconds.

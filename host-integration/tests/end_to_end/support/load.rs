@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use inhost_testbed::{Deployment, Driver, Guest, HostBuilder, NatsServer, Tally, CALLEE, CALLER};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use inhost_testbed::{
+    Deployment, Driver, Ended, Guest, HostBuilder, Load, NatsServer, Tally, CALLEE, CALLER,
+};
 
 /// How many callers there are.
 pub(crate) const CALLERS: usize = 32;
@@ -17,14 +16,8 @@ pub(crate) const CALLERS: usize = 32;
 const COUNTED: u64 = 8;
 
 /// Of a hundred calls over NATS, so many may get no answer. Upstream's transport loses one now and then, more often so on
-/// a busy machine (see README.md, "Calls over NATS").
+/// a busy machine (see guarantees.md, "Calls over NATS").
 const LOST_PERCENT: usize = 5;
-
-/// How long the callers may take to make progress.
-const PROGRESS: Duration = Duration::from_secs(30);
-
-/// How long a caller waits after a call that failed. Without it, calls that fail at once keep the machine busy.
-const PAUSE: Duration = Duration::from_millis(5);
 
 /// How many of `remote` calls over NATS may get no answer.
 pub(crate) fn may_be_lost(remote: usize) -> usize {
@@ -43,119 +36,24 @@ const CLEAR: [&str; 4] = [
     "timed out",
 ];
 
-/// A call, and how it ended.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) id: u64,
-    pub(crate) start: Instant,
-    pub(crate) took: Duration,
-    pub(crate) result: Result<(), String>,
-}
-
-/// What has been seen so far.
-#[derive(Clone, Copy, Debug, Default)]
-struct Seen {
-    answered: u64,
-    failed: u64,
-}
-
-/// Callers in tasks of their own, each of which makes one call after another until it is told to stop.
-pub(crate) struct Load {
-    callers: JoinSet<Vec<Ended>>,
-    stop: Arc<AtomicBool>,
-    seen: watch::Receiver<Seen>,
-}
-
-impl Load {
-    /// Starts [`CALLERS`] callers. Each call has an id of its own.
-    pub(crate) fn start<F>(call: impl Fn(u64) -> F + Clone + Send + 'static) -> Self
-    where
-        F: Future<Output = anyhow::Result<()>> + Send,
-    {
-        let ids = Arc::new(AtomicU64::new(0));
-        let stop = Arc::new(AtomicBool::new(false));
-        let (sender, seen) = watch::channel(Seen::default());
-        let mut callers = JoinSet::new();
-        for _ in 0..CALLERS {
-            let (ids, stop, seen, call) = (ids.clone(), stop.clone(), sender.clone(), call.clone());
-            callers.spawn(async move {
-                let mut calls = Vec::new();
-                while !stop.load(Ordering::Relaxed) {
-                    let id = ids.fetch_add(1, Ordering::Relaxed);
-                    let start = Instant::now();
-                    let result = call(id).await;
-                    let ended = Ended {
-                        id,
-                        start,
-                        took: start.elapsed(),
-                        result: result.map_err(|error| format!("{error:#}")),
-                    };
-                    let failed = ended.result.is_err();
-                    seen.send_modify(|seen| match failed {
-                        true => seen.failed += 1,
-                        false => seen.answered += 1,
-                    });
-                    calls.push(ended);
-                    if failed {
-                        tokio::time::sleep(PAUSE).await;
-                    }
-                }
-                calls
-            });
-        }
-        Self {
-            callers,
-            stop,
-            seen,
-        }
-    }
-
-    /// Waits until so many more calls have been answered.
-    pub(crate) async fn answers(&self, more: u64) {
-        self.more("answers", more, |seen| seen.answered).await;
-    }
-
-    /// Waits until so many more calls have failed.
-    pub(crate) async fn failures(&self, more: u64) {
-        self.more("failures", more, |seen| seen.failed).await;
-    }
-
-    /// How many calls have failed up to now.
-    pub(crate) fn failed(&self) -> u64 {
-        self.seen.borrow().failed
-    }
-
-    async fn more(&self, what: &str, more: u64, number: fn(&Seen) -> u64) {
-        let mut seen = self.seen.clone();
-        let before = *seen.borrow_and_update();
-        let reached = seen.wait_for(|seen| number(seen) >= number(&before) + more);
-        let reached = tokio::time::timeout(PROGRESS, reached).await.map(drop);
-        assert!(
-            reached.is_ok(),
-            "no {more} {what} within {PROGRESS:?}: {before:?}, then {:?}",
-            self.seen.borrow()
-        );
-    }
-
-    /// Lets each caller end the call that it makes, and returns all calls.
-    pub(crate) async fn finish(self) -> Calls {
-        self.stop.store(true, Ordering::Relaxed);
-        Calls(
-            self.callers
-                .join_all()
-                .await
-                .into_iter()
-                .flatten()
-                .collect(),
-        )
-    }
+/// Starts [`CALLERS`] callers. Each call has an id of its own.
+pub(crate) fn load<F>(call: impl Fn(u64) -> F + Clone + Send + 'static) -> Load<()>
+where
+    F: Future<Output = anyhow::Result<()>> + Send,
+{
+    Load::start(CALLERS, call)
 }
 
 /// The calls of a [`Load`].
-pub(crate) struct Calls(pub(crate) Vec<Ended>);
+pub(crate) struct Calls(pub(crate) Vec<Ended<()>>);
 
 impl Calls {
-    pub(crate) fn failed(&self) -> impl Iterator<Item = &Ended> {
+    /// Lets each caller end the call that it makes.
+    pub(crate) async fn of(load: Load<()>) -> Self {
+        Self(load.finish().await.into_iter().flatten().collect())
+    }
+
+    pub(crate) fn failed(&self) -> impl Iterator<Item = &Ended<()>> {
         self.0.iter().filter(|ended| ended.result.is_err())
     }
 
@@ -254,15 +152,15 @@ impl Pair {
     }
 
     /// Callers of the caller, which calls the callee's `ping`. A call without an answer is given up after `deadline`.
-    pub(crate) async fn pings(&self, deadline: Duration) -> Load {
+    pub(crate) async fn pings(&self, deadline: Duration) -> Load<()> {
         let driver = self.driver(deadline).await;
-        Load::start(move |id| ping(driver.clone(), id))
+        load(move |id| ping(driver.clone(), id))
     }
 
     /// The same, but some of the calls are those of `count`, which the callee counts at the tally.
-    pub(crate) async fn pings_and_counts(&self, deadline: Duration) -> Load {
+    pub(crate) async fn pings_and_counts(&self, deadline: Duration) -> Load<()> {
         let driver = self.driver(deadline).await;
-        Load::start(move |id| {
+        load(move |id| {
             let driver = driver.clone();
             async move {
                 if !is_counted(id) {
