@@ -5,7 +5,6 @@
 
 mod app;
 mod checks;
-mod processes;
 mod program;
 mod scenes;
 mod user;

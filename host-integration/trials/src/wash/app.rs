@@ -4,10 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{ensure, Context as _};
-use inhost_testbed::{until, Guest, CALLEE, HTTP};
+use inhost_testbed::{runs, until, Guest, CALLEE, HTTP};
 
 use super::checks::Checks;
-use super::processes::runs;
 use super::scenes::{call_in_memory, count, Stage, DEADLINE};
 use super::user::WADM_ID;
 

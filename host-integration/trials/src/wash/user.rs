@@ -8,12 +8,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{bail, ensure, Context as _};
-use inhost_testbed::{found, get_json, until, NatsServer};
+use inhost_testbed::{found, get_json, kill, runs, until, NatsServer};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
-
-use super::processes::{kill, runs};
 
 /// How long a command of `wash` may take. It starts components, which compiles them.
 const COMMAND: Duration = Duration::from_secs(120);

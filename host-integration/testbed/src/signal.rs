@@ -3,7 +3,8 @@
 use std::process::{Command, Stdio};
 
 /// Whether the process runs. One that has ended and that no one has waited for does not.
-pub(super) fn runs(process: u32) -> bool {
+#[must_use]
+pub fn runs(process: u32) -> bool {
     if !signal("0", process) {
         return false;
     }
@@ -13,7 +14,7 @@ pub(super) fn runs(process: u32) -> bool {
 }
 
 /// Kills the process, if it runs.
-pub(super) fn kill(process: u32) {
+pub fn kill(process: u32) {
     signal("KILL", process);
 }
 
