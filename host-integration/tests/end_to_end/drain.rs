@@ -50,7 +50,7 @@ impl Stage {
 
     async fn tell(&self, stop: Stop) {
         match stop {
-            Stop::Signal => self.host.ask_to_stop().await.expect("told"),
+            Stop::Signal => self.host.ask_to_stop(),
             Stop::Command => {
                 let operation = format!("host.stop.{}", self.host.id());
                 let control = self.deployment.control();

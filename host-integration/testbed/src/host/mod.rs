@@ -133,12 +133,8 @@ impl Host {
     }
 
     /// Asks the host to stop (`SIGTERM`), and does not wait for that.
-    ///
-    /// # Errors
-    ///
-    /// When there is no shell to send the signal with.
-    pub async fn ask_to_stop(&self) -> anyhow::Result<()> {
-        self.process.ask_to_end().await
+    pub fn ask_to_stop(&self) {
+        self.process.ask_to_end();
     }
 
     /// Waits for the host to end by itself, and returns its exit code.

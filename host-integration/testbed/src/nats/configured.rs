@@ -46,7 +46,7 @@ impl NatsServer {
         };
         let before = count(&self.log);
         std::fs::write(config_file(self.files.path()), config)?;
-        self.signal("HUP").await?;
+        self.signal("HUP")?;
         let what = "the nats-server does not take another configuration";
         until(what, DEADLINE, async || Ok(count(&self.log) > before))
             .await

@@ -16,6 +16,7 @@ use super::search::Search;
 use crate::http::get_json;
 use crate::log::Log;
 use crate::process::Process;
+use crate::signal::{signal, state};
 use crate::usage::Usage;
 use crate::wait::{found, listens, until};
 
@@ -128,7 +129,7 @@ impl NatsServer {
     ///
     /// When the server is killed.
     pub async fn pause(&self) -> anyhow::Result<()> {
-        self.signal("STOP").await?;
+        self.signal("STOP")?;
         // The signal has been sent, but a thread that runs on another core goes on until it sees it.
         let id = self.process().as_ref().map(Process::id);
         let id = id.expect("the nats-server runs");
@@ -146,21 +147,14 @@ impl NatsServer {
     ///
     /// When the server is killed.
     pub async fn resume(&self) -> anyhow::Result<()> {
-        self.signal("CONT").await
+        self.signal("CONT")
     }
 
-    pub(super) async fn signal(&self, name: &str) -> anyhow::Result<()> {
+    pub(super) fn signal(&self, name: &str) -> anyhow::Result<()> {
         let id = self.process().as_ref().map(Process::id);
         let id = id.expect("the nats-server runs");
-        let mut kill = Command::new("sh");
-        kill.args(["-c", "kill -s \"$1\" -- \"$2\"", "sh", name])
-            .arg(id.to_string());
-        let sent = kill.status().await;
-        let sent = sent.context("cannot run sh to send a signal to the nats-server")?;
-        ensure!(
-            sent.success(),
-            "SIG{name} could not be sent to the nats-server"
-        );
+        let sent = signal(name, id);
+        ensure!(sent, "SIG{name} could not be sent to the nats-server");
         Ok(())
     }
 
@@ -294,9 +288,7 @@ fn is_stopped(process: u32) -> bool {
     let mut threads = threads.into_iter().flatten().flatten();
     threads.all(|thread| {
         // A thread that has ended meanwhile moves nothing any more.
-        let status = std::fs::read_to_string(thread.path().join("status")).unwrap_or_default();
-        let state = status.lines().find_map(|line| line.strip_prefix("State:"));
-        state.is_none_or(|state| state.trim_start().starts_with('T'))
+        state(&thread.path().join("status")).is_none_or(|state| state == 'T')
     })
 }
 
