@@ -1,13 +1,15 @@
 //! The flags that this host adds, from outside. No NATS server is needed: what is tested happens before the host
 //! connects to one, or while it tries to.
 
-mod cli;
+mod support {
+    pub(crate) mod cli;
+}
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
-use cli::{run, wasmcloud};
+use support::cli::{run, wasmcloud};
 use tokio::net::TcpSocket;
 use wrpc_transport_nats::local::BackendKind;
 

@@ -2,12 +2,14 @@
 
 #![cfg(any(feature = "duplex", feature = "mpsc"))]
 
-mod cli;
+mod support {
+    pub(crate) mod cli;
+}
 
 use std::path::PathBuf;
 use std::process::Command;
 
-use cli::{run, wasmcloud};
+use support::cli::{run, wasmcloud};
 use serde_json::Value;
 use wrpc_transport_nats::local::BackendKind;
 

@@ -1,7 +1,9 @@
 //! The process of a host, as the system sees it.
 #![cfg(target_os = "linux")]
 
-mod cli;
+mod support {
+    pub(crate) mod cli;
+}
 
 use std::fs;
 use std::net::TcpListener;
@@ -9,7 +11,7 @@ use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cli::{run, wasmcloud};
+use support::cli::{run, wasmcloud};
 
 /// How long a host may take to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
