@@ -223,31 +223,6 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_has_each_step() {
-        let step = |title: &str, outcome| Step {
-            title: title.to_owned(),
-            took: Duration::from_secs(40),
-            outcome,
-        };
-        let summary = summary(&[
-            step("first", Outcome::Failed),
-            step("second", Outcome::Passed),
-            step("third", Outcome::Skipped("not at hand".to_owned())),
-        ]);
-        assert!(summary.contains("FAILED   first"), "{summary}");
-        assert!(summary.contains("passed   second"), "{summary}");
-        assert!(summary.contains("skipped  third: not at hand"), "{summary}");
-        assert!(summary.ends_with("2 min 00 s  in all"), "{summary}");
-    }
-
-    #[test]
-    fn skipped_steps_are_no_failure() {
-        let mut steps = Steps::default();
-        steps.skip("one", "why not");
-        steps.run().unwrap();
-    }
-
-    #[test]
     fn cargo_is_not_told_of_this_package() {
         let command = cargo(&["version"]);
         let removed: Vec<_> = command

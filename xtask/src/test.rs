@@ -133,28 +133,3 @@ fn nats_server(trials: &Path) -> anyhow::Result<PathBuf> {
         String::from_utf8_lossy(&output.stdout).trim(),
     ))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_test_of_a_package_is_left_out() {
-        let words = text(&all_tests());
-        assert_eq!(words, "cargo test --workspace --no-fail-fast");
-    }
-
-    #[test]
-    fn each_set_of_backends_is_tested() {
-        let commands: Vec<_> = tests_by_backends().iter().map(text).collect();
-        for features in ["", " --features duplex", " --features mpsc"] {
-            let expected = format!(
-                "cargo test --package {DROP_IN} --lib --test drop_in --no-default-features{features}"
-            );
-            assert!(
-                commands.contains(&expected),
-                "{expected} is not in {commands:#?}"
-            );
-        }
-    }
-}

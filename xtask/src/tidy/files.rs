@@ -43,33 +43,3 @@ pub(super) fn breaches(root: &Path) -> anyhow::Result<Vec<String>> {
     breaches.sort();
     Ok(breaches)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_files_and_pinned_toolchains_are_found() {
-        let root = tempfile::tempdir().unwrap();
-        let write = |name: &str, lines: usize| {
-            let path = root.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "//\n".repeat(lines)).unwrap();
-        };
-        write("a/src/short.rs", MAX_LINES - 1);
-        write("target/built.rs", MAX_LINES);
-        write(".git/hook.rs", MAX_LINES);
-        write("a/notes.md", MAX_LINES);
-        assert!(breaches(root.path()).unwrap().is_empty());
-
-        write("a/src/long.rs", MAX_LINES);
-        write("rust-toolchain.toml", 1);
-        let found = breaches(root.path()).unwrap();
-        assert_eq!(found.len(), 2);
-        assert!(
-            found[0].starts_with("a/src/long.rs has 1000 lines"),
-            "{found:?}"
-        );
-        assert!(found[1].starts_with("rust-toolchain.toml"), "{found:?}");
-    }
-}

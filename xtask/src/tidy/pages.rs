@@ -71,36 +71,4 @@ mod tests {
     fn the_pages_of_this_repository_are_sound() {
         assert_eq!(breaches(workspace_root()).unwrap(), Vec::<String>::new());
     }
-
-    #[test]
-    fn pages_and_files_for_operators_are_collected() {
-        let root = tempfile::tempdir().unwrap();
-        for path in [
-            "README.md",
-            "a/notes.md",
-            "a/code.rs",
-            "target/out.md",
-            ".hidden/page.md",
-            "host-integration/deploy/unit.service",
-        ] {
-            let path = root.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "text").unwrap();
-        }
-        let mut pages = Vec::new();
-        collect(root.path(), Path::new(""), &mut pages).unwrap();
-        let mut found: Vec<_> = pages
-            .iter()
-            .map(|page| page.path.to_string_lossy())
-            .collect();
-        found.sort();
-        assert_eq!(
-            found,
-            [
-                "README.md",
-                "a/notes.md",
-                "host-integration/deploy/unit.service"
-            ]
-        );
-    }
 }

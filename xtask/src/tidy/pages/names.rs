@@ -224,17 +224,4 @@ mod tests {
             "docs/a.md names the flag `--latice`, which does not exist"
         );
     }
-
-    #[test]
-    fn the_lists_of_this_repository_are_read() {
-        let known = Known::read(xtask::workspace::workspace_root()).unwrap();
-        for flag in ["--lattice", "--local-dispatch", "--reuse-instances"] {
-            assert!(known.flags.contains(flag), "{flag}");
-        }
-        for variable in ["WASMCLOUD_NATS_HOST", "WASMCLOUD_LOCAL_STATUS"] {
-            assert!(known.variables.contains(variable), "{variable}");
-        }
-        let test = "modes::require_carries_calls_in_memory";
-        assert!(known.tests.contains(test), "{test}");
-    }
 }
