@@ -30,11 +30,12 @@ use clap::builder::PossibleValuesParser;
 use clap::Args;
 use inhost_testbed::{target_dir, Binaries, Route};
 
+use crate::host::HostArguments;
 use crate::progress;
 use crate::report;
 use crate::stage::{block_on, until_asked_to_end, Interrupted};
 use xtask::command::cargo;
-use xtask::host::{build, HostArguments, Profile};
+use xtask::host::{build, Profile};
 use xtask::stock;
 
 #[derive(Debug, Args)]

@@ -6,11 +6,11 @@ use clap::Args;
 
 use inhost_testbed::{Binaries, Route};
 
+use crate::host::HostArguments;
 use crate::measure::{cases, check_routes, measure, Case, Row, DEFAULT_CALLS};
 use crate::progress::Progress;
 use crate::report;
 use crate::stage::{block_on, until_asked_to_end, Interrupted, Stage};
-use xtask::host::HostArguments;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {

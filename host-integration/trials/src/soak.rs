@@ -37,9 +37,9 @@ use self::leftovers::Footprint;
 use self::load::{load, Run, EXECUTION};
 use self::slow::Slow;
 use self::summary::Summary;
+use crate::host::HostArguments;
 use crate::report;
 use crate::stage::{block_on, start_nats, until_asked_to_end, Interrupted};
-use xtask::host::HostArguments;
 
 /// How many more instances of the callee there may be than there are callers: those whose answer no one waits for.
 const SPARE_INSTANCES: u32 = 16;
