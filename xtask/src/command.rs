@@ -1,12 +1,12 @@
 //! Running other programs, and saying what is being run.
 
 use std::ffi::OsStr;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::without;
 use crate::workspace::workspace_root;
-use anyhow::{bail, Context as _};
+use anyhow::{bail, ensure, Context as _};
 
 /// The Cargo that runs this program, in the workspace's folder.
 ///
@@ -54,12 +54,37 @@ pub fn run(command: &mut Command, hint: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Runs `command`, and returns what it writes to standard output. `hint` says what to do when it fails.
+///
+/// # Errors
+///
+/// When it cannot be run, fails, or does not write text.
+pub fn output(command: &mut Command, hint: &str) -> anyhow::Result<String> {
+    let output = command.stderr(Stdio::inherit()).output();
+    let output = output.with_context(|| format!("cannot run `{}`", text(command)))?;
+    let status = output.status;
+    ensure!(
+        status.success(),
+        "`{}` failed ({status}). {hint}",
+        text(command)
+    );
+    String::from_utf8(output.stdout).with_context(|| format!("`{}` writes no text", text(command)))
+}
+
+/// The compiler that Cargo uses.
+pub fn rustc(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    command.args(arguments);
+    command
+}
+
 /// What the toolchain builds for by itself.
+///
+/// # Errors
+///
+/// When the compiler cannot be run, or does not say it.
 pub fn host_triple() -> anyhow::Result<String> {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = Command::new(rustc).arg("-vV").output();
-    let output = output.context("cannot run `rustc -vV`")?;
-    let text = String::from_utf8_lossy(&output.stdout);
+    let text = output(&mut rustc(&["-vV"]), "")?;
     let host = text.lines().find_map(|line| line.strip_prefix("host: "));
     Ok(host.context("`rustc -vV` names no host")?.to_owned())
 }
@@ -201,10 +226,13 @@ mod tests {
     #[test]
     fn a_failing_command_is_named_with_what_to_do() {
         let mut command = Command::new("sh");
-        command.args(["-c", "exit 3"]);
-        let error = run(&mut command, "Look there.").unwrap_err().to_string();
-        assert!(error.contains("`sh -c exit 3` failed"), "{error}");
-        assert!(error.ends_with("Look there."), "{error}");
+        command.args(["-c", "echo here; exit 3"]);
+        let said = output(&mut command, "Look there.").map(drop);
+        for error in [run(&mut command, "Look there."), said] {
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains("exit 3` failed"), "{error}");
+            assert!(error.ends_with("Look there."), "{error}");
+        }
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{ensure, Context as _};
-use xtask::command::{cargo, run as run_command, text, Steps};
+use anyhow::Context as _;
+use xtask::command::{cargo, output, run as run_command, text, Steps};
 use xtask::host::{self, Profile};
 use xtask::stock;
 use xtask::workspace::target_dir;
@@ -122,14 +122,9 @@ fn interleavings() -> Command {
 /// Has `trials` find a nats-server, or fetch one, and returns where it is.
 fn nats_server(trials: &Path) -> anyhow::Result<PathBuf> {
     let mut command = Command::new(trials);
-    command.arg("nats-server").stderr(Stdio::inherit());
-    let output = command.output();
-    let output = output.with_context(|| format!("cannot run `{}`", text(&command)))?;
-    ensure!(
-        output.status.success(),
-        "the tests need a nats-server: see above"
-    );
-    Ok(PathBuf::from(
-        String::from_utf8_lossy(&output.stdout).trim(),
-    ))
+    let path = output(
+        command.arg("nats-server"),
+        "The tests need a nats-server: see above.",
+    )?;
+    Ok(PathBuf::from(path.trim()))
 }
