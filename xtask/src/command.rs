@@ -89,43 +89,17 @@ pub fn host_triple() -> anyhow::Result<String> {
     Ok(host.context("`rustc -vV` names no host")?.to_owned())
 }
 
+/// What a step does, or why it is not carried out.
+type Work<'a> = Result<Box<dyn FnOnce() -> anyhow::Result<()> + 'a>, String>;
+
 /// Steps that are all carried out, whatever becomes of the ones before, and a summary at the end.
 #[derive(Default)]
-pub struct Steps<'a> {
-    planned: Vec<Planned<'a>>,
-}
-
-struct Planned<'a> {
-    title: String,
-    work: Work<'a>,
-}
-
-enum Work<'a> {
-    Do(Box<dyn FnOnce() -> anyhow::Result<()> + 'a>),
-    Skip(String),
-}
-
-#[derive(Debug)]
-struct Step {
-    title: String,
-    took: Duration,
-    outcome: Outcome,
-}
-
-#[derive(Debug)]
-enum Outcome {
-    Passed,
-    Failed,
-    Skipped(String),
-}
+pub struct Steps<'a>(Vec<(String, Work<'a>)>);
 
 impl<'a> Steps<'a> {
     /// Adds a step.
     pub fn step(&mut self, title: &str, work: impl FnOnce() -> anyhow::Result<()> + 'a) {
-        self.planned.push(Planned {
-            title: title.to_owned(),
-            work: Work::Do(Box::new(work)),
-        });
+        self.0.push((title.to_owned(), Ok(Box::new(work))));
     }
 
     /// Adds a command as a step. The command is the title.
@@ -136,10 +110,7 @@ impl<'a> Steps<'a> {
 
     /// Adds a step that is not carried out, and why.
     pub fn skip(&mut self, title: &str, reason: &str) {
-        self.planned.push(Planned {
-            title: title.to_owned(),
-            work: Work::Skip(reason.to_owned()),
-        });
+        self.0.push((title.to_owned(), Err(reason.to_owned())));
     }
 
     /// Carries the steps out, one after the other. Says before each which it is and for how long it all goes on, shows the
@@ -150,61 +121,37 @@ impl<'a> Steps<'a> {
     /// When a step failed.
     pub fn run(self) -> anyhow::Result<()> {
         let start = Instant::now();
-        let count = self.planned.len();
-        let mut done = Vec::new();
-        for (number, Planned { title, work }) in self.planned.into_iter().enumerate() {
-            let number = number + 1;
+        let (count, mut failed, mut summary) = (self.0.len(), 0, String::new());
+        for (number, (title, work)) in (1..).zip(self.0) {
             let elapsed = minutes(start.elapsed());
             println!("\n=== step {number} of {count}, after {elapsed}: {title}");
             let begun = Instant::now();
-            let outcome = match work {
-                Work::Skip(reason) => {
+            let outcome = work.map(|work| work());
+            let took = format!("{:.1} s", begun.elapsed().as_secs_f64());
+            summary += &match outcome {
+                Err(reason) => {
                     println!("=== skipped: {reason}");
-                    Outcome::Skipped(reason)
+                    format!("{:>8}  skipped  {title}: {reason}\n", "")
                 }
-                Work::Do(work) => match work() {
-                    Ok(()) => {
-                        println!("=== passed after {}", minutes(begun.elapsed()));
-                        Outcome::Passed
-                    }
-                    Err(err) => {
-                        eprintln!("error: {err:#}");
-                        println!("=== FAILED after {}", minutes(begun.elapsed()));
-                        Outcome::Failed
-                    }
-                },
+                Ok(Ok(())) => {
+                    println!("=== passed after {}", minutes(begun.elapsed()));
+                    format!("{took:>8}  passed   {title}\n")
+                }
+                Ok(Err(err)) => {
+                    failed += 1;
+                    eprintln!("error: {err:#}");
+                    println!("=== FAILED after {}", minutes(begun.elapsed()));
+                    format!("{took:>8}  FAILED   {title}\n")
+                }
             };
-            let took = begun.elapsed();
-            done.push(Step {
-                title,
-                took,
-                outcome,
-            });
         }
-        println!("\n{}", summary(&done));
-        let failed = done.iter();
-        let failed = failed.filter(|step| matches!(step.outcome, Outcome::Failed));
-        match failed.count() {
+        println!("\n{summary}{:>8}  in all", minutes(start.elapsed()));
+        match failed {
             0 => Ok(()),
             1 => bail!("1 of {count} steps failed: see above"),
             n => bail!("{n} of {count} steps failed: see above"),
         }
     }
-}
-
-fn summary(done: &[Step]) -> String {
-    let lines = done.iter().map(|step| {
-        let took = seconds(step.took);
-        let Step { title, outcome, .. } = step;
-        match outcome {
-            Outcome::Passed => format!("{took:>8}  passed   {title}"),
-            Outcome::Failed => format!("{took:>8}  FAILED   {title}"),
-            Outcome::Skipped(reason) => format!("{:>8}  skipped  {title}: {reason}", ""),
-        }
-    });
-    let took = done.iter().map(|step| step.took).sum();
-    let lines: Vec<_> = lines.collect();
-    format!("{}\n{:>8}  in all", lines.join("\n"), minutes(took))
 }
 
 /// As people read it: `41 s`, `3 min 05 s`.
@@ -213,10 +160,6 @@ pub fn minutes(duration: Duration) -> String {
         seconds if seconds < 60 => format!("{seconds} s"),
         seconds => format!("{} min {:02} s", seconds / 60, seconds % 60),
     }
-}
-
-fn seconds(duration: Duration) -> String {
-    format!("{:.1} s", duration.as_secs_f64())
 }
 
 #[cfg(test)]
