@@ -59,7 +59,7 @@ pub use deployment::{Deployment, DEFAULT_COUNT, HTTP};
 pub use driver::{Driver, SoakReport, Workload, CALLEE, CALLER, DRIVER, ECHO};
 pub use guests::{reference, Guest};
 pub use handlers::{write_component, write_spinning_handler, Handler};
-pub use host::{Backend, Host, HostBuilder, LocalDispatch, UnknownName};
+pub use host::{Backend, Host, HostBuilder, LocalDispatch};
 pub use http::{get_json, get_text, get_text_within};
 pub use load::{Ended, Load};
 pub use log::Log;

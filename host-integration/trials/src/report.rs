@@ -129,50 +129,6 @@ mod tests {
     use super::*;
     use crate::measure::tests::row;
 
-    /// Each line of `text` fits.
-    fn assert_fits(text: &str) {
-        let longest = text.lines().map(|line| line.chars().count()).max();
-        assert!(longest <= Some(100), "{longest:?} columns:\n{text}");
-    }
-
-    #[test]
-    fn the_table_is_aligned_and_fits_100_columns() {
-        let rows = [
-            Row {
-                p50_us: 412.4,
-                p99_us: 12_345.6,
-                calls_per_s: 2_000.0,
-                ..row(Route::Nats, 30_720)
-            },
-            row(Route::Duplex, 30_720),
-            Row {
-                workload: "echo",
-                bytes: 1 << 20,
-                ..row(Route::Mpsc, 20)
-            },
-        ];
-        let expected = "\
-workload    callers  route    median      p99  calls/s  x NATS   local  remote
-ping              1  nats     412 µs  12.3 ms    2,000     1.0       0  30,720
-                     duplex  30.5 µs  61.2 µs   32,000    16.0  30,720       0
-
-echo 1 MiB        1  mpsc    30.5 µs  61.2 µs   32,000       -      20       0
-";
-        let table = table(&rows);
-        assert_eq!(table, expected, "\n{table}");
-        assert_fits(&text(&rows));
-    }
-
-    #[test]
-    fn a_path_that_cannot_be_written_is_known_before() {
-        let folder = tempfile::tempdir().unwrap();
-        let error = check_writable(&folder.path().join("missing/figures.json"));
-        assert!(error.unwrap_err().to_string().contains("figures.json"));
-        check_writable(&folder.path().join("figures.json")).unwrap();
-        check_writable(Path::new("-")).unwrap();
-        assert!(!Path::new("-").exists());
-    }
-
     #[test]
     fn the_json_has_one_object_a_row() {
         let expected = json!({

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 pub use builder::HostBuilder;
-pub use options::{Backend, LocalDispatch, UnknownName};
+pub use options::{Backend, LocalDispatch};
 
 use crate::counts::Counts;
 use crate::http::get_json;

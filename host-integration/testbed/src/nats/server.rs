@@ -407,12 +407,4 @@ mod tests {
             .to_string()
             .contains("ended unexpectedly"));
     }
-
-    #[test]
-    fn addresses_are_read_from_urls() {
-        let address = loopback(&["nats://127.0.0.1:4222".to_owned()]).unwrap();
-        assert_eq!(address.port(), 4222);
-        assert!(loopback(&["nats://192.0.2.1:4222".to_owned()]).is_err());
-        assert!(loopback(&[]).is_err());
-    }
 }

@@ -183,15 +183,6 @@ mod tests {
     }
 
     #[test]
-    fn workloads_are_chosen_by_name() {
-        let chosen = cases(false, &["record".to_owned(), "http".to_owned()]);
-        assert_eq!(chosen.len(), 4);
-        for case in cases(false, &[]) {
-            assert!(Load::NAMES.contains(&case.load.name()));
-        }
-    }
-
-    #[test]
     fn what_a_route_cannot_do_is_not_asked_of_it() {
         let case = |load, callers| Case { load, callers };
         assert!(!case(Load::Ping, 1_000).is_on(Route::Stock));

@@ -281,14 +281,4 @@ mod tests {
         let [streams, said, handlers] = came.checks(0).map(|it| it.passed());
         assert_eq!((streams, said, handlers), (true, false, true));
     }
-
-    #[test]
-    fn a_defect_names_the_call() {
-        let [streams, ..] = checks(Kind::Stream, &Outcome::Done, false, &[], &Times::new());
-        let line = streams.line();
-        assert!(
-            line.contains("0x100000000000009 was taken, and not"),
-            "{line}"
-        );
-    }
 }

@@ -272,34 +272,3 @@ fn listing_address(log: &str) -> Option<SocketAddr> {
     let (_, rest) = log.split_once("is listed at http://")?;
     rest.split_once('/')?.0.parse().ok()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_wash_prints_and_writes_is_read() {
-        assert_eq!(
-            answer("words\n{\"success\":true}\n").unwrap()["success"],
-            true
-        );
-        assert_eq!(answer("words"), None);
-        assert_eq!(process_id("17\n"), Some(17));
-        assert_eq!(process_id("{\"version\":\"v1\",\"pid\":18}"), Some(18));
-        assert_eq!(process_id("none"), None);
-    }
-
-    #[test]
-    fn the_address_of_the_listing_is_in_the_log() {
-        let log =
-            "INFO started\nINFO in-host invocation is listed at http://127.0.0.1:4321/ address=127.0.0.1:4321\n";
-        assert_eq!(
-            listing_address(log),
-            Some("127.0.0.1:4321".parse().unwrap())
-        );
-        assert_eq!(
-            listing_address("INFO in-host invocation is listed at http://127.0"),
-            None
-        );
-    }
-}
