@@ -207,8 +207,17 @@ impl Deployment {
     ///
     /// When one of them cannot be started or the link is refused.
     pub async fn deploy_pair(&self) -> anyhow::Result<()> {
-        self.deploy(Guest::Callee, CALLEE, DEFAULT_COUNT).await?;
-        self.deploy(Guest::Caller, CALLER, DEFAULT_COUNT).await?;
+        self.deploy_pair_of(DEFAULT_COUNT, DEFAULT_COUNT).await
+    }
+
+    /// As [`Deployment::deploy_pair`], with at most `callees` and `callers` instances.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Deployment::deploy_pair`].
+    pub async fn deploy_pair_of(&self, callees: u32, callers: u32) -> anyhow::Result<()> {
+        self.deploy(Guest::Callee, CALLEE, callees).await?;
+        self.deploy(Guest::Caller, CALLER, callers).await?;
         self.link(CALLER, CALLEE, "echo").await
     }
 

@@ -161,10 +161,7 @@ async fn rubbish(deployment: &Deployment, noise: &mut Noise) {
 async fn parameters_that_are_none_harm_no_one_else() {
     let nats = nats().await;
     for route in Route::LOCAL {
-        let deployment = Deployment::start_on(nats.clone(), host(route))
-            .await
-            .expect("the host starts");
-        deployment.deploy_pair().await.expect("deployed and linked");
+        let deployment = host(route).start_pair_on(&nats).await;
         let driver = deployment.driver().await.expect("the caller");
         let good = call(&deployment, "ping", &[41]).await;
         assert_eq!(good.expect("an answer"), [42], "the test's own call works");
@@ -228,10 +225,7 @@ async fn results_that_are_none_are_an_error_for_the_caller_and_harm_no_one_else(
     let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
     let nats = nats().await;
     for route in Route::LOCAL {
-        let deployment = Deployment::start_on(nats.clone(), host(route))
-            .await
-            .expect("the host starts");
-        deployment.deploy_pair().await.expect("deployed and linked");
+        let deployment = host(route).start_pair_on(&nats).await;
         let driver = deployment.driver().await.expect("the caller");
         assert_eq!(driver.ping(1).await.expect("an answer"), 2);
         relink(&deployment, CALLEE, "liar").await;
@@ -288,10 +282,7 @@ async fn a_file_that_is_no_component_is_refused_and_harms_no_one_else() {
     let random = (0..10_000).map(|_| noise.next() as u8).collect();
     let nats = nats().await;
     for route in Route::LOCAL {
-        let deployment = Deployment::start_on(nats.clone(), host(route))
-            .await
-            .expect("the host starts");
-        deployment.deploy_pair().await.expect("deployed and linked");
+        let deployment = host(route).start_pair_on(&nats).await;
         let driver = deployment.driver().await.expect("the caller");
         let id = deployment.host().id();
         let control = deployment.control().clone().with_deadline(2 * PROMPTLY);

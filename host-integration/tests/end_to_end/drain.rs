@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use inhost_testbed::{
-    Deployment, Driver, Guest, HeldTally, Host, HostBuilder, NatsServer, CALLEE, CALLER,
-};
+use inhost_testbed::{Deployment, Driver, HeldTally, Host, HostBuilder, NatsServer, CALLER};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use crate::support::{nats, queued, until, Hosts as _, Route, PROMPTLY};
+use crate::support::{held_tally, nats, queued, until, Hosts as _, Route, PROMPTLY};
 
 /// How a host is told to stop.
 #[derive(Clone, Copy, Debug)]
@@ -27,22 +25,13 @@ struct Stage {
 
 impl Stage {
     async fn start(nats: &Arc<NatsServer>, host: HostBuilder, instances: u32) -> Self {
-        let deployment = Deployment::start_on(nats.clone(), host).await;
-        let mut deployment = deployment.expect("the host starts");
-        for (guest, id, count) in [
-            (Guest::Callee, CALLEE, instances),
-            (Guest::Caller, CALLER, 10),
-        ] {
-            deployment.deploy(guest, id, count).await.expect("deployed");
-        }
-        for (source, target, interface) in [(CALLER, CALLEE, "echo"), (CALLEE, "tally", "tally")] {
-            let linked = deployment.link(source, target, interface).await;
-            linked.expect("linked");
-        }
-        let tally = HeldTally::serve(deployment.client(), deployment.lattice(), "tally").await;
+        let mut deployment = host.start_on(nats).await;
+        let deployed = deployment.deploy_pair_of(instances, 10).await;
+        deployed.expect("deployed and linked");
+        let tally = held_tally(&deployment).await;
         Self {
             driver: deployment.driver().await.expect("the caller"),
-            tally: tally.expect("the tally is served"),
+            tally,
             host: deployment.take_host(0),
             deployment,
         }

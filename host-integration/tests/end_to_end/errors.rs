@@ -7,7 +7,7 @@ use inhost_testbed::{
     CALLER,
 };
 
-use crate::support::{nats, until, Hosts as _, Route, PROMPTLY};
+use crate::support::{entries, nats, until, Hosts as _, Route, PROMPTLY};
 
 /// How often a call over NATS is tried: upstream's transport loses one now and then (see guarantees.md, "Calls over
 /// NATS").
@@ -95,9 +95,7 @@ pub(crate) fn spinning(folder: &Path) -> String {
 
 /// The caller with a link to the callee, and links to one that spins and to one that is not there.
 async fn start(host: HostBuilder, folder: &Path) -> Deployment {
-    let deployment = Deployment::start_on(nats().await, host).await;
-    let deployment = deployment.expect("the host starts");
-    deployment.deploy_pair().await.expect("deployed and linked");
+    let deployment = host.start_pair_on(&nats().await).await;
     let deployed = deployment
         .deploy_on(deployment.host(), &spinning(folder), "spins", 10)
         .await;
@@ -143,14 +141,6 @@ async fn still_works(name: &str, driver: &Driver) {
             answer => panic!("{name}: {answer:?}"),
         }
     }
-}
-
-/// The entries of a log: an error goes on in lines of its own, which do not begin with the time.
-fn entries(lines: &[String]) -> impl Iterator<Item = String> + '_ {
-    let begins = |line: &String| line.starts_with("20");
-    lines
-        .chunk_by(move |_, next| !begins(next))
-        .map(|entry| entry.join("\n"))
 }
 
 #[tokio::test]

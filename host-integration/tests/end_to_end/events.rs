@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
-use inhost_testbed::{stock_host, Deployment, Guest, Host, HostBuilder, Link, CALLEE, CALLER};
+use inhost_testbed::{stock_host, Guest, Host, HostBuilder, Link, CALLEE, CALLER};
 use serde_json::Value;
 
 use crate::support::{nats, Hosts as _, Route, PROMPTLY};
@@ -21,8 +21,7 @@ async fn events(host: HostBuilder) -> Events {
     let announced = client.subscribe("wasmbus.evt.>").await;
     let mut announced = announced.expect("subscribed");
     client.flush().await.expect("connected");
-    let deployment = Deployment::start_on(nats.clone(), host).await;
-    let deployment = deployment.expect("the host starts");
+    let deployment = host.start_on(&nats).await;
     let id = deployment.host().id().to_owned();
     let control = deployment.control();
 

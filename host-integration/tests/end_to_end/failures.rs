@@ -5,7 +5,7 @@ use std::future::Future;
 
 use inhost_testbed::{Deployment, Link, CALLEE, CALLER};
 
-use crate::support::{nats, until, Hosts as _, Route, PROMPTLY};
+use crate::support::{entries, nats, tally, until, Hosts as _, Route, PROMPTLY};
 
 /// Awaits a call that must fail, and soon.
 async fn fails<T: Debug>(what: &str, call: impl Future<Output = anyhow::Result<T>>) {
@@ -63,14 +63,6 @@ async fn the_caller_s_error_has_the_reason_of_a_trap() {
         })
         .await;
     }
-}
-
-/// The entries of a log: an error goes on in lines of its own, which do not begin with the time.
-fn entries(lines: &[String]) -> impl Iterator<Item = String> + '_ {
-    let begins = |line: &String| line.starts_with("20");
-    lines
-        .chunk_by(move |_, next| !begins(next))
-        .map(|entry| entry.join("\n"))
 }
 
 #[tokio::test]
@@ -136,14 +128,7 @@ async fn a_call_runs_exactly_once() {
     let nats = nats().await;
     for route in Route::OURS {
         let deployment = route.start_pair_on(&nats).await;
-        deployment
-            .link(CALLEE, "tally", "tally")
-            .await
-            .expect("linked");
-        let tally =
-            inhost_testbed::Tally::serve(deployment.client(), deployment.lattice(), "tally")
-                .await
-                .expect("the tally is served");
+        let tally = tally(&deployment).await;
         let driver = deployment.driver().await.expect("the caller");
         for id in 0..20 {
             assert_eq!(driver.call_count(id).await.expect("an answer"), 1);

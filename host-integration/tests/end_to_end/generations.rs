@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use inhost_testbed::{
-    Control, Decision, Deployment, Driver, Guest, HeldTally, Host, HostBuilder, NatsServer,
-    PolicyService, CALLEE, CALLER, DEFAULT_COUNT, ECHO,
+    Control, Decision, Deployment, Driver, Guest, Host, HostBuilder, NatsServer, PolicyService,
+    CALLEE, DEFAULT_COUNT, ECHO,
 };
 use serde_json::{json, Value};
 
 use crate::support::callers::Callers;
 use crate::support::{
-    nats, queued, until, until_not_listed, until_within, Hosts as _, Route, PROMPTLY,
+    held_tally, nats, queued, until, until_not_listed, until_within, Hosts as _, Route, PROMPTLY,
 };
 
 /// Calls that all wait for one instance, each with a call over NATS inside.
@@ -26,9 +26,7 @@ fn reference(guest: Guest) -> String {
 }
 
 async fn start(nats: &Arc<NatsServer>, host: HostBuilder) -> (Deployment, Driver) {
-    let deployment = Deployment::start_on(Arc::clone(nats), host).await;
-    let deployment = deployment.expect("the host starts");
-    deployment.deploy_pair().await.expect("deployed and linked");
+    let deployment = host.start_pair_on(nats).await;
     let driver = deployment.driver().await.expect("the caller");
     (deployment, driver)
 }
@@ -291,20 +289,10 @@ async fn what_waits_is_begun_once_through_updates_and_scales() {
     for route in Route::LOCAL {
         // An answer of the tally that is lost over NATS keeps the only instance for this long.
         let host = route.host().args(["--max-execution-time-ms", "10000"]);
-        let deployment = Deployment::start_on(Arc::clone(&nats), host).await;
-        let deployment = deployment.expect("the host starts");
-        for (guest, id, count) in [
-            (Guest::Callee, CALLEE, 1),
-            (Guest::Caller, CALLER, DEFAULT_COUNT),
-        ] {
-            deployment.deploy(guest, id, count).await.expect("deployed");
-        }
-        for (source, target, interface) in [(CALLER, CALLEE, "echo"), (CALLEE, "tally", "tally")] {
-            let linked = deployment.link(source, target, interface).await;
-            linked.expect("linked");
-        }
-        let tally = HeldTally::serve(deployment.client(), deployment.lattice(), "tally").await;
-        let tally = tally.expect("the tally is served");
+        let deployment = host.start_on(&nats).await;
+        let deployed = deployment.deploy_pair_of(1, DEFAULT_COUNT).await;
+        deployed.expect("deployed and linked");
+        let tally = held_tally(&deployment).await;
         let (control, host) = (deployment.control(), deployment.host());
         let driver = deployment.driver().await.expect("the caller");
         for id in 0..CALLS {

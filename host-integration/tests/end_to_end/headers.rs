@@ -63,8 +63,7 @@ async fn a_call_that_leaves_the_host_says_who_calls_and_over_which_link() {
         .to_vec();
     hosts.push(("stock".to_owned(), Host::stock(stock).lattice("stock")));
     for (name, host) in hosts {
-        let deployment = Deployment::start_on(nats.clone(), host).await;
-        let deployment = deployment.expect("the host starts");
+        let deployment = host.start_on(&nats).await;
         let deployed = deployment.deploy(Guest::Caller, CALLER, 10).await;
         deployed.expect("deployed");
         let elsewhere = deployment.peer("elsewhere").await.expect("a connection");
@@ -106,9 +105,7 @@ impl Chain {
     async fn start(route: Route) -> Self {
         let collector = Collector::start().await.expect("the collector starts");
         let host = exporting(route.host(), &collector);
-        let deployment = Deployment::start_on(nats().await, host).await;
-        let deployment = deployment.expect("the host starts");
-        deployment.deploy_pair().await.expect("deployed and linked");
+        let deployment = host.start_pair_on(&nats().await).await;
         let linked = deployment.link(CALLEE, "tally", "tally").await;
         linked.expect("linked");
         let served = Tally::serve(deployment.client(), deployment.lattice(), "tally").await;

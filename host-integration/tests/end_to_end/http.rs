@@ -24,9 +24,7 @@ async fn a_request_is_answered_by_a_component_that_calls_another() {
     let nats = nats().await;
     for route in Route::OURS {
         let host = route.host().args(SERVER_FEATURE);
-        let deployment = Deployment::start_on(nats.clone(), host)
-            .await
-            .expect("the host starts");
+        let deployment = host.start_on(&nats).await;
         deployment
             .deploy(Guest::Callee, CALLEE, 10)
             .await

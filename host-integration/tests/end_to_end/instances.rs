@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use inhost_testbed::{
-    Deployment, Driver, Guest, HeldTally, Load, NatsServer, Peer, Workload, CALLEE, CALLER,
-    DEFAULT_COUNT, ECHO,
+    Deployment, Driver, Load, NatsServer, Peer, Workload, CALLEE, DEFAULT_COUNT, ECHO,
 };
 use tokio::task::JoinSet;
 
-use crate::support::{calls, nats, until, Hosts as _, Route, PROMPTLY};
+use crate::support::{calls, held_tally, nats, until, Hosts as _, Route, PROMPTLY};
 
 /// Several hundred calls, of which many go over NATS, on a busy machine.
 const ALL_OF_THEM: Duration = Duration::from_secs(30);
@@ -17,16 +16,8 @@ const ALL_OF_THEM: Duration = Duration::from_secs(30);
 /// The pair, with at most `instances` callees at once.
 async fn start(nats: &Arc<NatsServer>, route: Route, instances: u32) -> (Deployment, Driver) {
     let deployment = route.start_on(nats).await;
-    for (guest, id, count) in [
-        (Guest::Callee, CALLEE, instances),
-        (Guest::Caller, CALLER, DEFAULT_COUNT),
-    ] {
-        deployment.deploy(guest, id, count).await.expect("deployed");
-    }
-    for (source, target, interface) in [(CALLER, CALLEE, "echo"), (CALLEE, "tally", "tally")] {
-        let linked = deployment.link(source, target, interface).await;
-        linked.expect("linked");
-    }
+    let deployed = deployment.deploy_pair_of(instances, DEFAULT_COUNT).await;
+    deployed.expect("deployed and linked");
     let driver = deployment.driver().await.expect("the caller");
     (deployment, driver)
 }
@@ -38,8 +29,7 @@ async fn no_more_than_max_instances_run_and_the_others_follow_in_order() {
     let nats = nats().await;
     for route in Route::OURS {
         let (deployment, driver) = start(&nats, route, INSTANCES as u32).await;
-        let tally = HeldTally::serve(deployment.client(), deployment.lattice(), "tally").await;
-        let tally = tally.expect("the tally is served");
+        let tally = held_tally(&deployment).await;
         let mut callers = JoinSet::new();
         for id in 0..CALLERS {
             let driver = driver.clone();
@@ -84,8 +74,7 @@ async fn with_one_instance_calls_run_in_the_order_in_which_they_were_made() {
     let nats = nats().await;
     for route in Route::LOCAL {
         let (deployment, driver) = start(&nats, route, 1).await;
-        let tally = HeldTally::serve(deployment.client(), deployment.lattice(), "tally").await;
-        let tally = tally.expect("the tally is served");
+        let tally = held_tally(&deployment).await;
         let mut callers = JoinSet::new();
         for id in 0..CALLERS {
             let driver = driver.clone();
@@ -173,13 +162,9 @@ async fn a_callee_that_waits_leaves_its_instance_when_its_time_is_over() {
     let nats = nats().await;
     for route in Route::OURS {
         let host = route.host().args(["--max-execution-time-ms", "1000"]);
-        let deployment = Deployment::start_on(nats.clone(), host).await;
-        let deployment = deployment.expect("the host starts");
-        for (guest, id, count) in [(Guest::Callee, CALLEE, 1), (Guest::Caller, CALLER, 10)] {
-            deployment.deploy(guest, id, count).await.expect("deployed");
-        }
-        let linked = deployment.link(CALLER, CALLEE, "echo").await;
-        linked.expect("linked");
+        let deployment = host.start_on(&nats).await;
+        let deployed = deployment.deploy_pair_of(1, 10).await;
+        deployed.expect("deployed and linked");
         // The host cannot learn whether this caller, which is elsewhere, is still there.
         let peer = deployment.peer(CALLEE).await.expect("a peer");
         loop {

@@ -73,8 +73,7 @@ const NO_TIME_FOR_CALLS: [&str; 2] = ["--drain-seconds", "0"];
 /// A host on which a guest computes without end.
 async fn start_computing(nats: &Arc<NatsServer>, host: HostBuilder) -> Deployment {
     let folder = tempfile::tempdir().expect("a folder");
-    let deployment = Deployment::start_on(Arc::clone(nats), host).await;
-    let deployment = deployment.expect("the host starts");
+    let deployment = host.start_on(nats).await;
     let driver = deploy_pair_with(&deployment, &spinning(folder.path())).await;
     computes(&deployment, driver.ping(1)).await;
     deployment
@@ -111,8 +110,7 @@ async fn a_host_ends_though_a_guest_that_the_host_library_runs_keeps_all_its_thr
         .env("RUST_BACKTRACE", "0")
         .args(NO_TIME_FOR_CALLS);
     let folder = tempfile::tempdir().expect("a folder");
-    let deployment = Deployment::start_on(Arc::clone(&nats), host).await;
-    let deployment = deployment.expect("the host starts");
+    let deployment = host.start_on(&nats).await;
     let files = Handler::MESSAGING.write_to(folder.path(), "messaging");
     let [caller, _] = files.expect("written");
     let callee = write_spinning_handler(folder.path()).expect("written");

@@ -166,9 +166,7 @@ async fn a_host_that_is_stopped_under_load_ends_in_order_and_leaves_no_request_b
             let host = host(route).args(Deployment::HTTP_SERVER);
             host.args(["--drain-seconds", "1"])
         };
-        let mut deployment = Deployment::start_on(nats.clone(), host())
-            .await
-            .expect("the host starts");
+        let mut deployment = host().start_on(&nats).await;
         let address = deploy_http(&deployment, deployment.host()).await;
         let load = http_load(address);
         load.answers(200).await;

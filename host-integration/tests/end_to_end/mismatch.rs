@@ -124,8 +124,7 @@ struct Stage {
 
 impl Stage {
     async fn start(name: String, host: HostBuilder, local: bool) -> Self {
-        let deployment = Deployment::start_on(nats().await, host).await;
-        let deployment = deployment.expect("the host starts");
+        let deployment = host.start_on(&nats().await).await;
         let deployed = deployment.deploy(Guest::Caller, CALLER, 10).await;
         deployed.expect("deployed");
         let linked = deployment.link(CALLER, CALLEE, "echo").await;

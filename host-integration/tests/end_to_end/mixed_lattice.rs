@@ -28,9 +28,7 @@ async fn stock() -> HostBuilder {
 
 /// The caller on one host, the callee on another, linked.
 async fn start_pair(caller: HostBuilder, callee: HostBuilder) -> (Deployment, Driver) {
-    let mut deployment = Deployment::start_on(nats().await, caller)
-        .await
-        .expect("the caller's host starts");
+    let mut deployment = caller.start_on(&nats().await).await;
     let second = deployment
         .add_host(callee)
         .await

@@ -44,9 +44,7 @@ async fn start(route: Route) -> Hosts {
             .arg(format!("--max-execution-time-ms={}", EXECUTION.as_millis()))
             .env("RUST_BACKTRACE", "0")
     };
-    let mut deployment = Deployment::start_on(nats().await, host())
-        .await
-        .expect("the host starts");
+    let mut deployment = host().start_on(&nats().await).await;
     let second = deployment.add_host(host()).await.expect("a second host");
     for (guest, id) in [(Guest::Callee, CALLEE), (Guest::Middle, "middle")] {
         let deployed = deployment.deploy(guest, id, 100).await;

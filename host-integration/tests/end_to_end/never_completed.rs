@@ -55,8 +55,7 @@ impl Stage {
     async fn start(why: Why, host: HostBuilder) -> Self {
         let nats = NatsServer::start_with(&nats_config("")).await;
         let nats = Arc::new(nats.expect("nats-server starts"));
-        let deployment = Deployment::start_on(nats, host).await;
-        let deployment = deployment.expect("the host starts");
+        let deployment = host.start_on(&nats).await;
         let deployed = deployment.deploy(Guest::Caller, CALLER, DEFAULT_COUNT);
         deployed.await.expect("deployed");
         Self {

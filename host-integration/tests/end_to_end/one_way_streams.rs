@@ -16,8 +16,7 @@ const SMALL: u64 = 1_000;
 /// A host that passes requests on as streams, to a callee with so many instances, and where requests are taken.
 async fn start(nats: &Arc<NatsServer>, route: Route, instances: u32) -> (Deployment, SocketAddr) {
     let host = route.host().args(Deployment::HTTP_SERVER);
-    let deployment = Deployment::start_on(Arc::clone(nats), host).await;
-    let deployment = deployment.expect("the host starts");
+    let deployment = host.start_on(nats).await;
     let deployed = deployment.deploy(Guest::Streamer, CALLEE, instances).await;
     deployed.expect("deployed");
     let front = Guest::Streamer.reference().expect("the component");

@@ -47,9 +47,7 @@ async fn start(
         format!("--policy-changes-topic={}", of(CHANGES, route)),
         format!("--policy-timeout-ms={TIMEOUT_MS}"),
     ]);
-    let deployment = Deployment::start_on(Arc::clone(nats), host).await;
-    let deployment = deployment.expect("the host starts");
-    deployment.deploy_pair().await.expect("deployed and linked");
+    let deployment = host.start_pair_on(nats).await;
     let linked = deployment.link(CALLEE, "tally", "tally").await;
     linked.expect("linked");
     let tally = Tally::serve(&client, deployment.lattice(), "tally").await;

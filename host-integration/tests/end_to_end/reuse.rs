@@ -37,8 +37,7 @@ struct Pair {
 impl Pair {
     async fn start(nats: &Arc<NatsServer>, route: Route, arguments: &[&str]) -> Self {
         let host = route.host().args(arguments.iter().copied());
-        let deployment = Deployment::start_on(Arc::clone(nats), host).await;
-        let deployment = deployment.expect("the host starts");
+        let deployment = host.start_on(nats).await;
         let folder = tempfile::tempdir().expect("a folder");
         let driver = deploy_pair_with(&deployment, &counting(folder.path())).await;
         Self {

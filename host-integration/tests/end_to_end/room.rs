@@ -118,8 +118,7 @@ async fn deploy_relay(
         format!("--max-components={room}"),
     );
     let host = route.host().args([mode, room]);
-    let deployment = Deployment::start_on(Arc::clone(nats), host).await;
-    let deployment = deployment.expect("the host starts");
+    let deployment = host.start_on(nats).await;
     let folder = tempfile::tempdir().expect("a folder");
     for (reference, id) in [
         (relay(folder.path()), CALLER),

@@ -25,8 +25,7 @@ const LARGE: u32 = 1024 * 1024;
 /// A host with a component that passes requests on, to another one with so many instances, and where it takes them.
 async fn start(nats: &Arc<NatsServer>, route: Route, instances: u32) -> (Deployment, SocketAddr) {
     let host = route.host().args(SERVER_FEATURE);
-    let deployment = Deployment::start_on(Arc::clone(nats), host).await;
-    let deployment = deployment.expect("the host starts");
+    let deployment = host.start_on(nats).await;
     for (id, count) in [(FRONT, 10), (BACK, instances)] {
         let deployed = deployment.deploy(Guest::Streamer, id, count).await;
         deployed.expect("deployed");

@@ -24,9 +24,7 @@ async fn each_call_in_memory_has_a_record() {
     let nats = nats().await;
     for (route, backend) in [(Route::Duplex, "duplex"), (Route::Mpsc, "mpsc")] {
         let host = route.host().arg("--local-dispatch-tap");
-        let deployment = Deployment::start_on(nats.clone(), host).await;
-        let deployment = deployment.expect("the host starts");
-        deployment.deploy_pair().await.expect("deployed and linked");
+        let deployment = host.start_pair_on(&nats).await;
         let lattice = deployment.lattice();
         let subject = format!("wasmbus.local.{lattice}.tap");
         let records = deployment.client().subscribe(subject.clone()).await;
@@ -133,9 +131,7 @@ async fn a_tap_that_is_denied_says_so_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let nats = Arc::new(nats_that_denies(folder.path()).await);
     let host = Route::Duplex.host().arg("--local-dispatch-tap");
-    let deployment = Deployment::start_on(nats, host).await;
-    let deployment = deployment.expect("the host starts");
-    deployment.deploy_pair().await.expect("deployed and linked");
+    let deployment = host.start_pair_on(&nats).await;
     let driver = deployment.driver().await.expect("the caller");
     for n in 0..CALLS {
         assert_eq!(driver.ping(n).await.expect("an answer"), n + 1);

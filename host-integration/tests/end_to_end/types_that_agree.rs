@@ -104,8 +104,7 @@ async fn types_that_read_each_other_on_the_wire_do_so_in_memory() {
         for (number, pair) in PAIRS.iter().enumerate() {
             let lattice = format!("{route:?}-{number}");
             let host = route.host().lattice(lattice);
-            let deployment = Deployment::start_on(nats.clone(), host).await;
-            let deployment = deployment.expect("the host starts");
+            let deployment = host.start_on(&nats).await;
             let references = [
                 write(
                     folder.path(),

@@ -119,9 +119,7 @@ async fn in_each_mode_an_update_under_many_callers_takes_no_call_longer_than_a_s
     for mode in ["prefer", "require", "off"] {
         let host = Route::Duplex.host().lattice(mode);
         let host = host.arg(format!("--local-dispatch-target={CALLEE}={mode}"));
-        let deployment = Deployment::start_on(nats.clone(), host).await;
-        let deployment = deployment.expect("the host starts");
-        deployment.deploy_pair().await.expect("deployed and linked");
+        let deployment = host.start_pair_on(&nats).await;
         let driver = deployment.driver().await.expect("the caller");
         let [scale, update] = scales_and_updates(&driver, &deployment, mode).await;
         assert!(

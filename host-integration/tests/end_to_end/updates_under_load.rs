@@ -6,7 +6,7 @@ use std::time::Duration;
 use inhost_testbed::{Deployment, Guest, HeldTally, HostBuilder, NatsServer, Peer, CALLEE, ECHO};
 use tokio::task::JoinSet;
 
-use crate::support::{nats, until, Hosts as _, Route, PROMPTLY};
+use crate::support::{held_tally, nats, until, Hosts as _, Route, PROMPTLY};
 
 fn reference(guest: Guest) -> String {
     guest.reference().expect("a reference")
@@ -20,14 +20,10 @@ struct Busy {
 
 impl Busy {
     async fn start(nats: &Arc<NatsServer>, host: HostBuilder) -> Self {
-        let deployment = Deployment::start_on(Arc::clone(nats), host).await;
-        let deployment = deployment.expect("the host starts");
-        let tally = HeldTally::serve(deployment.client(), deployment.lattice(), "tally").await;
-        let tally = tally.expect("the tally is served");
+        let deployment = host.start_on(nats).await;
         let deployed = deployment.deploy(Guest::Callee, CALLEE, 1).await;
         deployed.expect("deployed");
-        let linked = deployment.link(CALLEE, "tally", "tally").await;
-        linked.expect("linked");
+        let tally = held_tally(&deployment).await;
         Self { deployment, tally }
     }
 

@@ -9,7 +9,7 @@ use inhost_testbed::{
 use tokio::task::JoinSet;
 
 use crate::support::rounds::rounds;
-use crate::support::{calls, nats, until, until_within, Hosts as _, Route};
+use crate::support::{calls, held_tally, nats, until, until_within, Hosts as _, Route};
 
 /// How many calls without results there are for each round.
 const NOTES: u64 = 200;
@@ -132,8 +132,7 @@ impl Stage {
             format!("--local-queue-invocations={}", notes + large),
             format!("--local-queue-bytes={}", large * u64::from(SIZE) / 2),
         ]);
-        let deployment = Deployment::start_on(nats().await, host).await;
-        let deployment = deployment.expect("the host starts");
+        let deployment = host.start_on(&nats().await).await;
         let files = tempfile::tempdir().expect("a folder");
         let of = |name: &str, component: &str| {
             let file = write_component(files.path(), name, component);
@@ -149,14 +148,12 @@ impl Stage {
             let deployed = deployment.deploy_on(deployment.host(), component, id, count);
             deployed.await.expect("deployed");
         }
-        for (source, target, interface) in [(CALLER, CALLEE, "echo"), (CALLEE, "tally", "tally")] {
-            let linked = deployment.link(source, target, interface).await;
-            linked.expect("linked");
-        }
-        let tally = HeldTally::serve(deployment.client(), deployment.lattice(), "tally").await;
+        let linked = deployment.link(CALLER, CALLEE, "echo").await;
+        linked.expect("linked");
+        let tally = held_tally(&deployment).await;
         Self {
             driver: deployment.driver().await.expect("the caller"),
-            tally: tally.expect("the tally is served"),
+            tally,
             deployment,
             versions,
             _files: files,

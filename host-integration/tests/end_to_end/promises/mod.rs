@@ -14,7 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use crate::support::{nats, queued, until, Hosts as _, Route, PROMPTLY};
+use crate::support::{held_tally, nats, queued, until, Hosts as _, Route, PROMPTLY};
 
 /// Has a test for each promise that holds on a kind of call, and lists them.
 macro_rules! hold {
@@ -54,8 +54,7 @@ impl Stage {
         arguments: &[&str],
     ) -> Self {
         let host = route.host().args(arguments.iter().copied());
-        let deployment = Deployment::start_on(Arc::clone(nats), host).await;
-        let deployment = deployment.expect("the host starts");
+        let deployment = host.start_on(nats).await;
         let folder = tempfile::tempdir().expect("a folder");
         let components = kind.write_to(folder.path(), "promises").expect("written");
         let [caller, callee] = components.map(|file| reference(&file).expect("written"));
@@ -67,12 +66,10 @@ impl Stage {
         let link = Link::new(CALLER, CALLEE, package, interface);
         let linked = deployment.control().link_put(&link).await;
         linked.expect("linked");
-        let linked = deployment.link(CALLEE, "tally", "tally").await;
-        linked.expect("linked");
-        let tally = HeldTally::serve(deployment.client(), deployment.lattice(), "tally").await;
+        let tally = held_tally(&deployment).await;
         Self {
             caller: deployment.peer(CALLER).await.expect("the caller"),
-            tally: tally.expect("the tally is served"),
+            tally,
             deployment,
             callee,
             _folder: folder,

@@ -5,9 +5,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use inhost_testbed::{
-    Deployment, Driver, Ended, Guest, HostBuilder, Load, NatsServer, Tally, CALLEE, CALLER,
-};
+use inhost_testbed::{Deployment, Driver, Ended, HostBuilder, Load, NatsServer, Tally};
+
+use super::{entries, tally, Hosts as _};
 
 /// How many callers there are.
 pub(crate) const CALLERS: usize = 32;
@@ -112,34 +112,20 @@ pub(crate) struct Pair {
 impl Pair {
     /// The callee has at most `instances` at once, the caller as many as there are calls.
     pub(crate) async fn start(nats: &Arc<NatsServer>, host: HostBuilder, instances: u32) -> Self {
-        let deployment = Deployment::start_on(nats.clone(), host)
-            .await
-            .expect("the host starts");
-        for (guest, id, count) in [
-            (Guest::Callee, CALLEE, instances),
-            (Guest::Caller, CALLER, inhost_testbed::DEFAULT_COUNT),
-        ] {
-            deployment.deploy(guest, id, count).await.expect("deployed");
-        }
-        for (source, target, interface) in [(CALLER, CALLEE, "echo"), (CALLEE, "tally", "tally")] {
-            let linked = deployment.link(source, target, interface).await;
-            linked.expect("linked");
-        }
-        let tally = Tally::serve(deployment.client(), deployment.lattice(), "tally").await;
-        Self {
-            tally: tally.expect("the tally is served"),
-            deployment,
-        }
+        let deployment = host.start_on(nats).await;
+        let deployed = deployment
+            .deploy_pair_of(instances, inhost_testbed::DEFAULT_COUNT)
+            .await;
+        deployed.expect("deployed and linked");
+        let tally = tally(&deployment).await;
+        Self { tally, deployment }
     }
 
     /// Checks that the caller's host has said of each failed call of the caller why, and that the reason is one that a
     /// user can do something about.
     pub(crate) fn assert_reasons_are_clear(&self) {
         let log = self.deployment.host().log_lines();
-        // An error goes on in lines of its own, which do not begin with the time.
-        let entries = log.chunk_by(|_, next| !next.starts_with("20"));
-        let entries = entries.map(|entry| entry.join("\n"));
-        let failures = entries.filter(|entry| entry.contains("`inhost:demo/driver@0.1.0."));
+        let failures = entries(&log).filter(|entry| entry.contains("`inhost:demo/driver@0.1.0."));
         let mut number = 0;
         for entry in failures {
             number += 1;

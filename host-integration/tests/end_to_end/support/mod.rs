@@ -9,26 +9,42 @@ use std::time::Duration;
 
 pub(crate) use inhost_testbed::Route;
 use inhost_testbed::{
-    Binaries, Counts, Deployment, Driver, Guest, Host, HostBuilder, NatsServer, CALLEE, CALLER,
-    DEFAULT_COUNT,
+    Binaries, Counts, Deployment, Driver, Guest, HeldTally, Host, HostBuilder, NatsServer, Tally,
+    CALLEE, CALLER, DEFAULT_COUNT,
 };
 
 /// A call that is answered takes far less; one that hangs is caught.
 pub(crate) const PROMPTLY: Duration = Duration::from_secs(5);
 
-/// Hosts for a route, of the binary that these tests are about.
-pub(crate) trait Hosts {
-    /// A host whose calls go this way, in a lattice of its own.
+/// Hosts of the binary that these tests are about.
+pub(crate) trait Hosts: Sized {
+    /// Such a host.
     fn host(self) -> HostBuilder;
 
     /// Such a host on a nats-server that others may use too.
-    async fn start_on(self, nats: &Arc<NatsServer>) -> Deployment;
+    async fn start_on(self, nats: &Arc<NatsServer>) -> Deployment {
+        Deployment::start_on(Arc::clone(nats), self.host())
+            .await
+            .expect("the host starts")
+    }
 
     /// The callee and the caller on such a host, linked.
-    async fn start_pair_on(self, nats: &Arc<NatsServer>) -> Deployment;
+    async fn start_pair_on(self, nats: &Arc<NatsServer>) -> Deployment {
+        let deployment = self.start_on(nats).await;
+        let deployed = deployment.deploy_pair().await;
+        deployed.expect("callee and caller are deployed and linked");
+        deployment
+    }
+}
+
+impl Hosts for HostBuilder {
+    fn host(self) -> HostBuilder {
+        self
+    }
 }
 
 impl Hosts for Route {
+    /// A host whose calls go this way, in a lattice of its own.
     fn host(self) -> HostBuilder {
         let binaries = Binaries {
             host: env!("CARGO_BIN_EXE_wasmcloud").into(),
@@ -36,26 +52,30 @@ impl Hosts for Route {
         };
         self.builder(&binaries).expect("it is a way of ours")
     }
-
-    async fn start_on(self, nats: &Arc<NatsServer>) -> Deployment {
-        Deployment::start_on(Arc::clone(nats), self.host())
-            .await
-            .expect("the host starts")
-    }
-
-    async fn start_pair_on(self, nats: &Arc<NatsServer>) -> Deployment {
-        let deployment = self.start_on(nats).await;
-        deployment
-            .deploy_pair()
-            .await
-            .expect("callee and caller are deployed and linked");
-        deployment
-    }
 }
 
 /// A nats-server.
 pub(crate) async fn nats() -> Arc<NatsServer> {
     Arc::new(NatsServer::start().await.expect("nats-server starts"))
+}
+
+/// The tally that the callee counts at, linked to it.
+pub(crate) async fn tally(deployment: &Deployment) -> Tally {
+    link_tally(deployment).await;
+    let tally = Tally::serve(deployment.client(), deployment.lattice(), "tally").await;
+    tally.expect("the tally is served")
+}
+
+/// The same, of which calls wait until they are let go on.
+pub(crate) async fn held_tally(deployment: &Deployment) -> HeldTally {
+    link_tally(deployment).await;
+    let tally = HeldTally::serve(deployment.client(), deployment.lattice(), "tally").await;
+    tally.expect("the tally is served")
+}
+
+async fn link_tally(deployment: &Deployment) {
+    let linked = deployment.link(CALLEE, "tally", "tally").await;
+    linked.expect("linked");
 }
 
 /// How many calls of a host's components went in memory, and how many over NATS.
@@ -75,6 +95,14 @@ pub(crate) async fn assert_calls(route: Route, host: &Host, expected: u64) {
         expected,
         "(local, remote) calls over {route:?}"
     );
+}
+
+/// The entries of a log: an error goes on in lines of its own, which do not begin with the time.
+pub(crate) fn entries(lines: &[String]) -> impl Iterator<Item = String> + '_ {
+    let begins = |line: &String| line.starts_with("20");
+    lines
+        .chunk_by(move |_, next| !begins(next))
+        .map(|entry| entry.join("\n"))
 }
 
 /// How many calls wait at the callee.

@@ -112,9 +112,7 @@ impl Waiting {
     async fn start(nats: &Arc<NatsServer>, host: HostBuilder, calls: u32) -> anyhow::Result<Self> {
         let deployment = Deployment::start_on(Arc::clone(nats), host).await?;
         let count = 2 * (calls + WARM_UP);
-        deployment.deploy(Guest::Callee, CALLEE, count).await?;
-        deployment.deploy(Guest::Caller, CALLER, count).await?;
-        deployment.link(CALLER, CALLEE, "echo").await?;
+        deployment.deploy_pair_of(count, count).await?;
         let deadline = Duration::from_millis(WAIT_MS.into());
         let peer = async |id| anyhow::Ok(deployment.peer(id).await?.with_deadline(deadline));
         Ok(Self {
