@@ -3,14 +3,10 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use futures::StreamExt as _;
 use tokio::sync::{oneshot, watch};
-use tokio::task::{JoinHandle, JoinSet};
-use wrpc_transport::ServeExt as _;
-use wrpc_transport_nats_upstream::Client;
 
 use super::TALLY;
-use crate::thread;
+use crate::wrpc::{Peer, Served};
 
 /// How often [`HeldTally::release_until`] answers one, which leaves time for what a test does meanwhile.
 const RELEASE_EVERY: Duration = Duration::from_millis(1);
@@ -21,9 +17,8 @@ const RELEASE_EVERY: Duration = Duration::from_millis(1);
 /// Callers that still wait when it is dropped get no answer.
 #[derive(Debug)]
 pub struct HeldTally {
-    calls: watch::Receiver<Calls>,
-    waiting: watch::Sender<Calls>,
-    task: JoinHandle<()>,
+    calls: watch::Sender<Calls>,
+    _served: Served,
 }
 
 #[derive(Debug, Default)]
@@ -47,56 +42,25 @@ impl HeldTally {
         lattice: &str,
         component_id: &str,
     ) -> anyhow::Result<Self> {
-        let server = nats.server_info();
-        let address = format!("nats://{}:{}", server.host, server.port);
-        let prefix = format!("{lattice}.{component_id}");
-        let (waiting, calls) = watch::channel(Calls::default());
-        let arrivals = waiting.clone();
-        let task = thread::run(async move {
-            let nats = async_nats::connect(address)
-                .await
-                .context("cannot connect to NATS once more")?;
-            let client = Client::new(nats.clone(), prefix, None).await?;
-            let no_paths: [Box<[Option<usize>]>; 0] = [];
-            let incoming = client
-                .serve_values::<(u64,), (u64,)>(TALLY, "add", no_paths)
-                .await
-                .context("cannot serve the tally")?;
-            crate::wrpc::settle(&nats).await?;
-            Ok(tokio::spawn(async move {
-                let mut incoming = std::pin::pin!(incoming);
-                // They end with this task.
-                let mut answers = JoinSet::new();
-                while let Some(call) = incoming.next().await {
-                    let (_headers, (id,), _deferred, respond) = match call {
-                        Ok(call) => call,
-                        Err(err) => {
-                            tracing::warn!(?err, "the held tally could not read a call");
-                            continue;
-                        }
-                    };
-                    let (release, released) = oneshot::channel();
-                    arrivals.send_modify(|calls| {
-                        calls.arrived.push(id);
-                        calls.held.push((id, release));
-                        calls.peak = calls.peak.max(calls.held.len());
-                    });
-                    answers.spawn(async move {
-                        if released.await.is_ok() {
-                            if let Err(err) = respond((id,)).await {
-                                tracing::warn!(?err, "the held tally could not answer");
-                            }
-                        }
-                    });
+        let calls = watch::Sender::new(Calls::default());
+        let arrivals = calls.clone();
+        let peer = Peer::new(nats, lattice, component_id).await?;
+        let served = peer.serve(TALLY, "add", move |(id,): (u64,)| {
+            let (release, released) = oneshot::channel();
+            arrivals.send_modify(|calls| {
+                calls.arrived.push(id);
+                calls.held.push((id, release));
+                calls.peak = calls.peak.max(calls.held.len());
+            });
+            async move {
+                match released.await {
+                    Ok(()) => (id,),
+                    Err(_) => std::future::pending().await,
                 }
-            }))
-        })
-        .await?;
-        Ok(Self {
-            calls,
-            waiting,
-            task,
-        })
+            }
+        });
+        let _served = served.await?;
+        Ok(Self { calls, _served })
     }
 
     /// The ids in the order in which their calls arrived, answered or not.
@@ -120,7 +84,7 @@ impl HeldTally {
     /// Answers the call that has waited longest. Returns its id, or `None` when none waits.
     pub fn release(&self) -> Option<u64> {
         let mut released = None;
-        self.waiting.send_modify(|calls| {
+        self.calls.send_modify(|calls| {
             if !calls.held.is_empty() {
                 released = Some(calls.held.remove(0));
             }
@@ -164,7 +128,7 @@ impl HeldTally {
     ///
     /// Dropping the future loses nothing.
     pub async fn wait_for(&self, count: usize, deadline: Duration) -> anyhow::Result<()> {
-        let mut calls = self.calls.clone();
+        let mut calls = self.calls.subscribe();
         let enough = async {
             let enough = calls.wait_for(|calls| calls.arrived.len() >= count);
             enough.await.map(drop)
@@ -178,17 +142,10 @@ impl HeldTally {
     }
 }
 
-impl Drop for HeldTally {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::nats::NatsServer;
-    use crate::wrpc::Peer;
 
     const DEADLINE: Duration = Duration::from_secs(10);
 
