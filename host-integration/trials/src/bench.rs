@@ -4,7 +4,7 @@
 //! it. [`parked`] and [`scale`] look at memory and at large numbers. [`results`] holds it all; [`targets`], [`growth`] and
 //! [`shares`] say what follows, [`tables`], [`charts`] and [`output`] show it.
 
-mod case;
+pub(crate) mod case;
 mod charts;
 mod composed;
 mod growth;
@@ -15,7 +15,7 @@ mod parked;
 mod participant;
 mod results;
 mod run;
-mod samples;
+pub(crate) mod samples;
 mod scale;
 mod shares;
 mod tables;
@@ -106,7 +106,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         report::give_json(path, &output::json(&results))?;
     }
     eprintln!("`cargo bench --package inhost-benches` measures the parts: registry, streams, dispatch and codec.");
-    run::check_routes(&results)
+    samples::check_routes(&results.rows)
 }
 
 impl Arguments {

@@ -6,8 +6,9 @@ use clap::Args;
 
 use inhost_testbed::{Binaries, Route};
 
+use crate::bench::samples::{check_routes, Row};
 use crate::host::HostArguments;
-use crate::measure::{cases, check_routes, measure, Case, Row, DEFAULT_CALLS};
+use crate::measure::{cases, measure, Case, DEFAULT_CALLS};
 use crate::progress::Progress;
 use crate::report;
 use crate::stage::{block_on, until_asked_to_end, Interrupted, Stage};

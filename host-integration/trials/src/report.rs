@@ -10,7 +10,7 @@ use serde_json::{json, Value};
 
 use inhost_testbed::Route;
 
-use crate::measure::Row;
+use crate::bench::samples::Row;
 use layout::Header;
 use units::{duration, rate, size, thousands, times};
 
@@ -35,7 +35,7 @@ fn table(rows: &[Row]) -> String {
     let lines = rows.iter().enumerate().map(|(number, row)| {
         let first = number == 0 || !rows[number - 1].is_like(row);
         let (workload, callers) = match first {
-            true => (workload(row), row.concurrency.to_string()),
+            true => (workload(row), row.callers.to_string()),
             false => Default::default(),
         };
         let nats = find(rows, row, Route::Nats);
@@ -65,15 +65,33 @@ fn find<'a>(rows: &'a [Row], row: &Row, route: Route) -> Option<&'a Row> {
 
 fn workload(row: &Row) -> String {
     match (row.bytes, row.strings) {
-        (0, 0) => row.workload.to_owned(),
-        (0, strings) => format!("{} {}", row.workload, thousands(strings.into())),
-        (bytes, _) => format!("{} {}", row.workload, size(bytes)),
+        (Some(bytes), _) => format!("{} {}", row.workload, size(bytes)),
+        (None, Some(strings)) => format!("{} {}", row.workload, thousands(strings.into())),
+        (None, None) => row.workload.to_owned(),
     }
 }
 
-/// The rows as JSON.
+/// The rows as JSON: of each, what the demo measures.
 fn json(rows: &[Row]) -> Value {
-    json!({ "rows": rows })
+    let rows = rows.iter().map(|row| {
+        let mut json = json!({
+            "route": row.route,
+            "workload": row.workload,
+            "bytes": row.bytes.unwrap_or(0),
+            "strings": row.strings.unwrap_or(0),
+            "concurrency": row.callers,
+            "calls": row.calls,
+            "p50_us": row.p50_us,
+            "p99_us": row.p99_us,
+            "calls_per_s": row.calls_per_s,
+        });
+        if let Some(counts) = row.counts {
+            json["local"] = counts.local.into();
+            json["remote"] = counts.remote.into();
+        }
+        json
+    });
+    json!({ "rows": rows.collect::<Vec<_>>() })
 }
 
 /// Gives the rows as JSON; see [`give_json`].
@@ -127,7 +145,9 @@ pub(crate) fn check_writable(path: &Path) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::tests::row;
+    use inhost_testbed::Counts;
+
+    use crate::bench::samples::tests::row;
 
     #[test]
     fn the_json_has_one_object_a_row() {
@@ -137,14 +157,20 @@ mod tests {
             "bytes": 0,
             "strings": 0,
             "concurrency": 1,
-            "calls": 20,
+            "calls": 1000,
             "p50_us": 30.5,
-            "p99_us": 61.25,
-            "calls_per_s": 32000.0,
+            "p99_us": 30.5,
+            "calls_per_s": 1e6 / 30.5,
             "local": 20,
             "remote": 0,
         });
-        let rows = [row(Route::Duplex, 20)];
+        let counts = Counts {
+            local: 20,
+            remote: 0,
+        };
+        let mut row = row(Route::Duplex, 30.5);
+        row.counts = Some(counts);
+        let rows = [row];
         assert_eq!(json(&rows), json!({ "rows": [expected] }));
     }
 }

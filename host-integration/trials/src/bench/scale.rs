@@ -8,8 +8,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::participant::settled;
+use super::samples::percentile;
 use super::worker::Worker;
-use crate::measure::{percentile, run_callers};
+use crate::measure::run_callers;
 
 /// How many components are started at the same time.
 const AT_ONCE: usize = 4;
