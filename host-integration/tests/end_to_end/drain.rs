@@ -67,12 +67,14 @@ impl Stage {
     }
 
     /// Calls `note` of the callee `count` times. Returns when all calls have been sent.
-    async fn notes(&self, count: u64) {
-        for id in 0..count {
+    ///
+    /// Over NATS, a caller waits until its call is taken. How it ends is seen at the callee.
+    async fn notes(&self, count: u64) -> Vec<JoinHandle<anyhow::Result<()>>> {
+        let notes = (0..count).map(|id| {
             let driver = self.driver.clone();
-            // Over NATS, a caller waits until its call is taken. How it ends is seen at the callee.
-            tokio::spawn(async move { driver.call_note(id).await });
-        }
+            tokio::spawn(async move { driver.call_note(id).await })
+        });
+        let notes = notes.collect();
         until("they are not sent", async || {
             let status = self.host.status().await.expect("the host lists its calls");
             let functions = status["functions"].as_array().expect("a list");
@@ -84,6 +86,7 @@ impl Stage {
             note.is_some_and(|note| sent(note) == count)
         })
         .await;
+        notes
     }
 
     /// Waits until the host has ended in order. Returns the line in its log that says what became of calls.
@@ -144,12 +147,15 @@ async fn one_way_calls_that_wait_are_run() {
     let nats = nats().await;
     for route in Route::OURS {
         let stage = Stage::start(&nats, route.host(), 1).await;
-        stage.notes(4).await;
+        let notes = stage.notes(4).await;
         stage.tally.wait_for(1, PROMPTLY).await.expect("one runs");
-        if route != Route::Nats {
-            // One more has been taken, and waits for an instance.
-            until("they wait", async || queued(&stage.host).await == 2).await;
-        }
+        // One more has been taken, and waits for an instance.
+        until("they wait", async || match route {
+            // The callers of those that have been taken go on.
+            Route::Nats => notes.iter().filter(|note| note.is_finished()).count() == 2,
+            _ => queued(&stage.host).await == 2,
+        })
+        .await;
         stage.tell(Stop::Signal).await;
         stage.takes_no_calls().await;
         for arrived in 1..=4 {
