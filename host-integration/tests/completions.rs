@@ -1,8 +1,10 @@
 //! `wasmcloud completions`, from outside.
 
-mod cli;
+mod support {
+    pub(crate) mod cli;
+}
 
-use cli::{run, wasmcloud};
+use support::cli::{run, wasmcloud};
 
 #[test]
 fn each_shell_gets_a_script_with_the_flags_and_commands() {

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use inhost::{local, Host, HostConfig, StartError};
 use inhost_testbed::{
-    Control, Driver, Guest, Link, NatsServer, Peer, CALLEE, CALLER, DRIVER, ECHO,
+    until, Control, Driver, Guest, Link, NatsServer, Peer, CALLEE, CALLER, DRIVER, ECHO,
 };
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 const LATTICE: &str = "embedded";
 
@@ -20,20 +20,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Waits until the function is served in memory.
 async fn until_served(host: &Host, id: &str, instance: &str, function: &str) {
     let prefix = format!("{LATTICE}.{id}");
-    let served = async {
-        loop {
-            let endpoints = host.status().endpoints;
-            let found = endpoints.iter().any(|it| {
-                *it.prefix == prefix && &*it.instance == instance && &*it.function == function
-            });
-            if found {
-                return;
-            }
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let served = timeout(PATIENCE, served).await;
-    served.unwrap_or_else(|_| panic!("no one serves {instance}.{function}"));
+    let what = format!("no one serves {instance}.{function}");
+    let served = until(&what, PATIENCE, async || {
+        let endpoints = host.status().endpoints;
+        Ok(endpoints.iter().any(|it| {
+            *it.prefix == prefix && &*it.instance == instance && &*it.function == function
+        }))
+    });
+    served.await.expect("it is served");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

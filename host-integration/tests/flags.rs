@@ -3,14 +3,16 @@
 //! `--help-markdown` makes the binary parse everything and then exit before it does anything else: with it, a command
 //! line that is accepted exits with 0 and one that is not with 2.
 
-mod cli;
-mod upstream_flags;
+mod support {
+    pub(crate) mod cli;
+    pub(crate) mod upstream_flags;
+}
 
 use std::ffi::OsString;
 use std::process::Command;
 
-use cli::{run, wasmcloud};
-use upstream_flags::{all, Flag, Times};
+use support::cli::{run, wasmcloud};
+use support::upstream_flags::{all, Flag, Times};
 
 /// A value of the kind that `flag` takes, or `None` for a switch.
 fn good_value(flag: &Flag) -> Option<&'static str> {

@@ -1,13 +1,17 @@
 //! The flags that this host adds, from outside. No NATS server is needed: what is tested happens before the host
 //! connects to one, or while it tries to.
 
-mod cli;
+mod support {
+    pub(crate) mod cli;
+    pub(crate) mod running;
+}
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 
-use cli::{run, wasmcloud};
+use support::cli::{run, wasmcloud};
+use support::running::Running;
 use tokio::net::TcpSocket;
 use wrpc_transport_nats::local::BackendKind;
 
@@ -385,13 +389,14 @@ fn the_listing_is_served_at_the_logged_address() {
     // Accepts connections and never says a word, so the host waits for it.
     let silent = TcpListener::bind("127.0.0.1:0").expect("bind");
     let port = silent.local_addr().expect("address").port();
-    let mut host = Host::start(
+    let mut host = Running::start(
         wasmcloud()
             .arg(format!("--nats-port={port}"))
             .arg("--local-status=127.0.0.1:0")
-            .arg("--enable-structured-logging"),
+            .arg("--enable-structured-logging")
+            .stderr(Stdio::piped()),
     );
-    let address = host.listing_address();
+    let address = listing_address(&mut host);
     assert_ne!(address.port(), 0);
 
     let (head, body) = get(address, "/");
@@ -442,37 +447,15 @@ fn get(address: SocketAddr, path: &str) -> (String, String) {
     (head.to_string(), body.to_string())
 }
 
-/// A host process, killed when this is dropped.
-struct Host(Child);
-
-impl Host {
-    fn start(command: &mut Command) -> Self {
-        let command = command.stdin(Stdio::null()).stdout(Stdio::null());
-        Self(
-            command
-                .stderr(Stdio::piped())
-                .spawn()
-                .expect("the binary runs"),
-        )
-    }
-
-    /// Reads the JSON log up to the line that says where the listing is.
-    fn listing_address(&mut self) -> SocketAddr {
-        let log = BufReader::new(self.0.stderr.as_mut().expect("piped"));
-        for line in log.lines() {
-            let line = line.expect("log");
-            let event: serde_json::Value = serde_json::from_str(&line).expect(&line);
-            if let Some(address) = event["fields"]["address"].as_str() {
-                return address.parse().expect(&line);
-            }
+/// Reads the JSON log up to the line that says where the listing is.
+fn listing_address(host: &mut Running) -> SocketAddr {
+    let log = BufReader::new(host.process.stderr.as_mut().expect("piped"));
+    for line in log.lines() {
+        let line = line.expect("log");
+        let event: serde_json::Value = serde_json::from_str(&line).expect(&line);
+        if let Some(address) = event["fields"]["address"].as_str() {
+            return address.parse().expect(&line);
         }
-        panic!("the host ended without saying where its listing is");
     }
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    panic!("the host ended without saying where its listing is");
 }

@@ -2,13 +2,17 @@
 
 #![cfg(any(feature = "duplex", feature = "mpsc"))]
 
-mod cli;
+mod support {
+    pub(crate) mod cli;
+    pub(crate) mod running;
+}
 
 use std::path::PathBuf;
 use std::process::Command;
 
-use cli::{run, wasmcloud};
 use serde_json::Value;
+use support::cli::{run, wasmcloud};
+use support::running::Running;
 use wrpc_transport_nats::local::BackendKind;
 
 /// Where a committed component is.
@@ -298,20 +302,18 @@ fn nothing_listens_and_nothing_connects() {
     use std::process::Stdio;
 
     let words = ["--call", "caller", "inhost:demo/driver.call-wait", "60000"];
-    let mut process = linked(&words)
-        .env("RUST_LOG", "inhost_lattice=debug")
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary runs");
-    let log = BufReader::new(process.stderr.take().expect("piped"));
+    let mut command = linked(&words);
+    command.env("RUST_LOG", "inhost_lattice=debug");
+    command.stderr(Stdio::piped());
+    let mut running = Running::start(&mut command);
+    let log = BufReader::new(running.process.stderr.take().expect("piped"));
     let serving = log
         .lines()
         .map_while(Result::ok)
         .filter(|line| line.contains("serving"));
     assert_eq!(serving.take(2).count(), 2, "both components are served");
 
-    let open = fs::read_dir(format!("/proc/{}/fd", process.id())).expect("it runs");
+    let open = fs::read_dir(format!("/proc/{}/fd", running.process.id())).expect("it runs");
     let sockets: Vec<_> = open
         .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
         .filter_map(|link| {
@@ -321,10 +323,9 @@ fn nothing_listens_and_nothing_connects() {
         .collect();
     let internet = ["tcp", "tcp6", "udp", "udp6"].map(|kind| {
         // A kind that the machine does not have is not used either.
-        fs::read_to_string(format!("/proc/{}/net/{kind}", process.id())).unwrap_or_default()
+        fs::read_to_string(format!("/proc/{}/net/{kind}", running.process.id())).unwrap_or_default()
     });
-    process.kill().expect("it runs");
-    process.wait().expect("it was killed");
+    drop(running);
     let mut lines = internet.iter().flat_map(|kind| kind.lines());
     let mine = lines.find(|line| {
         let inode = line.split_whitespace().nth(9);

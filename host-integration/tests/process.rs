@@ -1,33 +1,37 @@
 //! The process of a host, as the system sees it.
 #![cfg(target_os = "linux")]
 
-mod cli;
+mod support {
+    pub(crate) mod cli;
+    pub(crate) mod running;
+}
 
 use std::fs;
 use std::net::TcpListener;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cli::{run, wasmcloud};
+use support::cli::{run, wasmcloud};
+use support::running::Running;
 
 /// How long a host may take to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A host that waits for the first word of its NATS server, and does not get it.
-struct Waiting(Child);
+struct Waiting(Running);
 
 impl Waiting {
     fn start(command: &mut Command) -> Self {
         let nats = TcpListener::bind("127.0.0.1:0").expect("bind");
         let port = nats.local_addr().expect("address").port();
         command.args(["--nats-host", "127.0.0.1", "--nats-port"]);
-        let mut host = Self(command.arg(port.to_string()).spawn().expect("start"));
+        let mut host = Self(Running::start(command.arg(port.to_string())));
         // It connects after all that is looked at here.
         nats.set_nonblocking(true).expect("a socket");
         let deadline = Instant::now() + PATIENCE;
         while nats.accept().is_err() {
-            let ended = host.0.try_wait().expect("the state of the process");
+            let ended = host.0.process.try_wait().expect("the state of the process");
             assert_eq!(ended, None, "the host ended before it connected");
             assert!(Instant::now() < deadline, "the host does not connect");
             thread::sleep(Duration::from_millis(10));
@@ -37,7 +41,7 @@ impl Waiting {
 
     /// What the system knows of it.
     fn file(&self, name: &str) -> String {
-        let path = format!("/proc/{}/{name}", self.0.id());
+        let path = format!("/proc/{}/{name}", self.0.process.id());
         fs::read_to_string(path).expect("the host runs")
     }
 
@@ -46,13 +50,6 @@ impl Waiting {
         let environment = self.file("environ");
         let mut variables = environment.split('\0').filter_map(|v| v.split_once('='));
         variables.find_map(|(other, value)| (other == name).then(|| value.to_owned()))
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 

@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
 use inhost_testbed::{
-    Control, Driver, Guest, Link, NatsServer, Peer, Tally, CALLEE, CALLER, DRIVER, ECHO, TALLY,
+    until, Control, Driver, Guest, Link, NatsServer, Peer, Tally, CALLEE, CALLER, DRIVER, ECHO,
+    TALLY,
 };
 use nkeys::KeyPair;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use wasmcloud_host::url::Url;
 use wasmcloud_host::{WasmbusHost, WasmbusHostConfig};
 use wrpc_transport_nats::{invocation_subject, local};
@@ -28,8 +29,6 @@ const PROMPTLY: Duration = Duration::from_secs(5);
 
 /// What is waited for takes far less. Components are compiled by a debug build.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-const POLL: Duration = Duration::from_millis(5);
 
 /// A host in this process, with a server, a caller, a callee and a tally of its own.
 struct Lattice {
@@ -112,17 +111,11 @@ fn prefix(id: &str) -> String {
 }
 
 async fn until_subscribed(nats: &NatsServer, subject: &str) {
-    let subscribed = async {
-        loop {
-            let found = nats.subscriptions(subject).await.expect("subscriptions");
-            if !found.is_empty() {
-                return;
-            }
-            sleep(POLL).await;
-        }
-    };
-    let subscribed = timeout(PATIENCE, subscribed).await;
-    subscribed.unwrap_or_else(|_| panic!("no one serves {subject}"));
+    let what = format!("no one serves {subject}");
+    let subscribed = until(&what, PATIENCE, async || {
+        Ok(!nats.subscriptions(subject).await?.is_empty())
+    });
+    subscribed.await.expect("it is served");
 }
 
 /// How often a function of a component is listed in this process.
@@ -133,16 +126,9 @@ fn listed(id: &str, function: &str) -> usize {
 }
 
 async fn until_listed(id: &str, function: &str, times: usize) {
-    let done = async {
-        while listed(id, function) != times {
-            sleep(POLL).await;
-        }
-    };
-    let done = timeout(PATIENCE, done).await;
-    done.unwrap_or_else(|_| {
-        let found = listed(id, function);
-        panic!("`{function}` of `{id}` is listed {found} times instead of {times}")
-    });
+    let what = format!("`{function}` of `{id}` is not listed {times} times");
+    let done = until(&what, PATIENCE, async || Ok(listed(id, function) == times));
+    done.await.expect("it is listed");
 }
 
 /// How many calls went in memory, and how many over NATS, on both hosts together.

@@ -1,12 +1,12 @@
 //! Running other programs, and saying what is being run.
 
 use std::ffi::OsStr;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::without;
 use crate::workspace::workspace_root;
-use anyhow::{bail, Context as _};
+use anyhow::{bail, ensure, Context as _};
 
 /// The Cargo that runs this program, in the workspace's folder.
 ///
@@ -54,53 +54,52 @@ pub fn run(command: &mut Command, hint: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Runs `command`, and returns what it writes to standard output. `hint` says what to do when it fails.
+///
+/// # Errors
+///
+/// When it cannot be run, fails, or does not write text.
+pub fn output(command: &mut Command, hint: &str) -> anyhow::Result<String> {
+    let output = command.stderr(Stdio::inherit()).output();
+    let output = output.with_context(|| format!("cannot run `{}`", text(command)))?;
+    let status = output.status;
+    ensure!(
+        status.success(),
+        "`{}` failed ({status}). {hint}",
+        text(command)
+    );
+    String::from_utf8(output.stdout).with_context(|| format!("`{}` writes no text", text(command)))
+}
+
+/// The compiler that Cargo uses.
+pub fn rustc(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    command.args(arguments);
+    command
+}
+
 /// What the toolchain builds for by itself.
+///
+/// # Errors
+///
+/// When the compiler cannot be run, or does not say it.
 pub fn host_triple() -> anyhow::Result<String> {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = Command::new(rustc).arg("-vV").output();
-    let output = output.context("cannot run `rustc -vV`")?;
-    let text = String::from_utf8_lossy(&output.stdout);
+    let text = output(&mut rustc(&["-vV"]), "")?;
     let host = text.lines().find_map(|line| line.strip_prefix("host: "));
     Ok(host.context("`rustc -vV` names no host")?.to_owned())
 }
 
+/// What a step does, or why it is not carried out.
+type Work<'a> = Result<Box<dyn FnOnce() -> anyhow::Result<()> + 'a>, String>;
+
 /// Steps that are all carried out, whatever becomes of the ones before, and a summary at the end.
 #[derive(Default)]
-pub struct Steps<'a> {
-    planned: Vec<Planned<'a>>,
-}
-
-struct Planned<'a> {
-    title: String,
-    work: Work<'a>,
-}
-
-enum Work<'a> {
-    Do(Box<dyn FnOnce() -> anyhow::Result<()> + 'a>),
-    Skip(String),
-}
-
-#[derive(Debug)]
-struct Step {
-    title: String,
-    took: Duration,
-    outcome: Outcome,
-}
-
-#[derive(Debug)]
-enum Outcome {
-    Passed,
-    Failed,
-    Skipped(String),
-}
+pub struct Steps<'a>(Vec<(String, Work<'a>)>);
 
 impl<'a> Steps<'a> {
     /// Adds a step.
     pub fn step(&mut self, title: &str, work: impl FnOnce() -> anyhow::Result<()> + 'a) {
-        self.planned.push(Planned {
-            title: title.to_owned(),
-            work: Work::Do(Box::new(work)),
-        });
+        self.0.push((title.to_owned(), Ok(Box::new(work))));
     }
 
     /// Adds a command as a step. The command is the title.
@@ -111,10 +110,7 @@ impl<'a> Steps<'a> {
 
     /// Adds a step that is not carried out, and why.
     pub fn skip(&mut self, title: &str, reason: &str) {
-        self.planned.push(Planned {
-            title: title.to_owned(),
-            work: Work::Skip(reason.to_owned()),
-        });
+        self.0.push((title.to_owned(), Err(reason.to_owned())));
     }
 
     /// Carries the steps out, one after the other. Says before each which it is and for how long it all goes on, shows the
@@ -125,61 +121,37 @@ impl<'a> Steps<'a> {
     /// When a step failed.
     pub fn run(self) -> anyhow::Result<()> {
         let start = Instant::now();
-        let count = self.planned.len();
-        let mut done = Vec::new();
-        for (number, Planned { title, work }) in self.planned.into_iter().enumerate() {
-            let number = number + 1;
+        let (count, mut failed, mut summary) = (self.0.len(), 0, String::new());
+        for (number, (title, work)) in (1..).zip(self.0) {
             let elapsed = minutes(start.elapsed());
             println!("\n=== step {number} of {count}, after {elapsed}: {title}");
             let begun = Instant::now();
-            let outcome = match work {
-                Work::Skip(reason) => {
+            let outcome = work.map(|work| work());
+            let took = format!("{:.1} s", begun.elapsed().as_secs_f64());
+            summary += &match outcome {
+                Err(reason) => {
                     println!("=== skipped: {reason}");
-                    Outcome::Skipped(reason)
+                    format!("{:>8}  skipped  {title}: {reason}\n", "")
                 }
-                Work::Do(work) => match work() {
-                    Ok(()) => {
-                        println!("=== passed after {}", minutes(begun.elapsed()));
-                        Outcome::Passed
-                    }
-                    Err(err) => {
-                        eprintln!("error: {err:#}");
-                        println!("=== FAILED after {}", minutes(begun.elapsed()));
-                        Outcome::Failed
-                    }
-                },
+                Ok(Ok(())) => {
+                    println!("=== passed after {}", minutes(begun.elapsed()));
+                    format!("{took:>8}  passed   {title}\n")
+                }
+                Ok(Err(err)) => {
+                    failed += 1;
+                    eprintln!("error: {err:#}");
+                    println!("=== FAILED after {}", minutes(begun.elapsed()));
+                    format!("{took:>8}  FAILED   {title}\n")
+                }
             };
-            let took = begun.elapsed();
-            done.push(Step {
-                title,
-                took,
-                outcome,
-            });
         }
-        println!("\n{}", summary(&done));
-        let failed = done.iter();
-        let failed = failed.filter(|step| matches!(step.outcome, Outcome::Failed));
-        match failed.count() {
+        println!("\n{summary}{:>8}  in all", minutes(start.elapsed()));
+        match failed {
             0 => Ok(()),
             1 => bail!("1 of {count} steps failed: see above"),
             n => bail!("{n} of {count} steps failed: see above"),
         }
     }
-}
-
-fn summary(done: &[Step]) -> String {
-    let lines = done.iter().map(|step| {
-        let took = seconds(step.took);
-        let Step { title, outcome, .. } = step;
-        match outcome {
-            Outcome::Passed => format!("{took:>8}  passed   {title}"),
-            Outcome::Failed => format!("{took:>8}  FAILED   {title}"),
-            Outcome::Skipped(reason) => format!("{:>8}  skipped  {title}: {reason}", ""),
-        }
-    });
-    let took = done.iter().map(|step| step.took).sum();
-    let lines: Vec<_> = lines.collect();
-    format!("{}\n{:>8}  in all", lines.join("\n"), minutes(took))
 }
 
 /// As people read it: `41 s`, `3 min 05 s`.
@@ -190,10 +162,6 @@ pub fn minutes(duration: Duration) -> String {
     }
 }
 
-fn seconds(duration: Duration) -> String {
-    format!("{:.1} s", duration.as_secs_f64())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,10 +169,13 @@ mod tests {
     #[test]
     fn a_failing_command_is_named_with_what_to_do() {
         let mut command = Command::new("sh");
-        command.args(["-c", "exit 3"]);
-        let error = run(&mut command, "Look there.").unwrap_err().to_string();
-        assert!(error.contains("`sh -c exit 3` failed"), "{error}");
-        assert!(error.ends_with("Look there."), "{error}");
+        command.args(["-c", "echo here; exit 3"]);
+        let said = output(&mut command, "Look there.").map(drop);
+        for error in [run(&mut command, "Look there."), said] {
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains("exit 3` failed"), "{error}");
+            assert!(error.ends_with("Look there."), "{error}");
+        }
     }
 
     #[test]
@@ -220,31 +191,6 @@ mod tests {
         let error = steps.run().unwrap_err().to_string();
         assert_eq!(error, "1 of 3 steps failed: see above");
         assert!(carried_out);
-    }
-
-    #[test]
-    fn the_summary_has_each_step() {
-        let step = |title: &str, outcome| Step {
-            title: title.to_owned(),
-            took: Duration::from_secs(40),
-            outcome,
-        };
-        let summary = summary(&[
-            step("first", Outcome::Failed),
-            step("second", Outcome::Passed),
-            step("third", Outcome::Skipped("not at hand".to_owned())),
-        ]);
-        assert!(summary.contains("FAILED   first"), "{summary}");
-        assert!(summary.contains("passed   second"), "{summary}");
-        assert!(summary.contains("skipped  third: not at hand"), "{summary}");
-        assert!(summary.ends_with("2 min 00 s  in all"), "{summary}");
-    }
-
-    #[test]
-    fn skipped_steps_are_no_failure() {
-        let mut steps = Steps::default();
-        steps.skip("one", "why not");
-        steps.run().unwrap();
     }
 
     #[test]

@@ -1,15 +1,15 @@
-//! The host that is started: one that is built here, or a given one.
+//! Programs that are built here.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, Context as _};
-use clap::{Args, ValueEnum};
+use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::command::{cargo, minutes, text};
+use crate::command::{minutes, text};
 use crate::without;
 
 /// How to build, as the manifest has it.
@@ -35,56 +35,8 @@ impl Profile {
     }
 }
 
-/// Which host to start.
-#[derive(Debug, Args)]
-pub struct HostArguments {
-    /// Start this host, which has to have both backends, instead of building one
-    #[arg(long = "host", value_name = "FILE")]
-    binary: Option<PathBuf>,
-}
-
-impl HostArguments {
-    /// Whether there is nothing to build.
-    pub fn is_given(&self) -> bool {
-        self.binary.is_some()
-    }
-
-    /// Where the host is. Builds it unless one is given.
-    pub fn binary(&self) -> anyhow::Result<PathBuf> {
-        self.binary_of(Profile::Release)
-    }
-
-    /// As [`HostArguments::binary`], in another profile.
-    pub fn binary_of(&self, profile: Profile) -> anyhow::Result<PathBuf> {
-        given(self.binary.as_deref(), || build_host(profile))
-    }
-}
-
-/// The program at `path`, or the one that `build` builds when none is given.
-pub fn given(
-    path: Option<&Path>,
-    build: impl FnOnce() -> anyhow::Result<PathBuf>,
-) -> anyhow::Result<PathBuf> {
-    match path {
-        // Relative to where the user is, not to where it is started.
-        Some(path) => std::path::absolute(path)
-            .with_context(|| format!("{} is not the path of a program", path.display())),
-        None => build(),
-    }
-}
-
 /// A build that takes less has found everything built.
 const WORTH_SAYING: Duration = Duration::from_secs(5);
-
-/// Builds the host and returns where it is. Cargo's progress goes to the terminal.
-///
-/// The package and its features are those of a plain `cargo build`: whoever has done that does not wait again.
-fn build_host(profile: Profile) -> anyhow::Result<PathBuf> {
-    eprintln!("Building the host. From nothing this takes some minutes.");
-    let mut command = cargo(&["build", "--package", "wasmcloud"]);
-    command.args(["--profile", profile.name()]);
-    build(command, "wasmcloud")
-}
 
 /// Runs `command`, a `cargo build`, and returns where the executable `name` is.
 ///

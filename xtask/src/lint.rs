@@ -97,26 +97,3 @@ fn has_cargo_deny() -> bool {
     let command = command.stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use xtask::command::text;
-
-    #[test]
-    fn each_build_is_checked() {
-        let commands: Vec<_> = clippy().iter().map(text).collect();
-        for expected in [
-            "cargo clippy --workspace --all-targets -- -D warnings",
-            "cargo clippy -- -D warnings",
-            "cargo clippy --no-default-features -- -D warnings",
-            "cargo clippy --no-default-features --features duplex -- -D warnings",
-            "cargo clippy --no-default-features --features mpsc -- -D warnings",
-        ] {
-            assert!(
-                commands.iter().any(|command| command == expected),
-                "{expected} is not in {commands:#?}"
-            );
-        }
-    }
-}

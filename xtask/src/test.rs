@@ -2,10 +2,10 @@
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{ensure, Context as _};
-use xtask::command::{cargo, run as run_command, text, Steps};
+use anyhow::Context as _;
+use xtask::command::{cargo, output, run as run_command, text, Steps};
 use xtask::host::{self, Profile};
 use xtask::stock;
 use xtask::workspace::target_dir;
@@ -122,39 +122,9 @@ fn interleavings() -> Command {
 /// Has `trials` find a nats-server, or fetch one, and returns where it is.
 fn nats_server(trials: &Path) -> anyhow::Result<PathBuf> {
     let mut command = Command::new(trials);
-    command.arg("nats-server").stderr(Stdio::inherit());
-    let output = command.output();
-    let output = output.with_context(|| format!("cannot run `{}`", text(&command)))?;
-    ensure!(
-        output.status.success(),
-        "the tests need a nats-server: see above"
-    );
-    Ok(PathBuf::from(
-        String::from_utf8_lossy(&output.stdout).trim(),
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_test_of_a_package_is_left_out() {
-        let words = text(&all_tests());
-        assert_eq!(words, "cargo test --workspace --no-fail-fast");
-    }
-
-    #[test]
-    fn each_set_of_backends_is_tested() {
-        let commands: Vec<_> = tests_by_backends().iter().map(text).collect();
-        for features in ["", " --features duplex", " --features mpsc"] {
-            let expected = format!(
-                "cargo test --package {DROP_IN} --lib --test drop_in --no-default-features{features}"
-            );
-            assert!(
-                commands.contains(&expected),
-                "{expected} is not in {commands:#?}"
-            );
-        }
-    }
+    let path = output(
+        command.arg("nats-server"),
+        "The tests need a nats-server: see above.",
+    )?;
+    Ok(PathBuf::from(path.trim()))
 }

@@ -116,7 +116,7 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
 
 #[cfg(test)]
 #[allow(dead_code)] // What a flag requires and excludes can only be seen from outside: tests/flags.rs.
-#[path = "../../tests/upstream_flags/mod.rs"]
+#[path = "../../tests/support/upstream_flags.rs"]
 mod upstream_flags;
 
 #[cfg(test)]

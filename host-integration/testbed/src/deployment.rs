@@ -4,13 +4,14 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{ensure, Context as _};
+use anyhow::{anyhow, ensure, Context as _};
 
 use crate::control::{Control, Link};
 use crate::driver::{Driver, Workload, CALLEE, CALLER};
 use crate::guests::Guest;
 use crate::host::{Host, HostBuilder};
 use crate::nats::NatsServer;
+use crate::wait::{listens, until};
 use crate::wrpc::Peer;
 
 /// How many instances of a component may run at once when nothing else is said: more than any test or
@@ -22,9 +23,6 @@ pub const HTTP: &str = "http";
 
 /// How long the server may take to know of a component's functions after the host has started it.
 const SERVED_DEADLINE: Duration = Duration::from_secs(10);
-
-/// How often a condition that cannot be awaited is looked at again.
-const POLL: Duration = Duration::from_millis(5);
 
 /// A nats-server and one or more hosts in one lattice.
 ///
@@ -185,15 +183,11 @@ impl Deployment {
             .await
             .with_context(|| format!("the host's last lines:\n{}", host.log().tail(10)))?;
         // The host says that it has started the component over one connection and subscribes over another.
-        let served = async {
-            while self.served(component_id).await? <= before {
-                tokio::time::sleep(POLL).await;
-            }
-            anyhow::Ok(())
-        };
-        tokio::time::timeout(SERVED_DEADLINE, served)
-            .await
-            .with_context(|| format!("{component_id} was started but serves no function"))?
+        let what = format!("{component_id} was started but serves no function");
+        until(&what, SERVED_DEADLINE, async || {
+            Ok(self.served(component_id).await? > before)
+        })
+        .await
     }
 
     /// How many functions are served over NATS for `component_id`, on all hosts together.
@@ -213,8 +207,17 @@ impl Deployment {
     ///
     /// When one of them cannot be started or the link is refused.
     pub async fn deploy_pair(&self) -> anyhow::Result<()> {
-        self.deploy(Guest::Callee, CALLEE, DEFAULT_COUNT).await?;
-        self.deploy(Guest::Caller, CALLER, DEFAULT_COUNT).await?;
+        self.deploy_pair_of(DEFAULT_COUNT, DEFAULT_COUNT).await
+    }
+
+    /// As [`Deployment::deploy_pair`], with at most `callees` and `callers` instances.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Deployment::deploy_pair`].
+    pub async fn deploy_pair_of(&self, callees: u32, callers: u32) -> anyhow::Result<()> {
+        self.deploy(Guest::Callee, CALLEE, callees).await?;
+        self.deploy(Guest::Caller, CALLER, callers).await?;
         self.link(CALLER, CALLEE, "echo").await
     }
 
@@ -252,32 +255,19 @@ impl Deployment {
         // The host that is sent the link hands it to the server in one message, which may be another host than the
         // server's; the server says that it has started over one connection and subscribes over another.
         let links = format!("wasmbus.rpc.{}.{server}.linkdefs.put", self.lattice);
-        let hears = async {
-            while self.nats.subscriptions(&links).await?.is_empty() {
-                tokio::time::sleep(POLL).await;
-            }
-            anyhow::Ok(())
-        };
-        tokio::time::timeout(SERVED_DEADLINE, hears)
-            .await
-            .with_context(|| format!("{server} was started but hears of no link"))??;
+        let what = format!("{server} was started but hears of no link");
+        until(&what, SERVED_DEADLINE, async || {
+            Ok(!self.nats.subscriptions(&links).await?.is_empty())
+        })
+        .await?;
         let link = Link::new(&server, HTTP, "wasi:http", "incoming-handler");
         self.control
             .link_put(&link.with_source_config(&[&config]))
             .await?;
-        let listens = async {
-            while tokio::net::TcpStream::connect(address).await.is_err() {
-                tokio::time::sleep(POLL).await;
-            }
-        };
-        tokio::time::timeout(SERVED_DEADLINE, listens)
-            .await
-            .with_context(|| {
-                let log = host.log().tail(10);
-                format!(
-                    "the HTTP server does not listen on {address}; the host's last lines:\n{log}"
-                )
-            })?;
+        listens(address, SERVED_DEADLINE).await.map_err(|error| {
+            let log = host.log().tail(10);
+            anyhow!("the HTTP server: {error}; the host's last lines:\n{log}")
+        })?;
         Ok(address)
     }
 

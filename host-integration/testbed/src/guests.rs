@@ -98,23 +98,3 @@ pub fn reference(path: &Path) -> anyhow::Result<String> {
     );
     Ok(format!("file://{}", path.display()))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_missing_component_says_how_to_build_it() {
-        let error = reference(Path::new("/missing.wasm"))
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("/missing.wasm") && error.contains("cargo xtask guests"));
-    }
-
-    #[test]
-    fn each_guest_has_a_folder_of_its_own() {
-        let path = Guest::Callee.path();
-        assert!(path.ends_with("host-integration/guests/callee/callee.wasm"));
-        assert!(path.is_absolute());
-    }
-}

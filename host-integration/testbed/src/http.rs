@@ -83,13 +83,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_is_parsed() {
-        let address = serve_once("HTTP/1.1 200 OK\r\nA: b\r\n\r\n{\"calls\":{\"local\":1}}").await;
-        let json = get_json(address, "/").await.unwrap();
-        assert_eq!(json["calls"]["local"], 1);
-    }
-
-    #[tokio::test]
     async fn another_status_is_an_error() {
         let address = serve_once("HTTP/1.0 404 Not Found\r\n\r\nnothing here").await;
         let error = format!("{:#}", get_text(address, "/x").await.unwrap_err());

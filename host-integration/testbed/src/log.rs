@@ -151,26 +151,6 @@ fn without_colour(line: &str) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn colours_are_removed() {
-        assert_eq!(
-            without_colour("\u{1b}[2mtime\u{1b}[0m \u{1b}[1;32mINFO\u{1b}[0m ready"),
-            "time INFO ready"
-        );
-        assert_eq!(without_colour("plain [text]"), "plain [text]");
-    }
-
-    #[test]
-    fn the_oldest_lines_go_first() {
-        let log = Log::new();
-        for n in 0..MAX_LINES + 2 {
-            log.push(&n.to_string());
-        }
-        assert_eq!(log.lines().len(), MAX_LINES);
-        assert_eq!(log.lines()[0], "2");
-        assert_eq!(log.tail(2), format!("{}\n{}", MAX_LINES, MAX_LINES + 1));
-    }
-
     #[tokio::test]
     async fn waiting_sees_old_and_new_lines() {
         let log = Log::new();

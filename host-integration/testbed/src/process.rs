@@ -14,6 +14,7 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
 use crate::log::Log;
+use crate::signal::signal;
 
 /// How long the last lines of a process that has ended may take to arrive.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -98,15 +99,10 @@ impl Process {
     /// Asks the process to end (`SIGTERM`).
     ///
     /// It has not been waited for, so its id is still its own.
-    pub(crate) async fn ask_to_end(&self) -> anyhow::Result<()> {
-        let asked = shell("kill -s TERM -- \"$1\"", self.id)
-            .status()
-            .await
-            .with_context(|| format!("cannot run sh to stop {}", self.name))?;
-        if !asked.success() {
+    pub(crate) fn ask_to_end(&self) {
+        if !signal("TERM", self.id) {
             tracing::warn!(name = self.name, id = self.id, "SIGTERM could not be sent");
         }
-        Ok(())
     }
 
     /// Asks the process to end (`SIGTERM`) and waits for it.
@@ -117,7 +113,7 @@ impl Process {
             self.watchdog = None;
             return Ok(status);
         }
-        self.ask_to_end().await?;
+        self.ask_to_end();
         self.ends(deadline).await
     }
 
@@ -162,7 +158,10 @@ impl Drop for Process {
 
 /// A shell that kills the group of process `id` when this process ends.
 fn watchdog(id: u32) -> anyhow::Result<Child> {
-    shell("read -r _; kill -s KILL -- \"-$1\" 2>/dev/null", id)
+    let script = "read -r _; kill -s KILL -- \"-$1\" 2>/dev/null";
+    Command::new("sh")
+        .args(["-c", script, "sh"])
+        .arg(id.to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -170,13 +169,6 @@ fn watchdog(id: u32) -> anyhow::Result<Child> {
         .kill_on_drop(true)
         .spawn()
         .context("cannot start sh, which watches over the processes that are started")
-}
-
-/// `script` with `id` as its first argument.
-fn shell(script: &str, id: u32) -> Command {
-    let mut command = Command::new("sh");
-    command.arg("-c").arg(script).arg("sh").arg(id.to_string());
-    command
 }
 
 #[cfg(test)]
@@ -221,8 +213,7 @@ mod tests {
         let process = script("trap '' TERM; sleep 1000");
         let id = process.id();
         drop(process);
-        let signalled = shell("kill -s 0 -- \"$1\" 2>/dev/null", id).status().await;
-        assert!(!signalled.unwrap().success());
+        assert!(!signal("0", id));
     }
 
     #[tokio::test]

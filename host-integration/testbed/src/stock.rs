@@ -82,11 +82,4 @@ mod tests {
             "{error}"
         );
     }
-
-    #[test]
-    fn a_relative_path_is_made_absolute() {
-        // Tests run in the folder of their package.
-        let path = given(Path::new("Cargo.toml")).unwrap();
-        assert!(path.is_absolute() && path.is_file());
-    }
 }

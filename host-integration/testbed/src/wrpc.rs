@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures::StreamExt as _;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::codec::{Decoder, Encoder};
 use wrpc_transport::{InvokeExt as _, SendFuture as _, ServeExt as _, TupleDecode, TupleEncode};
 use wrpc_transport_nats_upstream::{self as transport, ParamWriter, Reader, SubjectWriter};
@@ -139,7 +139,8 @@ impl Peer {
 
     /// Serves `func` of `instance` for others to call, until the returned value is dropped.
     ///
-    /// The function can be called when this returns. Calls are handled one after the other.
+    /// The function can be called when this returns. `handler` is called in the order in which calls come; they are answered
+    /// as their answers are there.
     ///
     /// # Errors
     ///
@@ -176,16 +177,24 @@ impl Peer {
             settle(&nats).await?;
             let task = tokio::spawn(async move {
                 let mut calls = std::pin::pin!(calls);
+                // They end with this task.
+                let mut answers = JoinSet::new();
                 while let Some(call) = calls.next().await {
-                    let result = match call {
-                        Ok((_headers, params, _deferred, respond)) => {
-                            respond(handler(params).await).await
+                    while answers.try_join_next().is_some() {}
+                    let answer = call.map(|(_headers, params, _deferred, respond)| {
+                        let results = handler(params);
+                        async move { respond(results.await).await }
+                    });
+                    let name = name.clone();
+                    answers.spawn(async move {
+                        let result = match answer {
+                            Ok(answer) => answer.await,
+                            Err(err) => Err(err),
+                        };
+                        if let Err(err) = result {
+                            tracing::warn!(function = name, ?err, "could not handle a call");
                         }
-                        Err(err) => Err(err),
-                    };
-                    if let Err(err) = result {
-                        tracing::warn!(function = name, ?err, "could not handle a call");
-                    }
+                    });
                 }
             });
             Ok(Served(task))

@@ -1,12 +1,10 @@
 //! What no correct peer sends: parameters and results that are none, and components that are none. Nobody suffers from it
 //! but the one who sent it.
 
-use std::time::Duration;
-
 use futures::stream::{self, StreamExt as _};
 use inhost_testbed::{Deployment, Guest, HostBuilder, Link, Workload, CALLEE, CALLER, ECHO};
 
-use crate::routes::{nats, Route, PROMPTLY};
+use crate::support::{nats, until, Hosts as _, Route, PROMPTLY};
 
 /// How much more memory the host may have after a lot of rubbish than after a little.
 const GROWTH: u64 = 50 << 20;
@@ -14,7 +12,7 @@ const GROWTH: u64 = 50 << 20;
 /// How many calls are made at once.
 const AT_ONCE: usize = 16;
 
-/// How often a call over NATS is tried whose answer may be lost on its way (see README.md, "Calls over NATS").
+/// How often a call over NATS is tried whose answer may be lost on its way (see guarantees.md, "Calls over NATS").
 const ATTEMPTS: usize = 4;
 
 /// The functions that random parameters do no harm to: those that pass for parameters make no large answer.
@@ -163,10 +161,7 @@ async fn rubbish(deployment: &Deployment, noise: &mut Noise) {
 async fn parameters_that_are_none_harm_no_one_else() {
     let nats = nats().await;
     for route in Route::LOCAL {
-        let deployment = Deployment::start_on(nats.clone(), host(route))
-            .await
-            .expect("the host starts");
-        deployment.deploy_pair().await.expect("deployed and linked");
+        let deployment = host(route).start_pair_on(&nats).await;
         let driver = deployment.driver().await.expect("the caller");
         let good = call(&deployment, "ping", &[41]).await;
         assert_eq!(good.expect("an answer"), [42], "the test's own call works");
@@ -209,13 +204,10 @@ async fn lie(
         }
     });
     // The host calls over another connection: the server has to know of the subscription before.
-    let served = async {
-        while deployment.served("liar").await.expect("the server answers") == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let known = tokio::time::timeout(PROMPTLY, served).await;
-    known.expect("the server knows of it");
+    until("the server does not know of it", async || {
+        deployment.served("liar").await.expect("the server answers") > 0
+    })
+    .await;
     liar
 }
 
@@ -233,10 +225,7 @@ async fn results_that_are_none_are_an_error_for_the_caller_and_harm_no_one_else(
     let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
     let nats = nats().await;
     for route in Route::LOCAL {
-        let deployment = Deployment::start_on(nats.clone(), host(route))
-            .await
-            .expect("the host starts");
-        deployment.deploy_pair().await.expect("deployed and linked");
+        let deployment = host(route).start_pair_on(&nats).await;
         let driver = deployment.driver().await.expect("the caller");
         assert_eq!(driver.ping(1).await.expect("an answer"), 2);
         relink(&deployment, CALLEE, "liar").await;
@@ -293,10 +282,7 @@ async fn a_file_that_is_no_component_is_refused_and_harms_no_one_else() {
     let random = (0..10_000).map(|_| noise.next() as u8).collect();
     let nats = nats().await;
     for route in Route::LOCAL {
-        let deployment = Deployment::start_on(nats.clone(), host(route))
-            .await
-            .expect("the host starts");
-        deployment.deploy_pair().await.expect("deployed and linked");
+        let deployment = host(route).start_pair_on(&nats).await;
         let driver = deployment.driver().await.expect("the caller");
         let id = deployment.host().id();
         let control = deployment.control().clone().with_deadline(2 * PROMPTLY);

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use inhost_testbed::{Deployment, Driver, Guest};
+use inhost_testbed::{Driver, Guest};
 
 use crate::errors::spinning;
-use crate::routes::{nats, until, Route, PROMPTLY};
+use crate::support::{nats, until, Hosts as _, Route, PROMPTLY};
 
 /// The workers of the host, whatever this machine has.
 const WORKERS: usize = 1;
@@ -29,9 +29,7 @@ async fn calls_and_commands_are_answered_while_guests_compute_on_all_threads() {
         let folder = tempfile::tempdir().expect("a folder");
         let host = route.host();
         let host = host.env("TOKIO_WORKER_THREADS", WORKERS.to_string());
-        let deployment = Deployment::start_on(nats.clone(), host).await;
-        let deployment = deployment.expect("the host starts");
-        deployment.deploy_pair().await.expect("deployed and linked");
+        let deployment = host.start_pair_on(&nats).await;
         let (control, host) = (deployment.control(), deployment.host());
         let spins = spinning(folder.path());
         let deployed = deployment.deploy_on(host, &spins, "spins", 100);

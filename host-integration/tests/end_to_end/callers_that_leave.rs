@@ -8,8 +8,8 @@ use futures::future::join_all;
 use inhost_testbed::{Driver, NatsServer, CALLEE, CALLER, ECHO};
 use tokio::task::JoinHandle;
 
-use crate::load::Pair;
-use crate::routes::{calls, nats, queued, until, Route, PROMPTLY};
+use crate::support::load::Pair;
+use crate::support::{calls, nats, queued, until, Hosts as _, Route, PROMPTLY};
 
 /// How long a caller may run.
 const EXECUTION: Duration = Duration::from_secs(2);

@@ -1,8 +1,6 @@
 //! A caller that goes away takes its call along.
 
-use inhost_testbed::{Deployment, Guest, CALLEE, CALLER};
-
-use crate::routes::{assert_calls, nats, Route, PROMPTLY};
+use crate::support::{assert_calls, nats, Hosts as _, Route, PROMPTLY};
 
 // Needs the runtime of `host-integration/wrpc-runtime-wasmtime`: the published one lets the callee run on. Over NATS,
 // wRPC has no way to tell the callee.
@@ -13,16 +11,9 @@ async fn a_callee_whose_caller_has_gone_gives_its_instance_back() {
         // What ends the caller. The callee is left alone by it while it waits, as only what computes is interrupted.
         // With the shortest time, a second, the host may interrupt a component that has just been started.
         let host = route.host().args(["--max-execution-time-ms", "2000"]);
-        let deployment = Deployment::start_on(nats.clone(), host)
-            .await
-            .expect("the host starts");
-        for (guest, id, count) in [(Guest::Callee, CALLEE, 1), (Guest::Caller, CALLER, 10)] {
-            deployment.deploy(guest, id, count).await.expect("deployed");
-        }
-        deployment
-            .link(CALLER, CALLEE, "echo")
-            .await
-            .expect("linked");
+        let deployment = host.start_on(&nats).await;
+        let deployed = deployment.deploy_pair_of(1, 10).await;
+        deployed.expect("deployed and linked");
         let driver = deployment.driver().await.expect("the caller");
         let waiting = tokio::time::timeout(PROMPTLY, driver.call_wait(60_000)).await;
         let ended = waiting.expect("the caller's time is over");

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use inhost_testbed::{
-    Deployment, Driver, Guest, HeldTally, Host, HostBuilder, NatsServer, CALLEE, CALLER,
-};
+use inhost_testbed::{Deployment, Driver, HeldTally, Host, HostBuilder, NatsServer, CALLER};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use crate::routes::{nats, queued, until, Route, PROMPTLY};
+use crate::support::{held_tally, nats, queued, until, Hosts as _, Route, PROMPTLY};
 
 /// How a host is told to stop.
 #[derive(Clone, Copy, Debug)]
@@ -27,22 +25,13 @@ struct Stage {
 
 impl Stage {
     async fn start(nats: &Arc<NatsServer>, host: HostBuilder, instances: u32) -> Self {
-        let deployment = Deployment::start_on(nats.clone(), host).await;
-        let mut deployment = deployment.expect("the host starts");
-        for (guest, id, count) in [
-            (Guest::Callee, CALLEE, instances),
-            (Guest::Caller, CALLER, 10),
-        ] {
-            deployment.deploy(guest, id, count).await.expect("deployed");
-        }
-        for (source, target, interface) in [(CALLER, CALLEE, "echo"), (CALLEE, "tally", "tally")] {
-            let linked = deployment.link(source, target, interface).await;
-            linked.expect("linked");
-        }
-        let tally = HeldTally::serve(deployment.client(), deployment.lattice(), "tally").await;
+        let mut deployment = host.start_on(nats).await;
+        let deployed = deployment.deploy_pair_of(instances, 10).await;
+        deployed.expect("deployed and linked");
+        let tally = held_tally(&deployment).await;
         Self {
             driver: deployment.driver().await.expect("the caller"),
-            tally: tally.expect("the tally is served"),
+            tally,
             host: deployment.take_host(0),
             deployment,
         }
@@ -50,7 +39,7 @@ impl Stage {
 
     async fn tell(&self, stop: Stop) {
         match stop {
-            Stop::Signal => self.host.ask_to_stop().await.expect("told"),
+            Stop::Signal => self.host.ask_to_stop(),
             Stop::Command => {
                 let operation = format!("host.stop.{}", self.host.id());
                 let control = self.deployment.control();
@@ -78,12 +67,14 @@ impl Stage {
     }
 
     /// Calls `note` of the callee `count` times. Returns when all calls have been sent.
-    async fn notes(&self, count: u64) {
-        for id in 0..count {
+    ///
+    /// Over NATS, a caller waits until its call is taken. How it ends is seen at the callee.
+    async fn notes(&self, count: u64) -> Vec<JoinHandle<anyhow::Result<()>>> {
+        let notes = (0..count).map(|id| {
             let driver = self.driver.clone();
-            // Over NATS, a caller waits until its call is taken. How it ends is seen at the callee.
-            tokio::spawn(async move { driver.call_note(id).await });
-        }
+            tokio::spawn(async move { driver.call_note(id).await })
+        });
+        let notes = notes.collect();
         until("they are not sent", async || {
             let status = self.host.status().await.expect("the host lists its calls");
             let functions = status["functions"].as_array().expect("a list");
@@ -95,6 +86,7 @@ impl Stage {
             note.is_some_and(|note| sent(note) == count)
         })
         .await;
+        notes
     }
 
     /// Waits until the host has ended in order. Returns the line in its log that says what became of calls.
@@ -119,7 +111,7 @@ fn assert_says(line: &str, parts: &[&str]) {
 #[tokio::test]
 async fn calls_in_flight_come_to_their_end_and_none_is_taken() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         for stop in [Stop::Signal, Stop::Command] {
             let what = format!("{route:?}, {stop:?}");
             let lattice = format!("{route:?}-{stop:?}");
@@ -141,7 +133,7 @@ async fn calls_in_flight_come_to_their_end_and_none_is_taken() {
 #[tokio::test]
 async fn a_host_without_calls_ends_at_once() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let stage = Stage::start(&nats, route.host(), 10).await;
         stage.driver.ping(1).await.expect("an answer");
         stage.tell(Stop::Signal).await;
@@ -153,14 +145,17 @@ async fn a_host_without_calls_ends_at_once() {
 #[tokio::test]
 async fn one_way_calls_that_wait_are_run() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let stage = Stage::start(&nats, route.host(), 1).await;
-        stage.notes(4).await;
+        let notes = stage.notes(4).await;
         stage.tally.wait_for(1, PROMPTLY).await.expect("one runs");
-        if route != Route::Nats {
-            // One more has been taken, and waits for an instance.
-            until("they wait", async || queued(&stage.host).await == 2).await;
-        }
+        // One more has been taken, and waits for an instance.
+        until("they wait", async || match route {
+            // The callers of those that have been taken go on.
+            Route::Nats => notes.iter().filter(|note| note.is_finished()).count() == 2,
+            _ => queued(&stage.host).await == 2,
+        })
+        .await;
         stage.tell(Stop::Signal).await;
         stage.takes_no_calls().await;
         for arrived in 1..=4 {
@@ -181,7 +176,7 @@ async fn one_way_calls_that_wait_are_run() {
 #[tokio::test]
 async fn what_takes_longer_is_ended_with_an_error_and_counted() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let host = route.host().args(["--drain-seconds", "1"]);
         let stage = Stage::start(&nats, host, 1).await;
         let call = stage.count(7, 1).await;

@@ -1,21 +1,17 @@
 //! A call that fails does so in the same way over each route and on a stock host, and the log says which call it was.
 
 use std::path::Path;
-use std::time::Duration;
 
 use inhost_testbed::{
     reference, stock_host, write_component, Deployment, Driver, Host, HostBuilder, Link, CALLEE,
     CALLER,
 };
 
-use crate::routes::{nats, Route, PROMPTLY};
+use crate::support::{entries, nats, until, Hosts as _, Route, PROMPTLY};
 
-/// How often a call over NATS is tried: upstream's transport loses one now and then (see README.md, "Calls over
+/// How often a call over NATS is tried: upstream's transport loses one now and then (see guarantees.md, "Calls over
 /// NATS").
 const ATTEMPTS: usize = 5;
-
-/// How often a condition that cannot be awaited is looked at again.
-const POLL: Duration = Duration::from_millis(5);
 
 /// Longest run of a component here. With the shortest one, a second, the host may interrupt a component that has just
 /// been started.
@@ -99,9 +95,7 @@ pub(crate) fn spinning(folder: &Path) -> String {
 
 /// The caller with a link to the callee, and links to one that spins and to one that is not there.
 async fn start(host: HostBuilder, folder: &Path) -> Deployment {
-    let deployment = Deployment::start_on(nats().await, host).await;
-    let deployment = deployment.expect("the host starts");
-    deployment.deploy_pair().await.expect("deployed and linked");
+    let deployment = host.start_pair_on(&nats().await).await;
     let deployed = deployment
         .deploy_on(deployment.host(), &spinning(folder), "spins", 10)
         .await;
@@ -149,21 +143,13 @@ async fn still_works(name: &str, driver: &Driver) {
     }
 }
 
-/// The entries of a log: an error goes on in lines of its own, which do not begin with the time.
-fn entries(lines: &[String]) -> impl Iterator<Item = String> + '_ {
-    let begins = |line: &String| line.starts_with("20");
-    lines
-        .chunk_by(move |_, next| !begins(next))
-        .map(|entry| entry.join("\n"))
-}
-
 #[tokio::test]
 async fn each_kind_of_failure_is_the_same_for_the_caller_over_each_route_and_on_a_stock_host() {
     let folder = tempfile::tempdir().expect("a folder");
     let stock = tokio::task::spawn_blocking(stock_host).await;
     let stock = stock.expect("no panic").expect("there is a stock host");
     let time = ["--max-execution-time-ms", LONGEST_MS];
-    let mut hosts = Route::ALL
+    let mut hosts = Route::OURS
         .map(|route| (format!("{route:?}"), route.host().args(time)))
         .to_vec();
     hosts.push(("stock".to_owned(), Host::stock(stock).lattice("stock")));
@@ -177,7 +163,7 @@ async fn each_kind_of_failure_is_the_same_for_the_caller_over_each_route_and_on_
             }
             let mut got = outcome(failure, &deployment, &driver).await;
             for _ in 1..ATTEMPTS {
-                // A stock host loses a call now and then (see README.md, "Calls over NATS"), and ours do not.
+                // A stock host loses a call now and then (see guarantees.md, "Calls over NATS"), and ours do not.
                 if name != "stock" || got != NO_ANSWER {
                     break;
                 }
@@ -209,24 +195,14 @@ async fn the_log_names_component_and_function_of_a_local_call_that_failed() {
             let before = deployment.host().log_lines().len();
             let outcome = outcome(failure, &deployment, &driver).await;
             assert!(outcome.contains("failed"), "{failure:?}: {outcome}");
-            let named = async {
-                loop {
-                    let lines = deployment.host().log_lines();
-                    let all = |entry: String| failure.named().iter().all(|n| entry.contains(n));
-                    if entries(&lines[before..]).any(all) {
-                        return;
-                    }
-                    tokio::time::sleep(POLL).await;
-                }
-            };
-            if tokio::time::timeout(PROMPTLY, named).await.is_err() {
+            let what = format!("over {route:?} no entry has all of {:?}", failure.named());
+            until(&what, async || {
                 let lines = deployment.host().log_lines();
-                let new = lines[before..].join("\n");
-                panic!(
-                    "over {route:?} no entry has all of {:?}:\n{new}",
-                    failure.named()
-                );
-            }
+                let all = |entry: String| failure.named().iter().all(|n| entry.contains(n));
+                let named = entries(&lines[before..]).any(all);
+                named
+            })
+            .await;
             still_works("over a local route", &driver).await;
         }
     }

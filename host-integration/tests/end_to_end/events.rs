@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
-use inhost_testbed::{stock_host, Deployment, Guest, Host, HostBuilder, Link, CALLEE, CALLER};
+use inhost_testbed::{stock_host, Guest, Host, HostBuilder, Link, CALLEE, CALLER};
 use serde_json::Value;
 
-use crate::routes::{nats, Route, PROMPTLY};
+use crate::support::{nats, Hosts as _, Route, PROMPTLY};
 
 /// The last thing that is done: its event comes after all others.
 const LAST: &str = "the-end";
@@ -21,8 +21,7 @@ async fn events(host: HostBuilder) -> Events {
     let announced = client.subscribe("wasmbus.evt.>").await;
     let mut announced = announced.expect("subscribed");
     client.flush().await.expect("connected");
-    let deployment = Deployment::start_on(nats.clone(), host).await;
-    let deployment = deployment.expect("the host starts");
+    let deployment = host.start_on(&nats).await;
     let id = deployment.host().id().to_owned();
     let control = deployment.control();
 
@@ -96,7 +95,7 @@ async fn local_calls_do_not_change_what_a_host_announces() {
     // The host announces a start twice.
     assert_eq!(scaled(CALLEE), [100, 100, 5, 0], "on a stock host");
     assert_eq!(scaled(CALLER), [100, 100, 0], "on a stock host");
-    for route in Route::ALL {
+    for route in Route::OURS {
         assert_eq!(
             events(route.host().lattice("default")).await,
             expected,

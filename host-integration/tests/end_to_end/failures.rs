@@ -2,11 +2,10 @@
 
 use std::fmt::Debug;
 use std::future::Future;
-use std::time::Duration;
 
 use inhost_testbed::{Deployment, Link, CALLEE, CALLER};
 
-use crate::routes::{nats, Route, PROMPTLY};
+use crate::support::{entries, nats, tally, until, Hosts as _, Route, PROMPTLY};
 
 /// Awaits a call that must fail, and soon.
 async fn fails<T: Debug>(what: &str, call: impl Future<Output = anyhow::Result<T>>) {
@@ -26,7 +25,7 @@ async fn still_works(deployment: &Deployment) {
 #[tokio::test]
 async fn a_trap_reaches_the_caller_at_once() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let deployment = route.start_pair_on(&nats).await;
         let driver = deployment.driver().await.expect("the caller");
         fails("a call that traps", driver.call_trap("on purpose")).await;
@@ -53,33 +52,23 @@ async fn the_caller_s_error_has_the_reason_of_a_trap() {
         let deployment = route.start_pair_on(&nats).await;
         let driver = deployment.driver().await.expect("the caller");
         fails("a call that traps", driver.call_trap("on purpose")).await;
-        let log = deployment.host().log();
-        let caller_s_error = async {
-            while !entries(&log.lines()).any(|entry| {
+        let what = format!("over {route:?} the caller does not learn the reason");
+        until(&what, async || {
+            let lines = deployment.host().log_lines();
+            let learned = entries(&lines).any(|entry| {
                 entry.contains("`inhost:demo/echo@0.1.0.trap` of component")
                     && entry.contains("unreachable")
-            }) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(PROMPTLY, caller_s_error)
-            .await
-            .unwrap_or_else(|_| panic!("over {route:?} the caller does not learn the reason"));
+            });
+            learned
+        })
+        .await;
     }
-}
-
-/// The entries of a log: an error goes on in lines of its own, which do not begin with the time.
-fn entries(lines: &[String]) -> impl Iterator<Item = String> + '_ {
-    let begins = |line: &String| line.starts_with("20");
-    lines
-        .chunk_by(move |_, next| !begins(next))
-        .map(|entry| entry.join("\n"))
 }
 
 #[tokio::test]
 async fn a_missing_link_is_an_error_that_names_it() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let deployment = route.start_pair_on(&nats).await;
         let driver = deployment.driver().await.expect("the caller");
         fails("a call without a link", driver.call_unlinked()).await;
@@ -94,7 +83,7 @@ async fn a_missing_link_is_an_error_that_names_it() {
 #[tokio::test]
 async fn a_missing_function_is_an_error_of_the_stock_class() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let deployment = route.start_pair_on(&nats).await;
         // One link for both interfaces: a second one for the package would replace the first.
         let mut link = Link::new(CALLER, CALLEE, "inhost:demo", "echo");
@@ -118,7 +107,7 @@ async fn a_missing_function_is_an_error_of_the_stock_class() {
 #[tokio::test]
 async fn a_component_that_was_never_started_is_an_error_at_once() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let deployment = route.start_on(&nats).await;
         let caller = inhost_testbed::Guest::Caller;
         deployment
@@ -137,16 +126,9 @@ async fn a_component_that_was_never_started_is_an_error_at_once() {
 #[tokio::test]
 async fn a_call_runs_exactly_once() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let deployment = route.start_pair_on(&nats).await;
-        deployment
-            .link(CALLEE, "tally", "tally")
-            .await
-            .expect("linked");
-        let tally =
-            inhost_testbed::Tally::serve(deployment.client(), deployment.lattice(), "tally")
-                .await
-                .expect("the tally is served");
+        let tally = tally(&deployment).await;
         let driver = deployment.driver().await.expect("the caller");
         for id in 0..20 {
             assert_eq!(driver.call_count(id).await.expect("an answer"), 1);
@@ -159,7 +141,7 @@ async fn a_call_runs_exactly_once() {
 #[tokio::test]
 async fn a_call_may_take_its_time() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let deployment = route.start_pair_on(&nats).await;
         let driver = deployment.driver().await.expect("the caller");
         assert_eq!(driver.call_wait(300).await.expect("an answer"), 300);

@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use inhost_testbed::{
-    Control, Decision, Deployment, Driver, Guest, HeldTally, Host, HostBuilder, NatsServer,
-    PolicyService, CALLEE, CALLER, DEFAULT_COUNT, ECHO,
+    Control, Decision, Deployment, Driver, Guest, Host, HostBuilder, NatsServer, PolicyService,
+    CALLEE, DEFAULT_COUNT, ECHO,
 };
 use serde_json::{json, Value};
 
-use crate::callers::Callers;
-use crate::routes::{nats, queued, until, until_not_listed, Route, PROMPTLY};
+use crate::support::callers::Callers;
+use crate::support::{
+    held_tally, nats, queued, until, until_not_listed, until_within, Hosts as _, Route, PROMPTLY,
+};
 
 /// Calls that all wait for one instance, each with a call over NATS inside.
 const ALL_OF_THEM: Duration = Duration::from_secs(60);
@@ -24,9 +26,7 @@ fn reference(guest: Guest) -> String {
 }
 
 async fn start(nats: &Arc<NatsServer>, host: HostBuilder) -> (Deployment, Driver) {
-    let deployment = Deployment::start_on(Arc::clone(nats), host).await;
-    let deployment = deployment.expect("the host starts");
-    deployment.deploy_pair().await.expect("deployed and linked");
+    let deployment = host.start_pair_on(nats).await;
     let driver = deployment.driver().await.expect("the caller");
     (deployment, driver)
 }
@@ -289,20 +289,10 @@ async fn what_waits_is_begun_once_through_updates_and_scales() {
     for route in Route::LOCAL {
         // An answer of the tally that is lost over NATS keeps the only instance for this long.
         let host = route.host().args(["--max-execution-time-ms", "10000"]);
-        let deployment = Deployment::start_on(Arc::clone(&nats), host).await;
-        let deployment = deployment.expect("the host starts");
-        for (guest, id, count) in [
-            (Guest::Callee, CALLEE, 1),
-            (Guest::Caller, CALLER, DEFAULT_COUNT),
-        ] {
-            deployment.deploy(guest, id, count).await.expect("deployed");
-        }
-        for (source, target, interface) in [(CALLER, CALLEE, "echo"), (CALLEE, "tally", "tally")] {
-            let linked = deployment.link(source, target, interface).await;
-            linked.expect("linked");
-        }
-        let tally = HeldTally::serve(deployment.client(), deployment.lattice(), "tally").await;
-        let tally = tally.expect("the tally is served");
+        let deployment = host.start_on(&nats).await;
+        let deployed = deployment.deploy_pair_of(1, DEFAULT_COUNT).await;
+        deployed.expect("deployed and linked");
+        let tally = held_tally(&deployment).await;
         let (control, host) = (deployment.control(), deployment.host());
         let driver = deployment.driver().await.expect("the caller");
         for id in 0..CALLS {
@@ -320,15 +310,9 @@ async fn what_waits_is_begun_once_through_updates_and_scales() {
                 .await
                 .expect("the new version serves");
         }
-        let release = async {
-            while tally.arrived().len() < CALLS as usize {
-                tally.release();
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        };
-        let released = tokio::time::timeout(ALL_OF_THEM, release).await;
+        let released = tally.release_until(CALLS as usize, ALL_OF_THEM).await;
+        released.unwrap_or_else(|error| panic!("over {route:?}: {error:#}"));
         let mut arrived = tally.arrived();
-        released.unwrap_or_else(|_| panic!("over {route:?} {} were begun", arrived.len()));
         arrived.sort_unstable();
         assert_eq!(arrived, Vec::from_iter(0..CALLS), "over {route:?}");
     }
@@ -423,23 +407,18 @@ async fn updates_that_come_together_end_with_one_version() {
             let linked = deployment.link(CALLEE, "another", "tally").await;
             linked.expect("linked");
         }
-        let settled = async {
-            loop {
-                let inventory = control.inventory(host.id()).await.expect("an inventory");
-                let on_record = inventory.component(CALLEE).expect("it runs");
-                let version = driver.call_version().await.expect("no call fails");
-                let expected = match version {
-                    1 => reference(Guest::Callee),
-                    _ => reference(Guest::CalleeV2),
-                };
-                if (&on_record.image_ref, on_record.max_instances) == (&expected, DEFAULT_COUNT) {
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        let settled = tokio::time::timeout(ALL_OF_THEM, settled).await;
-        settled.expect("what is on record serves");
+        let what = "what is on record does not serve";
+        until_within(ALL_OF_THEM, what, async || {
+            let inventory = control.inventory(host.id()).await.expect("an inventory");
+            let on_record = inventory.component(CALLEE).expect("it runs");
+            let version = driver.call_version().await.expect("no call fails");
+            let expected = match version {
+                1 => reference(Guest::Callee),
+                _ => reference(Guest::CalleeV2),
+            };
+            (&on_record.image_ref, on_record.max_instances) == (&expected, DEFAULT_COUNT)
+        })
+        .await;
         control
             .stop_component(host.id(), CALLEE)
             .await

@@ -14,7 +14,7 @@ use inhost_testbed::{
     ECHO, TALLY,
 };
 
-use crate::routes::{nats, Route, PROMPTLY};
+use crate::support::{nats, Hosts as _, Route, PROMPTLY};
 use crate::telemetry::exporting;
 
 /// A trace of someone outside.
@@ -58,13 +58,12 @@ async fn a_call_that_leaves_the_host_says_who_calls_and_over_which_link() {
     let nats = nats().await;
     let stock = tokio::task::spawn_blocking(stock_host).await;
     let stock = stock.expect("no panic").expect("there is a stock host");
-    let mut hosts = Route::ALL
+    let mut hosts = Route::OURS
         .map(|route| (format!("{route:?}"), route.host()))
         .to_vec();
     hosts.push(("stock".to_owned(), Host::stock(stock).lattice("stock")));
     for (name, host) in hosts {
-        let deployment = Deployment::start_on(nats.clone(), host).await;
-        let deployment = deployment.expect("the host starts");
+        let deployment = host.start_on(&nats).await;
         let deployed = deployment.deploy(Guest::Caller, CALLER, 10).await;
         deployed.expect("deployed");
         let elsewhere = deployment.peer("elsewhere").await.expect("a connection");
@@ -106,9 +105,7 @@ impl Chain {
     async fn start(route: Route) -> Self {
         let collector = Collector::start().await.expect("the collector starts");
         let host = exporting(route.host(), &collector);
-        let deployment = Deployment::start_on(nats().await, host).await;
-        let deployment = deployment.expect("the host starts");
-        deployment.deploy_pair().await.expect("deployed and linked");
+        let deployment = host.start_pair_on(&nats().await).await;
         let linked = deployment.link(CALLEE, "tally", "tally").await;
         linked.expect("linked");
         let served = Tally::serve(deployment.client(), deployment.lattice(), "tally").await;
@@ -140,7 +137,7 @@ fn hex(bytes: &[u8]) -> String {
 
 #[tokio::test]
 async fn a_trace_from_outside_goes_through_the_host() {
-    for route in Route::ALL {
+    for route in Route::OURS {
         let mut chain = Chain::start(route).await;
         let headers = chain.call("01").await;
         let spans = chain.collector.wait_for(PROMPTLY, |received| {
@@ -169,7 +166,7 @@ async fn a_trace_from_outside_goes_through_the_host() {
         ];
         let expected = expected.map(|(name, value)| (name.to_owned(), vec![value]));
         assert_eq!(headers, Headers::from(expected), "over {route:?}");
-        let (local, remote) = crate::routes::calls(chain.deployment.host()).await;
+        let (local, remote) = crate::support::calls(chain.deployment.host()).await;
         assert_eq!(local + remote, 2, "over {route:?}");
         assert_eq!(local, u64::from(route != Route::Nats), "over {route:?}");
     }
@@ -178,7 +175,7 @@ async fn a_trace_from_outside_goes_through_the_host() {
 #[tokio::test]
 async fn a_trace_that_is_not_to_be_recorded_is_not() {
     let mut carried = Vec::new();
-    for route in Route::ALL {
+    for route in Route::OURS {
         let mut chain = Chain::start(route).await;
         let mut headers = chain.call("00").await;
         let parent = headers.remove("traceparent").expect("a trace").concat();

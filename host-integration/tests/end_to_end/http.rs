@@ -1,12 +1,11 @@
 //! A request to the built-in HTTP server reaches a component, which calls another one.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use inhost_testbed::{get_text, Deployment, Guest, Link, CALLEE};
-use tokio::net::{TcpListener, TcpStream};
+use inhost_testbed::{get_text, listens, Deployment, Guest, Link, CALLEE};
+use tokio::net::TcpListener;
 
-use crate::routes::{assert_calls, nats, Route, PROMPTLY};
+use crate::support::{assert_calls, nats, Hosts as _, Route, PROMPTLY};
 
 const SERVER: &str = "http-server";
 
@@ -23,11 +22,9 @@ async fn free_address() -> SocketAddr {
 #[tokio::test]
 async fn a_request_is_answered_by_a_component_that_calls_another() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let host = route.host().args(SERVER_FEATURE);
-        let deployment = Deployment::start_on(nats.clone(), host)
-            .await
-            .expect("the host starts");
+        let deployment = host.start_on(&nats).await;
         deployment
             .deploy(Guest::Callee, CALLEE, 10)
             .await
@@ -72,17 +69,7 @@ pub(crate) async fn serve(deployment: &Deployment, component: &str) -> SocketAdd
     let link = Link::new(SERVER, component, "wasi:http", "incoming-handler")
         .with_source_config(&["address"]);
     control.link_put(&link).await.expect("linked");
-    listening(address).await;
+    let listening = listens(address, PROMPTLY).await;
+    listening.expect("the server listens");
     address
-}
-
-async fn listening(address: SocketAddr) {
-    let connected = async {
-        while TcpStream::connect(address).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PROMPTLY, connected)
-        .await
-        .expect("the server listens");
 }

@@ -1,19 +1,14 @@
 //! `max_instances`: how many callees run at once, who is next, and that no one waits for ever.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use inhost_testbed::{
-    Deployment, Driver, Guest, HeldTally, NatsServer, Peer, Workload, CALLEE, CALLER,
-    DEFAULT_COUNT, ECHO,
+    Deployment, Driver, Load, NatsServer, Peer, Workload, CALLEE, DEFAULT_COUNT, ECHO,
 };
 use tokio::task::JoinSet;
 
-use crate::routes::{calls, nats, Route, PROMPTLY};
-
-/// How often a condition that cannot be awaited is looked at again.
-const POLL: Duration = Duration::from_millis(5);
+use crate::support::{calls, held_tally, nats, until, Hosts as _, Route, PROMPTLY};
 
 /// Several hundred calls, of which many go over NATS, on a busy machine.
 const ALL_OF_THEM: Duration = Duration::from_secs(30);
@@ -21,16 +16,8 @@ const ALL_OF_THEM: Duration = Duration::from_secs(30);
 /// The pair, with at most `instances` callees at once.
 async fn start(nats: &Arc<NatsServer>, route: Route, instances: u32) -> (Deployment, Driver) {
     let deployment = route.start_on(nats).await;
-    for (guest, id, count) in [
-        (Guest::Callee, CALLEE, instances),
-        (Guest::Caller, CALLER, DEFAULT_COUNT),
-    ] {
-        deployment.deploy(guest, id, count).await.expect("deployed");
-    }
-    for (source, target, interface) in [(CALLER, CALLEE, "echo"), (CALLEE, "tally", "tally")] {
-        let linked = deployment.link(source, target, interface).await;
-        linked.expect("linked");
-    }
+    let deployed = deployment.deploy_pair_of(instances, DEFAULT_COUNT).await;
+    deployed.expect("deployed and linked");
     let driver = deployment.driver().await.expect("the caller");
     (deployment, driver)
 }
@@ -40,22 +27,19 @@ async fn no_more_than_max_instances_run_and_the_others_follow_in_order() {
     const INSTANCES: usize = 3;
     const CALLERS: u64 = 12;
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let (deployment, driver) = start(&nats, route, INSTANCES as u32).await;
-        let tally = HeldTally::serve(deployment.client(), deployment.lattice(), "tally").await;
-        let tally = tally.expect("the tally is served");
+        let tally = held_tally(&deployment).await;
         let mut callers = JoinSet::new();
         for id in 0..CALLERS {
             let driver = driver.clone();
             callers.spawn(async move { (id, driver.call_count(id).await) });
             // In memory it can be seen when a call is queued, so the order is known.
-            let queued = async {
-                while route != Route::Nats && calls(deployment.host()).await.0 <= id {
-                    tokio::time::sleep(POLL).await;
-                }
-            };
-            let queued = tokio::time::timeout(PROMPTLY, queued).await;
-            queued.unwrap_or_else(|_| panic!("over {route:?} call {id} is not made"));
+            until(
+                &format!("over {route:?} call {id} is not made"),
+                async || route == Route::Nats || calls(deployment.host()).await.0 > id,
+            )
+            .await;
         }
         for done in 0..CALLERS as usize {
             let expected = (INSTANCES + done).min(CALLERS as usize);
@@ -90,19 +74,16 @@ async fn with_one_instance_calls_run_in_the_order_in_which_they_were_made() {
     let nats = nats().await;
     for route in Route::LOCAL {
         let (deployment, driver) = start(&nats, route, 1).await;
-        let tally = HeldTally::serve(deployment.client(), deployment.lattice(), "tally").await;
-        let tally = tally.expect("the tally is served");
+        let tally = held_tally(&deployment).await;
         let mut callers = JoinSet::new();
         for id in 0..CALLERS {
             let driver = driver.clone();
             callers.spawn(async move { driver.call_count(id).await });
-            let queued = async {
-                while calls(deployment.host()).await.0 <= id {
-                    tokio::time::sleep(POLL).await;
-                }
-            };
-            let queued = tokio::time::timeout(PROMPTLY, queued).await;
-            queued.unwrap_or_else(|_| panic!("over {route:?} call {id} is not made"));
+            until(
+                &format!("over {route:?} call {id} is not made"),
+                async || calls(deployment.host()).await.0 > id,
+            )
+            .await;
         }
         for id in 0..CALLERS {
             let arrived = tally.wait_for(id as usize + 1, PROMPTLY).await;
@@ -116,52 +97,11 @@ async fn with_one_instance_calls_run_in_the_order_in_which_they_were_made() {
     }
 }
 
-/// Calls that are made again and again, by several callers at once, until this is dropped.
-struct Flood {
-    _callers: JoinSet<()>,
-    answered: Arc<AtomicU32>,
-    failed: Arc<AtomicBool>,
-}
-
-impl Flood {
-    fn start<Call, Answer>(callers: usize, call: Call) -> Self
-    where
-        Call: Fn() -> Answer + Clone + Send + 'static,
-        Answer: std::future::Future<Output = anyhow::Result<()>> + Send,
-    {
-        let (answered, failed) = (Arc::<AtomicU32>::default(), Arc::<AtomicBool>::default());
-        let mut tasks = JoinSet::new();
-        for _ in 0..callers {
-            let (call, answered, failed) =
-                (call.clone(), Arc::clone(&answered), Arc::clone(&failed));
-            tasks.spawn(async move {
-                loop {
-                    match call().await {
-                        Ok(()) => answered.fetch_add(1, Ordering::Relaxed),
-                        Err(_) => return failed.store(true, Ordering::Relaxed),
-                    };
-                }
-            });
-        }
-        Self {
-            _callers: tasks,
-            answered,
-            failed,
-        }
-    }
-
-    /// How many calls have been answered, one of which would be enough to say that it goes on.
-    async fn answered(&self) -> u32 {
-        let some = async {
-            while self.answered.load(Ordering::Relaxed) == 0 {
-                tokio::time::sleep(POLL).await;
-            }
-        };
-        let some = tokio::time::timeout(PROMPTLY, some).await;
-        some.expect("the flood's calls are answered");
-        assert!(!self.failed.load(Ordering::Relaxed), "a call failed");
-        self.answered.load(Ordering::Relaxed)
-    }
+/// Checks that a load goes on without a failure, and returns how many calls have been answered.
+async fn goes_on<T: Send + 'static>(load: &Load<T>) -> u64 {
+    load.answers(1).await;
+    assert_eq!(load.failed(), 0, "a call failed");
+    load.answered()
 }
 
 /// `ping` of the callee by a peer elsewhere in the lattice.
@@ -178,11 +118,11 @@ async fn calls_over_nats_get_their_turn_while_local_callers_keep_the_callee_busy
         let (deployment, driver) = start(&nats, route, 1).await;
         let callee = deployment.peer(CALLEE).await.expect("a connection");
         // Each caller goes on without a pause within a call of the driver.
-        let flood = Flood::start(8, move || {
+        let flood = Load::start(8, move |_| {
             let driver = driver.clone();
-            async move { driver.run(Workload::Ping, 0, 50).await.map(drop) }
+            async move { driver.run(Workload::Ping, 0, 50).await }
         });
-        flood.answered().await;
+        goes_on(&flood).await;
         let (before, _) = calls(deployment.host()).await;
         let remote = async {
             for n in 0..50 {
@@ -193,7 +133,7 @@ async fn calls_over_nats_get_their_turn_while_local_callers_keep_the_callee_busy
         remote.unwrap_or_else(|_| panic!("over {route:?} calls over NATS starve"));
         let (local, _) = calls(deployment.host()).await;
         assert!(local > before, "over {route:?}: {local}");
-        flood.answered().await;
+        goes_on(&flood).await;
     }
 }
 
@@ -203,16 +143,16 @@ async fn local_calls_get_their_turn_while_callers_over_nats_keep_the_callee_busy
     for route in Route::LOCAL {
         let (deployment, driver) = start(&nats, route, 1).await;
         let callee = deployment.peer(CALLEE).await.expect("a connection");
-        let flood = Flood::start(8, move || {
+        let flood = Load::start(8, move |_| {
             let callee = callee.clone();
             async move { ping_over_nats(&callee, 1).await }
         });
-        let before = flood.answered().await;
+        let before = goes_on(&flood).await;
         let local = driver.run(Workload::Ping, 0, 200);
         let local = tokio::time::timeout(ALL_OF_THEM, local).await;
         let local = local.unwrap_or_else(|_| panic!("over {route:?} local calls starve"));
         assert_eq!(local.expect("all calls succeed").len(), 200);
-        assert!(flood.answered().await > before, "over {route:?}");
+        assert!(goes_on(&flood).await > before, "over {route:?}");
         assert_eq!(calls(deployment.host()).await, (200, 0), "over {route:?}");
     }
 }
@@ -220,15 +160,11 @@ async fn local_calls_get_their_turn_while_callers_over_nats_keep_the_callee_busy
 #[tokio::test]
 async fn a_callee_that_waits_leaves_its_instance_when_its_time_is_over() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let host = route.host().args(["--max-execution-time-ms", "1000"]);
-        let deployment = Deployment::start_on(nats.clone(), host).await;
-        let deployment = deployment.expect("the host starts");
-        for (guest, id, count) in [(Guest::Callee, CALLEE, 1), (Guest::Caller, CALLER, 10)] {
-            deployment.deploy(guest, id, count).await.expect("deployed");
-        }
-        let linked = deployment.link(CALLER, CALLEE, "echo").await;
-        linked.expect("linked");
+        let deployment = host.start_on(&nats).await;
+        let deployed = deployment.deploy_pair_of(1, 10).await;
+        deployed.expect("deployed and linked");
         // The host cannot learn whether this caller, which is elsewhere, is still there.
         let peer = deployment.peer(CALLEE).await.expect("a peer");
         loop {
@@ -236,7 +172,7 @@ async fn a_callee_that_waits_leaves_its_instance_when_its_time_is_over() {
             let wait = peer.call::<_, (u32,)>(ECHO, "wait", (60_000_u32,));
             let wait = tokio::time::timeout(PROMPTLY, wait).await;
             wait.expect("it has an end").expect_err("its time is over");
-            // Else upstream's client has lost it (see README.md, "Calls over NATS").
+            // Else upstream's client has lost it (see guarantees.md, "Calls over NATS").
             if begun.elapsed() >= Duration::from_secs(1) {
                 break;
             }

@@ -11,7 +11,9 @@ use inhost_testbed::{
 };
 
 use crate::errors::spinning;
-use crate::routes::{deploy_pair_with, nats, until, until_not_listed, Route, PROMPTLY};
+use crate::support::{
+    deploy_pair_with, nats, until, until_not_listed, Hosts as _, Route, PROMPTLY,
+};
 
 #[tokio::test]
 async fn the_log_says_which_backend_and_mode_are_on() {
@@ -59,7 +61,7 @@ async fn what_is_served_is_listed_until_the_component_stops() {
 #[tokio::test]
 async fn a_host_ends_in_order_when_it_is_asked_to() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let deployment = route.start_pair_on(&nats).await;
         stops(deployment).await;
     }
@@ -71,8 +73,7 @@ const NO_TIME_FOR_CALLS: [&str; 2] = ["--drain-seconds", "0"];
 /// A host on which a guest computes without end.
 async fn start_computing(nats: &Arc<NatsServer>, host: HostBuilder) -> Deployment {
     let folder = tempfile::tempdir().expect("a folder");
-    let deployment = Deployment::start_on(Arc::clone(nats), host).await;
-    let deployment = deployment.expect("the host starts");
+    let deployment = host.start_on(nats).await;
     let driver = deploy_pair_with(&deployment, &spinning(folder.path())).await;
     computes(&deployment, driver.ping(1)).await;
     deployment
@@ -91,7 +92,7 @@ async fn computes(deployment: &Deployment, call: impl Future<Output: Debug>) {
 #[tokio::test]
 async fn a_host_ends_in_order_while_a_guest_computes() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         // The only one is shared by the guest and the host.
         let host = route.host().env("TOKIO_WORKER_THREADS", "1");
         let host = host.args(NO_TIME_FOR_CALLS);
@@ -109,8 +110,7 @@ async fn a_host_ends_though_a_guest_that_the_host_library_runs_keeps_all_its_thr
         .env("RUST_BACKTRACE", "0")
         .args(NO_TIME_FOR_CALLS);
     let folder = tempfile::tempdir().expect("a folder");
-    let deployment = Deployment::start_on(Arc::clone(&nats), host).await;
-    let deployment = deployment.expect("the host starts");
+    let deployment = host.start_on(&nats).await;
     let files = Handler::MESSAGING.write_to(folder.path(), "messaging");
     let [caller, _] = files.expect("written");
     let callee = write_spinning_handler(folder.path()).expect("written");

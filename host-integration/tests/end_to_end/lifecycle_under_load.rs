@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use inhost_testbed::{
-    get_text_within, Deployment, Guest, Host, HostBuilder, Link, CALLEE, CALLER, HTTP,
+    get_text_within, Deployment, Guest, Host, HostBuilder, Link, Load, CALLEE, CALLER, HTTP,
 };
 
-use crate::load::{Calls, Load, Pair};
-use crate::routes::{calls, nats, until_not_listed, Route, PROMPTLY};
+use crate::support::load::{load, Calls, Pair};
+use crate::support::{calls, nats, until_not_listed, Hosts as _, Route, PROMPTLY};
 
 /// How long a call may take, with the test's own way over NATS and back, on a machine that does something else too.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -30,13 +30,13 @@ fn host(route: Route) -> HostBuilder {
 
 /// Lets calls be answered until none of them is left over from before, checks that no further one fails, and ends the
 /// load.
-async fn works_again(load: Load) -> Calls {
+async fn works_again(load: Load<()>) -> Calls {
     load.answers(200).await;
     let failed = load.failed();
     load.answers(200).await;
     // A call whose answer is lost over NATS may be given up just now.
     assert!(load.failed() <= failed + 4, "calls still fail");
-    load.finish().await
+    Calls::of(load).await
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn a_callee_that_is_scaled_under_load_runs_no_call_twice() {
 #[tokio::test]
 async fn a_link_that_is_removed_and_put_back_under_load_leaves_no_call_behind() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let pair = Pair::start(&nats, host(route), INSTANCES).await;
         let control = pair.deployment.control();
         let link = Link::new(CALLER, CALLEE, "inhost:demo", "echo");
@@ -149,8 +149,8 @@ async fn deploy_http(deployment: &Deployment, host: &Host) -> SocketAddr {
 }
 
 /// Clients that ask for a `ping`.
-fn http_load(address: SocketAddr) -> Load {
-    Load::start(move |id| async move {
+fn http_load(address: SocketAddr) -> Load<()> {
+    load(move |id| async move {
         let answer = get_text_within(GIVE_UP, address, &format!("/ping?n={id}")).await?;
         anyhow::ensure!(answer.trim() == (id + 1).to_string(), "{answer} for {id}");
         Ok(())
@@ -160,15 +160,13 @@ fn http_load(address: SocketAddr) -> Load {
 #[tokio::test]
 async fn a_host_that_is_stopped_under_load_ends_in_order_and_leaves_no_request_behind() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         // Requests go on to come, and with them calls, for as long as the host lets calls come to their end.
         let host = || {
             let host = host(route).args(Deployment::HTTP_SERVER);
             host.args(["--drain-seconds", "1"])
         };
-        let mut deployment = Deployment::start_on(nats.clone(), host())
-            .await
-            .expect("the host starts");
+        let mut deployment = host().start_on(&nats).await;
         let address = deploy_http(&deployment, deployment.host()).await;
         let load = http_load(address);
         load.answers(200).await;
@@ -179,7 +177,7 @@ async fn a_host_that_is_stopped_under_load_ends_in_order_and_leaves_no_request_b
             .unwrap_or_else(|_| panic!("over {route:?} the host does not end soon"))
             .expect("the host ends without a failure");
         load.failures(100).await;
-        let ended = load.finish().await;
+        let ended = Calls::of(load).await;
         // A call may be ended at the end of the time that calls get, which takes up to a second.
         let limit = LIMIT + Duration::from_secs(2);
         ended.assert_took_at_most(limit, remote as usize, &format!("over {route:?}"));

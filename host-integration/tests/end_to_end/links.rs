@@ -2,12 +2,12 @@
 
 use inhost_testbed::{Guest, Link, CALLER};
 
-use crate::routes::{assert_calls, nats, Route};
+use crate::support::{assert_calls, nats, Hosts as _, Route};
 
 #[tokio::test]
 async fn a_named_link_leads_to_its_own_target() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let deployment = route.start_on(&nats).await;
         for (guest, id) in [(Guest::Callee, "other"), (Guest::Caller, CALLER)] {
             deployment.deploy(guest, id, 10).await.expect("deployed");
@@ -32,7 +32,7 @@ async fn a_named_link_leads_to_its_own_target() {
 #[tokio::test]
 async fn a_link_that_is_moved_takes_the_calls_along() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let deployment = route.start_pair_on(&nats).await;
         let driver = deployment.driver().await.expect("the caller");
         assert_eq!(driver.ping(1).await.expect("an answer"), 2);

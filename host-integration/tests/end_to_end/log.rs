@@ -2,18 +2,16 @@
 
 use std::sync::Arc;
 
-use inhost_testbed::{Deployment, HostBuilder, NatsServer};
+use inhost_testbed::{HostBuilder, NatsServer};
 
-use crate::routes::{nats, Route, PROMPTLY};
+use crate::support::{nats, Hosts as _, Route, PROMPTLY};
 
 /// Says nothing, in words that only the subscriber of the published crates understands: a span of that name is never made.
 const OF_THE_PUBLISHED_CRATES: &str = "[no-such-span]=off";
 
 /// What `host` logs of a call without a link, from the level on: the time is left out.
 async fn warning(nats: &Arc<NatsServer>, host: HostBuilder) -> String {
-    let deployment = Deployment::start_on(Arc::clone(nats), host).await;
-    let deployment = deployment.expect("the host starts");
-    deployment.deploy_pair().await.expect("deployed and linked");
+    let deployment = host.start_pair_on(nats).await;
     let driver = deployment.driver().await.expect("the caller");
     let called = tokio::time::timeout(PROMPTLY, driver.call_unlinked()).await;
     called.expect("an answer").expect_err("there is no link");
@@ -53,9 +51,7 @@ async fn rust_log_chooses_what_is_logged_of_which_part() {
     let host = Route::Duplex
         .host()
         .env("RUST_LOG", "wasmcloud_host=error,inhost=debug");
-    let deployment = Deployment::start_on(Arc::clone(&nats), host).await;
-    let deployment = deployment.expect("the host starts");
-    deployment.deploy_pair().await.expect("deployed and linked");
+    let deployment = host.start_pair_on(&nats).await;
     let driver = deployment.driver().await.expect("the caller");
     driver.call_unlinked().await.expect_err("there is no link");
     // Complete once the host has ended.

@@ -4,27 +4,21 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use inhost_testbed::{get_text, Host, CALLEE, CALLER, ECHO};
+use inhost_testbed::{found, get_text, Host, CALLEE, CALLER, ECHO};
 use serde_json::{json, Value};
 
-use crate::routes::{nats, Route, PROMPTLY};
+use crate::support::{nats, Hosts as _, Route, PROMPTLY};
 
 /// A browser that has to start, on a busy machine.
 const BROWSER_DEADLINE: Duration = Duration::from_secs(60);
 
 /// What the host lists once no call is under way. An answer is there before the callee is done with its call.
 async fn status_when_idle(host: &Host) -> Value {
-    let idle = async {
-        loop {
-            let status = host.status().await.expect("a listing");
-            if status["in_flight"] == 0 {
-                break status;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let idle = tokio::time::timeout(PROMPTLY, idle).await;
-    idle.expect("the calls end")
+    let idle = found("a call does not end", PROMPTLY, async || {
+        let status = host.status().await?;
+        Ok((status["in_flight"] == 0).then_some(status))
+    });
+    idle.await.expect("the calls end")
 }
 
 /// What was counted of the callee's function.
@@ -42,7 +36,7 @@ fn counted<'a>(status: &'a Value, function: &str) -> &'a Value {
 #[tokio::test]
 async fn calls_are_counted_for_each_function() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let deployment = route.start_pair_on(&nats).await;
         let driver = deployment.driver().await.expect("the caller");
         for n in 0..3 {
@@ -53,9 +47,9 @@ async fn calls_are_counted_for_each_function() {
 
         let status = status_when_idle(deployment.host()).await;
         assert_eq!(status["host"], deployment.host().id());
-        let (local, remote) = match route {
-            Route::Nats => (0, 3),
-            Route::Duplex | Route::Mpsc => (3, 0),
+        let (local, remote) = match route.is_local() {
+            false => (0, 3),
+            true => (3, 0),
         };
         let ping = counted(&status, "ping");
         let expected = json!({

@@ -7,7 +7,6 @@
 
 mod bad_input;
 mod busy;
-mod callers;
 mod callers_that_leave;
 mod cancellation;
 mod drain;
@@ -21,7 +20,6 @@ mod instances;
 mod lifecycle;
 mod lifecycle_under_load;
 mod links;
-mod load;
 mod log;
 mod look_inside;
 mod metrics;
@@ -38,10 +36,9 @@ mod policy;
 mod promises;
 mod reuse;
 mod room;
-mod rounds;
-mod routes;
 mod several_hosts;
 mod streams;
+mod support;
 mod tap;
 mod telemetry;
 mod two_hosts;

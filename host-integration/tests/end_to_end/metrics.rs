@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use inhost_testbed::{Deployment, Received, CALLEE, ECHO};
 
-use crate::routes::{nats, Route, PROMPTLY};
+use crate::support::{nats, Route, PROMPTLY};
 use crate::telemetry::{start, IN_HOST};
 
 /// The value of a metric for a function of the callee. `more` are attributes that only some metrics have.

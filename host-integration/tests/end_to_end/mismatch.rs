@@ -4,7 +4,6 @@
 //! not, and then something else is read than was meant. A local call compares the types before the function runs.
 
 use std::path::Path;
-use std::time::Duration;
 
 use inhost_testbed::{
     reference, stock_host, write_component, Deployment, Driver, Guest, Host, HostBuilder, CALLEE,
@@ -12,14 +11,11 @@ use inhost_testbed::{
 };
 use tempfile::TempDir;
 
-use crate::routes::{nats, Route, PROMPTLY};
+use crate::support::{nats, until, Hosts as _, Route, PROMPTLY};
 
-/// How often something is tried over NATS, where upstream's transport loses a message now and then (see README.md,
+/// How often something is tried over NATS, where upstream's transport loses a message now and then (see guarantees.md,
 /// "Calls over NATS"): then the call hangs, or ends without results.
 const ATTEMPTS: usize = 5;
-
-/// How often a condition that cannot be awaited is looked at again.
-const POLL: Duration = Duration::from_millis(5);
 
 /// A callee with another `ping`, which should be `func(n: u32) -> u32`.
 struct Mistaken {
@@ -128,8 +124,7 @@ struct Stage {
 
 impl Stage {
     async fn start(name: String, host: HostBuilder, local: bool) -> Self {
-        let deployment = Deployment::start_on(nats().await, host).await;
-        let deployment = deployment.expect("the host starts");
+        let deployment = host.start_on(&nats().await).await;
         let deployed = deployment.deploy(Guest::Caller, CALLER, 10).await;
         deployed.expect("deployed");
         let linked = deployment.link(CALLER, CALLEE, "echo").await;
@@ -146,7 +141,7 @@ impl Stage {
     /// One for each route, and one with a stock host.
     async fn each() -> Vec<Self> {
         let mut stages = Vec::new();
-        for route in Route::ALL {
+        for route in Route::OURS {
             let name = format!("over {route:?}");
             stages.push(Self::start(name, route.host(), route != Route::Nats).await);
         }
@@ -164,13 +159,10 @@ impl Stage {
         if deployment.served(CALLEE).await.expect("a number") > 0 {
             let stopped = deployment.control().stop_component(host.id(), CALLEE).await;
             stopped.expect("stopped");
-            let gone = async {
-                while deployment.served(CALLEE).await.expect("a number") > 0 {
-                    tokio::time::sleep(POLL).await;
-                }
-            };
-            let gone = tokio::time::timeout(PROMPTLY, gone).await;
-            gone.expect("the callee before is gone");
+            until("the callee before is not gone", async || {
+                deployment.served(CALLEE).await.expect("a number") == 0
+            })
+            .await;
         }
         let deployed = deployment.deploy_on(host, reference, CALLEE, 10).await;
         deployed.expect("deployed");
@@ -224,19 +216,13 @@ async fn a_callee_of_another_type_is_an_error_at_once() {
                 "func(u32) -> (u32)",
                 mistaken.shown,
             ];
-            let named = async {
-                loop {
-                    let lines = stage.deployment.host().log_lines();
-                    let new = lines[before..].join("\n");
-                    if parts.iter().all(|part| new.contains(part)) {
-                        return;
-                    }
-                    tokio::time::sleep(POLL).await;
-                }
-            };
-            tokio::time::timeout(PROMPTLY, named)
-                .await
-                .unwrap_or_else(|_| panic!("{name}, the log does not say what differs: {what}"));
+            let missing = format!("{name}, the log does not say what differs: {what}");
+            until(&missing, async || {
+                let lines = stage.deployment.host().log_lines();
+                let new = lines[before..].join("\n");
+                parts.iter().all(|part| new.contains(part))
+            })
+            .await;
         }
         // The caller is as good as before.
         let right = Guest::Callee.reference().expect("the callee");

@@ -10,12 +10,12 @@ use inhost_testbed::{
     stock_host, Deployment, Driver, Guest, Host, HostBuilder, Workload, CALLEE, CALLER,
 };
 
-use crate::routes::{calls, nats, Route};
+use crate::support::{calls, nats, Hosts as _, Route};
 
 /// A debug build of the stock host takes seconds for a large value.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// How often something is tried over NATS. Upstream's transport loses a call now and then (see README.md, "Calls over
+/// How often something is tried over NATS. Upstream's transport loses a call now and then (see guarantees.md, "Calls over
 /// NATS"): it hangs, or ends without results.
 const ATTEMPTS: usize = 5;
 
@@ -28,9 +28,7 @@ async fn stock() -> HostBuilder {
 
 /// The caller on one host, the callee on another, linked.
 async fn start_pair(caller: HostBuilder, callee: HostBuilder) -> (Deployment, Driver) {
-    let mut deployment = Deployment::start_on(nats().await, caller)
-        .await
-        .expect("the caller's host starts");
+    let mut deployment = caller.start_on(&nats().await).await;
     let second = deployment
         .add_host(callee)
         .await

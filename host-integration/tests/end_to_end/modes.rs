@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use inhost_testbed::{Deployment, Guest, Host, Link, CALLEE, CALLER};
+use inhost_testbed::{Guest, Host, Link, CALLEE, CALLER};
 
-use crate::routes::{add_host_with_callee, calls, nats, Route, PROMPTLY};
+use crate::support::{add_host_with_callee, calls, nats, Hosts as _, Route, PROMPTLY};
 
 async fn counted(host: &Host, route: &str) -> u64 {
     let status = host.status().await.expect("the host lists its calls");
@@ -16,10 +16,7 @@ async fn require_carries_calls_in_memory() {
     let nats = nats().await;
     for route in Route::LOCAL {
         let host = route.host().args(["--local-dispatch", "require"]);
-        let deployment = Deployment::start_on(nats.clone(), host)
-            .await
-            .expect("the host starts");
-        deployment.deploy_pair().await.expect("deployed");
+        let deployment = host.start_pair_on(&nats).await;
         let driver = deployment.driver().await.expect("the caller");
         assert_eq!(driver.ping(1).await.expect("an answer"), 2);
         assert_eq!(calls(deployment.host()).await, (1, 0));
@@ -30,9 +27,7 @@ async fn require_carries_calls_in_memory() {
 async fn require_names_what_was_asked_for_and_what_the_component_serves() {
     for route in Route::LOCAL {
         let host = route.host().args(["--local-dispatch", "require"]);
-        let deployment = Deployment::start_on(nats().await, host).await;
-        let deployment = deployment.expect("the host starts");
-        deployment.deploy_pair().await.expect("deployed and linked");
+        let deployment = host.start_pair_on(&nats().await).await;
         // One link for both interfaces: a second one for the package would replace the first.
         let mut link = Link::new(CALLER, CALLEE, "inhost:demo", "echo");
         link.interfaces.push("absent".into());
@@ -56,9 +51,7 @@ async fn require_fails_at_once_when_the_callee_runs_on_another_host_only() {
         let host = route
             .host()
             .args(["--local-dispatch-target", "callee=require"]);
-        let mut deployment = Deployment::start_on(nats.clone(), host)
-            .await
-            .expect("the host starts");
+        let mut deployment = host.start_on(&nats).await;
         deployment
             .deploy(Guest::Caller, CALLER, 10)
             .await
@@ -101,10 +94,7 @@ async fn a_component_has_a_mode_of_its_own_by_flag_and_by_variable() {
                     "unused=require,callee=off",
                 ),
             };
-            let deployment = Deployment::start_on(nats.clone(), host)
-                .await
-                .expect("the host starts");
-            deployment.deploy_pair().await.expect("deployed");
+            let deployment = host.start_pair_on(&nats).await;
             let driver = deployment.driver().await.expect("the caller");
             assert_eq!(driver.ping(1).await.expect("an answer"), 2);
             assert_eq!(calls(deployment.host()).await, (0, 1));

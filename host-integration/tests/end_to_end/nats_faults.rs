@@ -6,10 +6,10 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use inhost_testbed::{get_text_within, Deployment, Guest, CALLEE, HTTP};
+use inhost_testbed::{get_text_within, Deployment, Guest, Load, CALLEE, HTTP};
 
-use crate::load::{may_be_lost, Load};
-use crate::routes::{calls, nats, Route};
+use crate::support::load::{load, may_be_lost, Calls};
+use crate::support::{calls, nats, Hosts as _, Route};
 
 /// How long a call may take that needs no NATS, on a machine that does much else. One that needs it takes [`EXECUTION`].
 const LIMIT: Duration = Duration::from_secs(4);
@@ -44,9 +44,7 @@ async fn start(route: Route) -> Hosts {
             .arg(format!("--max-execution-time-ms={}", EXECUTION.as_millis()))
             .env("RUST_BACKTRACE", "0")
     };
-    let mut deployment = Deployment::start_on(nats().await, host())
-        .await
-        .expect("the host starts");
+    let mut deployment = host().start_on(&nats().await).await;
     let second = deployment.add_host(host()).await.expect("a second host");
     for (guest, id) in [(Guest::Callee, CALLEE), (Guest::Middle, "middle")] {
         let deployed = deployment.deploy(guest, id, 100).await;
@@ -73,15 +71,15 @@ async fn ping(address: SocketAddr, n: u64, deadline: Duration) -> anyhow::Result
 }
 
 /// Clients that ask the first host.
-fn local_load(hosts: &Hosts) -> Load {
+fn local_load(hosts: &Hosts) -> Load<()> {
     let address = hosts.local;
-    Load::start(move |id| ping(address, id, REMOTE_LIMIT))
+    load(move |id| ping(address, id, REMOTE_LIMIT))
 }
 
 /// Checks that the requests within the first host were all answered in time, and that their calls stayed there: two for
 /// each request.
-async fn assert_undisturbed(hosts: &Hosts, load: Load, what: &str) {
-    let ended = load.finish().await;
+async fn assert_undisturbed(hosts: &Hosts, load: Load<()>, what: &str) {
+    let ended = Calls::of(load).await;
     assert_eq!(ended.failed().count(), 0, "{what}: {:?}", ended.reasons());
     ended.assert_took_at_most(LIMIT, 0, what);
     let (local, remote) = calls(hosts.deployment.host()).await;

@@ -8,9 +8,9 @@ use inhost_testbed::{
 };
 use serde_json::json;
 
-use crate::callers::{version_over_nats, Callers};
-use crate::rounds::rounds;
-use crate::routes::{until, Route};
+use crate::support::callers::{version_over_nats, Callers};
+use crate::support::rounds::rounds;
+use crate::support::{until, Hosts as _, Route};
 
 /// How many calls are made after an update, from a component and over NATS.
 const CALLS: usize = 20;
@@ -55,8 +55,7 @@ impl Stage {
     async fn start(why: Why, host: HostBuilder) -> Self {
         let nats = NatsServer::start_with(&nats_config("")).await;
         let nats = Arc::new(nats.expect("nats-server starts"));
-        let deployment = Deployment::start_on(nats, host).await;
-        let deployment = deployment.expect("the host starts");
+        let deployment = host.start_on(&nats).await;
         let deployed = deployment.deploy(Guest::Caller, CALLER, DEFAULT_COUNT);
         deployed.await.expect("deployed");
         Self {

@@ -3,41 +3,19 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use inhost_testbed::{Deployment, Guest, HostBuilder, NatsServer, Tally, CALLEE, CALLER};
+use inhost_testbed::{Deployment, Guest, NatsServer, Tally, CALLEE};
 
-use crate::routes::{calls, nats, until, Route, PROMPTLY};
+use crate::support::load::Pair;
+use crate::support::{calls, nats, until, Hosts as _, Route, PROMPTLY};
 
 /// Calls that run one after another, each with a call of the tally over NATS inside.
 const ALL_OF_THEM: Duration = Duration::from_secs(30);
 
-/// The pair, with at most `instances` callees at once, and the tally that the callee counts at.
-async fn start(
-    nats: &std::sync::Arc<NatsServer>,
-    host: HostBuilder,
-    instances: u32,
-) -> (Deployment, Tally) {
-    let deployment = Deployment::start_on(nats.clone(), host)
-        .await
-        .expect("the host starts");
-    for (guest, id, count) in [
-        (Guest::Callee, CALLEE, instances),
-        (Guest::Caller, CALLER, inhost_testbed::DEFAULT_COUNT),
-    ] {
-        deployment.deploy(guest, id, count).await.expect("deployed");
-    }
-    for (source, target, interface) in [(CALLER, CALLEE, "echo"), (CALLEE, "tally", "tally")] {
-        let linked = deployment.link(source, target, interface).await;
-        linked.expect("linked");
-    }
-    let tally = Tally::serve(deployment.client(), deployment.lattice(), "tally").await;
-    (deployment, tally.expect("the tally is served"))
-}
-
 #[tokio::test]
 async fn a_call_without_results_is_carried_out_over_each_route() {
     let nats = nats().await;
-    for route in Route::ALL {
-        let (deployment, tally) = start(&nats, route.host(), 10).await;
+    for route in Route::OURS {
+        let Pair { deployment, tally } = Pair::start(&nats, route.host(), 10).await;
         let driver = deployment.driver().await.expect("the caller");
         for id in 0..20 {
             driver.call_note(id).await.expect("the caller goes on");
@@ -57,7 +35,7 @@ async fn calls_without_results_wait_for_an_instance_and_are_all_carried_out_once
         // The tally is called over NATS, where an answer is lost now and then. Such a call then keeps the only instance
         // for this long, and was counted all the same.
         let host = route.host().args(["--max-execution-time-ms", "5000"]);
-        let (deployment, tally) = start(&nats, host, 1).await;
+        let Pair { deployment, tally } = Pair::start(&nats, host, 1).await;
         let driver = deployment.driver().await.expect("the caller");
         for went_on in join_all((0..64).map(|id| driver.call_note(id))).await {
             went_on.expect("the caller goes on");
@@ -77,7 +55,7 @@ const WAITING: u64 = 20;
 
 /// Calls without results whose callers have gone on, and that wait at the callee: its only instance is taken for a while.
 async fn waiting(nats: &std::sync::Arc<NatsServer>, route: Route) -> (Deployment, Tally) {
-    let (deployment, tally) = start(nats, route.host(), 1).await;
+    let Pair { deployment, tally } = Pair::start(nats, route.host(), 1).await;
     let driver = deployment.driver().await.expect("the caller");
     let taken = driver.clone();
     tokio::spawn(async move { taken.call_wait(3000).await });

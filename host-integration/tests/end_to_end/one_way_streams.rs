@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use inhost_testbed::{Deployment, Guest, HeldTally, NatsServer, Tally, Upload, CALLEE, HTTP};
 
-use crate::routes::{calls, nats, queued, until, Route, PROMPTLY};
+use crate::support::{calls, nats, queued, until, Hosts as _, Route, PROMPTLY};
 
 /// In bytes, from nothing to many times what a transport holds of a stream.
 const SIZES: [u64; 6] = [0, 1, 1_000, 64 * 1024, 1_000_000, 8 << 20];
@@ -16,8 +16,7 @@ const SMALL: u64 = 1_000;
 /// A host that passes requests on as streams, to a callee with so many instances, and where requests are taken.
 async fn start(nats: &Arc<NatsServer>, route: Route, instances: u32) -> (Deployment, SocketAddr) {
     let host = route.host().args(Deployment::HTTP_SERVER);
-    let deployment = Deployment::start_on(Arc::clone(nats), host).await;
-    let deployment = deployment.expect("the host starts");
+    let deployment = host.start_on(nats).await;
     let deployed = deployment.deploy(Guest::Streamer, CALLEE, instances).await;
     deployed.expect("deployed");
     let front = Guest::Streamer.reference().expect("the component");
@@ -38,7 +37,7 @@ async fn tally(deployment: &Deployment) -> Tally {
 #[tokio::test]
 async fn a_stream_whose_caller_has_gone_on_comes_whole_and_once() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let (deployment, server) = start(&nats, route, 10).await;
         let tally = tally(&deployment).await;
         for (id, size) in (1..).zip(SIZES) {
@@ -53,9 +52,9 @@ async fn a_stream_whose_caller_has_gone_on_comes_whole_and_once() {
         for id in 1..=SIZES.len() as u64 {
             assert_eq!(tally.count(id | Upload::WHOLE), 1, "{id} over {route:?}");
         }
-        let counted = match route {
-            Route::Nats => (0, told + told / 2),
-            Route::Duplex | Route::Mpsc => (told / 2, told),
+        let counted = match route.is_local() {
+            false => (0, told + told / 2),
+            true => (told / 2, told),
         };
         assert_eq!(calls(deployment.host()).await, counted, "over {route:?}");
     }

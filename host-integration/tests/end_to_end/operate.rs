@@ -2,9 +2,9 @@
 
 use std::process::{Output, Stdio};
 
-use inhost_testbed::{Deployment, Guest, Host, CALLEE, CALLER, ECHO};
+use inhost_testbed::{Deployment, Host, CALLEE, ECHO};
 
-use crate::routes::{calls, nats, until, Route, PROMPTLY};
+use crate::support::{calls, nats, until, Hosts as _, Route, PROMPTLY};
 
 /// Runs a command of the binary to its end.
 async fn wasmcloud(args: &[&str]) -> Output {
@@ -113,11 +113,8 @@ async fn calls_in_flight_are_listed_as_the_page_shows_them() {
     let nats = nats().await;
     let deployment = Route::Duplex.start_on(&nats).await;
     let host = deployment.host();
-    for (guest, id, count) in [(Guest::Callee, CALLEE, 1), (Guest::Caller, CALLER, 10)] {
-        deployment.deploy(guest, id, count).await.expect("deployed");
-    }
-    let linked = deployment.link(CALLER, CALLEE, "echo").await;
-    linked.expect("linked");
+    let deployed = deployment.deploy_pair_of(1, 10).await;
+    deployed.expect("deployed and linked");
     let driver = deployment.driver().await.expect("the caller");
     let mut calls = Vec::new();
     let running = async |count: usize, states: &[&str]| {
@@ -164,9 +161,7 @@ async fn steerable(more: &[&str]) -> Deployment {
         .host()
         .args(["--local-steer", "on"])
         .args(more);
-    let deployment = Deployment::start_on(nats().await, host).await;
-    let deployment = deployment.expect("the host starts");
-    deployment.deploy_pair().await.expect("deployed and linked");
+    let deployment = host.start_pair_on(&nats().await).await;
     deployment
 }
 

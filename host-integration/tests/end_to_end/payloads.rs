@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use inhost_testbed::{Deployment, Guest, Workload, CALLEE, CALLER};
+use inhost_testbed::{Guest, Workload, CALLEE, CALLER};
 use tokio::task::JoinSet;
 
-use crate::routes::{assert_calls, calls, nats, queued, until, Route};
+use crate::support::{assert_calls, calls, nats, queued, until, Hosts as _, Route};
 
 #[tokio::test]
 async fn payloads_up_to_16_mib_are_echoed_over_each_backend() {
@@ -31,10 +31,7 @@ async fn payloads_larger_than_every_buffer_never_hang_with_one_caller_or_64() {
     let nats = nats().await;
     for route in Route::LOCAL {
         let host = route.host().args(["--local-buffer-bytes", "100"]);
-        let deployment = Deployment::start_on(nats.clone(), host)
-            .await
-            .expect("the host starts");
-        deployment.deploy_pair().await.expect("deployed and linked");
+        let deployment = host.start_pair_on(&nats).await;
         for callers in [1, 64] {
             let runs = (0..callers).map(|_| deployment.driver_run(Workload::Echo, 20_000, 2));
             for run in join_all(runs).await {
@@ -50,9 +47,7 @@ async fn a_queue_that_is_full_spills_over_and_no_call_is_lost() {
     let nats = nats().await;
     for route in Route::LOCAL {
         let host = route.host().args(["--local-queue-invocations", "1"]);
-        let deployment = Deployment::start_on(nats.clone(), host)
-            .await
-            .expect("the host starts");
+        let deployment = host.start_on(&nats).await;
         // One instance at a time.
         deployment
             .deploy(Guest::Callee, CALLEE, 1)

@@ -2,14 +2,13 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use inhost_testbed::{
     Decision, Deployment, Driver, NatsServer, PolicyService, Tally, CALLEE, CALLER, ECHO,
 };
 use serde_json::Value;
 
-use crate::routes::{assert_calls, calls, nats, Route, PROMPTLY};
+use crate::support::{assert_calls, calls, nats, until, Hosts as _, Route, PROMPTLY};
 
 /// Where the host asks, and where it hears of changed decisions.
 const TOPIC: &str = "policy.requests";
@@ -20,9 +19,6 @@ const CALL: &str = "performInvocation";
 
 /// What the host waits for a decision. The driver's calls may take several times as long.
 const TIMEOUT_MS: &str = "300";
-
-/// How often a condition that cannot be awaited is looked at again.
-const POLL: Duration = Duration::from_millis(10);
 
 /// The pair on a host that asks a policy service, and the tally that the callee counts at.
 struct Guarded {
@@ -51,9 +47,7 @@ async fn start(
         format!("--policy-changes-topic={}", of(CHANGES, route)),
         format!("--policy-timeout-ms={TIMEOUT_MS}"),
     ]);
-    let deployment = Deployment::start_on(Arc::clone(nats), host).await;
-    let deployment = deployment.expect("the host starts");
-    deployment.deploy_pair().await.expect("deployed and linked");
+    let deployment = host.start_pair_on(nats).await;
     let linked = deployment.link(CALLEE, "tally", "tally").await;
     linked.expect("linked");
     let tally = Tally::serve(&client, deployment.lattice(), "tally").await;
@@ -89,7 +83,7 @@ async fn refused<T: std::fmt::Debug>(
 async fn a_denied_call_fails_for_its_caller_and_the_callee_does_not_run() {
     let nats = nats().await;
     let mut errors = Vec::new();
-    for route in Route::ALL {
+    for route in Route::OURS {
         let guarded = start(&nats, route, |request| match about(request, "count") {
             true => Decision::Deny,
             false => Decision::Permit,
@@ -123,7 +117,7 @@ async fn a_denied_call_fails_for_its_caller_and_the_callee_does_not_run() {
 }
 
 fn without_lattice(error: &str) -> String {
-    Route::ALL.iter().fold(error.to_owned(), |error, route| {
+    Route::OURS.iter().fold(error.to_owned(), |error, route| {
         error.replace(&format!("{route:?}").to_lowercase(), "LATTICE")
     })
 }
@@ -151,7 +145,7 @@ async fn the_caller_s_error_names_the_function_that_was_denied() {
 async fn the_service_is_asked_the_same_about_a_call_over_each_route() {
     let nats = nats().await;
     let mut asked = Vec::new();
-    for route in Route::ALL {
+    for route in Route::OURS {
         let guarded = start(&nats, route, |_| Decision::Permit).await;
         for n in 0..3 {
             assert_eq!(guarded.driver.ping(n).await.expect("an answer"), n + 1);
@@ -159,9 +153,9 @@ async fn the_service_is_asked_the_same_about_a_call_over_each_route() {
         assert_eq!(guarded.driver.call_count(7).await.expect("an answer"), 1);
         // The last one is that of the tally, which is elsewhere.
         let (local, remote) = calls(guarded.deployment.host()).await;
-        let expected = match route {
-            Route::Nats => (0, 5),
-            Route::Duplex | Route::Mpsc => (4, 1),
+        let expected = match route.is_local() {
+            false => (0, 5),
+            true => (4, 1),
         };
         assert_eq!((local, remote), expected, "over {route:?}");
         let requests: Vec<_> = guarded.service.requests();
@@ -191,7 +185,7 @@ async fn the_service_is_asked_the_same_about_a_call_over_each_route() {
         (target.to_owned(), interface.to_owned(), function.to_owned())
     });
     assert_eq!(functions, expected);
-    for (route, asked_here) in Route::ALL.iter().zip(&asked).skip(1) {
+    for (route, asked_here) in Route::OURS.iter().zip(&asked).skip(1) {
         assert_eq!(asked_here, &asked[0], "over {route:?} and over NATS");
     }
 }
@@ -215,7 +209,7 @@ fn comparable(mut request: Value) -> Value {
 #[tokio::test]
 async fn a_service_that_does_not_answer_denies_and_is_asked_again() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let mut asked = 0;
         let decide = move |request: &Value| {
             asked += u32::from(about(request, "count"));
@@ -242,7 +236,7 @@ async fn a_service_that_does_not_answer_denies_and_is_asked_again() {
 #[tokio::test]
 async fn without_a_service_a_call_is_denied_at_once() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         // So that the host knows that the caller may be called, and does not know it of the callee.
         let guarded = start(&nats, route, |request| match about(request, "count") {
             true => Decision::Silence,
@@ -268,7 +262,7 @@ async fn without_a_service_a_call_is_denied_at_once() {
 #[tokio::test]
 async fn a_changed_decision_holds_for_the_calls_that_follow() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let guarded = start(&nats, route, |_| Decision::Permit).await;
         let Guarded {
             deployment,
@@ -285,14 +279,11 @@ async fn a_changed_decision_holds_for_the_calls_that_follow() {
             let change =
                 PolicyService::change(deployment.client(), &changes, request, permitted).await;
             change.expect("announced");
-            let counted = async {
-                while driver.call_count(2).await.is_ok() != permitted {
-                    tokio::time::sleep(POLL).await;
-                }
-            };
-            tokio::time::timeout(PROMPTLY, counted)
-                .await
-                .unwrap_or_else(|_| panic!("over {route:?} it is not permitted={permitted}"));
+            let what = format!("over {route:?} it is not permitted={permitted}");
+            until(&what, async || {
+                driver.call_count(2).await.is_ok() == permitted
+            })
+            .await;
             if !permitted {
                 // Now that the host has heard of it, the callee does not run any more.
                 let before = tally.total();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use inhost_testbed::{reference, write_component, Deployment, Driver, NatsServer, ECHO};
 use tempfile::TempDir;
 
-use crate::routes::{assert_calls, deploy_pair_with, nats, Route};
+use crate::support::{assert_calls, deploy_pair_with, nats, Hosts as _, Route};
 
 /// A callee whose `ping` answers how often it was called in this instance. It traps when it is passed 0.
 fn counting(folder: &Path) -> String {
@@ -37,8 +37,7 @@ struct Pair {
 impl Pair {
     async fn start(nats: &Arc<NatsServer>, route: Route, arguments: &[&str]) -> Self {
         let host = route.host().args(arguments.iter().copied());
-        let deployment = Deployment::start_on(Arc::clone(nats), host).await;
-        let deployment = deployment.expect("the host starts");
+        let deployment = host.start_on(nats).await;
         let folder = tempfile::tempdir().expect("a folder");
         let driver = deploy_pair_with(&deployment, &counting(folder.path())).await;
         Self {
@@ -61,7 +60,7 @@ impl Pair {
 #[tokio::test]
 async fn an_instance_serves_as_many_invocations_as_was_asked_for() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let pair = Pair::start(&nats, route, &["--reuse-instances", "callee=3"]).await;
         assert_eq!(pair.count(7).await, [1, 2, 3, 1, 2, 3, 1], "over {route:?}");
         assert_calls(route, pair.deployment.host(), 7).await;

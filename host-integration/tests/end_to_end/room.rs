@@ -10,12 +10,12 @@ use inhost_testbed::{
     DEFAULT_COUNT, ECHO,
 };
 
-use crate::routes::{nats, Route, PROMPTLY};
+use crate::support::{nats, Hosts as _, Route, PROMPTLY};
 
 /// Within which a call that finds no room ends: there is no wait in it.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// How often a call over NATS is tried: upstream's transport loses one now and then (see README.md, "Calls over NATS").
+/// How often a call over NATS is tried: upstream's transport loses one now and then (see guarantees.md, "Calls over NATS").
 const ATTEMPTS: usize = 5;
 
 async fn start(nats: &Arc<NatsServer>, route: Route, arguments: &[&str]) -> Deployment {
@@ -34,7 +34,7 @@ async fn used_up(deployment: &Deployment) -> u64 {
 async fn instances_that_wait_for_an_invocation_leave_room_for_other_components() {
     const BUSY: &str = "busy";
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let arguments = ["--max-components=20", "--reuse-instances=busy=1000"];
         let deployment = start(&nats, route, &arguments).await;
         for (guest, id) in [
@@ -118,8 +118,7 @@ async fn deploy_relay(
         format!("--max-components={room}"),
     );
     let host = route.host().args([mode, room]);
-    let deployment = Deployment::start_on(Arc::clone(nats), host).await;
-    let deployment = deployment.expect("the host starts");
+    let deployment = host.start_on(nats).await;
     let folder = tempfile::tempdir().expect("a folder");
     for (reference, id) in [
         (relay(folder.path()), CALLER),

@@ -7,8 +7,8 @@ use futures::future::join_all;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use inhost_testbed::{Deployment, Guest, Tally, CALLEE};
 
-use crate::load::{may_be_lost, Pair};
-use crate::routes::{calls, nats, until_not_listed, Route, PROMPTLY};
+use crate::support::load::{may_be_lost, Calls, Pair};
+use crate::support::{calls, nats, until, until_not_listed, Hosts as _, Route, PROMPTLY};
 
 /// When a call without an answer is given up.
 const GIVE_UP: Duration = Duration::from_secs(6);
@@ -42,7 +42,7 @@ async fn calls_move_to_the_other_host_when_the_callee_here_is_stopped() {
         stopped.expect("stopped");
         let stop = Instant::now();
         load.answers(300).await;
-        let ended = load.finish().await;
+        let ended = Calls::of(load).await;
         let (_, remote) = calls(host).await;
         assert!(remote >= 250, "{remote} calls moved over {route:?}");
         // What the callee had taken or had in its queue when it was stopped may fail, and no more than that.
@@ -72,11 +72,10 @@ async fn calls_that_find_the_queue_here_full_are_answered_by_the_other_host() {
             async move { driver.call_wait(TAKEN.as_millis() as u32).await }
         });
         // It is in memory, so it has been taken by the callee here, whose only instance it keeps.
-        let start = Instant::now();
-        while calls(pair.deployment.host()).await.0 == 0 {
-            assert!(start.elapsed() < PROMPTLY, "the call has not begun");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until("the call has not begun", async || {
+            calls(pair.deployment.host()).await.0 > 0
+        })
+        .await;
         add_callee(&mut pair.deployment, route).await;
 
         let mut answers: FuturesUnordered<_> = (0..CALLS)
@@ -109,7 +108,7 @@ async fn calls_that_find_the_queue_here_full_are_answered_by_the_other_host() {
 #[tokio::test]
 async fn no_call_crosses_from_one_lattice_to_another() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         // The same components under the same ids, on one nats-server.
         let lattices = ["one", "two"].map(|name| {
             let host = route

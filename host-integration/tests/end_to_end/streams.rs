@@ -11,7 +11,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::TcpStream;
 
 use crate::http::{serve, SERVER_FEATURE};
-use crate::routes::{assert_calls, nats, queued, until, Route, PROMPTLY};
+use crate::support::{assert_calls, nats, queued, until, Hosts as _, Route, PROMPTLY};
 
 const FRONT: &str = "front";
 const BACK: &str = CALLEE;
@@ -25,8 +25,7 @@ const LARGE: u32 = 1024 * 1024;
 /// A host with a component that passes requests on, to another one with so many instances, and where it takes them.
 async fn start(nats: &Arc<NatsServer>, route: Route, instances: u32) -> (Deployment, SocketAddr) {
     let host = route.host().args(SERVER_FEATURE);
-    let deployment = Deployment::start_on(Arc::clone(nats), host).await;
-    let deployment = deployment.expect("the host starts");
+    let deployment = host.start_on(nats).await;
     for (id, count) in [(FRONT, 10), (BACK, instances)] {
         let deployed = deployment.deploy(Guest::Streamer, id, count).await;
         deployed.expect("deployed");
@@ -41,7 +40,7 @@ async fn start(nats: &Arc<NatsServer>, route: Route, instances: u32) -> (Deploym
 #[tokio::test]
 async fn a_stream_comes_back_from_another_component_before_its_end_is_sent() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let (deployment, address) = start(&nats, route, 10).await;
         let exchange = async {
             let (mut request, mut response) = post(address).await;

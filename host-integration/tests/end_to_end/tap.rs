@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use inhost_testbed::{Deployment, NatsServer, Search, CALLEE, CALLER, ECHO};
+use inhost_testbed::{found, Deployment, NatsServer, Search, CALLEE, CALLER, ECHO};
 use serde_json::Value;
 
-use crate::routes::{nats, until, Route, PROMPTLY};
+use crate::support::{nats, until, Hosts as _, Route, PROMPTLY};
 
 async fn next(records: &mut async_nats::Subscriber) -> Value {
     let message = tokio::time::timeout(PROMPTLY, records.next()).await;
@@ -24,9 +24,7 @@ async fn each_call_in_memory_has_a_record() {
     let nats = nats().await;
     for (route, backend) in [(Route::Duplex, "duplex"), (Route::Mpsc, "mpsc")] {
         let host = route.host().arg("--local-dispatch-tap");
-        let deployment = Deployment::start_on(nats.clone(), host).await;
-        let deployment = deployment.expect("the host starts");
-        deployment.deploy_pair().await.expect("deployed and linked");
+        let deployment = host.start_pair_on(&nats).await;
         let lattice = deployment.lattice();
         let subject = format!("wasmbus.local.{lattice}.tap");
         let records = deployment.client().subscribe(subject.clone()).await;
@@ -70,17 +68,11 @@ async fn each_call_in_memory_has_a_record() {
         assert!(!record.to_string().contains(SECRET), "{record}");
 
         // A record is counted a moment after it was sent.
-        let counted = async {
-            loop {
-                let status = deployment.host().status().await.expect("a listing");
-                if status["tap"]["published"] == 2 {
-                    break status;
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        let status = tokio::time::timeout(PROMPTLY, counted).await;
-        let tap = &status.expect("both are counted")["tap"];
+        let counted = found("both are not counted", PROMPTLY, async || {
+            let status = deployment.host().status().await?;
+            Ok((status["tap"]["published"] == 2).then_some(status))
+        });
+        let tap = &counted.await.expect("both are counted")["tap"];
         assert_eq!(
             (&tap["subject"], &tap["dropped"]),
             (&subject.into(), &0.into())
@@ -139,9 +131,7 @@ async fn a_tap_that_is_denied_says_so_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let nats = Arc::new(nats_that_denies(folder.path()).await);
     let host = Route::Duplex.host().arg("--local-dispatch-tap");
-    let deployment = Deployment::start_on(nats, host).await;
-    let deployment = deployment.expect("the host starts");
-    deployment.deploy_pair().await.expect("deployed and linked");
+    let deployment = host.start_pair_on(&nats).await;
     let driver = deployment.driver().await.expect("the caller");
     for n in 0..CALLS {
         assert_eq!(driver.ping(n).await.expect("an answer"), n + 1);

@@ -8,7 +8,7 @@ use inhost_testbed::{
     CALLER, DRIVER, ECHO,
 };
 
-use crate::routes::{assert_calls, nats, Route, PROMPTLY};
+use crate::support::{assert_calls, nats, Hosts as _, Route, PROMPTLY};
 
 /// What the host names the span of a call that it serves.
 const INVOCATION: &str = "component_invocation";
@@ -87,7 +87,7 @@ fn branch(all: &[&Span], span: &Span, depth: usize, lines: &mut Vec<String>) {
 #[tokio::test]
 async fn caller_and_callee_are_in_one_trace() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let (deployment, driver, collector) = start_pair(&nats, route).await;
         assert_eq!(driver.ping(1).await.expect("an answer"), 2);
         assert_calls(route, deployment.host(), 1).await;
@@ -133,7 +133,7 @@ async fn the_span_of_an_invocation_says_which_way_it_came() {
 #[tokio::test]
 async fn a_chain_of_calls_is_in_one_trace() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let (deployment, collector) = start(&nats, route).await;
         for (guest, id) in [
             (Guest::Callee, CALLEE),
@@ -203,7 +203,7 @@ async fn calls_and_failures_are_counted_alike() {
     const TRAPS: u64 = 2;
     let nats = nats().await;
     let mut counted = Vec::new();
-    for route in Route::ALL {
+    for route in Route::OURS {
         let (deployment, driver, collector) = start_pair(&nats, route).await;
         for n in 0..PINGS as u32 {
             assert_eq!(driver.ping(n).await.expect("an answer"), n + 1);
@@ -242,7 +242,7 @@ async fn calls_and_failures_are_counted_alike() {
         let value = value(&counted[0], metric, Guest::Callee, operation);
         assert_eq!(value, expected, "{metric} of {operation} over NATS");
     }
-    for (route, metrics) in Route::ALL.iter().zip(&counted).skip(1) {
+    for (route, metrics) in Route::OURS.iter().zip(&counted).skip(1) {
         assert_eq!(metrics, &counted[0], "over {route:?} and over NATS");
     }
 }

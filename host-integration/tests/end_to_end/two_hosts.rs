@@ -2,12 +2,12 @@
 
 use inhost_testbed::{Guest, CALLEE, CALLER};
 
-use crate::routes::{add_host_with_callee, calls, nats, until_not_listed, Route};
+use crate::support::{add_host_with_callee, calls, nats, until_not_listed, Hosts as _, Route};
 
 #[tokio::test]
 async fn a_callee_on_another_host_is_reached_over_nats() {
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let mut deployment = route.start_on(&nats).await;
         deployment
             .deploy(Guest::Caller, CALLER, 10)

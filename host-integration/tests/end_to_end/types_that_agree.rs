@@ -4,7 +4,7 @@ use std::path::Path;
 
 use inhost_testbed::{reference, write_component, Deployment, CALLEE, CALLER, ECHO};
 
-use crate::routes::{nats, Route};
+use crate::support::{nats, Hosts as _, Route};
 
 /// A function that passes one number, of a type that is one core value.
 struct Pair {
@@ -100,12 +100,11 @@ async fn deploy(deployment: &Deployment, reference: &str, id: &str) {
 async fn types_that_read_each_other_on_the_wire_do_so_in_memory() {
     let folder = tempfile::tempdir().expect("a folder");
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         for (number, pair) in PAIRS.iter().enumerate() {
             let lattice = format!("{route:?}-{number}");
             let host = route.host().lattice(lattice);
-            let deployment = Deployment::start_on(nats.clone(), host).await;
-            let deployment = deployment.expect("the host starts");
+            let deployment = host.start_on(&nats).await;
             let references = [
                 write(
                     folder.path(),

@@ -8,9 +8,9 @@ use inhost_testbed::{
     reference, write_component, Deployment, Driver, Guest, CALLEE, DEFAULT_COUNT,
 };
 
-use crate::callers::{version_over_nats, Callers};
-use crate::rounds::rounds;
-use crate::routes::{nats, until, until_not_listed, Route, PROMPTLY};
+use crate::support::callers::{version_over_nats, Callers};
+use crate::support::rounds::rounds;
+use crate::support::{nats, until, until_not_listed, Hosts as _, Route, PROMPTLY};
 
 const CALLERS: usize = 32;
 
@@ -18,7 +18,7 @@ const CALLERS: usize = 32;
 const MANY: usize = 64;
 
 /// How many calls are answered before and after a command that is looked at.
-const CALLS: usize = 200;
+const CALLS: u64 = 200;
 
 /// By how much the longest call of an update may be longer than twice that of a scale. Both are the longest of some thousand
 /// calls on a machine that does something else, too. What it is there to find is a call that is held, which takes seconds.
@@ -49,19 +49,12 @@ async fn after_an_update_no_call_reaches_the_old_version() {
         }
 
         // The host has the number of instances that it had, and can stop what it runs.
-        let settled = async {
-            loop {
-                let inventory = control.inventory(host.id()).await.expect("an inventory");
-                let component = inventory.component(CALLEE).expect("it runs");
-                if component.max_instances == DEFAULT_COUNT {
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(PROMPTLY, settled)
-            .await
-            .expect("the number of instances is as before");
+        until("the number of instances is not as before", async || {
+            let inventory = control.inventory(host.id()).await.expect("an inventory");
+            let component = inventory.component(CALLEE).expect("it runs");
+            component.max_instances == DEFAULT_COUNT
+        })
+        .await;
         control
             .stop_component(host.id(), CALLEE)
             .await
@@ -126,9 +119,7 @@ async fn in_each_mode_an_update_under_many_callers_takes_no_call_longer_than_a_s
     for mode in ["prefer", "require", "off"] {
         let host = Route::Duplex.host().lattice(mode);
         let host = host.arg(format!("--local-dispatch-target={CALLEE}={mode}"));
-        let deployment = Deployment::start_on(nats.clone(), host).await;
-        let deployment = deployment.expect("the host starts");
-        deployment.deploy_pair().await.expect("deployed and linked");
+        let deployment = host.start_pair_on(&nats).await;
         let driver = deployment.driver().await.expect("the caller");
         let [scale, update] = scales_and_updates(&driver, &deployment, mode).await;
         assert!(
@@ -228,24 +219,15 @@ async fn a_component_that_is_scaled_may_be_updated_with_it() {
                 .request(&operation, &command)
                 .await
                 .expect("accepted");
-            let done = async {
-                loop {
-                    let inventory = control.inventory(host.id()).await.expect("an inventory");
-                    let component = inventory.component(CALLEE).expect("it runs");
-                    let scaled = component.max_instances == count;
-                    let updated = component.image_ref == reference;
-                    if scaled
-                        && updated
-                        && driver.call_version().await.expect("an answer") == version
-                    {
-                        return;
-                    }
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-            };
-            tokio::time::timeout(PROMPTLY, done)
-                .await
-                .unwrap_or_else(|_| panic!("over {route:?} there are not {count} of {version}"));
+            let what = format!("over {route:?} there are not {count} of {version}");
+            until(&what, async || {
+                let inventory = control.inventory(host.id()).await.expect("an inventory");
+                let component = inventory.component(CALLEE).expect("it runs");
+                let scaled = component.max_instances == count;
+                let updated = component.image_ref == reference;
+                scaled && updated && driver.call_version().await.expect("an answer") == version
+            })
+            .await;
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use inhost_testbed::{Deployment, Guest, HeldTally, HostBuilder, NatsServer, Peer, CALLEE, ECHO};
 use tokio::task::JoinSet;
 
-use crate::routes::{nats, until, Route, PROMPTLY};
+use crate::support::{held_tally, nats, until, Hosts as _, Route, PROMPTLY};
 
 fn reference(guest: Guest) -> String {
     guest.reference().expect("a reference")
@@ -20,14 +20,10 @@ struct Busy {
 
 impl Busy {
     async fn start(nats: &Arc<NatsServer>, host: HostBuilder) -> Self {
-        let deployment = Deployment::start_on(Arc::clone(nats), host).await;
-        let deployment = deployment.expect("the host starts");
-        let tally = HeldTally::serve(deployment.client(), deployment.lattice(), "tally").await;
-        let tally = tally.expect("the tally is served");
+        let deployment = host.start_on(nats).await;
         let deployed = deployment.deploy(Guest::Callee, CALLEE, 1).await;
         deployed.expect("deployed");
-        let linked = deployment.link(CALLEE, "tally", "tally").await;
-        linked.expect("linked");
+        let tally = held_tally(&deployment).await;
         Self { deployment, tally }
     }
 
@@ -38,14 +34,9 @@ impl Busy {
 
     /// Answers one after the other until so many calls have begun.
     async fn release(&self, calls: usize) {
-        let release = async {
-            while self.tally.arrived().len() < calls || self.tally.waiting() > 0 {
-                self.tally.release();
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        let released = tokio::time::timeout(ALL_OF_THEM, release).await;
-        released.unwrap_or_else(|_| panic!("{} were begun", self.tally.arrived().len()));
+        let released = self.tally.release_until(calls, ALL_OF_THEM).await;
+        released.expect("they are begun");
+        while self.tally.release().is_some() {}
     }
 }
 

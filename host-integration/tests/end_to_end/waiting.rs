@@ -4,10 +4,10 @@
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use inhost_testbed::{get_text, Deployment, Guest, Link, CALLEE, CALLER, HTTP};
+use inhost_testbed::{get_text, Guest, Link, CALLEE, CALLER, HTTP};
 
 use crate::http::SERVER_FEATURE;
-use crate::routes::{calls, nats, queued, until, Route};
+use crate::support::{calls, nats, queued, until, Hosts as _, Route};
 
 /// How many callers wait. One more has the only instance, and the host may have taken another one.
 const WAITING: u32 = 100;
@@ -38,8 +38,7 @@ async fn a_host_answers_at_once_while_a_hundred_callers_wait_for_room() {
             .args(SERVER_FEATURE)
             .env("WASMCLOUD_LOCAL_DISPATCH", "require")
             .args(["--local-queue-invocations", "1"]);
-        let deployment = Deployment::start_on(nats.clone(), host).await;
-        let deployment = deployment.expect("the host starts");
+        let deployment = host.start_on(&nats).await;
         let host = deployment.host();
         for (guest, id, count) in [
             (Guest::Callee, CALLEE, 1),

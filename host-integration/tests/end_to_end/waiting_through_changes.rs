@@ -8,8 +8,8 @@ use inhost_testbed::{
 };
 use tokio::task::JoinSet;
 
-use crate::rounds::rounds;
-use crate::routes::{calls, nats, until, Route};
+use crate::support::rounds::rounds;
+use crate::support::{calls, held_tally, nats, until, until_within, Hosts as _, Route};
 
 /// How many calls without results there are for each round.
 const NOTES: u64 = 200;
@@ -132,8 +132,7 @@ impl Stage {
             format!("--local-queue-invocations={}", notes + large),
             format!("--local-queue-bytes={}", large * u64::from(SIZE) / 2),
         ]);
-        let deployment = Deployment::start_on(nats().await, host).await;
-        let deployment = deployment.expect("the host starts");
+        let deployment = host.start_on(&nats().await).await;
         let files = tempfile::tempdir().expect("a folder");
         let of = |name: &str, component: &str| {
             let file = write_component(files.path(), name, component);
@@ -149,14 +148,12 @@ impl Stage {
             let deployed = deployment.deploy_on(deployment.host(), component, id, count);
             deployed.await.expect("deployed");
         }
-        for (source, target, interface) in [(CALLER, CALLEE, "echo"), (CALLEE, "tally", "tally")] {
-            let linked = deployment.link(source, target, interface).await;
-            linked.expect("linked");
-        }
-        let tally = HeldTally::serve(deployment.client(), deployment.lattice(), "tally").await;
+        let linked = deployment.link(CALLER, CALLEE, "echo").await;
+        linked.expect("linked");
+        let tally = held_tally(&deployment).await;
         Self {
             driver: deployment.driver().await.expect("the caller"),
-            tally: tally.expect("the tally is served"),
+            tally,
             deployment,
             versions,
             _files: files,
@@ -165,17 +162,8 @@ impl Stage {
 
     /// Answers one after the other until so many calls have begun.
     async fn release(&self, calls: usize) {
-        let release = async {
-            while self.tally.arrived().len() < calls {
-                self.tally.release();
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        let released = tokio::time::timeout(ROUND, release).await;
-        released.unwrap_or_else(|_| {
-            let begun = self.tally.arrived().len();
-            panic!("{begun} of {calls} were begun")
-        });
+        let released = self.tally.release_until(calls, ROUND).await;
+        released.expect("they are begun");
     }
 
     /// Updates the callee, and returns when the new version serves.
@@ -224,16 +212,11 @@ async fn all_that_waits_is_begun_once_and_answered_through_updates_and_scales() 
                 assert_eq!(answer.expect("it is answered"), id);
             });
         }
-        let wait = async {
-            loop {
-                let (local, remote) = calls(stage.deployment.host()).await;
-                if (local + remote) as usize >= all {
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(ROUND, wait).await.expect("they wait");
+        until_within(ROUND, "they do not wait", async || {
+            let (local, remote) = calls(stage.deployment.host()).await;
+            (local + remote) as usize >= all
+        })
+        .await;
         for round in 0..rounds {
             let begun = all * round / rounds;
             let more = |part| begun + all / rounds * part / 2;

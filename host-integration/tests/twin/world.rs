@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{ensure, Context as _};
+use anyhow::ensure;
 use futures::StreamExt as _;
 use inhost_testbed::{
-    Control, Decision, Driver, Guest, HeldTally, Host, HostBuilder, Link, NatsServer, Peer,
+    until, Control, Decision, Driver, Guest, HeldTally, Host, HostBuilder, Link, NatsServer, Peer,
     PolicyService, CALLER,
 };
 use serde_json::{json, Value};
@@ -32,9 +32,6 @@ const BACK: Duration = Duration::from_secs(20);
 
 /// How long the NATS server is away.
 const AWAY: Duration = Duration::from_millis(200);
-
-/// How often a condition that cannot be awaited is looked at again.
-const POLL: Duration = Duration::from_millis(10);
 
 /// More than there are calls at once.
 const CALLERS: u32 = 50;
@@ -228,18 +225,15 @@ impl World {
         self.nats.kill();
         tokio::time::sleep(AWAY).await;
         self.nats.restart().await?;
-        let back = async {
-            while self
+        let what = "the host does not answer after its NATS server was away";
+        until(what, BACK, async || {
+            Ok(self
                 .control
                 .ping()
                 .await
-                .map_or(true, |hosts| hosts.is_empty())
-            {
-                tokio::time::sleep(POLL).await;
-            }
-        };
-        let back = tokio::time::timeout(BACK, back).await;
-        back.context("the host does not answer after its NATS server was away")
+                .is_ok_and(|hosts| !hosts.is_empty()))
+        })
+        .await
     }
 
     /// The reference and the number of instances that the host has on record.

@@ -4,7 +4,7 @@
 //! it. [`parked`] and [`scale`] look at memory and at large numbers. [`results`] holds it all; [`targets`], [`growth`] and
 //! [`shares`] say what follows, [`tables`], [`charts`] and [`output`] show it.
 
-mod case;
+pub(crate) mod case;
 mod charts;
 mod composed;
 mod growth;
@@ -15,7 +15,7 @@ mod parked;
 mod participant;
 mod results;
 mod run;
-mod samples;
+pub(crate) mod samples;
 mod scale;
 mod shares;
 mod tables;
@@ -28,13 +28,14 @@ use std::process::Command;
 use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
 use clap::Args;
-use inhost_testbed::target_dir;
+use inhost_testbed::{target_dir, Binaries, Route};
 
+use crate::host::HostArguments;
 use crate::progress;
 use crate::report;
-use crate::stage::{block_on, until_asked_to_end, Binaries, Interrupted, Route};
+use crate::stage::{block_on, until_asked_to_end, Interrupted};
 use xtask::command::cargo;
-use xtask::host::{build, HostArguments, Profile};
+use xtask::host::{build, Profile};
 use xtask::stock;
 
 #[derive(Debug, Args)]
@@ -105,7 +106,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         report::give_json(path, &output::json(&results))?;
     }
     eprintln!("`cargo bench --package inhost-benches` measures the parts: registry, streams, dispatch, codec and calls.");
-    run::check_routes(&results)
+    samples::check_routes(&results.rows)
 }
 
 impl Arguments {

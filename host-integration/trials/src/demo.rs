@@ -4,11 +4,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::measure::{cases, check_routes, measure, Case, Row, DEFAULT_CALLS};
+use inhost_testbed::{Binaries, Route};
+
+use crate::bench::samples::{check_routes, Row};
+use crate::host::HostArguments;
+use crate::measure::{cases, measure, Case, DEFAULT_CALLS};
 use crate::progress::Progress;
 use crate::report;
-use crate::stage::{block_on, until_asked_to_end, Binaries, Interrupted, Route, Stage};
-use xtask::host::HostArguments;
+use crate::stage::{block_on, until_asked_to_end, Interrupted, Stage};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -43,7 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     };
     let cases = cases(arguments.calls);
     let rows = block_on(until_asked_to_end(async {
-        let mut stages = Stage::start_all(&binaries, &Route::DEMO).await?;
+        let mut stages = Stage::start_all(&binaries, &Route::OURS).await?;
         let rows = measure_all(&mut stages, &cases).await?;
         Stage::stop_all(stages).await?;
         Ok(rows)
@@ -55,7 +58,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 /// Measures all cases, and shows how far it is.
 async fn measure_all(stages: &mut [Stage], cases: &[Case]) -> anyhow::Result<Vec<Row>> {
-    let planned = |case: &Case| Route::DEMO.iter().map(|&route| case.planned(route)).sum();
+    let planned = |case: &Case| Route::OURS.iter().map(|&route| case.planned(route)).sum();
     let mut progress = Progress::start(cases.iter().map(planned).sum());
     let mut rows = Vec::new();
     for case in cases {

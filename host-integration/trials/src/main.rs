@@ -12,6 +12,7 @@
 mod bench;
 mod demo;
 mod help;
+mod host;
 mod measure;
 mod progress;
 mod report;

@@ -5,23 +5,18 @@
 //! hits all routes alike.
 
 mod case;
-mod row;
 
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, Context as _};
-use inhost_testbed::{Driver, NatsServer, Workload};
+use inhost_testbed::{Counts, Driver, NatsServer, Workload};
 use tokio::task::JoinSet;
 
+use crate::bench::samples::{Batch, Cost, Row, Samples};
 use crate::progress::Progress;
-use crate::stage::{Counts, Stage};
+use crate::stage::Stage;
 
 pub(crate) use case::{cases, Case, DEFAULT_CALLS};
-#[cfg(test)]
-pub(crate) use row::tests;
-pub(crate) use row::{check_routes, percentile, Row};
-
-use row::Samples;
 
 /// How often a round over NATS is tried; see [`round`].
 const NATS_ATTEMPTS: u32 = 20;
@@ -44,7 +39,7 @@ pub(crate) async fn measure(
     }
     let rows = stages.iter().zip(samples);
     Ok(rows
-        .map(|(stage, samples)| samples.row(case, stage.route))
+        .map(|(stage, samples)| samples.row(case.case, stage.route))
         .collect())
 }
 
@@ -62,11 +57,13 @@ async fn round(
 ) -> anyhow::Result<()> {
     let calls = case.calls_per_run(stage.route);
     let (before, (durations, wall)) = batch_without_loss(stage, case, calls, progress).await?;
-    samples.durations.extend(durations);
-    samples.wall += wall;
-    if let (Some(before), Some(after)) = (before, stage.counts().await?) {
-        *samples.counts.get_or_insert_default() += after.since(before);
-    }
+    let after = stage.counts().await?;
+    let counts = after.zip(before).map(|(after, before)| after.since(before));
+    let cost = Cost {
+        counts,
+        ..Cost::default()
+    };
+    samples.add(Batch { durations, wall }, cost);
     Ok(())
 }
 
@@ -89,7 +86,7 @@ async fn batch_without_loss(
             Ok(batch) => return Ok((before, batch)),
             Err(error) if attempts == 0 => return Err(error),
             Err(error) => progress.say(&format!(
-                "  a call over NATS was lost ({}), so this round is measured again; see README.md, \"Calls over NATS\"",
+                "  a call over NATS was lost ({}), so this round is measured again; see guarantees.md, \"Calls over NATS\"",
                 error.root_cause()
             )),
         }
@@ -115,15 +112,13 @@ pub(crate) async fn settle(nats: &NatsServer) -> anyhow::Result<()> {
 async fn batch(stage: &mut Stage, case: &Case, calls: u32) -> anyhow::Result<(Vec<u64>, Duration)> {
     let driver = stage.deployment.driver().await?;
     let driver = driver.with_deadline(case.deadline(stage.route, calls));
-    let result = stage
-        .while_running(run_callers(
-            driver,
-            case.workload,
-            case.size,
-            case.concurrency,
-            calls,
-        ))
-        .await;
+    let (workload, size) = case
+        .case
+        .load
+        .workload()
+        .context("the demo asks the caller")?;
+    let calls = run_callers(driver, workload, size, case.case.callers, calls);
+    let result = stage.while_running(calls).await;
     result.with_context(|| {
         format!(
             "measuring {} failed. The host's last lines:\n{}\nThe reason",

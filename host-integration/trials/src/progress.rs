@@ -97,26 +97,3 @@ fn left(planned: Duration, done: Duration, elapsed: Duration) -> String {
         seconds => format!("about {:.0} min left", seconds / 60.0),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_left_follows_the_pace() {
-        let seconds = Duration::from_secs;
-        assert_eq!(left(seconds(60), seconds(0), seconds(3)), "about 60 s left");
-        assert_eq!(
-            left(seconds(60), seconds(30), seconds(60)),
-            "about 60 s left"
-        );
-        assert_eq!(
-            left(seconds(600), seconds(0), seconds(0)),
-            "about 10 min left"
-        );
-        assert_eq!(
-            left(seconds(10), seconds(20), seconds(20)),
-            "about 0 s left"
-        );
-    }
-}

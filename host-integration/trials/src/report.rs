@@ -8,8 +8,9 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde_json::{json, Value};
 
-use crate::measure::Row;
-use crate::stage::Route;
+use inhost_testbed::Route;
+
+use crate::bench::samples::Row;
 use layout::Header;
 use units::{duration, rate, size, thousands, times};
 
@@ -34,7 +35,7 @@ fn table(rows: &[Row]) -> String {
     let lines = rows.iter().enumerate().map(|(number, row)| {
         let first = number == 0 || !rows[number - 1].is_like(row);
         let (workload, callers) = match first {
-            true => (workload(row), row.concurrency.to_string()),
+            true => (workload(row), row.callers.to_string()),
             false => Default::default(),
         };
         let nats = find(rows, row, Route::Nats);
@@ -64,15 +65,33 @@ fn find<'a>(rows: &'a [Row], row: &Row, route: Route) -> Option<&'a Row> {
 
 fn workload(row: &Row) -> String {
     match (row.bytes, row.strings) {
-        (0, 0) => row.workload.to_owned(),
-        (0, strings) => format!("{} {}", row.workload, thousands(strings.into())),
-        (bytes, _) => format!("{} {}", row.workload, size(bytes)),
+        (Some(bytes), _) => format!("{} {}", row.workload, size(bytes)),
+        (None, Some(strings)) => format!("{} {}", row.workload, thousands(strings.into())),
+        (None, None) => row.workload.to_owned(),
     }
 }
 
-/// The rows as JSON.
+/// The rows as JSON: of each, what the demo measures.
 fn json(rows: &[Row]) -> Value {
-    json!({ "rows": rows })
+    let rows = rows.iter().map(|row| {
+        let mut json = json!({
+            "route": row.route,
+            "workload": row.workload,
+            "bytes": row.bytes.unwrap_or(0),
+            "strings": row.strings.unwrap_or(0),
+            "concurrency": row.callers,
+            "calls": row.calls,
+            "p50_us": row.p50_us,
+            "p99_us": row.p99_us,
+            "calls_per_s": row.calls_per_s,
+        });
+        if let Some(counts) = row.counts {
+            json["local"] = counts.local.into();
+            json["remote"] = counts.remote.into();
+        }
+        json
+    });
+    json!({ "rows": rows.collect::<Vec<_>>() })
 }
 
 /// Gives the rows as JSON; see [`give_json`].
@@ -126,51 +145,9 @@ pub(crate) fn check_writable(path: &Path) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::tests::row;
+    use inhost_testbed::Counts;
 
-    /// Each line of `text` fits.
-    fn assert_fits(text: &str) {
-        let longest = text.lines().map(|line| line.chars().count()).max();
-        assert!(longest <= Some(100), "{longest:?} columns:\n{text}");
-    }
-
-    #[test]
-    fn the_table_is_aligned_and_fits_100_columns() {
-        let rows = [
-            Row {
-                p50_us: 412.4,
-                p99_us: 12_345.6,
-                calls_per_s: 2_000.0,
-                ..row(Route::Nats, 30_720)
-            },
-            row(Route::Duplex, 30_720),
-            Row {
-                workload: "echo",
-                bytes: 1 << 20,
-                ..row(Route::Mpsc, 20)
-            },
-        ];
-        let expected = "\
-workload    callers  route    median      p99  calls/s  x NATS   local  remote
-ping              1  nats     412 µs  12.3 ms    2,000     1.0       0  30,720
-                     duplex  30.5 µs  61.2 µs   32,000    16.0  30,720       0
-
-echo 1 MiB        1  mpsc    30.5 µs  61.2 µs   32,000       -      20       0
-";
-        let table = table(&rows);
-        assert_eq!(table, expected, "\n{table}");
-        assert_fits(&text(&rows));
-    }
-
-    #[test]
-    fn a_path_that_cannot_be_written_is_known_before() {
-        let folder = tempfile::tempdir().unwrap();
-        let error = check_writable(&folder.path().join("missing/figures.json"));
-        assert!(error.unwrap_err().to_string().contains("figures.json"));
-        check_writable(&folder.path().join("figures.json")).unwrap();
-        check_writable(Path::new("-")).unwrap();
-        assert!(!Path::new("-").exists());
-    }
+    use crate::bench::samples::tests::row;
 
     #[test]
     fn the_json_has_one_object_a_row() {
@@ -180,14 +157,20 @@ echo 1 MiB        1  mpsc    30.5 µs  61.2 µs   32,000       -      20       0
             "bytes": 0,
             "strings": 0,
             "concurrency": 1,
-            "calls": 20,
+            "calls": 1000,
             "p50_us": 30.5,
-            "p99_us": 61.25,
-            "calls_per_s": 32000.0,
+            "p99_us": 30.5,
+            "calls_per_s": 1e6 / 30.5,
             "local": 20,
             "remote": 0,
         });
-        let rows = [row(Route::Duplex, 20)];
+        let counts = Counts {
+            local: 20,
+            remote: 0,
+        };
+        let mut row = row(Route::Duplex, 30.5);
+        row.counts = Some(counts);
+        let rows = [row];
         assert_eq!(json(&rows), json!({ "rows": [expected] }));
     }
 }

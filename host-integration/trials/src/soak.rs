@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{bail, Context as _};
 use clap::Args;
-use inhost_testbed::{target_dir, Backend, Deployment, Host, LocalDispatch};
+use inhost_testbed::{target_dir, Backend, Counts, Deployment, Host, LocalDispatch};
 use tempfile::TempDir;
 
 use self::cast::{Cast, COMPONENTS};
@@ -37,9 +37,9 @@ use self::leftovers::Footprint;
 use self::load::{load, Run, EXECUTION};
 use self::slow::Slow;
 use self::summary::Summary;
+use crate::host::HostArguments;
 use crate::report;
-use crate::stage::{block_on, start_nats, until_asked_to_end, Counts, Interrupted};
-use xtask::host::HostArguments;
+use crate::stage::{block_on, start_nats, until_asked_to_end, Interrupted};
 
 /// How many more instances of the callee there may be than there are callers: those whose answer no one waits for.
 const SPARE_INSTANCES: u32 = 16;
@@ -152,7 +152,7 @@ async fn soak(arguments: &Arguments, binary: &Path, log: &Path) -> anyhow::Resul
     let wall = start.elapsed() - warm.paused;
 
     run.say("looking at what is left");
-    let came = run.deliveries().came(&cast.tally, &times).await;
+    let came = run.deliveries().came(&cast.tally, &times).await?;
     // What tells of the last calls is counted when it is over.
     at_rest(&deployment, None).await?;
     let counted = scene.counts(&deployment).await?.since(before);

@@ -6,8 +6,8 @@ use anyhow::Context as _;
 use clap::Args;
 use inhost_testbed::{target_dir, Backend, Deployment, Host, LocalDispatch, CALLEE, CALLER};
 
+use crate::host::HostArguments;
 use crate::stage::{block_on, start_nats, until_asked_to_end};
-use xtask::host::HostArguments;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {

@@ -5,7 +5,6 @@
 
 mod app;
 mod checks;
-mod processes;
 mod program;
 mod scenes;
 mod user;
@@ -17,8 +16,8 @@ use clap::Args;
 
 use self::checks::Checks;
 use self::scenes::Stage;
+use crate::host::{given, HostArguments};
 use crate::stage::{block_on, start_nats, until_asked_to_end, Interrupted};
-use xtask::host::{given, HostArguments};
 
 /// How long a scene takes on a small machine.
 const IN_MEMORY: Duration = Duration::from_secs(40);

@@ -4,10 +4,11 @@
 //! digest of all sources in a comment.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{anyhow, Context as _};
 use sha2::{Digest as _, Sha256};
+use xtask::workspace::files;
 
 /// The record's name in the folder of the guests.
 pub(super) const RECORD: &str = "guests.sha256";
@@ -68,8 +69,13 @@ fn component_line(digest: &str, component: &str) -> String {
 
 /// The digest of every source file: of its path and of what is in it.
 fn sources(guests: &Path) -> anyhow::Result<String> {
-    let mut paths = Vec::new();
-    collect_sources(guests, "", &mut paths)?;
+    let paths = files(guests)?.into_iter().map(|path| {
+        let path = path.into_os_string().into_string();
+        path.map_err(|path| anyhow!("{} is not named in UTF-8", path.to_string_lossy()))
+    });
+    let mut paths = paths.collect::<anyhow::Result<Vec<_>>>()?;
+    paths.retain(|path| path != RECORD && !path.ends_with(".wasm"));
+    // As text: it is the same order on every system.
     paths.sort();
     let mut digest = Sha256::new();
     for path in paths {
@@ -81,33 +87,6 @@ fn sources(guests: &Path) -> anyhow::Result<String> {
         }
     }
     Ok(hex(digest))
-}
-
-/// Adds the paths of the source files in `folder` to `paths`. `folder` and they are relative to `guests`, with `/`
-/// between their parts on every system.
-fn collect_sources(guests: &Path, folder: &str, paths: &mut Vec<String>) -> anyhow::Result<()> {
-    let absolute: PathBuf = guests.join(folder);
-    let context = || format!("cannot list the folder {}", absolute.display());
-    for entry in fs::read_dir(&absolute).with_context(context)? {
-        let entry = entry.with_context(context)?;
-        let name = entry.file_name();
-        let name = name
-            .to_str()
-            .with_context(|| format!("{} is not named in UTF-8", entry.path().display()))?;
-        let path = if folder.is_empty() {
-            name.to_string()
-        } else {
-            format!("{folder}/{name}")
-        };
-        if entry.file_type().with_context(context)?.is_dir() {
-            if path != TARGET {
-                collect_sources(guests, &path, paths)?;
-            }
-        } else if path != RECORD && !path.ends_with(".wasm") {
-            paths.push(path);
-        }
-    }
-    Ok(())
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {

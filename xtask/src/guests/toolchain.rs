@@ -2,9 +2,9 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{bail, ensure, Context as _};
+use anyhow::bail;
+use xtask::command::{cargo, output, run, rustc};
 
 /// The target that the guests are built for.
 pub(super) const WASM: &str = "wasm32-unknown-unknown";
@@ -20,25 +20,15 @@ const FLAGS: &str = "GUEST_BUILD_FLAGS";
 /// When the compiler cannot build for [`WASM`], or when a guest does not compile.
 pub(super) fn compile(guests: &Path, target: &Path) -> anyhow::Result<()> {
     let flags = extra_flags(guests)?;
-    let cargo = program("CARGO", "cargo");
-    let status = Command::new(&cargo)
-        .current_dir(guests)
-        .args(["build", "--release", "--target", WASM, "--target-dir"])
-        .arg(target)
-        .args(flags)
-        .env("CARGO_ENCODED_RUSTFLAGS", rust_flags(guests)?)
-        .status()
-        .with_context(|| format!("cannot run {}", cargo.display()))?;
-    ensure!(
-        status.success(),
-        "cargo could not build the guests ({status}), see above"
-    );
-    Ok(())
+    let mut command = cargo(&["build", "--release", "--target", WASM, "--target-dir"]);
+    command.arg(target).args(flags).current_dir(guests);
+    command.env("CARGO_ENCODED_RUSTFLAGS", rust_flags(guests)?);
+    run(&mut command, "The messages above say why.")
 }
 
 /// What Cargo needs to be told, beside the target, to build for it.
 fn extra_flags(guests: &Path) -> anyhow::Result<Vec<String>> {
-    let library = rustc(guests, &["--print", "target-libdir", "--target", WASM])?;
+    let library = rustc_says(guests, &["--print", "target-libdir", "--target", WASM])?;
     if Path::new(&library).is_dir() {
         return Ok(Vec::new());
     }
@@ -56,7 +46,7 @@ fn extra_flags(guests: &Path) -> anyhow::Result<Vec<String>> {
 ///
 /// They replace `RUSTFLAGS`, which are for the host.
 fn rust_flags(guests: &Path) -> anyhow::Result<OsString> {
-    let sysroot = PathBuf::from(rustc(guests, &["--print", "sysroot"])?);
+    let sysroot = PathBuf::from(rustc_says(guests, &["--print", "sysroot"])?);
     let mut folders = vec![
         (sysroot.join("lib/rustlib/src/rust"), "/rust"),
         (guests.to_path_buf(), "/guests"),
@@ -94,25 +84,10 @@ fn registries() -> Vec<PathBuf> {
 }
 
 /// Runs the compiler that Cargo will use in `folder` and returns the line that it prints.
-fn rustc(folder: &Path, args: &[&str]) -> anyhow::Result<String> {
-    let rustc = program("RUSTC", "rustc");
-    let context = || format!("cannot ask {} for {}", rustc.display(), args.join(" "));
-    let output = Command::new(&rustc)
-        .current_dir(folder)
-        .args(args)
-        .output()
-        .with_context(context)?;
-    ensure!(
-        output.status.success(),
-        "{}: {}",
-        context(),
-        String::from_utf8_lossy(&output.stderr).trim(),
-    );
-    let line = String::from_utf8(output.stdout).with_context(context)?;
-    Ok(line.trim_end().to_string())
-}
-
-/// The program that an environment variable names, or else the one on the path.
-fn program(variable: &str, default: &str) -> PathBuf {
-    std::env::var_os(variable).map_or_else(|| default.into(), PathBuf::from)
+fn rustc_says(folder: &Path, arguments: &[&str]) -> anyhow::Result<String> {
+    let said = output(
+        rustc(arguments).current_dir(folder),
+        "The message above says why.",
+    )?;
+    Ok(said.trim_end().to_owned())
 }

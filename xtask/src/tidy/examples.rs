@@ -1,9 +1,8 @@
 //! The page of each library crate has an example that runs.
 
-use std::fs;
 use std::path::Path;
 
-use anyhow::Context as _;
+use xtask::workspace::read;
 
 /// The libraries that others may use, by their folders.
 const LIBRARIES: [&str; 10] = [
@@ -24,9 +23,7 @@ pub(super) fn breaches(root: &Path) -> anyhow::Result<Vec<String>> {
     let mut breaches = Vec::new();
     for library in LIBRARIES {
         let path = Path::new(library).join("src/lib.rs");
-        let text = fs::read_to_string(root.join(&path))
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        if !has_running_example(&text) {
+        if !has_running_example(&read(&root.join(&path))?) {
             breaches.push(format!(
                 "the page of the crate in {} has no example that runs",
                 path.display()
@@ -66,11 +63,5 @@ mod tests {
         ] {
             assert!(!has_running_example(text), "{text}");
         }
-    }
-
-    #[test]
-    fn the_libraries_of_this_repository_have_examples() {
-        let root = xtask::workspace::workspace_root();
-        assert_eq!(breaches(root).unwrap(), Vec::<String>::new());
     }
 }

@@ -1,9 +1,8 @@
 //! What the repository's files must be: small, and free of a pinned toolchain.
 
-use std::fs;
 use std::path::Path;
 
-use anyhow::Context as _;
+use xtask::workspace::{files, read};
 
 /// A Rust file has fewer lines than this. Files are split by idea: what is far too long has several.
 const MAX_LINES: usize = 1000;
@@ -14,62 +13,18 @@ const TOOLCHAIN_FILES: [&str; 2] = ["rust-toolchain", "rust-toolchain.toml"];
 /// The breaches below `root`. Build output and hidden folders are left out.
 pub(super) fn breaches(root: &Path) -> anyhow::Result<Vec<String>> {
     let mut breaches = Vec::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let entries = fs::read_dir(&folder)
-            .with_context(|| format!("cannot read the folder {}", folder.display()))?;
-        for entry in entries {
-            let path = entry?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let shown = path.strip_prefix(root).unwrap_or(&path).display();
-            if path.is_dir() {
-                if name != "target" && !name.starts_with('.') {
-                    folders.push(path.clone());
-                }
-            } else if TOOLCHAIN_FILES.contains(&&*name) {
-                breaches.push(format!("{shown} pins a toolchain: rust-version is enough"));
-            } else if name.ends_with(".rs") {
-                let text = fs::read_to_string(&path)
-                    .with_context(|| format!("cannot read {}", path.display()))?;
-                let lines = text.lines().count();
-                if lines >= MAX_LINES {
-                    breaches.push(format!(
-                        "{shown} has {lines} lines: split it below {MAX_LINES}"
-                    ));
-                }
+    for path in files(root)? {
+        let (name, shown) = (path.file_name().unwrap_or_default(), path.display());
+        if TOOLCHAIN_FILES.iter().any(|it| name == *it) {
+            breaches.push(format!("{shown} pins a toolchain: rust-version is enough"));
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            let lines = read(&root.join(&path))?.lines().count();
+            if lines >= MAX_LINES {
+                breaches.push(format!(
+                    "{shown} has {lines} lines: split it below {MAX_LINES}"
+                ));
             }
         }
     }
-    breaches.sort();
     Ok(breaches)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_files_and_pinned_toolchains_are_found() {
-        let root = tempfile::tempdir().unwrap();
-        let write = |name: &str, lines: usize| {
-            let path = root.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "//\n".repeat(lines)).unwrap();
-        };
-        write("a/src/short.rs", MAX_LINES - 1);
-        write("target/built.rs", MAX_LINES);
-        write(".git/hook.rs", MAX_LINES);
-        write("a/notes.md", MAX_LINES);
-        assert!(breaches(root.path()).unwrap().is_empty());
-
-        write("a/src/long.rs", MAX_LINES);
-        write("rust-toolchain.toml", 1);
-        let found = breaches(root.path()).unwrap();
-        assert_eq!(found.len(), 2);
-        assert!(
-            found[0].starts_with("a/src/long.rs has 1000 lines"),
-            "{found:?}"
-        );
-        assert!(found[1].starts_with("rust-toolchain.toml"), "{found:?}");
-    }
 }

@@ -7,19 +7,17 @@ mod lock;
 mod pages;
 
 use anyhow::{ensure, Context as _};
-use xtask::workspace::workspace_root;
+use xtask::workspace::{read, workspace_root};
 
-use xtask::command::cargo;
+use xtask::command::{cargo, output};
 
 /// Checks all rules and lists each breach.
 pub(crate) fn run() -> anyhow::Result<()> {
     let root = workspace_root();
     let mut breaches = dependencies::breaches(&metadata()?)?;
-    let lock = std::fs::read_to_string(root.join("Cargo.lock"))
-        .context("cannot read Cargo.lock, which belongs to the repository")?;
+    let lock = read(&root.join("Cargo.lock"))?;
     breaches.extend(lock::breaches(&lock));
-    let stock = std::fs::read_to_string(root.join("benches/stock/Cargo.lock"))
-        .context("cannot read benches/stock/Cargo.lock, which belongs to the repository")?;
+    let stock = read(&root.join("benches/stock/Cargo.lock"))?;
     breaches.extend(lock::stock_breaches(&stock, &lock));
     breaches.extend(files::breaches(root)?);
     breaches.extend(examples::breaches(root)?);
@@ -35,13 +33,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
 
 /// What Cargo knows about the workspace's packages.
 fn metadata() -> anyhow::Result<serde_json::Value> {
-    let output = cargo(&["metadata", "--format-version", "1", "--no-deps"])
-        .output()
-        .context("cannot run `cargo metadata`")?;
-    ensure!(
-        output.status.success(),
-        "`cargo metadata` failed: {}",
-        String::from_utf8_lossy(&output.stderr).trim()
-    );
-    serde_json::from_slice(&output.stdout).context("cannot read what `cargo metadata` says")
+    let mut command = cargo(&["metadata", "--format-version", "1", "--no-deps"]);
+    let metadata = output(&mut command, "The message above says why.")?;
+    serde_json::from_str(&metadata).context("cannot read what `cargo metadata` says")
 }

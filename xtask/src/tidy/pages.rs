@@ -3,10 +3,9 @@
 mod links;
 mod names;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use xtask::workspace::{files, read};
 
 /// A page, or another file for those who run the host.
 struct Page {
@@ -25,14 +24,19 @@ const FOR_OPERATORS: [&str; 3] = [
 /// The breaches below `root`.
 pub(super) fn breaches(root: &Path) -> anyhow::Result<Vec<String>> {
     let mut pages = Vec::new();
-    collect(root, Path::new(""), &mut pages)?;
+    for path in files(root)? {
+        if path.extension().is_some_and(|it| it == "md") || is_for_operators(&path) {
+            let text = read(&root.join(&path))?;
+            pages.push(Page { path, text });
+        }
+    }
     let known = names::Known::read(root)?;
     let mut breaches = Vec::new();
     for page in &pages {
         if page.path.extension().is_some_and(|it| it == "md") {
             breaches.extend(links::breaches(page, &pages, root));
         }
-        if FOR_OPERATORS.iter().any(|it| page.path.starts_with(it)) {
+        if is_for_operators(&page.path) {
             breaches.extend(names::breaches(page, &known));
         }
     }
@@ -40,26 +44,8 @@ pub(super) fn breaches(root: &Path) -> anyhow::Result<Vec<String>> {
     Ok(breaches)
 }
 
-/// Reads the pages in `folder`. Build output and hidden folders are left out.
-fn collect(root: &Path, folder: &Path, pages: &mut Vec<Page>) -> anyhow::Result<()> {
-    let shown = root.join(folder);
-    let entries = fs::read_dir(&shown)
-        .with_context(|| format!("cannot read the folder {}", shown.display()))?;
-    for entry in entries {
-        let name = entry?.file_name();
-        let text = name.to_string_lossy();
-        let (path, full) = (folder.join(&name), shown.join(&name));
-        if full.is_dir() {
-            if text != "target" && !text.starts_with('.') {
-                collect(root, &path, pages)?;
-            }
-        } else if text.ends_with(".md") || FOR_OPERATORS.iter().any(|it| path.starts_with(it)) {
-            let text = fs::read_to_string(&full)
-                .with_context(|| format!("cannot read {}", full.display()))?;
-            pages.push(Page { path, text });
-        }
-    }
-    Ok(())
+fn is_for_operators(path: &Path) -> bool {
+    FOR_OPERATORS.iter().any(|it| path.starts_with(it))
 }
 
 #[cfg(test)]
@@ -70,37 +56,5 @@ mod tests {
     #[test]
     fn the_pages_of_this_repository_are_sound() {
         assert_eq!(breaches(workspace_root()).unwrap(), Vec::<String>::new());
-    }
-
-    #[test]
-    fn pages_and_files_for_operators_are_collected() {
-        let root = tempfile::tempdir().unwrap();
-        for path in [
-            "README.md",
-            "a/notes.md",
-            "a/code.rs",
-            "target/out.md",
-            ".hidden/page.md",
-            "host-integration/deploy/unit.service",
-        ] {
-            let path = root.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "text").unwrap();
-        }
-        let mut pages = Vec::new();
-        collect(root.path(), Path::new(""), &mut pages).unwrap();
-        let mut found: Vec<_> = pages
-            .iter()
-            .map(|page| page.path.to_string_lossy())
-            .collect();
-        found.sort();
-        assert_eq!(
-            found,
-            [
-                "README.md",
-                "a/notes.md",
-                "host-integration/deploy/unit.service"
-            ]
-        );
     }
 }

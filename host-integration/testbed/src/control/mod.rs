@@ -9,6 +9,8 @@ use serde::Deserialize;
 use serde_json::{json, Value};
 use tokio::time::Instant;
 
+use crate::wait::until;
+
 mod types;
 
 pub use types::{Component, Inventory, Link, Provider};
@@ -19,9 +21,6 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// How long answers to a ping are collected.
 const PING: Duration = Duration::from_millis(200);
-
-/// How often something that cannot be awaited is asked again.
-const POLL: Duration = Duration::from_millis(10);
 
 /// How many answers in a row have to show a link. Any host of the lattice may answer, and one may know of the
 /// link a moment before another.
@@ -174,15 +173,12 @@ impl Control {
         let what = format!(
             "{component_id} was not updated to {component_ref}: see the host's log for the reason"
         );
-        let patience = Patience::new(self.deadline);
-        loop {
+        until(&what, self.deadline, async || {
             let inventory = self.inventory(host_id).await?;
             let component = inventory.component(component_id);
-            if component.is_some_and(|component| component.image_ref == component_ref) {
-                return Ok(());
-            }
-            patience.pause(&what).await?;
-        }
+            Ok(component.is_some_and(|component| component.image_ref == component_ref))
+        })
+        .await
     }
 
     /// Puts a link and waits until the hosts of the lattice know of it.
@@ -378,43 +374,15 @@ impl Control {
         what: &str,
         wanted: impl Fn(&[Link]) -> bool,
     ) -> anyhow::Result<()> {
-        let patience = Patience::new(self.deadline);
-        let mut agreeing = 0;
-        while agreeing < AGREEING_ANSWERS {
-            if wanted(&self.links().await?) {
-                agreeing += 1;
-            } else {
-                agreeing = 0;
-                patience.pause(what).await?;
+        until(what, self.deadline, async || {
+            for _ in 0..AGREEING_ANSWERS {
+                if !wanted(&self.links().await?) {
+                    return Ok(false);
+                }
             }
-        }
-        Ok(())
-    }
-}
-
-/// Repeats a question that cannot be awaited, up to a deadline.
-struct Patience {
-    deadline: Duration,
-    end: Instant,
-}
-
-impl Patience {
-    fn new(deadline: Duration) -> Self {
-        Self {
-            deadline,
-            end: Instant::now() + deadline,
-        }
-    }
-
-    /// Waits a moment before the next question, or fails with `what` once the deadline has passed.
-    async fn pause(&self, what: &str) -> anyhow::Result<()> {
-        ensure!(
-            Instant::now() < self.end,
-            "{what} (waited {:?})",
-            self.deadline
-        );
-        tokio::time::sleep(POLL).await;
-        Ok(())
+            Ok(true)
+        })
+        .await
     }
 }
 

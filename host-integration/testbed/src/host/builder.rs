@@ -235,42 +235,11 @@ mod tests {
         assert_eq!(status_address("it is not listed"), None);
     }
 
-    #[test]
-    fn options_become_arguments() {
-        let command = Host::builder("wasmcloud")
-            .lattice("demo")
-            .local_dispatch(LocalDispatch::Off)
-            .backend(Backend::Mpsc)
-            .args(["--feature", "builtin-http-server"])
-            .env("RUST_LOG", "debug")
-            .command(4222, "1-1");
-        let args: Vec<_> = command.as_std().get_args().collect();
-        for arg in [
-            "--nats-port=4222",
-            "--lattice=demo",
-            "--allow-file-load",
-            "--local-status=127.0.0.1:0",
-            "--local-dispatch=off",
-            "--local-backend=mpsc",
-            "builtin-http-server",
-        ] {
-            assert!(args.contains(&arg.as_ref()), "{arg} is not in {args:?}");
-        }
-    }
-
     #[tokio::test]
     async fn a_host_that_ends_early_shows_its_log() {
         let nats = NatsServer::start().await.unwrap();
         let builder = Host::builder("sh");
         let error = builder.start(&nats).await.unwrap_err().to_string();
         assert!(error.contains("the host ended unexpectedly"), "{error}");
-    }
-
-    #[tokio::test]
-    async fn a_missing_binary_is_named() {
-        let nats = NatsServer::start().await.unwrap();
-        let error = Host::builder("/missing/wasmcloud").start(&nats).await;
-        let error = format!("{:#}", error.unwrap_err());
-        assert!(error.contains("/missing/wasmcloud"), "{error}");
     }
 }

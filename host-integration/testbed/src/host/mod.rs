@@ -9,8 +9,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 pub use builder::HostBuilder;
-pub use options::{Backend, LocalDispatch, UnknownName};
+pub use options::{Backend, LocalDispatch};
 
+use crate::counts::Counts;
 use crate::http::get_json;
 use crate::log::Log;
 use crate::process::Process;
@@ -88,6 +89,15 @@ impl Host {
         get_json(address, "/").await
     }
 
+    /// How many outgoing calls of the host's components went which way.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Host::status`], and when there are no such numbers.
+    pub async fn counts(&self) -> anyhow::Result<Counts> {
+        Counts::read(&self.status().await?)
+    }
+
     /// What the host has written.
     #[must_use]
     pub fn log(&self) -> &Log {
@@ -123,12 +133,8 @@ impl Host {
     }
 
     /// Asks the host to stop (`SIGTERM`), and does not wait for that.
-    ///
-    /// # Errors
-    ///
-    /// When there is no shell to send the signal with.
-    pub async fn ask_to_stop(&self) -> anyhow::Result<()> {
-        self.process.ask_to_end().await
+    pub fn ask_to_stop(&self) {
+        self.process.ask_to_end();
     }
 
     /// Waits for the host to end by itself, and returns its exit code.

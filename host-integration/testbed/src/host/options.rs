@@ -1,10 +1,11 @@
 //! The values of the host's options that concern in-host invocation.
 
 use std::fmt;
-use std::str::FromStr;
+
+use clap::ValueEnum;
 
 /// Which way a call may go: the values of the host's `--local-dispatch`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LocalDispatch {
     /// In memory where the callee is on this host, else over NATS. The host's default.
     Prefer,
@@ -13,7 +14,7 @@ pub enum LocalDispatch {
 }
 
 /// What carries a call in memory: the values of the host's `--local-backend`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Backend {
     /// tokio's DuplexStream.
     Duplex,
@@ -36,67 +37,5 @@ impl fmt::Display for Backend {
             Self::Duplex => "duplex",
             Self::Mpsc => "mpsc",
         })
-    }
-}
-
-/// A name that is none of the values of an option.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownName {
-    name: String,
-    known: &'static str,
-}
-
-impl fmt::Display for UnknownName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is not one of {}", self.name, self.known)
-    }
-}
-
-impl std::error::Error for UnknownName {}
-
-impl FromStr for LocalDispatch {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Self, UnknownName> {
-        match name {
-            "prefer" => Ok(Self::Prefer),
-            "off" => Ok(Self::Off),
-            _ => Err(UnknownName {
-                name: name.to_owned(),
-                known: "prefer, off",
-            }),
-        }
-    }
-}
-
-impl FromStr for Backend {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Self, UnknownName> {
-        match name {
-            "duplex" => Ok(Self::Duplex),
-            "mpsc" => Ok(Self::Mpsc),
-            _ => Err(UnknownName {
-                name: name.to_owned(),
-                known: "duplex, mpsc",
-            }),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_read_and_written() {
-        for name in ["prefer", "off"] {
-            assert_eq!(name.parse::<LocalDispatch>().unwrap().to_string(), name);
-        }
-        for name in ["duplex", "mpsc"] {
-            assert_eq!(name.parse::<Backend>().unwrap().to_string(), name);
-        }
-        let error = "nats".parse::<Backend>().unwrap_err().to_string();
-        assert_eq!(error, "\"nats\" is not one of duplex, mpsc");
     }
 }

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{anyhow, Context as _};
 
 use super::search::Search;
-use super::server::{files, NatsServer, DEADLINE, POLL};
+use super::server::{files, NatsServer, DEADLINE};
 use crate::log::Log;
+use crate::wait::until;
 
 /// What the server says when it has taken another configuration.
 const RELOADED: &str = "Reloaded server configuration";
@@ -45,17 +46,11 @@ impl NatsServer {
         };
         let before = count(&self.log);
         std::fs::write(config_file(self.files.path()), config)?;
-        self.signal("HUP").await?;
-        let reloaded = async {
-            while count(&self.log) == before {
-                tokio::time::sleep(POLL).await;
-            }
-        };
-        let reloaded = tokio::time::timeout(DEADLINE, reloaded).await;
-        reloaded.with_context(|| {
-            let lines = self.log.tail(5);
-            format!("the nats-server did not take another configuration. Its last lines:\n{lines}")
-        })
+        self.signal("HUP")?;
+        let what = "the nats-server does not take another configuration";
+        until(what, DEADLINE, async || Ok(count(&self.log) > before))
+            .await
+            .map_err(|error| anyhow!("{error}. Its last lines:\n{}", self.log.tail(5)))
     }
 
     /// As [`NatsServer::client`], as a user of the configuration that the server was [started with](Self::start_with).

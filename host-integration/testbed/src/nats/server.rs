@@ -16,13 +16,12 @@ use super::search::Search;
 use crate::http::get_json;
 use crate::log::Log;
 use crate::process::Process;
+use crate::signal::{signal, state};
 use crate::usage::Usage;
+use crate::wait::{found, listens, until};
 
 /// How long the server may take to be ready, and to end.
 pub(super) const DEADLINE: Duration = Duration::from_secs(20);
-
-/// How often a condition that cannot be awaited is looked at again.
-pub(super) const POLL: Duration = Duration::from_millis(10);
 
 /// A running nats-server with JetStream, on free ports of the loopback interface.
 ///
@@ -78,7 +77,7 @@ impl NatsServer {
         let addresses = async {
             let ports = read_ports(&ports).await?;
             let client = loopback(&ports.nats)?;
-            accepts(client).await;
+            listens(client, DEADLINE).await?;
             anyhow::Ok((client, loopback(&ports.monitoring)?))
         };
         let (client, monitor) = ready(&mut process, addresses).await?;
@@ -115,11 +114,7 @@ impl NatsServer {
         let [client, monitor] = [self.client, self.monitor].map(|addr| addr.port().to_string());
         let command = command(&self.binary, self.files.path(), &client, &monitor);
         let mut process = Process::spawn("the nats-server", command, self.log.clone())?;
-        let accepts = async {
-            accepts(self.client).await;
-            Ok(())
-        };
-        ready(&mut process, accepts).await?;
+        ready(&mut process, listens(self.client, DEADLINE)).await?;
         *self.process() = Some(process);
         Ok(())
     }
@@ -134,18 +129,12 @@ impl NatsServer {
     ///
     /// When the server is killed.
     pub async fn pause(&self) -> anyhow::Result<()> {
-        self.signal("STOP").await?;
+        self.signal("STOP")?;
         // The signal has been sent, but a thread that runs on another core goes on until it sees it.
         let id = self.process().as_ref().map(Process::id);
         let id = id.expect("the nats-server runs");
-        let stopped = async {
-            while !is_stopped(id) {
-                tokio::time::sleep(POLL).await;
-            }
-        };
-        tokio::time::timeout(DEADLINE, stopped)
-            .await
-            .with_context(|| format!("the nats-server did not stop within {DEADLINE:?}"))
+        let what = "the nats-server does not stop";
+        until(what, DEADLINE, async || Ok(is_stopped(id))).await
     }
 
     /// Lets a [paused](Self::pause) server go on (`SIGCONT`).
@@ -158,21 +147,14 @@ impl NatsServer {
     ///
     /// When the server is killed.
     pub async fn resume(&self) -> anyhow::Result<()> {
-        self.signal("CONT").await
+        self.signal("CONT")
     }
 
-    pub(super) async fn signal(&self, name: &str) -> anyhow::Result<()> {
+    pub(super) fn signal(&self, name: &str) -> anyhow::Result<()> {
         let id = self.process().as_ref().map(Process::id);
         let id = id.expect("the nats-server runs");
-        let mut kill = Command::new("sh");
-        kill.args(["-c", "kill -s \"$1\" -- \"$2\"", "sh", name])
-            .arg(id.to_string());
-        let sent = kill.status().await;
-        let sent = sent.context("cannot run sh to send a signal to the nats-server")?;
-        ensure!(
-            sent.success(),
-            "SIG{name} could not be sent to the nats-server"
-        );
+        let sent = signal(name, id);
+        ensure!(sent, "SIG{name} could not be sent to the nats-server");
         Ok(())
     }
 
@@ -289,14 +271,13 @@ fn command(binary: &Path, files: &Path, client_port: &str, monitor_port: &str) -
     command
 }
 
-/// Waits for `ready`, for the process to end before that, or for the deadline.
+/// Waits for `ready`, or for the process to end before that.
 async fn ready<T>(
     process: &mut Process,
     ready: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
     tokio::select! {
-        ready = tokio::time::timeout(DEADLINE, ready) => ready
-            .with_context(|| format!("the nats-server was not ready within {DEADLINE:?}"))?,
+        ready = ready => ready.context("the nats-server is not ready"),
         ended = process.ended() => Err(ended),
     }
 }
@@ -307,31 +288,23 @@ fn is_stopped(process: u32) -> bool {
     let mut threads = threads.into_iter().flatten().flatten();
     threads.all(|thread| {
         // A thread that has ended meanwhile moves nothing any more.
-        let status = std::fs::read_to_string(thread.path().join("status")).unwrap_or_default();
-        let state = status.lines().find_map(|line| line.strip_prefix("State:"));
-        state.is_none_or(|state| state.trim_start().starts_with('T'))
+        state(&thread.path().join("status")).is_none_or(|state| state == 'T')
     })
-}
-
-/// Waits until `address` accepts connections.
-async fn accepts(address: SocketAddr) {
-    while tokio::net::TcpStream::connect(address).await.is_err() {
-        tokio::time::sleep(POLL).await;
-    }
 }
 
 /// Reads the file in which the server says its ports. It comes a moment after the start.
 async fn read_ports(folder: &Path) -> anyhow::Result<Ports> {
-    loop {
+    found("the nats-server says no ports", DEADLINE, async || {
         for entry in std::fs::read_dir(folder)? {
             // A file that is still being written does not parse.
             let content = std::fs::read(entry?.path())?;
             if let Ok(ports) = serde_json::from_slice(&content) {
-                return Ok(ports);
+                return Ok(Some(ports));
             }
         }
-        tokio::time::sleep(POLL).await;
-    }
+        Ok(None)
+    })
+    .await
 }
 
 /// The socket address in the first of `urls`.
@@ -433,13 +406,5 @@ mod tests {
             .unwrap_err()
             .to_string()
             .contains("ended unexpectedly"));
-    }
-
-    #[test]
-    fn addresses_are_read_from_urls() {
-        let address = loopback(&["nats://127.0.0.1:4222".to_owned()]).unwrap();
-        assert_eq!(address.port(), 4222);
-        assert!(loopback(&["nats://192.0.2.1:4222".to_owned()]).is_err());
-        assert!(loopback(&[]).is_err());
     }
 }

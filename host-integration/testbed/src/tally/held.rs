@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use futures::StreamExt as _;
 use tokio::sync::{oneshot, watch};
-use tokio::task::{JoinHandle, JoinSet};
-use wrpc_transport::ServeExt as _;
-use wrpc_transport_nats_upstream::Client;
 
 use super::TALLY;
-use crate::thread;
+use crate::wrpc::{Peer, Served};
+
+/// How often [`HeldTally::release_until`] answers one, which leaves time for what a test does meanwhile.
+const RELEASE_EVERY: Duration = Duration::from_millis(1);
 
 /// A served `inhost:demo/tally` interface whose `add` answers when [`HeldTally::release`] says so, with the `id` that
 /// it was given.
@@ -18,9 +17,8 @@ use crate::thread;
 /// Callers that still wait when it is dropped get no answer.
 #[derive(Debug)]
 pub struct HeldTally {
-    calls: watch::Receiver<Calls>,
-    waiting: watch::Sender<Calls>,
-    task: JoinHandle<()>,
+    calls: watch::Sender<Calls>,
+    _served: Served,
 }
 
 #[derive(Debug, Default)]
@@ -44,56 +42,25 @@ impl HeldTally {
         lattice: &str,
         component_id: &str,
     ) -> anyhow::Result<Self> {
-        let server = nats.server_info();
-        let address = format!("nats://{}:{}", server.host, server.port);
-        let prefix = format!("{lattice}.{component_id}");
-        let (waiting, calls) = watch::channel(Calls::default());
-        let arrivals = waiting.clone();
-        let task = thread::run(async move {
-            let nats = async_nats::connect(address)
-                .await
-                .context("cannot connect to NATS once more")?;
-            let client = Client::new(nats.clone(), prefix, None).await?;
-            let no_paths: [Box<[Option<usize>]>; 0] = [];
-            let incoming = client
-                .serve_values::<(u64,), (u64,)>(TALLY, "add", no_paths)
-                .await
-                .context("cannot serve the tally")?;
-            crate::wrpc::settle(&nats).await?;
-            Ok(tokio::spawn(async move {
-                let mut incoming = std::pin::pin!(incoming);
-                // They end with this task.
-                let mut answers = JoinSet::new();
-                while let Some(call) = incoming.next().await {
-                    let (_headers, (id,), _deferred, respond) = match call {
-                        Ok(call) => call,
-                        Err(err) => {
-                            tracing::warn!(?err, "the held tally could not read a call");
-                            continue;
-                        }
-                    };
-                    let (release, released) = oneshot::channel();
-                    arrivals.send_modify(|calls| {
-                        calls.arrived.push(id);
-                        calls.held.push((id, release));
-                        calls.peak = calls.peak.max(calls.held.len());
-                    });
-                    answers.spawn(async move {
-                        if released.await.is_ok() {
-                            if let Err(err) = respond((id,)).await {
-                                tracing::warn!(?err, "the held tally could not answer");
-                            }
-                        }
-                    });
+        let calls = watch::Sender::new(Calls::default());
+        let arrivals = calls.clone();
+        let peer = Peer::new(nats, lattice, component_id).await?;
+        let served = peer.serve(TALLY, "add", move |(id,): (u64,)| {
+            let (release, released) = oneshot::channel();
+            arrivals.send_modify(|calls| {
+                calls.arrived.push(id);
+                calls.held.push((id, release));
+                calls.peak = calls.peak.max(calls.held.len());
+            });
+            async move {
+                match released.await {
+                    Ok(()) => (id,),
+                    Err(_) => std::future::pending().await,
                 }
-            }))
-        })
-        .await?;
-        Ok(Self {
-            calls,
-            waiting,
-            task,
-        })
+            }
+        });
+        let _served = served.await?;
+        Ok(Self { calls, _served })
     }
 
     /// The ids in the order in which their calls arrived, answered or not.
@@ -117,7 +84,7 @@ impl HeldTally {
     /// Answers the call that has waited longest. Returns its id, or `None` when none waits.
     pub fn release(&self) -> Option<u64> {
         let mut released = None;
-        self.waiting.send_modify(|calls| {
+        self.calls.send_modify(|calls| {
             if !calls.held.is_empty() {
                 released = Some(calls.held.remove(0));
             }
@@ -126,6 +93,29 @@ impl HeldTally {
         // A caller's task that has ended needs no answer.
         let _ = release.send(());
         Some(id)
+    }
+
+    /// Answers the call that has waited longest, again and again, until `count` calls have arrived in all.
+    ///
+    /// # Errors
+    ///
+    /// When that takes longer than `within`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves those waiting that have not been answered.
+    pub async fn release_until(&self, count: usize, within: Duration) -> anyhow::Result<()> {
+        let released = async {
+            while self.arrived().len() < count {
+                self.release();
+                tokio::time::sleep(RELEASE_EVERY).await;
+            }
+        };
+        let released = tokio::time::timeout(within, released).await;
+        released.with_context(|| {
+            let arrived = self.arrived().len();
+            format!("{arrived} of {count} calls were begun within {within:?}")
+        })
     }
 
     /// Waits until `count` calls have arrived in all, or more.
@@ -138,7 +128,7 @@ impl HeldTally {
     ///
     /// Dropping the future loses nothing.
     pub async fn wait_for(&self, count: usize, deadline: Duration) -> anyhow::Result<()> {
-        let mut calls = self.calls.clone();
+        let mut calls = self.calls.subscribe();
         let enough = async {
             let enough = calls.wait_for(|calls| calls.arrived.len() >= count);
             enough.await.map(drop)
@@ -152,17 +142,10 @@ impl HeldTally {
     }
 }
 
-impl Drop for HeldTally {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::nats::NatsServer;
-    use crate::wrpc::Peer;
 
     const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -184,13 +167,17 @@ mod tests {
         assert!(!first.is_finished());
         assert_eq!(tally.release(), Some(7));
         assert_eq!(first.await.unwrap().unwrap(), (7,));
-        assert_eq!(tally.release(), Some(8));
+        let third = call(9);
+        tally.release_until(3, DEADLINE).await.unwrap();
+        assert_eq!(tally.arrived(), [7, 8, 9]);
+        while tally.release().is_some() {}
+        assert_eq!(third.await.unwrap().unwrap(), (9,));
         assert_eq!(second.await.unwrap().unwrap(), (8,));
         assert_eq!((tally.release(), tally.peak()), (None, 2));
         let error = tally
-            .wait_for(3, Duration::from_millis(50))
+            .wait_for(4, Duration::from_millis(50))
             .await
             .unwrap_err();
-        assert!(error.to_string().starts_with("2 of 3 calls"), "{error}");
+        assert!(error.to_string().starts_with("3 of 4 calls"), "{error}");
     }
 }

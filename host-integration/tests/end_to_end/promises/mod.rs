@@ -5,7 +5,6 @@
 mod shown;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use inhost_testbed::{
     reference, write_component, Deployment, Handler, HeldTally, Link, NatsServer, Peer, CALLEE,
@@ -15,7 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use crate::routes::{nats, queued, until, Route, PROMPTLY};
+use crate::support::{held_tally, nats, queued, until, Hosts as _, Route, PROMPTLY};
 
 /// Has a test for each promise that holds on a kind of call, and lists them.
 macro_rules! hold {
@@ -55,8 +54,7 @@ impl Stage {
         arguments: &[&str],
     ) -> Self {
         let host = route.host().args(arguments.iter().copied());
-        let deployment = Deployment::start_on(Arc::clone(nats), host).await;
-        let deployment = deployment.expect("the host starts");
+        let deployment = host.start_on(nats).await;
         let folder = tempfile::tempdir().expect("a folder");
         let components = kind.write_to(folder.path(), "promises").expect("written");
         let [caller, callee] = components.map(|file| reference(&file).expect("written"));
@@ -68,12 +66,10 @@ impl Stage {
         let link = Link::new(CALLER, CALLEE, package, interface);
         let linked = deployment.control().link_put(&link).await;
         linked.expect("linked");
-        let linked = deployment.link(CALLEE, "tally", "tally").await;
-        linked.expect("linked");
-        let tally = HeldTally::serve(deployment.client(), deployment.lattice(), "tally").await;
+        let tally = held_tally(&deployment).await;
         Self {
             caller: deployment.peer(CALLER).await.expect("the caller"),
-            tally: tally.expect("the tally is served"),
+            tally,
             deployment,
             callee,
             _folder: folder,
@@ -103,14 +99,11 @@ impl Stage {
 
     /// Lets what the callee waits for go on, until `calls` have come to their end. Returns how many of them were answered.
     async fn answered(&self, calls: Vec<JoinHandle<anyhow::Result<(bool,)>>>) -> usize {
-        let released = async {
-            while !calls.iter().all(JoinHandle::is_finished) {
-                self.tally.release();
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        let released = tokio::time::timeout(PROMPTLY, released).await;
-        released.expect("all calls end");
+        until("a call does not end", async || {
+            self.tally.release();
+            calls.iter().all(JoinHandle::is_finished)
+        })
+        .await;
         let mut answered = 0;
         for call in calls {
             answered += usize::from(call.await.expect("no panic").is_ok());
@@ -333,7 +326,7 @@ async fn a_component_that_would_call_an_http_handler_does_not_start() {
         (instance $call (export "call" (func $call)))
         (export "inhost:promises/call" (instance $call)))"#;
     let nats = nats().await;
-    for route in Route::ALL {
+    for route in Route::OURS {
         let deployment = route.start_on(&nats).await;
         let folder = tempfile::tempdir().expect("a folder");
         let caller =

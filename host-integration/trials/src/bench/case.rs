@@ -1,9 +1,8 @@
 //! What is measured: workloads, and how many callers at once.
 
-use inhost_testbed::Workload;
+use inhost_testbed::{Route, Workload};
 
 use crate::report::units::{size, thousands};
-use crate::stage::Route;
 
 /// What a call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,15 +179,6 @@ mod tests {
         let full = cases(false, &[]);
         for case in cases(true, &[]) {
             assert!(full.contains(&case), "{case:?}");
-        }
-    }
-
-    #[test]
-    fn workloads_are_chosen_by_name() {
-        let chosen = cases(false, &["record".to_owned(), "http".to_owned()]);
-        assert_eq!(chosen.len(), 4);
-        for case in cases(false, &[]) {
-            assert!(Load::NAMES.contains(&case.load.name()));
         }
     }
 

@@ -5,10 +5,11 @@ use plotters::coord::combinators::IntoLogRange as _;
 use plotters::coord::ranged1d::ValueFormatter;
 use plotters::prelude::*;
 
+use inhost_testbed::Route;
+
 use super::results::Results;
 use super::shares::{shares, Shares};
 use crate::report::units::{duration, rate, size, thousands};
-use crate::stage::Route;
 
 /// How large a chart is, in pixels.
 const WIDTH: u32 = 880;
@@ -275,30 +276,7 @@ fn failed(error: impl std::fmt::Display) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::case::Load;
     use crate::bench::results::tests::results;
-    use crate::bench::samples::tests::like;
-
-    #[test]
-    fn nothing_to_draw_is_no_chart() {
-        assert_eq!(latency(&Results::default()).unwrap(), None);
-        assert_eq!(throughput(&Results::default()).unwrap(), None);
-        assert_eq!(time_of_a_call(&Results::default()).unwrap(), None);
-    }
-
-    #[test]
-    fn charts_name_the_routes_that_they_show() {
-        let mut results = results();
-        let larger = like(Load::Echo(1 << 20), 1, Route::Duplex, 900.0);
-        results.rows.push(larger);
-        for chart in [latency(&results), throughput(&results)] {
-            let chart = chart.unwrap().unwrap();
-            assert!(chart.starts_with("<svg") && chart.trim_end().ends_with("</svg>"));
-            assert!(chart.contains("duplex"), "{chart}");
-            // It has one point only.
-            assert!(!chart.contains("nats"), "{chart}");
-        }
-    }
 
     #[test]
     fn the_parts_of_a_call_add_up_to_its_time() {

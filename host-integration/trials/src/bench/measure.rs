@@ -3,14 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use inhost_testbed::{NatsServer, Usage};
+use inhost_testbed::{NatsServer, Route, Usage};
 
 use super::case::Case;
 use super::participant::Participant;
 use super::samples::{Batch, Cost, Row, Samples};
 use super::worker::Worker;
 use crate::measure::settle;
-use crate::stage::Route;
 
 /// How long a case may take on each route.
 #[derive(Clone, Copy, Debug)]

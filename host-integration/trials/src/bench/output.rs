@@ -203,30 +203,7 @@ mod tests {
     use super::*;
     use crate::bench::measure::Missing;
     use crate::bench::results::tests::results;
-    use crate::stage::Route;
-
-    #[test]
-    fn a_run_leaves_a_report_figures_and_the_charts_that_can_be_drawn() {
-        let folder = tempfile::tempdir().unwrap();
-        let folder = folder.path().join("new");
-        let report = write(&results(), &folder).unwrap();
-        let text = std::fs::read_to_string(report).unwrap();
-        // One payload only: there is no curve of it.
-        assert!(!folder.join("latency.svg").exists() && !text.contains("latency.svg"));
-        for name in ["throughput.svg", "time-of-a-call.svg"] {
-            assert!(text.contains(&format!("![]({name})")), "{text}");
-            assert!(folder.join(name).exists());
-        }
-        let line = "- registry lookup of one again and again, by registered functions: flat from 1 to 10,000 (1: 40.0 ns, 10,000: 44.0 ns)";
-        assert!(text.contains(line), "{text}");
-        let json = std::fs::read_to_string(folder.join("figures.json")).unwrap();
-        let json: Value = serde_json::from_str(&json).unwrap();
-        assert_eq!(json["rows"][0]["route"], "stock");
-        assert_eq!(json["targets"][0]["holds"], true);
-        assert_eq!(json["targets"][0]["limit"]["at_least"], 20.0);
-        assert_eq!(json["shares"][0]["broker_us"], 282.0);
-        assert_eq!(json["curves"][0]["parts"][0]["growth"], "flat");
-    }
+    use inhost_testbed::Route;
 
     #[test]
     fn what_is_missing_is_said() {

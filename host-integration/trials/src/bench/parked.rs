@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use inhost_testbed::{
-    Deployment, Driver, Guest, HostBuilder, NatsServer, Peer, CALLEE, CALLER, ECHO,
+    Binaries, Deployment, Driver, Guest, HostBuilder, NatsServer, Peer, Route, CALLEE, CALLER, ECHO,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -14,7 +14,6 @@ use tokio::task::JoinSet;
 
 use super::participant::{settled, REST};
 use super::worker::Worker;
-use crate::stage::{Binaries, Route};
 
 /// How long the callee waits: longer than the measurement.
 const WAIT_MS: u32 = 600_000;
@@ -83,7 +82,7 @@ pub(crate) async fn parked(
 ) -> anyhow::Result<Vec<Parked>> {
     let mut hosts = Vec::new();
     for &route in routes {
-        if let Some(host) = route.host(binaries) {
+        if let Some(host) = route.builder(binaries) {
             let host = host.lattice(format!("parked-{route}"));
             hosts.push((route, Waiting::start(nats, host, calls).await?));
         }
@@ -113,9 +112,7 @@ impl Waiting {
     async fn start(nats: &Arc<NatsServer>, host: HostBuilder, calls: u32) -> anyhow::Result<Self> {
         let deployment = Deployment::start_on(Arc::clone(nats), host).await?;
         let count = 2 * (calls + WARM_UP);
-        deployment.deploy(Guest::Callee, CALLEE, count).await?;
-        deployment.deploy(Guest::Caller, CALLER, count).await?;
-        deployment.link(CALLER, CALLEE, "echo").await?;
+        deployment.deploy_pair_of(count, count).await?;
         let deadline = Duration::from_millis(WAIT_MS.into());
         let peer = async |id| anyhow::Ok(deployment.peer(id).await?.with_deadline(deadline));
         Ok(Self {

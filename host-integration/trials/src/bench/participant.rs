@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::{bail, Context as _};
 use inhost_testbed::{
-    Deployment, Driver, Guest, Host, NatsServer, Usage, Workload, CALLEE, CALLER, HTTP,
+    Binaries, Counts, Deployment, Driver, Guest, Host, NatsServer, Route, Usage, Workload, CALLEE,
+    CALLER, HTTP,
 };
 use serde_json::json;
 
@@ -16,7 +17,7 @@ use super::composed::Composed;
 use super::samples::{Batch, Cost};
 use super::worker::Worker;
 use crate::measure::run_callers;
-use crate::stage::{Binaries, Counts, Route, Stage};
+use crate::stage::Stage;
 
 /// How many instances of a component may run at once: more than there are callers.
 const INSTANCES: u32 = 1_100;
@@ -62,7 +63,7 @@ impl Participant {
         worker: &Path,
         composed: Option<&Composed>,
     ) -> anyhow::Result<Self> {
-        let place = match route.host(binaries) {
+        let place = match route.builder(binaries) {
             Some(host) => {
                 let host = host.lattice(lattice).args(Deployment::HTTP_SERVER);
                 let deployment = Deployment::start_on(Arc::clone(nats), host).await?;

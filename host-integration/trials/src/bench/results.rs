@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use inhost_testbed::Route;
+
 use super::case::Load;
 use super::growth::Curve;
 use super::machine::Machine;
@@ -9,7 +11,6 @@ use super::measure::Missing;
 use super::parked::{Instances, Parked};
 use super::samples::Row;
 use super::scale::{Components, Lookup, SPREAD};
-use crate::stage::Route;
 use xtask::host::Profile;
 
 /// What a run has measured.

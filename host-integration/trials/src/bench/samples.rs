@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use anyhow::ensure;
 use serde::Serialize;
 
-use super::case::Case;
-use crate::measure::percentile;
-use crate::stage::{Counts, Route};
+use inhost_testbed::{Counts, Route};
+
+use super::case::{Case, Load};
 
 /// Calls that were made together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -153,8 +154,12 @@ impl Row {
     }
 
     /// What is wrong with the way that the calls went, if anything is.
-    pub(crate) fn wrong_way(&self, hops: u64) -> Option<String> {
+    fn wrong_way(&self) -> Option<String> {
         let counted = self.counts?;
+        let hops = match self.workload == Load::Chain.name() {
+            true => Load::Chain.hops(),
+            false => 1,
+        };
         let calls = self.calls * hops;
         let (local, remote) = match self.route {
             Route::Composed => (0, 0),
@@ -171,10 +176,27 @@ impl Row {
     }
 }
 
+/// An error when there are no rows, or when calls of a row went another way than they should.
+pub(crate) fn check_routes(rows: &[Row]) -> anyhow::Result<()> {
+    ensure!(!rows.is_empty(), "nothing was measured");
+    let wrong: Vec<_> = rows.iter().filter_map(Row::wrong_way).collect();
+    ensure!(
+        wrong.is_empty(),
+        "calls went the wrong way:\n  - {}",
+        wrong.join("\n  - ")
+    );
+    Ok(())
+}
+
+/// The smallest of `sorted` that at least `per_mille` of 1,000 do not exceed; 0 when there are none.
+pub(crate) fn percentile(sorted: &[u64], per_mille: usize) -> u64 {
+    let rank = (sorted.len() * per_mille).div_ceil(1_000);
+    sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0)
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::bench::case::Load;
 
     /// A row of a ping with one caller.
     pub(crate) fn row(route: Route, p50_us: f64) -> Row {
@@ -227,11 +249,13 @@ pub(crate) mod tests {
         assert!((row.calls_per_s - 400_000.0).abs() < 1e-3);
         assert_eq!(row.cpu_s_per_1000, Some(5.0));
         assert_eq!((row.nats_cpu_s_per_1000, row.bytes), (None, Some(1_024)));
-        assert_eq!(row.wrong_way(1), None);
-        assert!(row
-            .wrong_way(2)
-            .unwrap()
-            .contains("expected 8 calls in memory"));
+        assert_eq!(row.wrong_way(), None);
+        let chain = Row {
+            workload: Load::Chain.name(),
+            ..row
+        };
+        let wrong = chain.wrong_way().unwrap();
+        assert!(wrong.contains("expected 8 calls in memory"), "{wrong}");
         // With more callers, their clocks overlap and the wall's counts.
         let row = samples.clone().row(case(2), Route::Duplex);
         assert!((row.calls_per_s - 800_000.0).abs() < 1e-3);
@@ -246,12 +270,50 @@ pub(crate) mod tests {
             counts: Some(counts),
             ..row(Route::Composed, 1.0)
         };
-        assert_eq!(composed(Counts::default()).wrong_way(1), None);
+        assert_eq!(composed(Counts::default()).wrong_way(), None);
         let counts = Counts {
             local: 0,
             remote: 1,
         };
-        assert!(composed(counts).wrong_way(1).is_some());
-        assert_eq!(row(Route::Stock, 1.0).wrong_way(1), None);
+        assert!(composed(counts).wrong_way().is_some());
+        assert_eq!(row(Route::Stock, 1.0).wrong_way(), None);
+    }
+
+    #[test]
+    fn percentiles_are_values_that_occurred() {
+        let hundred: Vec<u64> = (1..=100).collect();
+        assert_eq!(percentile(&hundred, 500), 50);
+        assert_eq!(percentile(&hundred, 990), 99);
+        assert_eq!(percentile(&hundred, 999), 100);
+        assert_eq!(percentile(&[7], 500), 7);
+        assert_eq!(percentile(&[7], 990), 7);
+        assert_eq!(percentile(&[1, 2, 3], 500), 2);
+        assert_eq!(percentile(&[1, 2, 3, 4], 500), 2);
+        assert_eq!(percentile(&(1..=20).collect::<Vec<_>>(), 990), 20);
+        assert_eq!(percentile(&(1..=1_000).collect::<Vec<_>>(), 999), 999);
+        assert_eq!(percentile(&[], 500), 0);
+    }
+
+    #[test]
+    fn rows_whose_calls_went_the_wrong_way_fail() {
+        let counted = |route, local, remote| Row {
+            counts: Some(Counts { local, remote }),
+            calls: 5,
+            ..row(route, 1.0)
+        };
+        let good = [counted(Route::Nats, 0, 5), counted(Route::Duplex, 5, 0)];
+        check_routes(&good).unwrap();
+        let spilled = counted(Route::Duplex, 4, 1);
+        let lost = counted(Route::Mpsc, 4, 0);
+        let stayed = counted(Route::Nats, 5, 0);
+        for wrong in [spilled, lost, stayed] {
+            let error = check_routes(&[good[0].clone(), wrong.clone()]).unwrap_err();
+            let error = error.to_string();
+            assert!(
+                error.contains(&format!("callers, {}:", wrong.route)),
+                "{error}"
+            );
+        }
+        assert!(check_routes(&[]).is_err());
     }
 }

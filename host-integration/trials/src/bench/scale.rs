@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use inhost_testbed::{Deployment, Guest, NatsServer, CALLER};
+use inhost_testbed::{Binaries, Deployment, Guest, NatsServer, Route, CALLER};
 use serde::Serialize;
 use serde_json::json;
 
 use super::participant::settled;
+use super::samples::percentile;
 use super::worker::Worker;
-use crate::measure::{percentile, run_callers};
-use crate::stage::{Binaries, Route};
+use crate::measure::run_callers;
 
 /// How many components are started at the same time.
 const AT_ONCE: usize = 4;
@@ -86,7 +86,7 @@ pub(crate) async fn components(
     binaries: &Binaries,
     most: u32,
 ) -> anyhow::Result<Vec<Components>> {
-    let Some(host) = Route::Duplex.host(binaries) else {
+    let Some(host) = Route::Duplex.builder(binaries) else {
         return Ok(Vec::new());
     };
     let deployment = Deployment::start_on(Arc::clone(nats), host.lattice("components")).await?;

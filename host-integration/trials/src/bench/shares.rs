@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
+use inhost_testbed::Route;
+
 use super::case::Load;
 use super::results::Results;
-use crate::stage::Route;
 
 /// The parts of a call of one workload with one caller, in microseconds.
 ///

@@ -1,11 +1,12 @@
 //! The figures in tables, for the terminal and for the report.
 
+use inhost_testbed::Route;
+
 use super::results::{Rest, Results};
 use super::samples::Row;
 use super::targets::{Limit, Target};
 use crate::report::layout::{self, Header};
 use crate::report::units::{duration, mebibytes, rate, thousands, times};
-use crate::stage::Route;
 
 /// A table: titles, and lines of as many cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,47 +177,3 @@ at rest: memory in RAM with all components on the host, before any call. The oth
 call that waits in the callee: through: of the caller, called from outside, which calls the callee;
 direct: of the callee, called from outside; caller: of an instance of the caller without a host; call:
 what is left for the call between the two, that is through - direct - caller.";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::bench::results::tests::results;
-    use crate::bench::targets;
-
-    #[test]
-    fn rows_of_a_workload_are_below_one_another() {
-        let mut results = results();
-        results.rows.truncate(2);
-        results.rows[1].repeated = 2;
-        results.rows[1].nats_cpu_s_per_1000 = Some(1.25);
-        let text = rows(&results).text();
-        let expected = "\
-workload  callers  route  median     p99   p99.9  calls/s  x stock    CPU  CPU nats      peak     calls
-ping            1  stock  400 µs  400 µs  400 µs    2,500      1.0  0.020         -  64.0 MiB     1,000
-                   nats   300 µs  300 µs  300 µs    3,333      1.3  0.020       1.2  64.0 MiB  1,000 +2
-";
-        assert_eq!(text, expected, "\n{text}");
-    }
-
-    #[test]
-    fn markdown_has_a_line_a_row() {
-        let table = targets(&targets::targets(&results()));
-        let markdown = table.markdown();
-        assert!(
-            markdown.starts_with("| what | target | measured |  |\n| --- | ---: | ---: | --- |\n")
-        );
-        let line = "| ping, 1 caller: median of stock / local | at least 20.0 | 22.2 | holds |";
-        assert!(markdown.contains(line), "{markdown}");
-        assert!(
-            markdown.contains("| does NOT hold |") && markdown.contains("| - | not measured |")
-        );
-        assert_eq!(markdown.lines().count(), table.lines.len() + 2);
-    }
-
-    #[test]
-    fn memory_has_a_line_for_each_route_that_was_looked_at() {
-        let table = memory(&results());
-        let routes: Vec<_> = table.lines.iter().map(|line| &*line[0]).collect();
-        assert_eq!(routes, ["stock", "mpsc"]);
-    }
-}

@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
+use inhost_testbed::Route;
+
 use super::case::Load;
 use super::results::{Results, LOCAL};
 use super::scale::SPREAD;
-use crate::stage::Route;
 
 /// One thing that must hold.
 #[derive(Clone, Debug, PartialEq, Serialize)]

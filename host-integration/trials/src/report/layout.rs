@@ -41,37 +41,3 @@ pub(crate) fn table(header: &Header, rows: &[Vec<String>]) -> String {
     }
     text
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rows(rows: &[[&str; 2]]) -> Vec<Vec<String>> {
-        let row = |row: &[&str; 2]| row.iter().map(|&cell| cell.to_owned()).collect();
-        rows.iter().map(row).collect()
-    }
-
-    #[test]
-    fn columns_are_as_wide_as_their_widest_cell() {
-        let header = Header {
-            titles: vec!["what", "how many"],
-            left: &["what"],
-        };
-        let plain = table(&header, &rows(&[["a", "1"], ["longer", "20 µs"]]));
-        let expected = "\
-what    how many
-a              1
-longer     20 µs
-";
-        assert_eq!(plain, expected, "\n{plain}");
-        let groups = table(&header, &rows(&[["a", "1"], ["", "2"], ["b", "3"]]));
-        let expected = "\
-what  how many
-a            1
-             2
-
-b            3
-";
-        assert_eq!(groups, expected, "\n{groups}");
-    }
-}

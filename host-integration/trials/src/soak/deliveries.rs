@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use inhost_testbed::{Tally, Upload};
+use inhost_testbed::{last_seen, Tally, Upload};
 
 use super::checks::Check;
 use super::disturb::Times;
@@ -16,8 +16,6 @@ const RESTARTED_WITHIN: Duration = Duration::from_secs(2);
 
 /// How long the callees may take to tell of what was taken: as long as they may run, and a while.
 const TOLD_WITHIN: Duration = EXECUTION.saturating_add(Duration::from_secs(10));
-
-const POLL: Duration = Duration::from_millis(50);
 
 /// A call with an id.
 #[derive(Clone, Copy, Debug)]
@@ -75,15 +73,9 @@ impl Deliveries {
 
     /// Waits until the callees have told of all that was taken, or do not in time. Says whether each has come as it
     /// should.
-    pub(super) async fn came(&self, tally: &Tally, times: &Times) -> Came {
-        let start = Instant::now();
-        loop {
-            let came = self.compare(|id| tally.count(id), times);
-            if came.is_clean() || start.elapsed() > TOLD_WITHIN {
-                return came;
-            }
-            tokio::time::sleep(POLL).await;
-        }
+    pub(super) async fn came(&self, tally: &Tally, times: &Times) -> anyhow::Result<Came> {
+        let came = async || Ok(self.compare(|id| tally.count(id), times));
+        last_seen(TOLD_WITHIN, came, Came::is_clean).await
     }
 
     fn compare(&self, count: impl Fn(u64) -> u64, times: &Times) -> Came {
@@ -288,15 +280,5 @@ mod tests {
         assert!(came.checks(1).iter().all(Check::passed));
         let [streams, said, handlers] = came.checks(0).map(|it| it.passed());
         assert_eq!((streams, said, handlers), (true, false, true));
-    }
-
-    #[test]
-    fn a_defect_names_the_call() {
-        let [streams, ..] = checks(Kind::Stream, &Outcome::Done, false, &[], &Times::new());
-        let line = streams.line();
-        assert!(
-            line.contains("0x100000000000009 was taken, and not"),
-            "{line}"
-        );
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use futures::future::try_join_all;
-use inhost_testbed::Control;
+use inhost_testbed::{until, Control};
 use tokio::sync::watch;
 
 use super::cast::{Cast, Target};
@@ -21,9 +21,6 @@ const MAX: u64 = 40;
 
 /// How long the callee may take to answer again.
 const ANSWERS_DEADLINE: Duration = Duration::from_secs(30);
-
-/// How long is waited between two questions for whether it answers.
-const POLL: Duration = Duration::from_millis(50);
 
 /// How many calls are to have ended when each disturbance begins, in a run that has `from` behind it and goes on to
 /// `to`.
@@ -195,17 +192,18 @@ impl Disturber<'_> {
     }
 
     async fn until_they_answer(&self, run: &Run) -> anyhow::Result<()> {
-        let start = Instant::now();
-        loop {
+        let mut last = None;
+        let what = "a callee does not answer any more";
+        let answer = until(what, ANSWERS_DEADLINE, async || {
             run.note_probe();
-            match self.cast.callers.probe().await {
-                Ok(()) => return Ok(()),
-                Err(error) if start.elapsed() > ANSWERS_DEADLINE => {
-                    return Err(error.context("a callee does not answer any more"));
-                }
-                Err(_) => tokio::time::sleep(POLL).await,
-            }
-        }
+            last = self.cast.callers.probe().await.err();
+            Ok(last.is_none())
+        });
+        let answer = answer.await;
+        answer.map_err(|waited| match last {
+            Some(last) => last.context(waited),
+            None => waited,
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use inhost_testbed::{Deployment, Driver};
+use inhost_testbed::{last_seen, Deployment, Driver};
 
 use super::checks::Check;
 use super::leftovers::{self, Footprint};
@@ -14,9 +14,8 @@ const PROBE_MS: u32 = 500;
 /// How long the host may take to come to rest. Threads for blocking work end after 10 seconds without any.
 const REST: Duration = Duration::from_secs(30);
 
-/// How long a host that seems to be at rest is looked at, and how often.
+/// How long a host that seems to be at rest is looked at.
 const MOMENT: Duration = Duration::from_secs(1);
-const POLL: Duration = Duration::from_millis(100);
 
 /// Waits until no call is under way, and until the host is back to `before` or does not get there in time. Says what
 /// it takes then. `None` where the system does not say.
@@ -25,10 +24,9 @@ pub(super) async fn at_rest(
     before: Option<Footprint>,
 ) -> anyhow::Result<Option<Footprint>> {
     let host = deployment.host();
-    let start = Instant::now();
     // A moment at least: what is freed by the end of a call is freed after its answer.
     let mut quiet_since = Instant::now();
-    loop {
+    let look = async || {
         if !leftovers::calls_in_status(&host.status().await?).is_empty() {
             quiet_since = Instant::now();
         }
@@ -37,12 +35,10 @@ pub(super) async fn at_rest(
             (Some(now), Some(before)) => now.is_back_to(before),
             _ => true,
         };
-        let at_rest = is_back && quiet_since.elapsed() >= MOMENT;
-        if at_rest || start.elapsed() >= REST {
-            return Ok(footprint);
-        }
-        tokio::time::sleep(POLL).await;
-    }
+        Ok((footprint, is_back && quiet_since.elapsed() >= MOMENT))
+    };
+    let (footprint, _) = last_seen(REST, look, |(_, at_rest)| *at_rest).await?;
+    Ok(footprint)
 }
 
 /// Uses all instances of the callee at once: none may still be taken by a call that has ended.
@@ -73,13 +69,8 @@ pub(super) async fn stop_components(
     for id in components {
         deployment.control().stop_component(host.id(), id).await?;
     }
-    let start = Instant::now();
-    loop {
-        let left = leftovers::of_components(deployment, components).await?;
-        if left.is_empty() || start.elapsed() >= REST {
-            let what = "without components nothing is registered or subscribed to";
-            return Ok(Check::nothing_left(what, &left));
-        }
-        tokio::time::sleep(POLL).await;
-    }
+    let left = async || leftovers::of_components(deployment, components).await;
+    let left = last_seen(REST, left, Vec::is_empty).await?;
+    let what = "without components nothing is registered or subscribed to";
+    Ok(Check::nothing_left(what, &left))
 }

@@ -72,26 +72,3 @@ fn line(before: u64, done: u64, total: u64, elapsed: Duration) -> Option<String>
         elapsed.as_secs_f64(),
     ))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_tenth_has_a_line() {
-        let after = Duration::from_secs(6);
-        assert_eq!(line(0, 1_999, 20_000, after), None);
-        assert_eq!(
-            line(1_999, 6_000, 20_000, after).as_deref(),
-            Some("  30 %: 6000 of 20000 calls after 6 s, about 14 s left")
-        );
-        assert_eq!(line(6_000, 6_000, 20_000, after), None);
-        let last = line(19_999, 20_000, 20_000, after).unwrap();
-        assert!(last.contains("100 %") && last.ends_with("0 s left"));
-    }
-
-    #[test]
-    fn nothing_to_do_is_no_division_by_zero() {
-        assert_eq!(line(0, 0, 0, Duration::ZERO), None);
-    }
-}

@@ -4,11 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{ensure, Context as _};
-use inhost_testbed::{Guest, CALLEE, HTTP};
+use inhost_testbed::{runs, until, Guest, CALLEE, HTTP};
 
 use super::checks::Checks;
-use super::processes::runs;
-use super::scenes::{call_in_memory, count, until, Stage};
+use super::scenes::{call_in_memory, count, Stage, DEADLINE};
 use super::user::WADM_ID;
 
 /// The version of `wadm` that is built, as `wash up` has to be told it.
@@ -30,7 +29,7 @@ pub(super) async fn app(stage: &Stage<'_>, wadm: &Path, checks: &mut Checks) -> 
     let more = ["--wadm-version", VERSION];
     user.up(stage.host, &more, &[]).await?;
     let process = user.id_in(WADM_ID)?;
-    until("wadm answers", async || {
+    until("wadm does not answer", DEADLINE, async || {
         Ok(user.wash(&["app", "list"]).await.is_ok())
     })
     .await?;
@@ -40,7 +39,7 @@ pub(super) async fn app(stage: &Stage<'_>, wadm: &Path, checks: &mut Checks) -> 
     fs::write(&file, manifest()?).with_context(|| format!("cannot write {}", file.display()))?;
     let file = file.to_string_lossy();
     user.wash(&["app", "deploy", &*file]).await?;
-    until("the application is deployed", async || {
+    until("the application is not deployed", DEADLINE, async || {
         let status = user.wash(&["app", "status", NAME]).await?;
         Ok(status["status"]["status"]["type"] == "deployed")
     })
@@ -51,7 +50,7 @@ pub(super) async fn app(stage: &Stage<'_>, wadm: &Path, checks: &mut Checks) -> 
 
     checks.begin("`wash app undeploy` takes them away");
     user.wash(&["app", "undeploy", NAME]).await?;
-    until("no components", async || {
+    until("there are components", DEADLINE, async || {
         Ok(count(&user.inventory().await?["components"]) == 0)
     })
     .await?;
@@ -60,7 +59,7 @@ pub(super) async fn app(stage: &Stage<'_>, wadm: &Path, checks: &mut Checks) -> 
     let answer = user.wash(&["down"]).await?;
     ensure!(answer["wadm_stopped"] == true, "{answer}");
     user.host_is_gone().await?;
-    until("wadm is gone", async || Ok(!runs(process))).await
+    until("wadm still runs", DEADLINE, async || Ok(!runs(process))).await
 }
 
 /// The application: the HTTP guest, which calls the callee.

@@ -140,35 +140,3 @@ fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn the_folder_is_that_of_the_package_in_its_version() {
-        let package = |name, version, manifest| json!({ "name": name, "version": version, "manifest_path": manifest });
-        let metadata = json!({ "packages": [
-            package("wash-lib", VERSION, "/a/Cargo.toml"),
-            package(PACKAGE, "0.37.0", "/b/Cargo.toml"),
-            package(PACKAGE, VERSION, "/c/Cargo.toml"),
-        ] });
-        assert_eq!(source(&metadata), Some(PathBuf::from("/c")));
-        assert_eq!(source(&json!({ "packages": [] })), None);
-    }
-
-    #[test]
-    fn a_copy_has_all_files_and_is_no_part_of_our_workspace() {
-        let folder = tempfile::tempdir().unwrap();
-        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
-        fs::create_dir_all(from.join("src/bin")).unwrap();
-        fs::write(from.join("Cargo.toml"), "[package]").unwrap();
-        fs::write(from.join("src/bin/wash.rs"), "code").unwrap();
-        copy_folder(&from, &to).unwrap();
-        stand_alone(&to.join("Cargo.toml")).unwrap();
-        let read = |path| fs::read_to_string(to.join(path)).unwrap();
-        assert_eq!(read("src/bin/wash.rs"), "code");
-        assert_eq!(read("Cargo.toml"), "[package]\n[workspace]\n");
-    }
-}

@@ -4,19 +4,17 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{bail, ensure, Context as _};
-use inhost_testbed::{get_text, Driver, Guest, NatsServer, Peer, CALLEE, CALLER, HTTP};
+use anyhow::{ensure, Context as _};
+use inhost_testbed::{
+    get_text, listens, until, Counts, Driver, Guest, NatsServer, Peer, CALLEE, CALLER, HTTP,
+};
 use serde_json::Value;
 
 use super::checks::Checks;
 use super::user::User;
-use crate::stage::Counts;
 
 /// How long what was asked for may take to be seen.
-const DEADLINE: Duration = Duration::from_secs(30);
-
-/// How often it is looked at again.
-const POLL: Duration = Duration::from_millis(200);
+pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// How often a call is tried. The transport that `wash` is built with loses one now and then.
 const ATTEMPTS: u64 = 5;
@@ -79,7 +77,7 @@ pub(super) async fn in_memory(stage: &Stage<'_>, checks: &mut Checks) -> anyhow:
     let max = ["--max-instances", "20"];
     let scale = ["scale", "component", &host_id, &reference, CALLEE];
     user.wash(&[&scale[..], &max[..]].concat()).await?;
-    until("20 instances", async || {
+    until("there are not 20 instances", DEADLINE, async || {
         let inventory = user.inventory().await?;
         Ok(component(&inventory, CALLEE)?["max_instances"] == 20)
     })
@@ -93,7 +91,10 @@ pub(super) async fn in_memory(stage: &Stage<'_>, checks: &mut Checks) -> anyhow:
     let update = ["update", "component", CALLEE];
     let reference = Guest::CalleeV2.reference()?;
     user.wash(&[&update[..], &[&reference]].concat()).await?;
-    until("version 2", async || Ok(driver.call_version().await? == 2)).await?;
+    until("version 1 answers still", DEADLINE, async || {
+        Ok(driver.call_version().await? == 2)
+    })
+    .await?;
     let calls = Counts::read(&user.listing().await?)?;
     ensure!(calls.remote == 0, "calls went over NATS: {calls:?}");
 
@@ -113,7 +114,7 @@ pub(super) async fn in_memory(stage: &Stage<'_>, checks: &mut Checks) -> anyhow:
 
     checks.begin("`wash stop component` stops one");
     user.wash(&["stop", "component", CALLEE]).await?;
-    until("it is gone", async || {
+    until("it is still listed", DEADLINE, async || {
         Ok(component(&user.inventory().await?, CALLEE).is_err())
     })
     .await?;
@@ -154,7 +155,7 @@ pub(super) async fn http_server(stage: &Stage<'_>, checks: &mut Checks) -> anyho
     let provider = ["wasmcloud+builtin://http-server", server, "--skip-wait"];
     user.wash(&[&["start", "provider"][..], &provider[..]].concat())
         .await?;
-    until("the provider has started", async || {
+    until("the provider is not listed", DEADLINE, async || {
         Ok(count(&user.inventory().await?["providers"]) == 1)
     })
     .await?;
@@ -168,17 +169,14 @@ pub(super) async fn http_server(stage: &Stage<'_>, checks: &mut Checks) -> anyho
     user.wash(&[&link[..], &what[..]].concat()).await?;
 
     checks.begin("a request to it reaches a component whose call of another is in memory");
-    until("the server listens", async || {
-        Ok(tokio::net::TcpStream::connect(address).await.is_ok())
-    })
-    .await?;
+    listens(address, DEADLINE).await?;
     let body = get_text(address, "/ping?n=41").await?;
     ensure!(body == "42", "the answer is {body:?}");
     in_memory_only(&user, 1..=1).await?;
 
     checks.begin("`wash stop provider` stops the server, and `wash down` the host");
     user.wash(&["stop", "provider", server]).await?;
-    until("the server is gone", async || {
+    until("the provider is still listed", DEADLINE, async || {
         Ok(count(&user.inventory().await?["providers"]) == 0)
     })
     .await?;
@@ -258,23 +256,6 @@ async fn call(user: &User) -> anyhow::Result<u64> {
     Ok(attempt)
 }
 
-/// Waits until `holds`. `what` says it in words.
-pub(super) async fn until(
-    what: &str,
-    holds: impl AsyncFn() -> anyhow::Result<bool>,
-) -> anyhow::Result<()> {
-    let wait = async {
-        while !holds().await? {
-            tokio::time::sleep(POLL).await;
-        }
-        Ok(())
-    };
-    match tokio::time::timeout(DEADLINE, wait).await {
-        Ok(result) => result,
-        Err(_) => bail!("this did not come within {DEADLINE:?}: {what}"),
-    }
-}
-
 /// The component `id` in the inventory of a host.
 fn component<'a>(inventory: &'a Value, id: &str) -> anyhow::Result<&'a Value> {
     let components = inventory["components"].as_array().into_iter().flatten();
@@ -308,12 +289,5 @@ mod tests {
         assert!(component(&inventory, "b").is_err());
         assert_eq!(count(&inventory["components"]), 1);
         assert_eq!(count(&inventory["providers"]), 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_does_not_come_is_an_error() {
-        until("now", async || Ok(true)).await.unwrap();
-        let error = until("never", async || Ok(false)).await.unwrap_err();
-        assert_eq!(error.to_string(), "this did not come within 30s: never");
     }
 }

@@ -8,21 +8,16 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{bail, ensure, Context as _};
-use inhost_testbed::{get_json, NatsServer};
+use inhost_testbed::{found, get_json, kill, runs, until, NatsServer};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
-
-use super::processes::{kill, runs};
 
 /// How long a command of `wash` may take. It starts components, which compiles them.
 const COMMAND: Duration = Duration::from_secs(120);
 
 /// How long the host may take to be there, and to be gone.
 const DEADLINE: Duration = Duration::from_secs(30);
-
-/// How often something is looked at again.
-const POLL: Duration = Duration::from_millis(200);
 
 /// The release of the host, for `wash up`, which would else ask the internet for the newest.
 const RELEASE: &str = "v1.5.1";
@@ -169,20 +164,19 @@ impl User {
         self.wash_with(&arguments, &variables).await?;
         let process = self.id_in(HOST_ID)?;
         let ready = async {
-            let status = loop {
-                if let Some(address) = listing_address(&self.host_log()) {
-                    break address;
-                }
-                ensure!(runs(process), "the host has ended");
-                tokio::time::sleep(POLL).await;
-            };
-            while self.hosts().await?.len() != 1 {
-                tokio::time::sleep(POLL).await;
-            }
+            let status = found("the host has no listing", DEADLINE, async || {
+                let address = listing_address(&self.host_log());
+                ensure!(address.is_some() || runs(process), "the host has ended");
+                Ok(address)
+            });
+            let status = status.await?;
+            until("there is no host", DEADLINE, async || {
+                Ok(self.hosts().await?.len() == 1)
+            })
+            .await?;
             Ok(status)
         };
-        let status = tokio::time::timeout(DEADLINE, ready).await;
-        let status = status.unwrap_or_else(|_| bail!("no host within {DEADLINE:?}"));
+        let status: anyhow::Result<_> = ready.await;
         let status = status.with_context(|| format!("its log:\n{}", self.host_log()))?;
         self.host = Some(StartedHost { process, status });
         Ok(())
@@ -191,18 +185,9 @@ impl User {
     /// Waits until the host that `wash up` has started is gone, once it was asked to end.
     pub(super) async fn host_is_gone(&mut self) -> anyhow::Result<()> {
         let process = self.host()?.process;
-        let gone = async {
-            while runs(process) {
-                tokio::time::sleep(POLL).await;
-            }
-        };
-        let gone = tokio::time::timeout(DEADLINE, gone).await;
-        gone.with_context(|| {
-            format!(
-                "the host still runs after {DEADLINE:?}. Its log:\n{}",
-                self.host_log()
-            )
-        })?;
+        until("the host still runs", DEADLINE, async || Ok(!runs(process)))
+            .await
+            .with_context(|| format!("its log:\n{}", self.host_log()))?;
         self.host = None;
         // Only `wash down` removes it, and the id may soon be another process's.
         let _ = fs::remove_file(self.downloads().join(HOST_ID));
@@ -286,35 +271,4 @@ fn process_id(text: &str) -> Option<u32> {
 fn listing_address(log: &str) -> Option<SocketAddr> {
     let (_, rest) = log.split_once("is listed at http://")?;
     rest.split_once('/')?.0.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_wash_prints_and_writes_is_read() {
-        assert_eq!(
-            answer("words\n{\"success\":true}\n").unwrap()["success"],
-            true
-        );
-        assert_eq!(answer("words"), None);
-        assert_eq!(process_id("17\n"), Some(17));
-        assert_eq!(process_id("{\"version\":\"v1\",\"pid\":18}"), Some(18));
-        assert_eq!(process_id("none"), None);
-    }
-
-    #[test]
-    fn the_address_of_the_listing_is_in_the_log() {
-        let log =
-            "INFO started\nINFO in-host invocation is listed at http://127.0.0.1:4321/ address=127.0.0.1:4321\n";
-        assert_eq!(
-            listing_address(log),
-            Some("127.0.0.1:4321".parse().unwrap())
-        );
-        assert_eq!(
-            listing_address("INFO in-host invocation is listed at http://127.0"),
-            None
-        );
-    }
 }

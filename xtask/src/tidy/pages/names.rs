@@ -1,10 +1,10 @@
 //! The flags, environment variables and tests that pages name.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 
-use anyhow::{ensure, Context as _};
+use anyhow::ensure;
+use xtask::workspace::{files, read};
 
 use super::Page;
 
@@ -15,63 +15,21 @@ const UPSTREAM: &str = "host-integration/tests/data/upstream-v1.5.1-flags.txt";
 const OURS: &str = "host-integration/tests/local_flags.rs";
 
 /// Where tests are that pages name as `file::test`.
-const TESTS: [&str; 2] = [
-    "host-integration/tests/end_to_end",
-    "host-integration/tests",
-];
+const TESTS: &str = "host-integration/tests";
 
 /// Flags of other programs that pages name.
-const OTHER_FLAGS: &[(&str, &[&str])] = &[
-    (
-        "cargo",
-        &[
-            "--all-features",
-            "--example",
-            "--features",
-            "--locked",
-            "--no-default-features",
-            "--package",
-            "--profile",
-            "--release",
-            "--test",
-        ],
-    ),
-    (
-        "cargo xtask",
-        &[
-            "--backend",
-            "--calls",
-            "--concurrency",
-            "--help",
-            "--only",
-            "--out",
-            "--profile",
-            "--quick",
-            "--routes",
-            "--seed",
-        ],
-    ),
-    (
-        "wasmcloud local",
-        &["--call", "--component", "--help", "--link"],
-    ),
-    ("wasmcloud status", &["--json"]),
-    ("wasmcloud mode", &["--by"]),
-    (
-        "wash",
-        &[
-            "--disable-wadm",
-            "--host-path",
-            "--nats-connect-only",
-            "--skip-wait",
-            "--wasmcloud-version",
-        ],
-    ),
-    ("systemctl", &["--now"]),
-    ("useradd", &["--no-create-home", "--shell", "--system"]),
-    ("docker", &["--from", "--network"]),
-    ("debootstrap", &["--variant"]),
-    ("apt-get", &["--no-install-recommends", "--yes"]),
+const OTHER_FLAGS: [&str; 11] = [
+    "cargo --all-features --example --features --locked --no-default-features --package --profile --release --test",
+    "cargo xtask --backend --calls --concurrency --help --only --out --profile --quick --routes --seed",
+    "wasmcloud local --call --component --help --link",
+    "wasmcloud status --json",
+    "wasmcloud mode --by",
+    "wash --disable-wadm --host-path --nats-connect-only --skip-wait --wasmcloud-version",
+    "systemctl --now",
+    "useradd --no-create-home --shell --system",
+    "docker --from --network",
+    "debootstrap --variant",
+    "apt-get --no-install-recommends --yes",
 ];
 
 /// Variables of other programs that begin as the host's do.
@@ -91,33 +49,24 @@ pub(super) struct Known {
 
 impl Known {
     pub(super) fn read(root: &Path) -> anyhow::Result<Self> {
-        let read = |path: &str| {
-            fs::read_to_string(root.join(path)).with_context(|| format!("cannot read {path}"))
-        };
         let mut known = Self::default();
-        for text in [read(UPSTREAM)?, read(OURS)?] {
+        for list in [UPSTREAM, OURS] {
+            let text = read(&root.join(list))?;
             known.flags.extend(words(&text, is_flag));
             known.variables.extend(words(&text, is_variable));
         }
         for (what, names) in [("flags", &known.flags), ("variables", &known.variables)] {
             ensure!(!names.is_empty(), "no {what} in {UPSTREAM} and {OURS}");
         }
-        for (_, flags) in OTHER_FLAGS {
-            known.flags.extend(flags.iter().map(ToString::to_string));
-        }
+        let other = OTHER_FLAGS.iter().flat_map(|it| words(it, is_flag));
+        known.flags.extend(other);
         known.variables.extend(OTHER_VARIABLES.map(str::to_string));
-        for folder in TESTS {
-            let entries = fs::read_dir(root.join(folder))
-                .with_context(|| format!("cannot read the folder {folder}"))?;
-            for entry in entries {
-                let path = entry?.path();
-                if path.extension().is_some_and(|it| it == "rs") {
-                    let file = path.file_stem().unwrap_or_default().to_string_lossy();
-                    let text = fs::read_to_string(&path)
-                        .with_context(|| format!("cannot read {}", path.display()))?;
-                    let tests = functions(&text).map(|test| format!("{file}::{test}"));
-                    known.tests.extend(tests);
-                }
+        for path in files(&root.join(TESTS))? {
+            if path.extension().is_some_and(|it| it == "rs") {
+                let file = path.file_stem().unwrap_or_default().to_string_lossy();
+                let text = read(&root.join(TESTS).join(&path))?;
+                let tests = functions(&text).map(|test| format!("{file}::{test}"));
+                known.tests.extend(tests);
             }
         }
         Ok(known)
@@ -223,18 +172,5 @@ mod tests {
             breaches[0],
             "docs/a.md names the flag `--latice`, which does not exist"
         );
-    }
-
-    #[test]
-    fn the_lists_of_this_repository_are_read() {
-        let known = Known::read(xtask::workspace::workspace_root()).unwrap();
-        for flag in ["--lattice", "--local-dispatch", "--reuse-instances"] {
-            assert!(known.flags.contains(flag), "{flag}");
-        }
-        for variable in ["WASMCLOUD_NATS_HOST", "WASMCLOUD_LOCAL_STATUS"] {
-            assert!(known.variables.contains(variable), "{variable}");
-        }
-        let test = "modes::require_carries_calls_in_memory";
-        assert!(known.tests.contains(test), "{test}");
     }
 }

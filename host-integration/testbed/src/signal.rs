@@ -1,33 +1,32 @@
-//! Processes that others have started, by their ids.
+//! Signals to processes, and whether they run.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Whether the process runs. One that has ended and that no one has waited for does not.
-pub(super) fn runs(process: u32) -> bool {
-    if !signal("0", process) {
-        return false;
-    }
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+#[must_use]
+pub fn runs(process: u32) -> bool {
+    let status = format!("/proc/{process}/status");
+    signal("0", process) && !state(Path::new(&status)).is_some_and(|it| ['Z', 'X'].contains(&it))
+}
+
+/// The state of a process or thread, given the file `status` that proc(5) has of it. `None` where there is no such file.
+pub(crate) fn state(status: &Path) -> Option<char> {
+    let status = std::fs::read_to_string(status).ok()?;
     let state = status.lines().find_map(|line| line.strip_prefix("State:"));
-    !state.is_some_and(|state| state.trim_start().starts_with(['Z', 'X']))
+    state?.trim_start().chars().next()
 }
 
 /// Kills the process, if it runs.
-pub(super) fn kill(process: u32) {
+pub fn kill(process: u32) {
     signal("KILL", process);
 }
 
 /// Whether the signal could be sent.
-fn signal(name: &str, process: u32) -> bool {
+pub(crate) fn signal(name: &str, process: u32) -> bool {
     let mut command = Command::new("sh");
-    command.args([
-        "-c",
-        "kill -s \"$1\" -- \"$2\"",
-        "sh",
-        name,
-        &process.to_string(),
-    ]);
-    command.stderr(Stdio::null());
+    command.args(["-c", "kill -s \"$1\" -- \"$2\"", "sh", name]);
+    command.arg(process.to_string()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 

@@ -1,14 +1,10 @@
 //! Callers that ask in a loop which version of a component answers, while a test does something to it.
 
-use std::collections::HashMap;
-use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use inhost_testbed::{Driver, Peer, ECHO};
+use inhost_testbed::{Driver, Load, Peer, ECHO};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 /// What a call may take at most while something is done to the callee.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -16,102 +12,76 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// How long the callers may take to make progress.
 const PROGRESS: Duration = Duration::from_secs(30);
 
-/// A call that was answered.
-pub(crate) struct Answered {
-    pub(crate) began: Instant,
-    pub(crate) ended: Instant,
-    pub(crate) version: u32,
-}
-
 /// Callers in tasks of their own. None of their calls may fail.
 pub(crate) struct Callers {
-    tasks: JoinSet<Vec<Answered>>,
-    over: Arc<AtomicBool>,
-    /// How many calls each version has answered.
-    seen: watch::Sender<HashMap<u32, usize>>,
+    load: Load<u32>,
+    /// The versions that have answered.
+    seen: watch::Sender<BTreeSet<u32>>,
 }
 
 impl Callers {
     /// Callers that have a component ask, `number` of them.
     pub(crate) fn start(driver: &Driver, number: usize) -> Self {
-        let mut callers = Self {
-            tasks: JoinSet::new(),
-            over: Arc::default(),
-            seen: watch::Sender::default(),
-        };
-        for _ in 0..number {
-            let driver = driver.clone();
-            callers.add(move || {
-                let driver = driver.clone();
-                async move { driver.call_version().await }
-            });
-        }
-        callers
+        let (driver, seen) = (driver.clone(), watch::Sender::new(BTreeSet::new()));
+        let versions = seen.clone();
+        let load = Load::start(number, move |_| {
+            let (driver, versions) = (driver.clone(), versions.clone());
+            async move { Ok(noted(driver.call_version().await?, &versions)) }
+        });
+        Self { load, seen }
     }
 
     /// One more caller, which asks over NATS.
-    pub(crate) fn and_over_nats(mut self, peer: &Peer) -> Self {
-        let peer = peer.clone();
-        self.add(move || {
-            let peer = peer.clone();
-            async move { version_over_nats(&peer).await }
+    pub(crate) fn and_over_nats(self, peer: &Peer) -> Self {
+        let (peer, versions) = (peer.clone(), self.seen.clone());
+        let load = self.load.and(1, move |_| {
+            let (peer, versions) = (peer.clone(), versions.clone());
+            async move { Ok(noted(version_over_nats(&peer).await?, &versions)) }
         });
-        self
-    }
-
-    fn add<F>(&mut self, ask: impl Fn() -> F + Send + 'static)
-    where
-        F: Future<Output = anyhow::Result<u32>> + Send,
-    {
-        let (over, seen) = (Arc::clone(&self.over), self.seen.clone());
-        self.tasks.spawn(async move {
-            let mut answers = Vec::new();
-            while !over.load(Ordering::Relaxed) {
-                let began = Instant::now();
-                let version = ask().await.expect("no call fails");
-                let ended = Instant::now();
-                seen.send_modify(|seen| *seen.entry(version).or_default() += 1);
-                answers.push(Answered {
-                    began,
-                    ended,
-                    version,
-                });
-            }
-            answers
-        });
+        Self { load, ..self }
     }
 
     /// Waits until so many more calls have been answered.
-    pub(crate) async fn answers(&self, more: usize) {
-        let count = |seen: &HashMap<u32, usize>| seen.values().sum::<usize>();
-        let before = count(&self.seen.borrow());
-        self.until(|seen| count(seen) >= before + more).await;
+    pub(crate) async fn answers(&self, more: u64) {
+        self.load.answers(more).await;
     }
 
     /// Waits until a version has answered.
     pub(crate) async fn answered_by(&self, version: u32) {
-        self.until(|seen| seen.contains_key(&version)).await;
-    }
-
-    async fn until(&self, condition: impl Fn(&HashMap<u32, usize>) -> bool) {
         let mut seen = self.seen.subscribe();
-        let reached = seen.wait_for(|seen| condition(seen));
+        let reached = seen.wait_for(|seen| seen.contains(&version));
         let reached = tokio::time::timeout(PROGRESS, reached).await.map(drop);
         assert!(reached.is_ok(), "{:?}", self.seen.borrow());
     }
 
-    /// Lets each end the call that it makes, checks that none took long, and returns all of them.
+    /// Lets each end the call that it makes, checks that none failed or took long, and returns all of them.
     pub(crate) async fn end(self) -> Answers {
-        self.over.store(true, Ordering::Relaxed);
-        let answers = self.tasks.join_all().await;
+        let answers = self.load.finish().await;
         assert!(
             answers.iter().all(|it| !it.is_empty()),
             "someone made no call"
         );
-        let answers = Answers(answers.into_iter().flatten().collect());
+        let answers = answers.into_iter().flatten().map(|call| Answered {
+            began: call.start,
+            ended: call.start + call.took,
+            version: call.result.expect("no call fails"),
+        });
+        let answers = Answers(answers.collect());
         assert!(answers.longest() < LIMIT, "{:?}", answers.longest());
         answers
     }
+}
+
+fn noted(version: u32, seen: &watch::Sender<BTreeSet<u32>>) -> u32 {
+    seen.send_if_modified(|seen| seen.insert(version));
+    version
+}
+
+/// A call that was answered.
+pub(crate) struct Answered {
+    pub(crate) began: Instant,
+    pub(crate) ended: Instant,
+    pub(crate) version: u32,
 }
 
 /// What [`Callers`] were answered.

@@ -1,54 +1,56 @@
 //! A host for each way that calls can go.
 
+pub(crate) mod callers;
+pub(crate) mod load;
+pub(crate) mod rounds;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use inhost_testbed::Route;
 use inhost_testbed::{
-    Backend, Deployment, Driver, Guest, Host, HostBuilder, LocalDispatch, NatsServer, CALLEE,
-    CALLER, DEFAULT_COUNT,
+    Binaries, Counts, Deployment, Driver, Guest, HeldTally, Host, HostBuilder, NatsServer, Tally,
+    CALLEE, CALLER, DEFAULT_COUNT,
 };
 
 /// A call that is answered takes far less; one that hangs is caught.
 pub(crate) const PROMPTLY: Duration = Duration::from_secs(5);
 
-/// Which way the calls of a host go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Route {
-    Nats,
-    Duplex,
-    Mpsc,
-}
-
-impl Route {
-    pub(crate) const ALL: [Self; 3] = [Self::Nats, Self::Duplex, Self::Mpsc];
-    pub(crate) const LOCAL: [Self; 2] = [Self::Duplex, Self::Mpsc];
-
-    /// A host whose calls go this way, in a lattice of its own.
-    pub(crate) fn host(self) -> HostBuilder {
-        let host = Host::builder(env!("CARGO_BIN_EXE_wasmcloud"))
-            .lattice(format!("{self:?}").to_lowercase());
-        match self {
-            Self::Nats => host.local_dispatch(LocalDispatch::Off),
-            Self::Duplex => host.backend(Backend::Duplex),
-            Self::Mpsc => host.backend(Backend::Mpsc),
-        }
-    }
+/// Hosts of the binary that these tests are about.
+pub(crate) trait Hosts: Sized {
+    /// Such a host.
+    fn host(self) -> HostBuilder;
 
     /// Such a host on a nats-server that others may use too.
-    pub(crate) async fn start_on(self, nats: &Arc<NatsServer>) -> Deployment {
+    async fn start_on(self, nats: &Arc<NatsServer>) -> Deployment {
         Deployment::start_on(Arc::clone(nats), self.host())
             .await
             .expect("the host starts")
     }
 
     /// The callee and the caller on such a host, linked.
-    pub(crate) async fn start_pair_on(self, nats: &Arc<NatsServer>) -> Deployment {
+    async fn start_pair_on(self, nats: &Arc<NatsServer>) -> Deployment {
         let deployment = self.start_on(nats).await;
+        let deployed = deployment.deploy_pair().await;
+        deployed.expect("callee and caller are deployed and linked");
         deployment
-            .deploy_pair()
-            .await
-            .expect("callee and caller are deployed and linked");
-        deployment
+    }
+}
+
+impl Hosts for HostBuilder {
+    fn host(self) -> HostBuilder {
+        self
+    }
+}
+
+impl Hosts for Route {
+    /// A host whose calls go this way, in a lattice of its own.
+    fn host(self) -> HostBuilder {
+        let binaries = Binaries {
+            host: env!("CARGO_BIN_EXE_wasmcloud").into(),
+            stock: None,
+        };
+        self.builder(&binaries).expect("it is a way of ours")
     }
 }
 
@@ -57,27 +59,50 @@ pub(crate) async fn nats() -> Arc<NatsServer> {
     Arc::new(NatsServer::start().await.expect("nats-server starts"))
 }
 
+/// The tally that the callee counts at, linked to it.
+pub(crate) async fn tally(deployment: &Deployment) -> Tally {
+    link_tally(deployment).await;
+    let tally = Tally::serve(deployment.client(), deployment.lattice(), "tally").await;
+    tally.expect("the tally is served")
+}
+
+/// The same, of which calls wait until they are let go on.
+pub(crate) async fn held_tally(deployment: &Deployment) -> HeldTally {
+    link_tally(deployment).await;
+    let tally = HeldTally::serve(deployment.client(), deployment.lattice(), "tally").await;
+    tally.expect("the tally is served")
+}
+
+async fn link_tally(deployment: &Deployment) {
+    let linked = deployment.link(CALLEE, "tally", "tally").await;
+    linked.expect("linked");
+}
+
 /// How many calls of a host's components went in memory, and how many over NATS.
 pub(crate) async fn calls(host: &Host) -> (u64, u64) {
-    let status = host.status().await.expect("the host lists its calls");
-    let count = |route: &str| status["calls"][route].as_u64().expect("a number of calls");
-    (
-        count("local"),
-        count("remote") + count("spilled") + count("fallback"),
-    )
+    let Counts { local, remote } = host.counts().await.expect("the host lists its calls");
+    (local, remote)
 }
 
 /// Checks that the calls of a host's components went the way that was asked for, and how many they were.
 pub(crate) async fn assert_calls(route: Route, host: &Host, expected: u64) {
-    let expected = match route {
-        Route::Nats => (0, expected),
-        Route::Duplex | Route::Mpsc => (expected, 0),
+    let expected = match route.is_local() {
+        false => (0, expected),
+        true => (expected, 0),
     };
     assert_eq!(
         calls(host).await,
         expected,
         "(local, remote) calls over {route:?}"
     );
+}
+
+/// The entries of a log: an error goes on in lines of its own, which do not begin with the time.
+pub(crate) fn entries(lines: &[String]) -> impl Iterator<Item = String> + '_ {
+    let begins = |line: &String| line.starts_with("20");
+    lines
+        .chunk_by(move |_, next| !begins(next))
+        .map(|entry| entry.join("\n"))
 }
 
 /// How many calls wait at the callee.
@@ -91,16 +116,19 @@ pub(crate) async fn queued(host: &Host) -> u64 {
         .sum()
 }
 
-/// Waits until `condition` holds, and panics with `what` if it does not do so soon.
-pub(crate) async fn until(what: &str, condition: impl AsyncFn() -> bool) {
-    let holds = async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PROMPTLY, holds)
-        .await
-        .unwrap_or_else(|_| panic!("{what}"));
+/// Waits until `holds`, and panics with `what` if it does not do so soon.
+pub(crate) async fn until(what: &str, holds: impl AsyncFnMut() -> bool) {
+    until_within(PROMPTLY, what, holds).await;
+}
+
+/// The same, with another limit.
+pub(crate) async fn until_within(
+    within: Duration,
+    what: &str,
+    mut holds: impl AsyncFnMut() -> bool,
+) {
+    let held = inhost_testbed::until(what, within, async || Ok(holds().await));
+    held.await.unwrap_or_else(|error| panic!("{error}"));
 }
 
 /// Waits until a host has no function of a component listed any more. What serves a component ends a moment after the
