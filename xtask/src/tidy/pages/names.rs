@@ -67,6 +67,12 @@ const OTHER_FLAGS: &[(&str, &[&str])] = &[
             "--wasmcloud-version",
         ],
     ),
+    ("componentize-js", &["--out", "--wit", "--world-name"]),
+    ("componentize-py", &["--output", "--wit-path", "--world"]),
+    (
+        "componentize-qjs",
+        &["--js", "--output", "--sync", "--wit", "--world"],
+    ),
     ("systemctl", &["--now"]),
     ("useradd", &["--no-create-home", "--shell", "--system"]),
     ("docker", &["--from", "--network"]),
