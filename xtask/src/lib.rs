@@ -12,6 +12,7 @@ pub mod command;
 pub mod components;
 pub mod help;
 pub mod host;
+pub mod languages;
 pub mod stock;
 mod without;
 pub mod workspace;

@@ -1,4 +1,4 @@
-//! The workspace's tasks: `cargo xtask test`, `lint`, `tidy`, `guests`, `vectors`, `fuzz`, `costs`, and the programs of
+//! The workspace's tasks: `cargo xtask test`, `lint`, `tidy`, `guests`, `example`, `vectors`, `fuzz`, `costs`, and the programs of
 //! `host-integration/trials`, which it builds and runs: `demo`, `up`, `bench`, `soak`, `wash`.
 
 #![allow(
@@ -7,6 +7,7 @@
     reason = "a command-line program speaks to its user"
 )]
 
+mod example;
 mod fuzz;
 mod guests;
 mod lint;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Task::Lint => lint::run(),
         Task::Guests(GuestsArguments { check: true }) => guests::check(),
         Task::Guests(GuestsArguments { check: false }) => guests::build(),
+        Task::Example(arguments) => example::build(arguments.language),
         Task::Vectors(arguments) => vectors::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Tidy => tidy::run(),

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use xtask::help;
+use xtask::languages::Language;
 
 use crate::{fuzz, trials, vectors};
 
@@ -42,6 +43,9 @@ pub(crate) enum Task {
     /// Build the demo components again; they are part of the repository
     #[command(after_help = GUESTS)]
     Guests(GuestsArguments),
+    /// Build the example component in another language than Rust, and fetch what that takes
+    #[command(after_help = EXAMPLE)]
+    Example(ExampleArguments),
     /// Have the published crates make the wire vectors again; they are part of the repository
     #[command(after_help = VECTORS)]
     Vectors(vectors::Arguments),
@@ -60,6 +64,13 @@ pub(crate) struct GuestsArguments {
     pub(crate) check: bool,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExampleArguments {
+    /// Which one, in host-integration/examples/languages
+    #[arg(value_enum)]
+    pub(crate) language: Language,
+}
+
 const TASKS: &str = help!(
     "cargo xtask demo",
     "cargo xtask up",
@@ -72,6 +83,11 @@ const TEST: &str = help!("cargo xtask test");
 const LINT: &str = help!("cargo xtask lint");
 
 const GUESTS: &str = help!("cargo xtask guests", "cargo xtask guests --check");
+
+const EXAMPLE: &str = help!(
+    "cargo xtask example javascript",
+    "cargo xtask example python"
+);
 
 const VECTORS: &str = help!("cargo xtask vectors", "cargo xtask vectors --check");
 

@@ -194,7 +194,9 @@ impl Plan {
                     continue;
                 }
                 match self.node(ty).kind {
-                    Kind::Handle(resource) | Kind::Stream(resource) => found.push((value, resource)),
+                    Kind::Handle(resource) | Kind::Stream(resource) => {
+                        found.push((value, resource))
+                    }
                     Kind::Tuple(fields) => {
                         inside.extend(self.fields(fields).iter().map(|field| field.ty));
                     }

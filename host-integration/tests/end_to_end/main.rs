@@ -17,6 +17,7 @@ mod generations;
 mod headers;
 mod http;
 mod instances;
+mod languages;
 mod lifecycle;
 mod lifecycle_under_load;
 mod links;

@@ -18,13 +18,16 @@ const OURS: &str = "host-integration/tests/local_flags.rs";
 const TESTS: &str = "host-integration/tests";
 
 /// Flags of other programs that pages name.
-const OTHER_FLAGS: [&str; 11] = [
+const OTHER_FLAGS: [&str; 14] = [
     "cargo --all-features --example --features --locked --no-default-features --package --profile --release --test",
     "cargo xtask --backend --calls --concurrency --help --only --out --profile --quick --routes --seed",
     "wasmcloud local --call --component --help --link",
     "wasmcloud status --json",
     "wasmcloud mode --by",
     "wash --disable-wadm --host-path --nats-connect-only --skip-wait --wasmcloud-version",
+    "componentize-js --out --wit --world-name",
+    "componentize-py --output --wit-path --world",
+    "componentize-qjs --js --output --sync --wit --world",
     "systemctl --now",
     "useradd --no-create-home --shell --system",
     "docker --from --network",
