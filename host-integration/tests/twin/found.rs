@@ -4,7 +4,7 @@ use crate::program::Program;
 use crate::twins::Mode;
 
 /// What was found, and the mode in which it was.
-pub(crate) const FOUND: [(Mode, &str); 10] = [
+pub(crate) const FOUND: [(Mode, &str); 11] = [
     // The update that fails keeps the image of the scale from taking effect.
     (
         Mode::Prefer,
@@ -52,6 +52,11 @@ pub(crate) const FOUND: [(Mode, &str); 10] = [
     (
         Mode::Require,
         "scale v1 2; scale+update v1 5; notes 5; scale+update v2 3 a +12; cut; update v2; config del b +126",
+    ),
+    // On a stock host what the update has left serves beside what was scaled after it.
+    (
+        Mode::Off,
+        "scale v1 2 a; update slow; config del a +80; cut; scale+update slow 1 a; notes 8; update text +48",
     ),
 ];
 

@@ -69,7 +69,7 @@ fn mixed() {
 
 #[test]
 fn what_was_found_before_does_not_come_back() {
-    for mode in [Mode::Prefer, Mode::Require, Mode::Mixed] {
+    for mode in [Mode::Prefer, Mode::Require, Mode::Off, Mode::Mixed] {
         let comparison = Comparison::new(mode);
         for program in found::in_mode(mode) {
             if let Err(broken) = comparison.run(&program) {

@@ -11,7 +11,7 @@ use crate::images::{Image, Images, SLOW};
 use crate::model::{outcomes, Command, State, Surroundings};
 use crate::observer::{note, release, rest, Callers, Seen, Way};
 use crate::program::{Action, Change, Config, Program, Step};
-use crate::rules::{fitting, judge, Broken, Judged, Window, REST, REST_AFTER_LOSS};
+use crate::rules::{at_once, fitting, judge, Broken, Judged, Window, REST, REST_AFTER_LOSS};
 use crate::world::{ensure_alike, stock, Callee, World};
 
 /// How many programs one pair of hosts runs before it is exchanged for another one.
@@ -183,7 +183,7 @@ impl Twins {
         let away = steps
             .iter()
             .any(|it| it.action == Action::Link(Change::Del));
-        let mut window = Window {
+        let window = Window {
             surroundings: progress.surroundings.clone(),
             commands: commands.len(),
             chosen: progress.chosen.clone(),
@@ -202,15 +202,19 @@ impl Twins {
             }
             outcomes(&start, &commands, &progress.surroundings)
         };
-        let stock_window = Window {
-            outcomes: of(&progress.stock),
-            ..window.clone()
+        let with = |outcomes| {
+            let mut window = Window {
+                outcomes,
+                ..window.clone()
+            };
+            window.added = commands
+                .iter()
+                .map(|it| it.instances().unwrap_or(window.instances()))
+                .sum();
+            window
         };
-        window.outcomes = of(&progress.ours);
-        window.added = commands
-            .iter()
-            .map(|it| it.instances().unwrap_or(window.instances()))
-            .sum();
+        let stock_window = with(of(&progress.stock));
+        let window = with(of(&progress.ours));
         let slow = commands
             .iter()
             .filter(|it| it.image() == Image::Slow)
@@ -262,6 +266,9 @@ impl Twins {
         if progress.stock.is_empty() {
             let last = listed(&stock_window.outcomes.last);
             let what = format!("{} is none of {last}", shown(images, &there));
+            return Ok(Err(Broken { rule: 0, what }));
+        }
+        if let Err(Broken { what, .. }) = at_once(Judged::AsStock, &stock_window, &there) {
             return Ok(Err(Broken { rule: 0, what }));
         }
         if progress.ours.is_empty() {
