@@ -4,7 +4,7 @@ use crate::program::Program;
 use crate::twins::Mode;
 
 /// What was found, and the mode in which it was.
-pub(crate) const FOUND: [(Mode, &str); 11] = [
+pub(crate) const FOUND: [(Mode, &str); 12] = [
     // The update that fails keeps the image of the scale from taking effect.
     (
         Mode::Prefer,
@@ -52,6 +52,11 @@ pub(crate) const FOUND: [(Mode, &str); 11] = [
     (
         Mode::Require,
         "scale v1 2; scale+update v1 5; notes 5; scale+update v2 3 a +12; cut; update v2; config del b +126",
+    ),
+    // What the update has left is mended after a second without commands, and the test took the time before for the end.
+    (
+        Mode::Require,
+        "scale v1 1; scale+update v2 4 +134; update less +34; scale 2 a; notes 4; cut +31; scale 5 b +136",
     ),
     // On a stock host what the update has left serves beside what was scaled after it.
     (

@@ -180,7 +180,12 @@ fn ours(state: &State, surroundings: &Surroundings) -> Vec<Allowed> {
         let mut kept = state.clone();
         kept.kept |= is_kept;
         for code in &serving {
-            allowed.push(as_it_is(&kept, BTreeSet::from([*code])));
+            let old = as_it_is(&kept, BTreeSet::from([*code]));
+            // What answers as all should is not kept, unless another one with this code goes on.
+            let is_settled = allowed.iter().any(|it| it.versions == old.versions);
+            if !is_settled || state.ghosts.iter().any(|(ghost, _)| ghost == code) {
+                allowed.push(old);
+            }
         }
         if serving.is_empty() {
             allowed.push(as_it_is(&kept, BTreeSet::new()));

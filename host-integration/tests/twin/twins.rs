@@ -255,7 +255,7 @@ impl Twins {
                 |seen| {
                     let states = fitting(judged, &window, seen, image);
                     let settled =
-                        judged == Judged::AsStock || states.iter().any(|it| !it.overlapped);
+                        judged == Judged::AsStock || states.iter().all(|it| !it.overlapped);
                     let more = if settled { Duration::ZERO } else { UNSETTLED };
                     (!states.is_empty()).then_some(pace.steady + more)
                 }
