@@ -27,7 +27,7 @@ const MAX_ASKED: usize = 16;
 
 /// How long the host may take to load the image of an update before nothing waits for it any more: of one that has failed it
 /// says nothing. Meanwhile a command that makes a component anew would have all that is asked of the host wait for the image.
-const LOADING: Duration = Duration::from_secs(20);
+pub(super) const LOADING: Duration = Duration::from_secs(20);
 
 /// How long the host may take to stop a component.
 const STOPPING: Duration = Duration::from_secs(600);
@@ -236,17 +236,21 @@ impl Known {
             }
             let is_same = record.taken.as_ref() == Some(&taken.scaling);
             let is_sure = lapsed <= self.settled && !self.updated && !self.varied;
+            // The host leaves the reference if nothing else differs from what is on record.
+            let is_left = !starts && is_same && is_sure && !self.exchanging;
             if starts || !is_same {
                 record.reference = Some(taken.reference.clone());
                 if starts {
                     self.updates.retain(|it| it.reference != taken.reference);
                 }
             } else if !is_sure {
-                // The host leaves it if nothing else differs from what is on record.
                 record.reference = None;
             }
             if starts || taken.allow_update {
-                record.wish = Some(taken.reference.clone());
+                // To one that is left, such a command is an update, which may fail.
+                if !is_left || record.reference.as_ref() == Some(&taken.reference) {
+                    record.wish = Some(taken.reference.clone());
+                }
                 if record.code.as_deref() != Some(&*taken.reference) {
                     self.news = true;
                     self.loading(taken.reference, false);

@@ -9,7 +9,7 @@ use tokio::time::{sleep, Instant};
 use tracing::{info, warn};
 
 use super::host::{Component, Host};
-use super::known::{HeldBack, Scaling, Seen, Step};
+use super::known::{HeldBack, Scaling, Seen, Step, LOADING};
 
 /// How long the host may take to carry out a command: it fetches the image each time.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -328,9 +328,10 @@ async fn exchange(
     updated
 }
 
-/// Waits until the host has `reference` on record. Another command and the end of the component end the wait, too.
+/// Waits until the host has `reference` on record. Another command and the end of the component end the wait, too. No longer than
+/// an image may take to load: of one that fails the host says nothing, and meanwhile what is on record may not serve.
 async fn on_record(host: &Host, id: &str, reference: &str, heard: u64) -> Result<(), Stuck> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + LOADING;
     loop {
         let changed = host.local().changed();
         match host.component(id).await? {

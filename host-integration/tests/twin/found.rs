@@ -1,10 +1,10 @@
-//! Programs that were found by chance, made short, and that this host has failed once.
+//! Programs that were found by chance, made short, and on which this host or the test has failed once.
 
 use crate::program::Program;
 use crate::twins::Mode;
 
 /// What was found, and the mode in which it was.
-pub(crate) const FOUND: [(Mode, &str); 10] = [
+pub(crate) const FOUND: [(Mode, &str); 14] = [
     // The update that fails keeps the image of the scale from taking effect.
     (
         Mode::Prefer,
@@ -52,6 +52,26 @@ pub(crate) const FOUND: [(Mode, &str); 10] = [
     (
         Mode::Require,
         "scale v1 2; scale+update v1 5; notes 5; scale+update v2 3 a +12; cut; update v2; config del b +126",
+    ),
+    // What the update has left is mended after a second without commands, and the test took the time before for the end.
+    (
+        Mode::Require,
+        "scale v1 1; scale+update v2 4 +134; update less +34; scale 2 a; notes 4; cut +31; scale 5 b +136",
+    ),
+    // The reference on record is that of an image which does not load, and an update with its code has come before.
+    (
+        Mode::Require,
+        "scale v1 3 a; update v2 +54; scale+update missing 2 a +76",
+    ),
+    // The reference on record came with a scale, and that of another scale, which it takes for an update, does not load.
+    (
+        Mode::Prefer,
+        "scale v1 1; scale 5; update slow; scale+update v2 1 a +119; scale+update missing 1 a",
+    ),
+    // On a stock host what the update has left serves beside what was scaled after it.
+    (
+        Mode::Off,
+        "scale v1 2 a; update slow; config del a +80; cut; scale+update slow 1 a; notes 8; update text +48",
     ),
 ];
 

@@ -37,8 +37,8 @@ pub(crate) struct Record {
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct State {
     pub(crate) record: Option<Record>,
-    /// The code of what serves and is not on record.
-    pub(crate) ghosts: BTreeSet<Image>,
+    /// The code and the number of instances of each that serves and is not on record, in order.
+    pub(crate) ghosts: Vec<(Image, u32)>,
     /// An update has put what it had made on record over what another command had put there since it began.
     pub(crate) overlapped: bool,
     /// What is on record was kept from serving.
@@ -97,9 +97,18 @@ enum At {
 impl State {
     /// The code of all that serves.
     pub(crate) fn serving(&self) -> BTreeSet<Image> {
+        self.each_serving()
+            .into_iter()
+            .map(|(code, _)| code)
+            .collect()
+    }
+
+    /// The code and the number of instances of each that serves, in order.
+    pub(crate) fn each_serving(&self) -> Vec<(Image, u32)> {
         let serves = self.record.filter(|record| record.serves);
         let mut serving = self.ghosts.clone();
-        serving.extend(serves.map(|record| record.code));
+        serving.extend(serves.map(|record| (record.code, record.count)));
+        serving.sort_unstable();
         serving
     }
 }
@@ -194,7 +203,7 @@ fn step(state: &State, command: Command, at: At, surroundings: &Surroundings) ->
         (Command::Scale { image, .. } | Command::Update(image), At::Made(began)) => {
             let began_with = began.expect("it began with a record");
             let mut next = state.clone();
-            next.ghosts = state.serving();
+            next.ghosts = state.each_serving();
             next.record = Some(Record {
                 reference: image,
                 code: image,
@@ -288,9 +297,10 @@ impl fmt::Display for State {
                 }
             }
         }
-        let serving = self.serving();
-        let serving: Vec<_> = serving.iter().map(ToString::to_string).collect();
-        write!(f, "; served by {}", serving.join(" "))?;
+        f.write_str("; served by")?;
+        for (code, count) in self.each_serving() {
+            write!(f, " {code} x{count}")?;
+        }
         if self.overlapped {
             f.write_str(", overlapped")?;
         }

@@ -1,10 +1,11 @@
 //! What is seen of a host from outside.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use inhost_testbed::{Driver, Peer, ECHO};
+use inhost_testbed::{Driver, HeldTally, Peer, ECHO};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -20,11 +21,14 @@ const BETWEEN: Duration = Duration::from_millis(50);
 /// How often each way is tried at rest.
 const TRIES: usize = 3;
 
-/// How long nothing may have been begun before no more is waited for.
+/// How long nothing may have been begun before it is looked whether all is at rest.
 const NO_MORE: Duration = Duration::from_millis(700);
 
 /// How long calls that wait are given to be begun.
 const BEGIN: Duration = Duration::from_millis(500);
+
+/// The time between two looks at what waits.
+const AGAIN: Duration = Duration::from_millis(5);
 
 /// A way to the component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,29 +203,87 @@ pub(crate) async fn note(world: &World, first: u64, calls: u64) -> BTreeSet<u64>
         .collect()
 }
 
-/// Lets the calls that wait go on, and waits until all have been begun, or no more are.
-pub(crate) async fn release(callee: &Callee, accepted: BTreeSet<u64>, before: usize) -> Notes {
-    tokio::time::sleep(BEGIN).await;
-    let all = accepted.len();
-    let mut last = (0, Instant::now());
-    let mut peak = 0;
-    loop {
-        peak = peak.max(callee.tally.waiting());
-        let begun = callee.tally.arrived().len() - before;
-        if begun != last.0 {
-            last = (begun, Instant::now());
+/// Calls without results that have all waited, and are let go on.
+pub(crate) struct Released<'a> {
+    tally: &'a HeldTally,
+    accepted: BTreeSet<u64>,
+    /// How many had been begun before them.
+    before: usize,
+    peak: usize,
+}
+
+impl<'a> Released<'a> {
+    /// Gives the calls time to be begun, then lets go on what waits until all have been begun, or no more are for a while.
+    pub(crate) async fn begin(
+        tally: &'a HeldTally,
+        accepted: BTreeSet<u64>,
+        before: usize,
+    ) -> Self {
+        let mut released = Self {
+            tally,
+            accepted,
+            before,
+            peak: 0,
+        };
+        tokio::time::sleep(BEGIN).await;
+        let mut last = (0, Instant::now());
+        while last.1.elapsed() < NO_MORE {
+            let waited = released.release();
+            let begun = tally.arrived().len() - before;
+            if !waited && begun >= released.accepted.len() {
+                break;
+            }
+            if begun != last.0 {
+                last = (begun, Instant::now());
+            }
+            tokio::time::sleep(AGAIN).await;
         }
-        let over = callee.tally.waiting() == 0 && begun >= all;
-        if over || last.1.elapsed() > NO_MORE {
-            break;
-        }
-        while callee.tally.release().is_some() {}
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        released
     }
-    while callee.tally.release().is_some() {}
-    Notes {
-        accepted,
-        begun: callee.tally.arrived().split_off(before),
-        peak,
+
+    /// Lets go on what is begun later. Does not end.
+    pub(crate) async fn go_on(&mut self) -> Infallible {
+        loop {
+            self.release();
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// Lets go on what waits now. Returns whether anything did.
+    fn release(&mut self) -> bool {
+        let waiting = self.tally.waiting();
+        self.peak = self.peak.max(waiting);
+        while self.tally.release().is_some() {}
+        waiting > 0
+    }
+
+    /// What became of them.
+    pub(crate) fn end(self) -> Notes {
+        Notes {
+            accepted: self.accepted,
+            begun: self.tally.arrived().split_off(self.before),
+            peak: self.peak,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use inhost_testbed::{NatsServer, TALLY};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_that_is_begun_when_no_more_are_waited_for_goes_on_and_counts() {
+        let nats = NatsServer::start().await.unwrap();
+        let client = nats.client().await.unwrap();
+        let tally = HeldTally::serve(&client, "lattice", "tally").await.unwrap();
+        let peer = Peer::new(&client, "lattice", "tally").await.unwrap();
+        let mut released = Released::begin(&tally, BTreeSet::from([7]), 0).await;
+        tokio::select! {
+            answered = peer.call::<_, (u64,)>(TALLY, "add", (7,)) => assert_eq!(answered.unwrap(), (7,)),
+            never = released.go_on() => match never {},
+        }
+        assert_eq!(released.end().begun, [7]);
     }
 }

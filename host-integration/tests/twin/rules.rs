@@ -10,8 +10,10 @@
 //!    on only if it does on a stock host, and what is on record is kept from serving: policy denies it, a configuration of it
 //!    was removed, the host's credentials do not allow it, or another command took effect in the middle of an update. On the
 //!    way each command brings one change from one version to another at most.
-//! 3. **No more at once.** Between commands no more calls run at once than there are instances on record. Where commands make
-//!    the component anew, no more than the instances of all that they make, as with a stop and a start each.
+//! 3. **No more at once.** Between commands no more calls run at once than the version that serves has instances: those on
+//!    record, unless the old version goes on. Where commands make the component anew, no more than the instances of all that they
+//!    make, as with a stop and a start each. On a stock host all versions that go on without a handle run calls beside that on
+//!    record, each with as many instances as it had.
 //! 4. **The rest is equal.** After a command by itself, and with the same on record before: it is accepted or refused as on a
 //!    stock host, and each event of the stock host is one of this host, too; the watch may cause more of them. The lattice has the same links. The policy service
 //!    is asked about no number of instances that no one chose if the component has a configuration.
@@ -84,7 +86,7 @@ impl Window {
             && states.iter().all(|state| {
                 let record = state.record;
                 let is_whole = record.is_some_and(|it| has(it.reference) && has(it.code));
-                is_whole && state.ghosts.iter().all(|code| has(*code)) && !state.overlapped
+                is_whole && state.ghosts.iter().all(|(code, _)| has(*code)) && !state.overlapped
             })
     }
 
@@ -95,6 +97,23 @@ impl Window {
             .map(|it| it.count as usize)
             .max()
             .unwrap_or_default()
+    }
+
+    /// The most instances that may serve at once, without those that commands make in addition. On a stock host all that serve
+    /// do so at once, and on this host the oldest of them.
+    fn at_once(&self, judged: Judged) -> usize {
+        let serving = self.outcomes.on_the_way.iter().map(|state| {
+            let serving = state.each_serving().into_iter();
+            let counts = serving.map(|(_, count)| count as usize);
+            match judged {
+                Judged::AsStock => counts.sum(),
+                Judged::Ours => {
+                    let on_record = state.record.map(|it| it.count as usize);
+                    counts.chain(on_record).max().unwrap_or_default()
+                }
+            }
+        });
+        serving.max().unwrap_or_default()
     }
 }
 
@@ -161,7 +180,12 @@ fn ours(state: &State, surroundings: &Surroundings) -> Vec<Allowed> {
         let mut kept = state.clone();
         kept.kept |= is_kept;
         for code in &serving {
-            allowed.push(as_it_is(&kept, BTreeSet::from([*code])));
+            let old = as_it_is(&kept, BTreeSet::from([*code]));
+            // What answers as all should is not kept, unless another one with this code goes on.
+            let is_settled = allowed.iter().any(|it| it.versions == old.versions);
+            if !is_settled || state.ghosts.iter().any(|(ghost, _)| ghost == code) {
+                allowed.push(old);
+            }
         }
         if serving.is_empty() {
             allowed.push(as_it_is(&kept, BTreeSet::new()));
@@ -226,7 +250,7 @@ pub(crate) fn judge(
         answered(window, ours)?;
         changed_once(window, ours)?;
     }
-    at_once(window, ours)?;
+    at_once(judged, window, ours)?;
     equal(judged, window, stock, ours)
 }
 
@@ -280,9 +304,13 @@ fn changed_once(window: &Window, ours: &Seen) -> Result<(), Broken> {
 }
 
 /// Rule 3.
-fn at_once(window: &Window, ours: &Seen) -> Result<(), Broken> {
-    let most = window.instances() + window.added;
-    match &ours.notes {
+///
+/// # Errors
+///
+/// When more calls ran at once than may.
+pub(crate) fn at_once(judged: Judged, window: &Window, seen: &Seen) -> Result<(), Broken> {
+    let most = window.at_once(judged) + window.added;
+    match &seen.notes {
         Some(notes) if notes.peak > most => Err(Broken {
             rule: 3,
             what: format!(

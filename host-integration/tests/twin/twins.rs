@@ -9,9 +9,9 @@ use serde_json::json;
 
 use crate::images::{Image, Images, SLOW};
 use crate::model::{outcomes, Command, State, Surroundings};
-use crate::observer::{note, release, rest, Callers, Seen, Way};
+use crate::observer::{note, rest, Callers, Released, Seen, Way};
 use crate::program::{Action, Change, Config, Program, Step};
-use crate::rules::{fitting, judge, Broken, Judged, Window, REST, REST_AFTER_LOSS};
+use crate::rules::{at_once, fitting, judge, Broken, Judged, Window, REST, REST_AFTER_LOSS};
 use crate::world::{ensure_alike, stock, Callee, World};
 
 /// How many programs one pair of hosts runs before it is exchanged for another one.
@@ -183,7 +183,7 @@ impl Twins {
         let away = steps
             .iter()
             .any(|it| it.action == Action::Link(Change::Del));
-        let mut window = Window {
+        let window = Window {
             surroundings: progress.surroundings.clone(),
             commands: commands.len(),
             chosen: progress.chosen.clone(),
@@ -202,15 +202,19 @@ impl Twins {
             }
             outcomes(&start, &commands, &progress.surroundings)
         };
-        let stock_window = Window {
-            outcomes: of(&progress.stock),
-            ..window.clone()
+        let with = |outcomes| {
+            let mut window = Window {
+                outcomes,
+                ..window.clone()
+            };
+            window.added = commands
+                .iter()
+                .map(|it| it.instances().unwrap_or(window.instances()))
+                .sum();
+            window
         };
-        window.outcomes = of(&progress.ours);
-        window.added = commands
-            .iter()
-            .map(|it| it.instances().unwrap_or(window.instances()))
-            .sum();
+        let stock_window = with(of(&progress.stock));
+        let window = with(of(&progress.ours));
         let slow = commands
             .iter()
             .filter(|it| it.image() == Image::Slow)
@@ -251,7 +255,7 @@ impl Twins {
                 |seen| {
                     let states = fitting(judged, &window, seen, image);
                     let settled =
-                        judged == Judged::AsStock || states.iter().any(|it| !it.overlapped);
+                        judged == Judged::AsStock || states.iter().all(|it| !it.overlapped);
                     let more = if settled { Duration::ZERO } else { UNSETTLED };
                     (!states.is_empty()).then_some(pace.steady + more)
                 }
@@ -262,6 +266,9 @@ impl Twins {
         if progress.stock.is_empty() {
             let last = listed(&stock_window.outcomes.last);
             let what = format!("{} is none of {last}", shown(images, &there));
+            return Ok(Err(Broken { rule: 0, what }));
+        }
+        if let Err(Broken { what, .. }) = at_once(Judged::AsStock, &stock_window, &there) {
             return Ok(Err(Broken { rule: 0, what }));
         }
         if progress.ours.is_empty() {
@@ -395,7 +402,7 @@ async fn observe(
         .all(|it| it.action.calls() == 0 && it.action != Action::Cut);
     let callers = is_called.then(|| Callers::start(world, callee));
     let (before, asked) = (callee.tally.arrived().len(), world.asked(callee).len());
-    let mut noted = None;
+    let (mut noted, mut released) = (None, None);
     for step in steps {
         match step.action {
             Action::Link(change) => world.link(callee, change).await?,
@@ -409,7 +416,7 @@ async fn observe(
             }
             Action::Cut => {
                 if let Some(accepted) = noted.take() {
-                    seen.notes = Some(release(callee, accepted, before).await);
+                    released = Some(Released::begin(&callee.tally, accepted, before).await);
                 }
                 world.cut().await?;
             }
@@ -425,21 +432,33 @@ async fn observe(
     }
     let began = Instant::now();
     if let Some(accepted) = noted {
-        seen.notes = Some(release(callee, accepted, before).await);
+        released = Some(Released::begin(&callee.tally, accepted, before).await);
     }
-    tokio::time::sleep(pace.quiet).await;
-    // What is right for a moment does not count.
-    let mut right: Option<(Instant, Duration)> = None;
-    while right.is_none_or(|(since, steady)| since.elapsed() < steady)
-        && began.elapsed() < pace.patience
-    {
-        seen.record = world.record(callee).await?;
-        seen.rest = rest(world, callee).await;
-        let since = right.map_or_else(Instant::now, |(since, _)| since);
-        right = is_right(&seen).map(|steady| (since, steady));
-        seen.settled = began.elapsed();
-        tokio::time::sleep(QUIET / 2).await;
+    let look = async {
+        tokio::time::sleep(pace.quiet).await;
+        // What is right for a moment does not count.
+        let mut right: Option<(Instant, Duration)> = None;
+        while right.is_none_or(|(since, steady)| since.elapsed() < steady)
+            && began.elapsed() < pace.patience
+        {
+            seen.record = world.record(callee).await?;
+            seen.rest = rest(world, callee).await;
+            let since = right.map_or_else(Instant::now, |(since, _)| since);
+            right = is_right(&seen).map(|steady| (since, steady));
+            seen.settled = began.elapsed();
+            tokio::time::sleep(QUIET / 2).await;
+        }
+        anyhow::Ok(())
+    };
+    // Calls that wait for good would be in the way of those that are made at rest.
+    match &mut released {
+        Some(released) => tokio::select! {
+            looked = look => looked?,
+            never = released.go_on() => match never {},
+        },
+        None => look.await?,
     }
+    seen.notes = released.map(Released::end);
     if let Some(callers) = callers {
         seen.calls = callers.end().await;
     }

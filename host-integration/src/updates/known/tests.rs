@@ -433,3 +433,23 @@ async fn images_that_load_again_and_again_hold_a_component_back_for_as_long_as_o
     assert!(!held.goes_on(false));
     assert!(held.goes_on(true), "and holds back for another one");
 }
+
+/// The host carries it out as an update, which fails.
+#[test]
+fn a_scale_that_changes_the_image_only_leaves_the_one_on_record_to_take_effect() {
+    let mut it = Component::new();
+    it.scale(5, &["a"], "v2");
+    it.ask(5, &["a"], "missing");
+    it.known.take(5, "v2", it.lapsed);
+    assert_eq!(it.exchange(), exchange("v1", "v2"));
+}
+
+#[test]
+fn a_scale_that_changes_the_image_only_to_the_one_on_record_wishes_for_it() {
+    let mut it = Component::new();
+    it.scale_without_update(5, "v2");
+    assert_eq!(it.step(), Step::Nothing);
+    it.ask(5, &["a"], "v2");
+    it.known.take(5, "v2", it.lapsed);
+    assert_eq!(it.exchange(), exchange("v1", "v2"));
+}

@@ -161,6 +161,37 @@ fn calls_that_are_lost_or_begun_twice_or_too_many_at_once_break_rules() {
 }
 
 #[test]
+fn what_an_update_has_left_runs_calls_beside_what_is_on_record_on_a_stock_host_only() {
+    let scale = Command::Scale {
+        image: Image::V2,
+        count: 4,
+        config: Config::A,
+        update: false,
+    };
+    let surroundings = Surroundings::default();
+    let scaled = outcomes(&update().outcomes.last, &[scale], &surroundings).last;
+    let window = Window {
+        outcomes: outcomes(&scaled, &[], &surroundings),
+        ..Window::default()
+    };
+    for (judged, most) in [(Judged::AsStock, 3 + 4), (Judged::Ours, 4)] {
+        let with = |peak| Seen {
+            notes: Some(Notes {
+                peak,
+                ..Notes::default()
+            }),
+            ..Seen::default()
+        };
+        let broken = |peak| at_once(judged, &window, &with(peak)).is_err();
+        assert_eq!(
+            (broken(most), broken(most + 1)),
+            (false, true),
+            "{judged:?}"
+        );
+    }
+}
+
+#[test]
 fn what_differs_otherwise_breaks_rule_four() {
     let refused = Seen {
         accepted: vec![false],
