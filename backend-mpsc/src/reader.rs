@@ -18,6 +18,8 @@ pub struct Reader {
     /// What is left of the message that is being read.
     message: Bytes,
     room: Arc<Semaphore>,
+    /// What was read in this poll, and is not given back yet.
+    room_back: usize,
     least: u32,
 }
 
@@ -31,8 +33,16 @@ impl Reader {
             messages,
             message: Bytes::new(),
             room,
+            room_back: 0,
             least,
         }
+    }
+
+    /// Begins to read a message. What it counts beyond its bytes is given back with the first of them.
+    fn begin(&mut self, message: Bytes) {
+        let len = message.len();
+        self.room_back += counts(len, self.least) - len;
+        self.message = message;
     }
 }
 
@@ -48,21 +58,27 @@ impl AsyncRead for Reader {
         }
         if this.message.is_empty() {
             match ready!(this.messages.poll_recv(cx)) {
-                Some(message) => {
-                    // What it counts beyond its bytes is given back with the first of them.
-                    let len = message.len();
-                    this.room.add_permits(counts(len, this.least) - len);
-                    this.message = message;
-                }
+                Some(message) => this.begin(message),
                 None => return Poll::Ready(Ok(())),
             }
         } else {
             ready!(poll_budget(cx));
         }
-        let n = this.message.len().min(buf.remaining());
-        buf.put_slice(&this.message[..n]);
-        this.message.advance(n);
-        this.room.add_permits(n);
+        loop {
+            let n = this.message.len().min(buf.remaining());
+            buf.put_slice(&this.message[..n]);
+            this.message.advance(n);
+            this.room_back += n;
+            if buf.remaining() == 0 {
+                break;
+            }
+            // Several short ones are read at once.
+            match this.messages.try_recv() {
+                Ok(message) => this.begin(message),
+                Err(_) => break,
+            }
+        }
+        this.room.add_permits(std::mem::take(&mut this.room_back));
         Poll::Ready(Ok(()))
     }
 }

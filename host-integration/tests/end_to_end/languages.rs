@@ -13,7 +13,7 @@ use inhost_testbed::{
 use tokio::task::spawn_blocking;
 use xtask::languages::{Built, Language};
 
-use crate::routes::{calls, nats, until, Route};
+use crate::support::{calls, nats, until, Hosts as _, Route};
 
 const TOUR: &str = "inhost:languages/tour@0.1.0";
 
@@ -110,9 +110,9 @@ async fn tour(deployment: &Deployment, route: Route, chain: [&str; 3]) -> Answer
 
     let after = calls(deployment.host()).await;
     let made = 2 * (tour.len() as u64 + 1);
-    let expected = match route {
-        Route::Nats => (0, made),
-        Route::Duplex | Route::Mpsc => (made, 0),
+    let expected = match route.is_local() {
+        true => (made, 0),
+        false => (0, made),
     };
     assert_eq!(
         (after.0 - before.0, after.1 - before.1),
@@ -163,9 +163,9 @@ async fn javascript_python_and_rust_call_each_other_alike_over_each_route() {
             (&first, Route::Duplex),
             (&second, Route::Mpsc),
         ] {
-            let mode = match route {
-                Route::Nats => LocalDispatch::Off,
-                Route::Duplex | Route::Mpsc => LocalDispatch::Prefer,
+            let mode = match route.is_local() {
+                true => LocalDispatch::Prefer,
+                false => LocalDispatch::Off,
             };
             steer(deployment, mode).await;
             link(deployment, chain).await;
