@@ -245,7 +245,6 @@ impl Host {
         let Ok(Told { data }) = serde_json::from_slice(payload) else {
             return;
         };
-        let data: Scaled = data;
         if data.host_id == self.place.host_id {
             self.hears.store(true, Ordering::Relaxed);
             let id = data.component_id.clone();
@@ -297,9 +296,9 @@ impl Host {
 
     fn all_lapsed(&self) -> HashMap<String, u64> {
         let mut all = HashMap::new();
+        let lattice = self.place.prefix("");
         for it in self.generations() {
-            let rest = it.prefix.strip_prefix(&*self.place.lattice);
-            if let Some(id) = rest.and_then(|rest| rest.strip_prefix('.')) {
+            if let Some(id) = it.prefix.strip_prefix(&lattice) {
                 let lapsed: &mut u64 = all.entry(id.to_owned()).or_default();
                 *lapsed = it.lapsed.max(*lapsed);
             }

@@ -77,7 +77,7 @@ impl From<anyhow::Error> for Stuck {
 
 /// Sees to it that the version on record serves, or nothing if there is none. Returns the ID of the component.
 pub(super) async fn component(host: Arc<Host>, id: String) -> String {
-    let (mut said, mut soon, mut unknown) = (None, SOON, 0);
+    let (mut said, mut soon, mut was_unknown) = (None, SOON, false);
     let mut held = HeldBack::default();
     loop {
         let (heard, told) = host.with(&id, |known| (known.heard, known.told));
@@ -103,9 +103,9 @@ pub(super) async fn component(host: Arc<Host>, id: String) -> String {
                 sleep(LOOK / 4).await;
                 continue;
             }
-            Stuck::Unknown if unknown == 0 => {
+            Stuck::Unknown if !was_unknown => {
                 // The host may just be saying what it has taken.
-                unknown += 1;
+                was_unknown = true;
                 sleep(SOON).await;
                 continue;
             }
@@ -378,14 +378,11 @@ fn end_older(host: &Host, id: &str, than: u64) {
 /// The number of the oldest generation that is newer than `newest`. It tells over which connection the host serves.
 fn first_after(host: &Host, id: &str, newest: u64) -> Option<u64> {
     let generations = host.generations_of(id);
-    let mut later = generations.iter().flat_map(|it| {
+    let all = generations.iter().flat_map(|it| {
         let numbers = it.numbers.iter().copied();
         numbers.map(move |number| (number, it.scope))
     });
-    let (number, scope) = later
-        .by_ref()
-        .filter(|(number, _)| *number > newest)
-        .min()?;
+    let (number, scope) = all.filter(|(number, _)| *number > newest).min()?;
     host.serves_over(scope);
     Some(number)
 }

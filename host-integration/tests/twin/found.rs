@@ -4,7 +4,7 @@ use crate::program::Program;
 use crate::twins::Mode;
 
 /// What was found, and the mode in which it was.
-pub(crate) const FOUND: [(Mode, &str); 14] = [
+pub(crate) const FOUND: [(Mode, &str); 15] = [
     // The update that fails keeps the image of the scale from taking effect.
     (
         Mode::Prefer,
@@ -67,6 +67,11 @@ pub(crate) const FOUND: [(Mode, &str); 14] = [
     (
         Mode::Prefer,
         "scale v1 1; scale 5; update slow; scale+update v2 1 a +119; scale+update missing 1 a",
+    ),
+    // What a missing permission kept from serving does so once it is there again: a change without a command, which no rule knew.
+    (
+        Mode::Require,
+        "scale v1 1; permission del +144; scale+update v1 4 +117; update slow; notes 1; cut +42; update less +76; scale 5 b +84",
     ),
     // On a stock host what the update has left serves beside what was scaled after it.
     (

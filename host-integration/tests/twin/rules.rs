@@ -9,7 +9,7 @@
 //!    other code, here it is the code of that reference if an update was to follow and the image loads. The old version may go
 //!    on only if it does on a stock host, and what is on record is kept from serving: policy denies it, a configuration of it
 //!    was removed, the host's credentials do not allow it, or another command took effect in the middle of an update. On the
-//!    way each command brings one change from one version to another at most.
+//!    way each command brings one change from one version to another at most, and so does the end of what kept one from serving.
 //! 3. **No more at once.** Between commands no more calls run at once than the version that serves has instances: those on
 //!    record, unless the old version goes on. Where commands make the component anew, no more than the instances of all that they
 //!    make, as with a stop and a start each. On a stock host all versions that go on without a handle run calls beside that on
@@ -76,6 +76,8 @@ pub(crate) struct Window {
     pub(crate) linked: (bool, bool),
     /// Whether it is known that both hosts have the same on record before it.
     pub(crate) alike: bool,
+    /// Whether what is on record before it may have been kept from serving until then.
+    pub(crate) kept: bool,
 }
 
 impl Window {
@@ -295,7 +297,7 @@ fn changed_once(window: &Window, ours: &Seen) -> Result<(), Broken> {
             .filter(|it| matches!(it, Answer::Version(_)))
             .collect();
         versions.dedup();
-        if versions.len() > 1 + window.commands {
+        if versions.len() > 1 + window.commands + usize::from(window.kept) {
             let what = format!("one caller was answered by {versions:?}, in this order");
             return Err(Broken { rule: 2, what });
         }

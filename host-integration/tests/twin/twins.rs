@@ -189,6 +189,7 @@ impl Twins {
             chosen: progress.chosen.clone(),
             linked: (was_linked && !away, progress.linked),
             alike: progress.is_alike(),
+            kept: progress.ours.iter().any(|it| it.kept),
             ..Window::default()
         };
         let of = |start: &BTreeSet<State>| {

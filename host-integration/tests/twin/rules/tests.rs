@@ -145,6 +145,25 @@ fn versions_that_answer_in_turn_break_rule_two() {
 }
 
 #[test]
+fn what_was_kept_from_serving_brings_one_change_without_a_command() {
+    let changed = |kept, versions: &[u32]| {
+        let window = Window {
+            kept,
+            commands: 0,
+            ..update()
+        };
+        let seen = Seen {
+            calls: vec![calls(Way::Caller, versions).collect()],
+            ..Seen::default()
+        };
+        changed_once(&window, &seen).is_ok()
+    };
+    assert!(changed(true, &[1, 1, 2, 2]));
+    assert!(!changed(true, &[1, 2, 1]));
+    assert!(!changed(false, &[1, 1, 2, 2]));
+}
+
+#[test]
 fn calls_that_are_lost_or_begun_twice_or_too_many_at_once_break_rules() {
     let with = |begun: &[u64], peak| Seen {
         notes: Some(Notes {
