@@ -78,7 +78,7 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
     }
 
     /// Changes the mode of calls to `target` (see [`Modes`]), or of those to all that have none of their own. With no mode, a
-    /// target has none of its own any more. It holds for calls that are made from here on. Returns false, and does nothing,
+    /// target has the one that it had at the beginning, or none of its own. It holds for calls that are made from here on. Returns false, and does nothing,
     /// unless this is [steerable](Self::steerable).
     pub fn set_mode(&self, target: Option<&str>, mode: Option<Mode>) -> bool {
         if self.steerable {

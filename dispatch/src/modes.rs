@@ -13,6 +13,8 @@ pub(crate) struct LiveModes {
     /// Whether a target ever had a mode of its own.
     has_targets: AtomicBool,
     targets: HashMap<Box<str>, Mode>,
+    /// As they were at the beginning.
+    begun: Modes,
 }
 
 impl LiveModes {
@@ -21,6 +23,7 @@ impl LiveModes {
             host: AtomicU8::new(number(modes.host())),
             has_targets: AtomicBool::new(false),
             targets: HashMap::new(),
+            begun: modes.clone(),
         };
         for (target, mode) in modes.targets() {
             live.set(Some(target), Some(mode));
@@ -43,9 +46,11 @@ impl LiveModes {
         mode(self.host.load(Ordering::Acquire))
     }
 
-    /// That of `target`, or of all that have none of their own. With `None`, a target has none of its own any more.
+    /// That of `target`, or of all that have none of their own. With `None`, a target has the one that it had at the beginning, or
+    /// none of its own.
     pub(crate) fn set(&self, target: Option<&str>, mode: Option<Mode>) {
-        match (target, mode) {
+        let begun = || self.begun.targets().find(|(name, _)| Some(*name) == target);
+        match (target, mode.or_else(|| Some(begun()?.1))) {
             (Some(target), Some(mode)) => {
                 self.targets.pin().insert(target.into(), mode);
                 self.has_targets.store(true, Ordering::Release);
@@ -95,11 +100,13 @@ mod tests {
         assert_eq!(live.snapshot(), modes);
         live.set(Some("b"), Some(Mode::Prefer));
         live.set(None, Some(Mode::Off));
+        live.set(Some("a"), Some(Mode::Prefer));
+        live.set(Some("c"), Some(Mode::Prefer));
+        // What it was started with is in force again: it may be there to keep permissions of NATS in force.
         live.set(Some("a"), None);
-        assert_eq!(
-            live.snapshot(),
-            Modes::new(Mode::Off).with("b", Mode::Prefer)
-        );
+        live.set(Some("c"), None);
+        let now = Modes::new(Mode::Off).with("a", Mode::Off);
+        assert_eq!(live.snapshot(), now.with("b", Mode::Prefer));
         assert_eq!((live.of("x.a"), live.of("x.b")), (Mode::Off, Mode::Prefer));
     }
 

@@ -13,7 +13,7 @@ Examples, for a host that was started with `--local-steer on --local-status 127.
   Calls of one component go over NATS from the next one on:
     wasmcloud mode payments=off 127.0.0.1:8081
 
-  They have the mode of the host again:
+  They have again what the host was started with for them:
     wasmcloud mode payments=default 127.0.0.1:8081
 
   All calls but those of components that have a mode of their own:

@@ -42,7 +42,7 @@ pub(crate) enum Way {
 struct Command {
     /// The ID of a component; that of the host without it.
     target: Option<String>,
-    /// A mode, or `default`: a component has that of the host again.
+    /// A mode, or `default`: a component has what the host was started with for it again.
     mode: String,
     /// Who gives it.
     by: Option<String>,

@@ -194,7 +194,7 @@ impl Local {
     }
 
     /// Changes the mode of calls to the component `target`, or of those to all that have none of their own. With no mode, the
-    /// component has none of its own any more. It holds for calls that are made from here on.
+    /// component has the one that it had at the beginning, or none of its own. It holds for calls that are made from here on.
     ///
     /// # Errors
     ///
