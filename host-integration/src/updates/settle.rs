@@ -63,7 +63,9 @@ enum Stuck {
     Refused(String),
     /// It is not known how the component is scaled.
     Unknown,
-    /// The host does not answer, or does not do what it was told.
+    /// The host does not say what it runs: there may be nothing to do.
+    Unseen(anyhow::Error),
+    /// The host does not do what it was told.
     Failed(anyhow::Error),
     /// It has to be looked at again: something else has happened meanwhile, or is about to.
     Again,
@@ -77,7 +79,7 @@ impl From<anyhow::Error> for Stuck {
 
 /// Sees to it that the version on record serves, or nothing if there is none. Returns the ID of the component.
 pub(super) async fn component(host: Arc<Host>, id: String) -> String {
-    let (mut said, mut soon, mut was_unknown) = (None, SOON, false);
+    let (mut said, mut soon, mut was_unknown, mut was_unseen) = (None, SOON, false, false);
     let mut held = HeldBack::default();
     loop {
         let (heard, told) = host.with(&id, |known| (known.heard, known.told));
@@ -98,6 +100,12 @@ pub(super) async fn component(host: Arc<Host>, id: String) -> String {
             Stuck::Unknown => told,
             _ => host.with(&id, |known| known.told),
         };
+        let what = match stuck {
+            Stuck::Unseen(_) => {
+                "it is not known whether the version of a component that is on record serves"
+            }
+            _ => "the new version of a component is on record, and the one before it serves",
+        };
         let (why, remedy, retry) = match stuck {
             Stuck::Again => {
                 sleep(LOOK / 4).await;
@@ -106,6 +114,12 @@ pub(super) async fn component(host: Arc<Host>, id: String) -> String {
             Stuck::Unknown if !was_unknown => {
                 // The host may just be saying what it has taken.
                 was_unknown = true;
+                sleep(SOON).await;
+                continue;
+            }
+            Stuck::Unseen(_) if !was_unseen => {
+                // It is slow at times: it loads a component, or compiles one.
+                was_unseen = true;
                 sleep(SOON).await;
                 continue;
             }
@@ -119,7 +133,7 @@ pub(super) async fn component(host: Arc<Host>, id: String) -> String {
                 "scale it, and name its configuration",
                 MUCH_LATER,
             ),
-            Stuck::Failed(error) => (
+            Stuck::Unseen(error) | Stuck::Failed(error) => (
                 format!("{error:#}"),
                 "it is tried again; if it is the NATS server that refused it, let the credentials of the control interface publish it",
                 soon,
@@ -128,8 +142,7 @@ pub(super) async fn component(host: Arc<Host>, id: String) -> String {
         if said.as_ref() != Some(&why) {
             warn!(
                 component = id,
-                "the new version of a component is on record, and the one before it serves: {why}. What to do: {remedy}. Or \
-                 stop the component and start it again"
+                "{what}: {why}. What to do: {remedy}. Or stop the component and start it again"
             );
             said = Some(why);
         }
@@ -166,7 +179,7 @@ async fn attempt(host: &Host, id: &str, held: &mut HeldBack) -> Result<Option<St
     quiet(host, id).await;
     let (newest, lapsed) = (host.newest(id), host.lapsed(id));
     let told = host.with(id, |known| known.told);
-    let component = host.component(id).await?;
+    let component = host.component(id).await.map_err(Stuck::Unseen)?;
     let is_old = host.with(id, |known| known.told) != told;
     if component.is_none() {
         end_all(host, id, newest);
