@@ -8,6 +8,69 @@ use std::thread;
 
 use cli::{run, wasmcloud};
 
+#[test]
+fn what_a_host_does_not_start_with_is_not_right_for_a_check_either() {
+    let creds = ["--nats-creds", "/no/such/file"];
+    let policy = ["--policy-changes-topic", "x"];
+    let flags: [(&[&str], &str); 9] = [
+        (&creds, "/no/such/file"),
+        (&["--ctl-creds", "/no/such/file"], "--ctl-creds"),
+        (&["--host-seed", "SN"], "--host-seed"),
+        (&["--label", "x"], "key=value"),
+        (&["--tls-ca-path", "/no/such/file"], "--tls-ca-path"),
+        (&["--nats-host", "::1"], "brackets"),
+        (&["--policy-topic", "a b"], "--policy-topic"),
+        (&policy, "--policy-topic"),
+        (&["--lattice", "a b"], "--lattice"),
+    ];
+    for (flags, says) in flags {
+        let (code, stdout, stderr) = run(wasmcloud().args(flags).args(["config", "check"]));
+        assert_eq!(code, 2, "{flags:?}: {stdout}{stderr}");
+        assert_eq!(stdout, "", "{flags:?}");
+        assert!(stderr.contains(says), "{flags:?}: {stderr}");
+        let (code, _, by_host) = run(wasmcloud().args(flags));
+        assert_ne!(code, 0, "{flags:?}");
+        assert!(by_host.contains(says), "{flags:?}: {by_host}");
+    }
+
+    let mut seed = wasmcloud();
+    seed.env("WASMCLOUD_NATS_JWT", "x")
+        .env("WASMCLOUD_NATS_SEED", "SUX");
+    let (code, _, stderr) = run(seed.args(["config", "check"]));
+    assert_eq!(code, 2, "{stderr}");
+    assert!(
+        stderr.contains("--nats-seed") && !stderr.contains("SUX"),
+        "{stderr}"
+    );
+    // Other commands are no host: what one has to be told is nothing to them.
+    let (code, _, stderr) = run(wasmcloud().args(policy).args(["completions", "bash"]));
+    assert_eq!(code, 0, "{stderr}");
+}
+
+#[test]
+fn a_check_shows_what_is_in_force_and_labels_of_the_environment() {
+    let mut check = wasmcloud();
+    check
+        .env("WASMCLOUD_LABEL_zone", "a=b")
+        .env("WASMCLOUD_ALLOW_FILE_LOAD", "false")
+        .env("WASMCLOUD_OCI_ALLOW_LATEST", "true")
+        .env("WASMCLOUD_MAX_EXECUTION_TIME_MS", "1");
+    let (code, stdout, stderr) = run(check.args(["config", "check"]));
+    assert_eq!(code, 0, "{stderr}");
+    let lines: Vec<Vec<_>> = stdout
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    for row in [
+        "--label zone=a=b environment variable WASMCLOUD_LABEL_zone",
+        "--allow-file-load off environment variable WASMCLOUD_ALLOW_FILE_LOAD",
+        "--allow-latest on environment variable WASMCLOUD_OCI_ALLOW_LATEST",
+        "--max-execution-time-ms 1000 environment variable WASMCLOUD_MAX_EXECUTION_TIME_MS",
+    ] {
+        assert!(lines.iter().any(|line| line.join(" ") == row), "{stdout}");
+    }
+}
+
 /// Answers one request after the other with `answer`, for as long as the test runs.
 fn listener(answer: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
