@@ -98,6 +98,7 @@ fn of_flag(arg: &Arg, line: &CommandLine) -> Option<Row> {
             let time = line.args.limits.max_execution_time;
             time.as_millis().to_string()
         }
+        true if is_address(name) => without_user(&values.join(",")),
         true => values.join(","),
         // A variable can turn it off.
         false if matches.get_flag(id) => "on".to_owned(),
@@ -133,6 +134,18 @@ const COMMAND_LINE: &str = "command line";
 
 fn of_variable(name: &str) -> String {
     format!("environment variable {name}")
+}
+
+/// Whether it is where something is, and may have a user and a password before that.
+fn is_address(name: &str) -> bool {
+    name.ends_with("-host") || name.ends_with("-endpoint")
+}
+
+fn without_user(address: &str) -> String {
+    match address.rsplit_once('@') {
+        Some((_, place)) => format!("(not shown)@{place}"),
+        None => address.to_owned(),
+    }
 }
 
 /// Seeds, tokens and passwords. What they are is hidden in the help, too, as far as the stock host does that.
@@ -202,9 +215,14 @@ mod tests {
             "SECRET",
             "--nats-seed",
             "SECRET",
+            "--nats-host=me:SECRET@nats.example.com",
+            "--override-traces-endpoint=https://me:SECRET@otel.example.com:4318",
         ]);
         assert!(!text.contains("SECRET"), "{text}");
         assert!(text.contains("(not shown)"), "{text}");
+        for place in ["@nats.example.com", "@otel.example.com:4318"] {
+            assert!(text.contains(place), "{text}");
+        }
     }
 
     #[test]
