@@ -20,11 +20,12 @@ use crate::{labels, observability, subject};
 ///
 /// # Errors
 ///
-/// When an address, a key, credentials, a subject or a label is not valid. The message names the flag.
+/// When the lattice's name, an address, a key, credentials, a subject or a label is not valid. The message names the flag.
 pub(crate) async fn from_args(
     args: &Args,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> anyhow::Result<WasmbusHostConfig> {
+    require_name_of_lattice(&args.host.lattice)?;
     let ctl_nats_url = nats_url(
         args,
         "ctl",
@@ -118,6 +119,17 @@ pub(crate) fn nats_servers(config: &WasmbusHostConfig) -> String {
     } else {
         format!("{ctl} for the control interface and {rpc} for invocations")
     }
+}
+
+/// The host library keeps what it knows of a lattice in buckets that have the lattice's name in theirs, and JetStream has rules for
+/// that. It would say so once it is connected.
+fn require_name_of_lattice(name: &str) -> anyhow::Result<()> {
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    ensure!(
+        name.chars().all(is_of_name),
+        "`--lattice {name}` is no name of a lattice: use letters, digits, `_` and `-`, as JetStream has no bucket for another one"
+    );
+    Ok(())
 }
 
 /// The address of one connection: its own host and port, where they are set, else those of `--nats-host` and
@@ -322,6 +334,27 @@ mod tests {
         assert_eq!(config.ctl_key.expect("key").public_key(), common.0);
         assert_eq!(config.rpc_jwt.as_deref(), Some("rpc"));
         assert_eq!(config.rpc_key.expect("key").public_key(), rpc.0);
+    }
+
+    #[tokio::test]
+    async fn a_lattice_has_a_name_for_which_there_are_buckets() {
+        for bad in ["a b", "a.b", "a*", "ü"] {
+            let error = error_of(&["--lattice", bad]).await;
+            assert!(error.contains(&format!("--lattice {bad}")), "{error}");
+        }
+        // As on a stock host.
+        for good in ["a-B_9", ""] {
+            assert!(config(&["--lattice", good]).await.is_ok(), "{good}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_execution_time_is_a_second_at_least() {
+        for (given, seconds) in [("0", 1.0), ("999", 1.0), ("1500", 1.5)] {
+            let config = config(&["--max-execution-time-ms", given]).await;
+            let time = config.expect("valid").max_execution_time;
+            assert_eq!(time, Duration::from_secs_f64(seconds), "{given}");
+        }
     }
 
     #[tokio::test]

@@ -8,6 +8,11 @@ use tracing::warn;
 
 const VARIABLE_PREFIX: &str = "WASMCLOUD_LABEL_";
 
+/// The variable of the label with this key.
+pub(crate) fn variable(key: &str) -> String {
+    format!("{VARIABLE_PREFIX}{key}")
+}
+
 /// Collects labels from the values of `--label` and from `environment` (name and value of each variable).
 ///
 /// A label of a flag wins over one of the environment. Of two flags with the same key, the later one wins.
@@ -40,7 +45,10 @@ pub(crate) fn collect(
             continue;
         }
         let value = value.to_str().with_context(|| {
-            format!("the value of environment variable `{VARIABLE_PREFIX}{key}` is not UTF-8")
+            format!(
+                "the value of environment variable `{}` is not UTF-8",
+                variable(key)
+            )
         })?;
         labels.insert(key.to_string(), value.to_string());
     }

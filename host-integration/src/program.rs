@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 use tracing::info;
+use wasmcloud_host::WasmbusHostConfig;
 use wrpc_runtime_wasmtime::reuse_instances;
 use wrpc_transport_nats::local;
 
@@ -24,6 +25,8 @@ use crate::{
 
 /// How long tasks may take to let go of their threads when the process ends.
 const TASKS_TIMEOUT: Duration = Duration::from_secs(1);
+
+const NO_LOCAL: &str = "cannot set up in-host invocation";
 
 /// Does what the command line of this process says: is a host until it is told to stop, or runs a command.
 ///
@@ -50,7 +53,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Some(Command::Local(local)) => Ok(runtime.block_on(commands::local::run(local))),
         Some(Command::Mode(change)) => Ok(runtime.block_on(commands::mode::run(change))),
         Some(Command::Status(status)) => Ok(runtime.block_on(commands::status::run(status))),
-        Some(Command::Config(config)) => Ok(commands::config::run(&config)),
+        Some(Command::Config(config)) => Ok(runtime.block_on(commands::config::run(config))),
         Some(Command::Completions(completions)) => Ok(commands::completions::run(&completions)),
         None => serve(&runtime, args).map(|()| ExitCode::SUCCESS),
     };
@@ -98,15 +101,9 @@ async fn start(args: Args) -> anyhow::Result<(Host, Beside)> {
     certificates::require_any(&args.host.tls_ca_paths)?;
     let flush = observability::start(&args)?;
 
-    let mut config = host_config::from_args(&args, std::env::vars_os()).await?;
+    let (mut config, local) = settings(&args).await?;
     // Before the host makes its first client.
-    let local = local::Config {
-        receive_within: Some(args.limits.max_execution_time),
-        steerable: args.status.steer,
-        receive_bytes: Some(host_config::largest_params(args.limits.max_linear_memory)),
-        ..args.local.config()
-    };
-    local_dispatch::install(local).context("cannot set up in-host invocation")?;
+    local_dispatch::install(local).context(NO_LOCAL)?;
     reuse(&args.local.reuse)?;
     let names = args.local.named();
     let watch = Watch::start(&args, &mut config);
@@ -134,6 +131,30 @@ async fn start(args: Args) -> anyhow::Result<(Host, Beside)> {
         _flush: flush,
     };
     Ok((host, beside))
+}
+
+/// What a host is started with.
+async fn settings(args: &Args) -> anyhow::Result<(WasmbusHostConfig, local::Config)> {
+    let config = host_config::from_args(args, std::env::vars_os()).await?;
+    let local = local::Config {
+        receive_within: Some(args.limits.max_execution_time),
+        steerable: args.status.steer,
+        receive_bytes: Some(host_config::largest_params(args.limits.max_linear_memory)),
+        ..args.local.config()
+    };
+    Ok((config, local))
+}
+
+/// Checks what a host checks before it connects to anything or listens anywhere. Returns what it is started with.
+///
+/// # Errors
+///
+/// Those with which a host ends at once.
+pub(crate) async fn check(args: &Args) -> anyhow::Result<WasmbusHostConfig> {
+    certificates::require_any(&args.host.tls_ca_paths)?;
+    let (config, local) = settings(args).await?;
+    local::Local::new(local).context(NO_LOCAL)?;
+    Ok(config)
 }
 
 /// Lets the instances of components serve as many invocations as was asked for.

@@ -227,6 +227,15 @@ fn a_variable_that_is_empty_is_not_set() {
     for flag in FLAGS {
         let (code, _, stderr) = run(wasmcloud().arg("--help-markdown").env(flag.variable, ""));
         assert_eq!(code, 0, "{}: {stderr}", flag.variable);
+        let mut check = wasmcloud();
+        check.args(["config", "check"]).env(flag.variable, "");
+        let (code, _, stderr) = run(&mut check);
+        assert_eq!(code, 0, "{}: {stderr}", flag.variable);
+    }
+    for command in [&["status"][..], &["mode", "off"]] {
+        let (code, _, stderr) = run(wasmcloud().args(command).env("WASMCLOUD_LOCAL_STATUS", ""));
+        assert_eq!(code, 2, "{command:?}: {stderr}");
+        assert!(stderr.contains("<ADDRESS>"), "{command:?}: {stderr}");
     }
     // What a stock host does not start with, this one does not start with either.
     let (code, _, _) = run(wasmcloud().env("WASMCLOUD_NATS_PORT", ""));

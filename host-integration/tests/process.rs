@@ -58,7 +58,7 @@ fn a_host_sets_its_allocator_up_in_its_own_process_and_keeps_name_and_arguments(
     let mut command = wasmcloud();
     command
         .env_remove("MIMALLOC_PURGE_DELAY")
-        .arg("--lattice=a lattice");
+        .arg("--label=zone=a room");
     // That of the process that was started: the one that sets it up is no other.
     let host = Waiting::start(&mut command);
     assert_eq!(host.variable("MIMALLOC_PURGE_DELAY").as_deref(), Some("10"));
@@ -68,7 +68,7 @@ fn a_host_sets_its_allocator_up_in_its_own_process_and_keeps_name_and_arguments(
     assert_eq!(arguments[0], env!("CARGO_BIN_EXE_wasmcloud"));
     assert_eq!(
         arguments[1..4],
-        ["--lattice=a lattice", "--nats-host", "127.0.0.1"]
+        ["--label=zone=a room", "--nats-host", "127.0.0.1"]
     );
 }
 

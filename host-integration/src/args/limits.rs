@@ -8,16 +8,19 @@ use super::values::{milliseconds, whole};
 
 const MIB: u64 = 1024 * 1024;
 
+/// The runtime of the host library takes no shorter time.
+const SHORTEST: Duration = Duration::from_secs(1);
+
 #[derive(Args)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct LimitArgs {
-    /// Longest time that one invocation of a component may run, in milliseconds
+    /// Longest time that one invocation of a component may run, in milliseconds; less than 1000 is taken for 1000
     #[arg(
         long = "max-execution-time-ms",
         value_name = "MILLISECONDS",
         env = "WASMCLOUD_MAX_EXECUTION_TIME_MS",
         default_value = "600000",
-        value_parser = milliseconds
+        value_parser = execution_time
     )]
     pub(crate) max_execution_time: Duration,
 
@@ -50,6 +53,10 @@ pub(crate) struct LimitArgs {
         value_parser = components
     )]
     pub(crate) max_components: u32,
+}
+
+fn execution_time(value: &str) -> Result<Duration, String> {
+    milliseconds(value).map(|time| time.max(SHORTEST))
 }
 
 // A stock host takes any number here, and works with a large one: it makes instances without a pool then. With 0 it starts, and

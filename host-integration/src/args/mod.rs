@@ -4,11 +4,11 @@
 //! name; `tests/data/upstream-v1.5.1-flags.txt` lists them and `tests/flags.rs` compares. The flags that this host
 //! adds are in `local.rs`.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 
 use clap::builder::Resettable;
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+use clap::{Arg, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser};
 
 mod host;
 mod limits;
@@ -91,26 +91,70 @@ pub(crate) struct Args {
 impl Args {
     /// Those of this process. A command line that is not valid ends it.
     pub(crate) fn of_process() -> Self {
-        let mut command = without_empty_variables(Self::command());
-        let parsed = command
-            .try_get_matches_from_mut(std::env::args_os())
-            .and_then(|matches| Self::from_arg_matches(&matches));
-        let checked = parsed.and_then(|args| match args.local.check() {
-            Ok(()) => Ok(args),
-            Err(wrong) => Err(command.error(ErrorKind::ValueValidation, wrong)),
-        });
-        checked.unwrap_or_else(|error| error.format(&mut command).exit())
+        CommandLine::of_process(Self::command()).args
+    }
+}
+
+/// A command line that is valid, and how it was read.
+pub(crate) struct CommandLine {
+    pub(crate) command: clap::Command,
+    pub(crate) matches: ArgMatches,
+    pub(crate) args: Args,
+}
+
+impl CommandLine {
+    /// That of this process as a host has it that is started without the command: what a flag needs is asked for, too. One that is
+    /// not valid ends the process.
+    pub(crate) fn of_host() -> Self {
+        Self::of_process(Args::command().subcommand_negates_reqs(false))
+    }
+
+    fn of_process(command: clap::Command) -> Self {
+        Self::read(command, std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    /// The words of `line`, the name of the program first, and the environment of this process, as `command` takes them.
+    pub(crate) fn read(
+        command: clap::Command,
+        line: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    ) -> Result<Self, clap::Error> {
+        let mut command = without_empty_variables(command);
+        let read = |command: &mut clap::Command| {
+            let matches = command.try_get_matches_from_mut(line)?;
+            let args = Args::from_arg_matches(&matches)?;
+            match args.local.check() {
+                Ok(()) => Ok((matches, args)),
+                Err(wrong) => Err(command.error(ErrorKind::ValueValidation, wrong)),
+            }
+        };
+        match read(&mut command) {
+            Ok((matches, args)) => Ok(Self {
+                command,
+                matches,
+                args,
+            }),
+            Err(error) => Err(error.format(&mut command)),
+        }
     }
 }
 
 /// A variable that is empty says nothing, as where a manifest has a place for a value and no value. Those of the stock host are
-/// left as they are there.
+/// left as they are there. It has no commands.
 fn without_empty_variables(command: clap::Command) -> clap::Command {
-    let ours = Some(local::HEADING);
     let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
-    command.mut_args(|arg| match arg.get_env().is_some_and(is_empty) {
-        true if arg.get_help_heading() == ours => arg.env(Resettable::Reset),
-        _ => arg,
+    let without = move |arg: Arg| match arg.get_env().is_some_and(is_empty) {
+        true => arg.env(Resettable::Reset),
+        false => arg,
+    };
+    let names = command.get_subcommands().map(|it| it.get_name().to_owned());
+    let names: Vec<_> = names.collect();
+    let command = names.into_iter().fold(command, |command, name| {
+        command.mut_subcommand(name, |it| it.mut_args(without))
+    });
+    let is_ours = |arg: &Arg| arg.get_help_heading() == Some(local::HEADING);
+    command.mut_args(|arg| match is_ours(&arg) {
+        true => without(arg),
+        false => arg,
     })
 }
 
@@ -145,7 +189,7 @@ mod tests {
         "--local-dispatch-tap",
     ];
 
-    fn name(arg: &clap::Arg) -> String {
+    fn name(arg: &Arg) -> String {
         format!("--{}", arg.get_long().expect("every argument is a flag"))
     }
 

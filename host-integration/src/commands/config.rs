@@ -1,20 +1,29 @@
 //! `wasmcloud config check`: says what a host that is started in this way has in force, and from where it has it.
 
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Command, CommandFactory as _};
+use clap::Arg;
 
+use super::say;
 use super::table::{table, Column};
-use crate::args::Args;
+use crate::args::CommandLine;
+use crate::{labels, program};
+
+/// Something that was asked for is not right. The command line's own errors have the same code.
+const INVALID: u8 = 2;
 
 const EXAMPLES: &str = "\
 Examples:
   What the environment and these flags come to:
     wasmcloud --local-dispatch require config check
 
-Exit codes: 0 when a host can be started in this way, 2 when a flag or a variable is not right.";
+Nothing is connected to: whether there is a NATS server that lets the host in, and whether addresses are free, is not known.
+
+Exit codes: 0 when a host starts in this way as far as is known, 2 when a flag, a variable, or a file that one names is not \
+right.";
 
 /// See what a host is started with
 #[derive(clap::Args)]
@@ -30,26 +39,36 @@ enum What {
     Check,
 }
 
-/// Runs the command to its end. What is not valid has ended the process before.
-pub(crate) fn run(config: &Config) -> ExitCode {
+/// Runs the command to its end. A command line that is not valid ends the process.
+pub(crate) async fn run(config: Config) -> ExitCode {
     let What::Check = config.what;
-    let command = Args::command();
-    let matches = command.clone().get_matches();
-    match io::stdout()
-        .lock()
-        .write_all(text(&command, &matches).as_bytes())
-    {
+    let line = CommandLine::of_host();
+    let text = match program::check(&line.args).await {
+        Ok(config) => text(&line, &config.labels),
+        Err(error) => {
+            say(&error);
+            return ExitCode::from(INVALID);
+        }
+    };
+    match io::stdout().lock().write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read it has gone.
         Err(_) => ExitCode::FAILURE,
     }
 }
 
+/// A flag that has a value, with where that is from.
+type Row = (ValueSource, [String; 3]);
+
 /// Each flag that has a value, those that someone set first.
-fn text(command: &Command, matches: &ArgMatches) -> String {
-    let mut rows: Vec<_> = command
-        .get_arguments()
-        .filter_map(|arg| row(arg, matches))
+fn text(line: &CommandLine, labels: &HashMap<String, String>) -> String {
+    let flags = line.command.get_arguments();
+    let mut rows: Vec<Row> = flags
+        .flat_map(|arg| match arg.get_id().as_str() {
+            // There may be some without the flag.
+            "labels" => of_labels(line, labels),
+            _ => of_flag(arg, line).into_iter().collect(),
+        })
         .collect();
     rows.sort_by_key(|(source, _)| *source == ValueSource::DefaultValue);
     let rows: Vec<_> = rows.into_iter().map(|(_, row)| row).collect();
@@ -61,8 +80,9 @@ fn text(command: &Command, matches: &ArgMatches) -> String {
     table(columns, &rows)
 }
 
-fn row(arg: &Arg, matches: &ArgMatches) -> Option<(ValueSource, [String; 3])> {
+fn of_flag(arg: &Arg, line: &CommandLine) -> Option<Row> {
     let (id, name) = (arg.get_id().as_str(), arg.get_long()?);
+    let matches = &line.matches;
     let source = matches.value_source(id)?;
     // A switch that is off is as good as none.
     let takes_values = arg.get_action().takes_values();
@@ -73,17 +93,59 @@ fn row(arg: &Arg, matches: &ArgMatches) -> Option<(ValueSource, [String; 3])> {
     let values: Vec<_> = values.map(|value| value.to_string_lossy()).collect();
     let value = match takes_values {
         _ if is_secret(arg) => "(not shown)".to_owned(),
+        // Not what was given, if that is too little.
+        _ if id == "max_execution_time" => {
+            let time = line.args.limits.max_execution_time;
+            time.as_millis().to_string()
+        }
+        true if is_address(name) => without_user(&values.join(",")),
         true => values.join(","),
-        false => "on".to_owned(),
+        // A variable can turn it off.
+        false if matches.get_flag(id) => "on".to_owned(),
+        false => "off".to_owned(),
     };
     let from = match (source, arg.get_env()) {
-        (ValueSource::EnvVariable, Some(variable)) => {
-            format!("environment variable {}", variable.to_string_lossy())
-        }
-        (ValueSource::CommandLine, _) => "command line".to_owned(),
+        (ValueSource::EnvVariable, Some(variable)) => of_variable(&variable.to_string_lossy()),
+        (ValueSource::CommandLine, _) => COMMAND_LINE.to_owned(),
         _ => "default".to_owned(),
     };
     Some((source, [format!("--{name}"), value, from]))
+}
+
+/// The labels that are in force, by their keys.
+fn of_labels(line: &CommandLine, labels: &HashMap<String, String>) -> Vec<Row> {
+    let flags = &line.args.host.labels;
+    let labels: BTreeMap<_, _> = labels.iter().collect();
+    let row = |(key, value): (&String, &String)| {
+        let label = format!("{key}={value}");
+        let (source, from) = match flags.contains(&label) {
+            true => (ValueSource::CommandLine, COMMAND_LINE.to_owned()),
+            false => (
+                ValueSource::EnvVariable,
+                of_variable(&labels::variable(key)),
+            ),
+        };
+        (source, ["--label".to_owned(), label, from])
+    };
+    labels.into_iter().map(row).collect()
+}
+
+const COMMAND_LINE: &str = "command line";
+
+fn of_variable(name: &str) -> String {
+    format!("environment variable {name}")
+}
+
+/// Whether it is where something is, and may have a user and a password before that.
+fn is_address(name: &str) -> bool {
+    name.ends_with("-host") || name.ends_with("-endpoint")
+}
+
+fn without_user(address: &str) -> String {
+    match address.rsplit_once('@') {
+        Some((_, place)) => format!("(not shown)@{place}"),
+        None => address.to_owned(),
+    }
 }
 
 /// Seeds, tokens and passwords. What they are is hidden in the help, too, as far as the stock host does that.
@@ -97,13 +159,19 @@ fn is_secret(arg: &Arg) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
+    use crate::args::Args;
+
+    fn line(args: &[&str]) -> CommandLine {
+        let args = ["wasmcloud"].iter().chain(args).chain(&["config", "check"]);
+        let line = CommandLine::read(Args::command(), args);
+        line.unwrap_or_else(|error| panic!("{error}"))
+    }
 
     fn shown(args: &[&str]) -> String {
-        let command = Args::command();
-        let args = ["wasmcloud"].iter().chain(args).chain(&["config", "check"]);
-        let matches = command.clone().try_get_matches_from(args);
-        text(&command, &matches.expect("a command line"))
+        text(&line(args), &HashMap::new())
     }
 
     #[test]
@@ -147,8 +215,42 @@ mod tests {
             "SECRET",
             "--nats-seed",
             "SECRET",
+            "--nats-host=me:SECRET@nats.example.com",
+            "--override-traces-endpoint=https://me:SECRET@otel.example.com:4318",
         ]);
         assert!(!text.contains("SECRET"), "{text}");
         assert!(text.contains("(not shown)"), "{text}");
+        for place in ["@nats.example.com", "@otel.example.com:4318"] {
+            assert!(text.contains(place), "{text}");
+        }
+    }
+
+    #[test]
+    fn labels_are_those_in_force_with_where_each_is_from() {
+        let line = line(&["--label", "zone=a", "--label=zone=b"]);
+        let environment = [("zone", "c"), ("rack", "7")];
+        let environment =
+            environment.map(|(key, value)| (labels::variable(key).into(), value.into()));
+        let labels = labels::collect(&line.args.host.labels, environment).expect("labels");
+        let text = text(&line, &labels);
+        let rows: Vec<_> = text.lines().filter(|it| it.contains("--label")).collect();
+        assert_eq!(rows.len(), 2, "{text}");
+        assert!(
+            rows[0].contains("rack=7")
+                && rows[0].ends_with("environment variable WASMCLOUD_LABEL_rack"),
+            "{text}"
+        );
+        assert!(
+            rows[1].contains("zone=b") && rows[1].ends_with("command line"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_execution_time_is_the_one_that_is_in_force() {
+        let text = shown(&["--max-execution-time-ms", "0"]);
+        let mut lines = text.lines().map(|line| line.split_whitespace().collect());
+        let row = vec!["--max-execution-time-ms", "1000", "command", "line"];
+        assert!(lines.any(|line: Vec<_>| line == row), "{text}");
     }
 }

@@ -16,6 +16,9 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// The longest answer, in bytes. A listing has at most a few thousand functions.
 const LONGEST: u64 = 64 * 1024 * 1024;
 
+/// How much of an answer is in an error, in characters.
+const LONGEST_ERROR: usize = 1024;
+
 /// GETs `path` from `address`, which may be written as a URL, and returns the body.
 ///
 /// # Errors
@@ -42,7 +45,10 @@ async fn request(address: &str, what: &str, body: &str) -> anyhow::Result<String
         .context("what answers there does not speak HTTP")?;
     match head.split_whitespace().nth(1) {
         Some("200") => Ok(body.to_owned()),
-        Some(status) => bail!("it answers with status {status}: {}", body.trim()),
+        Some(status) => {
+            let said: String = body.trim().chars().take(LONGEST_ERROR).collect();
+            bail!("it answers with status {status}: {said}")
+        }
         None => bail!("what answers there does not speak HTTP"),
     }
 }

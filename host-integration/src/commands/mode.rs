@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use serde::Serialize;
 
-use super::http;
+use super::{http, say};
 
 const EXAMPLES: &str = "\
 Examples, for a host that was started with `--local-steer on --local-status 127.0.0.1:8081`:
@@ -57,8 +57,7 @@ pub(crate) async fn run(change: Change) -> ExitCode {
             Err(_) => ExitCode::FAILURE,
         },
         Err(error) => {
-            // There is no one to tell if that fails.
-            let _ = writeln!(io::stderr(), "Error: {error:#}");
+            say(&error);
             ExitCode::FAILURE
         }
     }

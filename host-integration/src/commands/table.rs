@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::printable::printable;
+
 /// How the text of a column stands.
 #[derive(Clone, Copy)]
 pub(super) enum Column {
@@ -19,12 +21,16 @@ impl Column {
     }
 }
 
-/// The `rows` below the titles of `columns`, each column as wide as its longest text.
+/// The `rows` below the titles of `columns`, each column as wide as its longest text, and each text [`printable`]: names come from
+/// who deploys components.
 pub(super) fn table<const N: usize>(columns: [Column; N], rows: &[[String; N]]) -> String {
     let titles = columns.map(|column| column.title().to_owned());
     let rows: Vec<[String; N]> = [titles]
         .into_iter()
-        .chain(rows.iter().map(printable))
+        .chain(
+            rows.iter()
+                .map(|row| row.each_ref().map(|cell| printable(cell))),
+        )
         .collect();
     let widths: [usize; N] = std::array::from_fn(|at| {
         let each = rows.iter().map(|row| row[at].chars().count());
@@ -44,11 +50,6 @@ pub(super) fn table<const N: usize>(columns: [Column; N], rows: &[[String; N]]) 
         text.push('\n');
     }
     text
-}
-
-/// A terminal does what some characters say. Names come from who deploys components.
-fn printable<const N: usize>(row: &[String; N]) -> [String; N] {
-    std::array::from_fn(|at| row[at].replace(char::is_control, "\u{fffd}"))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Nothing else can be changed in this way. Commands come over NATS (`subject`) and over the address of the listing, if that
 //! is a loopback one ([`status`](crate::status)). Each is in the log and in the listing, with who gave it and when.
 
+mod refused;
 mod subject;
 
 use std::collections::VecDeque;
@@ -11,10 +12,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
-use tracing::{info, warn};
+use tracing::info;
 use wrpc_transport_nats::local::{Local, Mode};
 
 pub(crate) use subject::Subject;
+
+use refused::Warnings;
 
 /// How many changes are listed.
 const KEPT: usize = 16;
@@ -22,11 +25,18 @@ const KEPT: usize = 16;
 /// The longest name of a component, or of who gives a command, in bytes.
 const LONGEST_NAME: usize = 256;
 
+/// The longest command, in bytes. A longer one is not looked at.
+pub(crate) const LONGEST: usize = 4096;
+
+/// Who gives a command that does not say.
+const UNNAMED: &str = "(unnamed)";
+
 /// What takes commands.
 pub(crate) struct Steering {
     local: Local,
     /// The last ones, the oldest first.
     changes: Mutex<VecDeque<Change>>,
+    refused: Warnings,
 }
 
 /// Which way a command came.
@@ -79,35 +89,58 @@ impl Steering {
         Arc::new(Self {
             local,
             changes: Mutex::default(),
+            refused: Warnings::default(),
         })
     }
 
     /// Does what `command` says. It holds for calls that are made from here on.
     pub(crate) fn command(&self, command: &[u8], way: Way) -> Answer {
-        let error = self.change(command, way).err();
-        if let Some(error) = &error {
-            warn!(%way, "a command to change the mode of calls is refused: {error}");
+        if command.len() > LONGEST {
+            return self.too_long(u64::try_from(command.len()).ok(), way);
         }
-        Answer {
-            accepted: error.is_none(),
-            error,
+        let (command, by) = match Command::parse(command) {
+            Ok(parsed) => parsed,
+            Err(error) => return self.refuse(UNNAMED, way, error),
+        };
+        match self.change(command, &by, way) {
+            Ok(()) => Answer {
+                accepted: true,
+                error: None,
+            },
+            Err(error) => self.refuse(&by, way, error),
         }
     }
 
-    fn change(&self, command: &[u8], way: Way) -> Result<(), String> {
-        let Command { target, mode, by } = serde_json::from_slice(command).map_err(|error| {
-            format!("it is not a command like {{\"target\":\"payments\",\"mode\":\"off\",\"by\":\"alice\"}}: {error}")
-        })?;
+    /// The answer to a command that is too long, with its size in bytes if that is known.
+    pub(crate) fn too_long(&self, bytes: Option<u64>, way: Way) -> Answer {
+        let has = bytes.map_or("more".to_owned(), |bytes| format!("{bytes} bytes"));
+        let error = format!("a command has at most {LONGEST} bytes, and this one has {has}");
+        self.refuse(UNNAMED, way, error)
+    }
+
+    fn refuse(&self, by: &str, way: Way, error: String) -> Answer {
+        self.refused.warn(by, way, &error);
+        Answer {
+            accepted: false,
+            error: Some(error),
+        }
+    }
+
+    fn change(&self, command: Command, by: &str, way: Way) -> Result<(), String> {
+        let Command { target, mode, .. } = command;
         if target.as_deref().is_some_and(|id| !is_id(id)) {
             return Err("`target` is no component ID: it is empty, too long, or has a space, `.`, `*` or `>` in it".into());
         }
-        let by = by.map_or("(unnamed)".to_owned(), |by| name(&by));
         let to = match (mode.as_str(), &target) {
             ("default", Some(_)) => None,
             ("default", None) => {
                 return Err("`default` is a mode of components: say which, as `target`".into())
             }
-            (mode, _) => Some(mode.parse::<Mode>().map_err(|error| error.to_string())?),
+            // A mode is shown as it is, and what is not shown as it is is none.
+            (mode, _) => {
+                let mode = refused::shown(mode).parse::<Mode>();
+                Some(mode.map_err(|error| error.to_string())?)
+            }
         };
         let changed = self.local.steer(target.as_deref(), to);
         changed.map_err(|error| error.to_string())?;
@@ -120,7 +153,7 @@ impl Steering {
         changes.push_back(Change {
             target,
             mode,
-            by,
+            by: by.to_owned(),
             way,
             at: Instant::now(),
         });
@@ -142,6 +175,19 @@ impl Steering {
 
     fn changes(&self) -> MutexGuard<'_, VecDeque<Change>> {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Command {
+    /// A command, and who gives it.
+    fn parse(command: &[u8]) -> Result<(Self, String), String> {
+        let parsed = serde_json::from_slice::<Self>(command).map_err(|error| {
+            let said = refused::by_parser(&error);
+            format!("it is not a command like {{\"target\":\"payments\",\"mode\":\"off\",\"by\":\"alice\"}}: {said}")
+        })?;
+        let by = parsed.by.as_deref().map(name);
+        let by = by.filter(|name| !name.is_empty());
+        Ok((parsed, by.unwrap_or_else(|| UNNAMED.to_owned())))
     }
 }
 
@@ -233,6 +279,44 @@ mod tests {
         }
         assert!(steering.listed().is_empty());
         assert_eq!(steering.local.status().mode, "prefer");
+    }
+
+    #[test]
+    fn what_is_refused_is_told_on_one_bounded_line() {
+        let long = "y".repeat(LONGEST - 100);
+        for (command, says) in [
+            (
+                r#"{"mode":"off\n2026-11-29 INFO stopped by admin"}"#.to_owned(),
+                r"off\n2026",
+            ),
+            (
+                r#"{"mode":"off","x\n2026-11-29 INFO stopped\u001b[2J":1}"#.to_owned(),
+                r"x\n2026",
+            ),
+            (format!(r#"{{"mode":"{long}"}}"#), "yyy…"),
+            (format!(r#"{{"mode":"off","{long}":1}}"#), "yyy…"),
+            (format!(r#""{long}""#), "yyy…"),
+            (
+                format!(r#"{{"mode":"off","by":"{}"}}"#, "x".repeat(1 << 20)),
+                "at most 4096 bytes, and this one has 1048598 bytes",
+            ),
+        ] {
+            let answer = steering(true).command(command.as_bytes(), Way::Nats);
+            assert!(!answer.accepted);
+            let error = answer.error.expect("why");
+            assert!(error.contains(says), "{error}");
+            assert!(error.len() < 512, "{error}");
+            assert_eq!(error.find(char::is_control), None, "{error}");
+        }
+    }
+
+    #[test]
+    fn who_gives_a_command_is_unnamed_without_a_name_that_can_be_shown() {
+        let by = |command: &str| Command::parse(command.as_bytes()).expect("a command").1;
+        assert_eq!(by(r#"{"mode":"off","by":"al\u0007ice"}"#), "alice");
+        assert_eq!(by(r#"{"mode":"off","by":"\u0000"}"#), UNNAMED);
+        assert_eq!(by(r#"{"mode":"off","by":""}"#), UNNAMED);
+        assert_eq!(by(r#"{"mode":"off"}"#), UNNAMED);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What an operator does with a shell: `wasmcloud status` and `wasmcloud mode`.
 
 use std::process::{Output, Stdio};
+use std::time::Instant;
 
 use inhost_testbed::{Deployment, Host, CALLEE, ECHO};
 
@@ -240,6 +241,51 @@ async fn a_host_that_started_with_off_is_switched_to_memory_and_back() {
         assert_eq!(driver.ping(1).await.expect("an answer"), 2, "{mode}");
         assert_eq!(calls(host).await, expected, "{mode}");
     }
+}
+
+#[tokio::test]
+async fn commands_that_are_refused_are_few_lines_in_the_log_with_who_sent_them() {
+    const REFUSED: &str = "a command to change the mode of calls is refused";
+    let deployment = steerable(&[]).await;
+    let host = deployment.host();
+    let subject = format!("wasmbus.local.{}.mode.{}", deployment.lattice(), host.id());
+    let client = deployment.client();
+    let started = Instant::now();
+    let command = r#"{"mode":"off\n2026-11-29 INFO stopped by admin","by":"eve"}"#;
+    let answer = client.request(subject.clone(), command.into()).await;
+    answer.expect("an answer");
+    let line = host.wait_for_log(REFUSED, PROMPTLY).await;
+    let line = line.expect("it is in the log");
+    for part in [r#"by="eve""#, "nats", r"off\n2026-11-29 INFO stopped"] {
+        assert!(line.contains(part), "`{part}` is not in: {line}");
+    }
+
+    let lines = || {
+        let lines = host.log_lines().into_iter();
+        let lines = lines.filter(|line| line.contains(REFUSED));
+        lines.collect::<Vec<_>>()
+    };
+    let mut sent = 1;
+    while lines().len() < 2 {
+        assert!(started.elapsed() < PROMPTLY, "the next one is not logged");
+        for _ in 0..100 {
+            let answer = client.request(subject.clone(), "{}".into()).await;
+            answer.expect("an answer");
+            sent += 1;
+        }
+    }
+    let lines = lines();
+    assert!(
+        lines.len() as u64 <= 1 + started.elapsed().as_secs(),
+        "{lines:?}"
+    );
+    // All but those that were logged, and those that came after the last line.
+    let left_out = lines[1].split("left_out=").nth(1).expect("how many");
+    let left_out = left_out.split(' ').next().and_then(|it| it.parse().ok());
+    assert!(
+        (1..sent).contains(&left_out.expect("a number")),
+        "{lines:?}"
+    );
 }
 
 /// Sends `head` with a command to turn memory off, and returns the status line.

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use super::http;
+use super::printable::printable_json;
+use super::{http, say};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,8 +38,7 @@ pub(crate) async fn run(status: Status) -> ExitCode {
     let printed = match shown(&status).await {
         Ok(text) => io::stdout().lock().write_all(text.as_bytes()),
         Err(error) => {
-            // There is no one to tell if that fails.
-            let _ = writeln!(io::stderr(), "Error: {error:#}");
+            say(&error);
             return ExitCode::FAILURE;
         }
     };
@@ -55,7 +55,7 @@ async fn shown(status: &Status) -> anyhow::Result<String> {
         format!("no listing from `{address}`: is a host started with `--local-status {address}`, and can it be reached from here?")
     })?;
     if status.json {
-        return Ok(listing + "\n");
+        return Ok(printable_json(&listing) + "\n");
     }
     let listing = serde_json::from_str(&listing)
         .with_context(|| format!("`{address}` did not answer with the listing of a host"))?;

@@ -5,17 +5,18 @@ use std::fmt::Write as _;
 
 use serde::Deserialize;
 
+use crate::commands::printable::Printable;
 use crate::commands::table::{table, Column};
 
 /// What is shown of a listing. What a host of another version does not say is taken for nothing.
 #[derive(Deserialize)]
 pub(super) struct Listing {
-    host: String,
-    version: String,
-    mode: String,
+    host: Printable,
+    version: Printable,
+    mode: Printable,
     #[serde(default)]
-    targets: BTreeMap<String, String>,
-    backend: Option<String>,
+    targets: BTreeMap<Printable, Printable>,
+    backend: Option<Printable>,
     calls: Calls,
     #[serde(default)]
     in_flight: u64,
@@ -48,9 +49,9 @@ impl Calls {
 
 #[derive(Deserialize)]
 struct Function {
-    prefix: String,
-    instance: String,
-    function: String,
+    prefix: Printable,
+    instance: Printable,
+    function: Printable,
     #[serde(default)]
     served: bool,
     #[serde(default)]
@@ -65,21 +66,21 @@ struct Function {
 
 #[derive(Deserialize)]
 struct Running {
-    caller: String,
-    prefix: String,
-    instance: String,
-    function: String,
-    route: String,
-    state: String,
+    caller: Printable,
+    prefix: Printable,
+    instance: Printable,
+    function: Printable,
+    route: Printable,
+    state: Printable,
     age_us: u64,
 }
 
 #[derive(Deserialize)]
 struct Slow {
-    prefix: String,
-    instance: String,
-    function: String,
-    outcome: String,
+    prefix: Printable,
+    instance: Printable,
+    function: Printable,
+    outcome: Printable,
     duration_us: u64,
     queued_us: u64,
     callee_us: Option<u64>,
@@ -88,16 +89,16 @@ struct Slow {
 
 #[derive(Deserialize)]
 struct Change {
-    target: Option<String>,
-    mode: String,
-    by: String,
-    over: String,
+    target: Option<Printable>,
+    mode: Printable,
+    by: Printable,
+    over: Printable,
     seconds_ago: u64,
 }
 
 #[derive(Deserialize)]
 struct Tap {
-    subject: String,
+    subject: Printable,
     published: u64,
     dropped: u64,
 }
@@ -228,11 +229,11 @@ fn running(listing: &Listing) -> String {
             };
             [
                 time(it.age_us),
-                it.state.clone(),
+                it.state.to_string(),
                 caller.to_owned(),
                 component(&it.prefix).to_owned(),
                 function(&it.instance, &it.function),
-                it.route.clone(),
+                it.route.to_string(),
             ]
         })
         .collect();
@@ -258,7 +259,7 @@ fn slowest(listing: &Listing) -> String {
                 time(it.queued_us),
                 it.callee_us.map_or("-".to_owned(), time),
                 format!("{} s ago", it.seconds_ago),
-                it.outcome.clone(),
+                it.outcome.to_string(),
                 component(&it.prefix).to_owned(),
                 function(&it.instance, &it.function),
             ]
@@ -280,10 +281,10 @@ fn changed(changes: &[Change]) -> String {
         .map(|it| {
             [
                 format!("{} s ago", it.seconds_ago),
-                it.target.clone().unwrap_or_else(|| "(all)".to_owned()),
-                it.mode.clone(),
-                it.by.clone(),
-                it.over.clone(),
+                it.target.as_deref().unwrap_or("(all)").to_owned(),
+                it.mode.to_string(),
+                it.by.to_string(),
+                it.over.to_string(),
             ]
         })
         .collect();
@@ -368,6 +369,27 @@ mod tests {
         ] {
             assert!(text.contains(part), "`{part}` is not in:\n{text}");
         }
+    }
+
+    #[test]
+    fn what_a_terminal_would_do_something_for_is_not_in_it() {
+        let evil = "\u{1b}[2J\u{9b}\r\n";
+        let text = shown(serde_json::json!({
+            "host": evil, "version": evil, "mode": evil, "targets": {evil: evil}, "backend": evil, "calls": {},
+            "running": [{
+                "caller": evil, "prefix": evil, "instance": evil, "function": evil, "route": evil, "state": evil, "age_us": 1
+            }],
+            "changes": [{"target": evil, "mode": evil, "by": evil, "over": evil, "seconds_ago": 3}],
+            "tap": {"subject": evil, "published": 8, "dropped": 9}
+        }));
+        let lines = shown(serde_json::json!({
+            "host": "", "version": "", "mode": "", "calls": {}, "running": [], "changes": [],
+            "tap": {"subject": "", "published": 8, "dropped": 9}
+        }));
+        let controls = |c: char| c.is_control() && c != '\n';
+        assert_eq!(text.find(controls), None, "{text:?}");
+        // Titles of the columns, and no lines beside that.
+        assert_eq!(text.lines().count(), lines.lines().count() + 2, "{text}");
     }
 
     #[test]
