@@ -1,12 +1,14 @@
 //! What the commands of the binary say, as a shell sees it.
 
-mod cli;
+mod support {
+    pub(crate) mod cli;
+}
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::thread;
 
-use cli::{run, wasmcloud};
+use support::cli::{run, wasmcloud};
 
 #[test]
 fn what_a_host_does_not_start_with_is_not_right_for_a_check_either() {
