@@ -34,7 +34,7 @@ impl Lifted {
         self.message
     }
 
-    /// The message with `handles`, the bytes of each in the order in which they were [taken](Source::take).
+    /// The message with `handles`, the bytes of each in the order in which they were [taken](crate::Source::take).
     ///
     /// # Errors
     ///
