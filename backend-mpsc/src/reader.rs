@@ -88,3 +88,28 @@ impl Drop for Reader {
         self.room.close();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use inhost_dispatch::Backend as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio_test::{assert_ready_ok, task};
+
+    use crate::MpscBackend;
+
+    #[test]
+    fn short_messages_are_read_at_once() {
+        let limit = NonZeroUsize::new(64 << 10).expect("not zero");
+        let (mut writer, mut reader) = MpscBackend::new(limit).stream();
+        for message in [&b"a"[..], b"bc", b"def"] {
+            assert_ready_ok!(task::spawn(writer.write_all(message)).poll());
+        }
+        let mut read = [0; 5];
+        let n = assert_ready_ok!(task::spawn(reader.read(&mut read)).poll());
+        assert_eq!((n, &read), (5, b"abcde"));
+        let n = assert_ready_ok!(task::spawn(reader.read(&mut read)).poll());
+        assert_eq!((n, &read[..1]), (1, &b"f"[..]));
+    }
+}
