@@ -89,46 +89,26 @@
 //!
 //! NATS, wasmCloud, any one backend.
 
-mod by_resource;
-mod callers;
-mod component;
-mod export;
-mod general;
-mod imports;
 mod instance;
-mod intern;
-mod invoke;
-mod kept;
-mod limit;
+mod invocation;
 mod link;
-mod memory;
-mod message;
-mod name;
-mod off_fiber;
-mod plain;
-mod refused;
-mod resources;
-mod reuse;
-mod room;
-mod root;
 mod serve;
-mod serving;
-mod span;
 mod turns;
 mod types;
+mod values;
 mod view;
 
-pub use export::{Export, NotExported};
-pub use general::{read_value, ValEncoder};
+pub use instance::export::{Export, NotExported};
+pub use instance::reuse::{reuse_instances, AlreadyChosen};
 pub use instance::{CallFailed, Instance, Step};
+pub use invocation::root::Root;
 pub use link::{link_function, link_instance, link_item};
-pub use plain::call;
-pub use resources::{
+pub use serve::serving::type_being_served;
+pub use serve::ServeExt;
+pub use turns::{in_ticks, take_turns};
+pub use types::resources::{
     collect_component_resources, collect_instance_resources, collect_item_resources,
 };
-pub use reuse::{reuse_instances, AlreadyChosen};
-pub use root::Root;
-pub use serve::ServeExt;
-pub use serving::type_being_served;
-pub use turns::{in_ticks, take_turns};
+pub use values::call;
+pub use values::wire::{read_value, ValEncoder};
 pub use view::{RemoteResource, SharedResourceTable, WrpcView};

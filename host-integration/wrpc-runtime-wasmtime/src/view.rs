@@ -11,7 +11,7 @@ use uuid::Uuid;
 use wasmtime::component::ResourceAny;
 use wrpc_transport::Invoke;
 
-use crate::off_fiber::Slot;
+use crate::invocation::off_fiber::Slot;
 use crate::turns;
 
 /// The data of a store whose imports are invoked over wRPC, or whose exports are served over it.
