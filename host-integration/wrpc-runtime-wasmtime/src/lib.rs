@@ -100,8 +100,9 @@ mod view;
 
 pub use instance::export::{Export, NotExported};
 pub use instance::reuse::{reuse_instances, AlreadyChosen};
-pub use instance::{CallFailed, Instance, Step};
+pub use instance::{CallFailed, Instance};
 pub use invocation::root::Root;
+pub use invocation::step::Step;
 pub use link::{link_function, link_instance, link_item};
 pub use serve::serving::type_being_served;
 pub use serve::ServeExt;

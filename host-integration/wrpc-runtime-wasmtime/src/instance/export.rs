@@ -9,9 +9,11 @@ use wasmtime::component::{Component, ComponentExportIndex};
 
 use crate::instance::callers::Callers;
 use crate::instance::component::Known;
-use crate::instance::{CallFailed, Step};
+use crate::instance::CallFailed;
 use crate::invocation::invoke::Path;
 use crate::invocation::memory::limit;
+use crate::invocation::name::full_name;
+use crate::invocation::step::Step;
 use crate::turns::Line;
 use crate::types::{Function, TooLarge};
 use crate::values::wire::Kind;
@@ -177,12 +179,4 @@ impl Export {
 /// The types of a function without any.
 fn nothing() -> Signature {
     Signature::new(&[], &[]).expect("none is not too many")
-}
-
-/// How a function is named for people.
-pub(crate) fn full_name(instance: &str, name: &str) -> String {
-    match instance {
-        "" => name.to_owned(),
-        instance => format!("{instance}.{name}"),
-    }
 }

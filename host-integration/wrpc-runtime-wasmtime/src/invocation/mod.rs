@@ -7,3 +7,4 @@ pub(crate) mod name;
 pub(crate) mod off_fiber;
 pub(crate) mod root;
 pub(crate) mod span;
+pub(crate) mod step;

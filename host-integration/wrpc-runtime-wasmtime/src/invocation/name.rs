@@ -1,4 +1,4 @@
-//! Names of functions on the wire.
+//! Names of functions, on the wire and for people.
 
 /// What wasmtime puts before the name of a resource's function, and wRPC does not.
 ///
@@ -12,6 +12,14 @@ pub(crate) fn rpc_func_name(name: &str) -> &str {
         .iter()
         .find_map(|kind| name.strip_prefix(kind))
         .unwrap_or(name)
+}
+
+/// How a function is named for people.
+pub(crate) fn full_name(instance: &str, name: &str) -> String {
+    match instance {
+        "" => name.to_owned(),
+        instance => format!("{instance}.{name}"),
+    }
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use wasmtime::Engine;
 use wasmtime_wasi::{InputStream, WasiView};
 use wrpc_transport::Invoke;
 
-use crate::instance::export::full_name;
 use crate::invocation::invoke::Import;
+use crate::invocation::name::full_name;
 use crate::types::imports;
 use crate::types::imports::{of_host, OfHost};
 use crate::types::Function;

@@ -21,13 +21,14 @@ use wasmtime_wasi::{InputStream, WasiView};
 use wrpc_transport::Serve;
 
 use crate::instance::component::Known;
-use crate::instance::export::{full_name, Export};
+use crate::instance::export::Export;
 use crate::instance::limit::Since;
 use crate::instance::reuse;
-use crate::instance::{self, CallFailed, Instance, Step};
+use crate::instance::{self, CallFailed, Instance};
 use crate::invocation::memory;
-use crate::invocation::name::rpc_func_name;
+use crate::invocation::name::{full_name, rpc_func_name};
 use crate::invocation::span::within;
+use crate::invocation::step::Step;
 use crate::serve::serving::with_type;
 use crate::turns::Seat;
 use crate::types::{Budget, Function};

@@ -72,7 +72,7 @@ impl Imports {
     /// The name of `ty` where it is defined, for people.
     pub(crate) fn name(&self, ty: ResourceType) -> Option<String> {
         let origin = self.origin(ty)?;
-        Some(crate::instance::export::full_name(
+        Some(crate::invocation::name::full_name(
             &origin.instance,
             &origin.name,
         ))

@@ -16,7 +16,7 @@ use wrpc_transport::Index;
 use super::abi::{ExportParams, ExportResults, Given, Passed};
 use super::resources::{from_wire, to_wire};
 use super::Signature;
-use crate::instance::Step;
+use crate::invocation::step::Step;
 use crate::invocation::memory::limit;
 use crate::invocation::message::{self, finish, ReceiveError};
 use crate::invocation::off_fiber::drive;
