@@ -85,6 +85,19 @@
 //! [`ValEncoder`] and [`read_value`] are for programs that have or want wasmtime's [`Val`](wasmtime::component::Val), and here
 //! because they are in upstream. The bytes are the same, which are upstream's.
 //!
+//! # Where what is
+//!
+//! Each knows those above it.
+//!
+//! | folder | what | what it must not know |
+//! |---|---|---|
+//! | `turns` | guests that compute give way to each other, and to all else | components, invocations |
+//! | `invocation` | an invocation as the transport has it: messages, streams, names, and where its work is done | types, guests |
+//! | `types` | what the values of a function are, and which resources are in them | values |
+//! | `values` | between guest memory and the wire; `wire` is what resources are on it | instances |
+//! | `instance` | one invocation of an export, from an empty store to the last byte of its results | who serves it |
+//! | `link`, `serve` | upstream's two faces: imports of a guest, and exports that peers call | each other |
+//!
 //! # What this crate must not know
 //!
 //! NATS, wasmCloud, any one backend.
