@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use wasmcloud_tracing::{global, Histogram, InstrumentationScope, KeyValue, Meter};
-use wrpc_transport_nats::local::{Ended, Function, Local, Target};
+use wrpc_transport_nats::local::{Ended, Function, Local, Status, Target};
 
 use super::slowest::nanoseconds;
 
@@ -25,6 +25,8 @@ const IN_FLIGHT: &str = "wasmcloud_host.local_dispatch.in_flight";
 const QUEUE_DEPTH: &str = "wasmcloud_host.local_dispatch.queue.depth";
 /// Invocations that found no room for an instance.
 const POOL_USED_UP: &str = "wasmcloud_host.local_dispatch.pool.used_up";
+/// Invocations whose guest computed for too long.
+const TIME_USED_UP: &str = "wasmcloud_host.local_dispatch.time.used_up";
 /// Versions of a component that are there: more than one for as long as an update takes.
 const GENERATIONS: &str = "wasmcloud_host.local_dispatch.generations";
 /// How long a call in memory waits in the function's queue.
@@ -128,16 +130,31 @@ fn counters(meter: &Meter, local: &Local, common: &Common) {
             })
             .build();
     }
-    let (local, host) = (local.clone(), Arc::clone(&common.host));
-    meter
-        .u64_observable_counter(POOL_USED_UP)
-        .with_description("Invocations that found no room for an instance in the pool")
-        .with_unit("{call}")
-        .with_callback(move |counter| {
-            let host = KeyValue::new("host", Arc::clone(&host));
-            counter.observe(local.status().pool_used_up, &[host]);
-        })
-        .build();
+    type Count = fn(&Status) -> u64;
+    let of_host: [(_, _, Count); 2] = [
+        (
+            POOL_USED_UP,
+            "Invocations that found no room for an instance in the pool",
+            |status| status.pool_used_up,
+        ),
+        (
+            TIME_USED_UP,
+            "Invocations that were stopped because their guest computed for too long",
+            |status| status.time_used_up,
+        ),
+    ];
+    for (name, description, count) in of_host {
+        let (local, host) = (local.clone(), Arc::clone(&common.host));
+        meter
+            .u64_observable_counter(name)
+            .with_description(description)
+            .with_unit("{call}")
+            .with_callback(move |counter| {
+                let host = KeyValue::new("host", Arc::clone(&host));
+                counter.observe(count(&local.status()), &[host]);
+            })
+            .build();
+    }
 }
 
 /// What comes and goes.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use inhost_dispatch::Nowhere;
+use inhost_dispatch::{time_used_up, Nowhere};
 use tokio::sync::Mutex;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Config, Engine, Store};
@@ -140,6 +140,7 @@ async fn guests_that_compute_on_the_only_thread_let_others_run_until_their_time_
     for guest in &guests {
         assert!(!guest.is_finished(), "it has some of its time left");
     }
+    let before = time_used_up();
     for guest in guests {
         let (time, ended) = guest.await?;
         let error = ended.expect_err("it computes for ever");
@@ -153,6 +154,7 @@ async fn guests_that_compute_on_the_only_thread_let_others_run_until_their_time_
         );
         assert!(time >= LIMIT, "it had {time:?}");
     }
+    assert_eq!(time_used_up(), before + 2);
     Ok(())
 }
 

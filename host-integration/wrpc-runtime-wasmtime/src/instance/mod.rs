@@ -270,6 +270,7 @@ pub(crate) async fn within(
     });
     called.map_err(|mut error| {
         if error.source.downcast_ref() == Some(&Trap::Interrupt) {
+            inhost_dispatch::note_time_used_up();
             error.source = error.source.context(format!(
                 "it computed for longer than the maximum execution time, {limit:?} (`--max-execution-time-ms`)"
             ));

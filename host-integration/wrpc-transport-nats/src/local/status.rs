@@ -24,6 +24,9 @@ pub struct Status {
     /// How many invocations found no room for an instance in the pool of their engine since the process started, from here or
     /// over NATS. They did not run.
     pub pool_used_up: u64,
+    /// How many invocations were stopped because their guest computed for longer than the maximum execution time, since the process
+    /// started, from here or over NATS.
+    pub time_used_up: u64,
     /// The functions that can be called in memory, sorted.
     pub endpoints: Vec<Endpoint>,
     /// What was counted of each function that is served on this host or was called from it, sorted.
@@ -128,6 +131,7 @@ impl Status {
             backend: config.backend.map(|backend| backend.to_string()),
             in_flight: shared.in_flight(),
             pool_used_up: dispatch::pool_used_up(),
+            time_used_up: dispatch::time_used_up(),
             calls: shared.calls().into(),
             functions: functions.collect(),
             endpoints: served
