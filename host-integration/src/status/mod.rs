@@ -17,8 +17,7 @@ use hyper::header::{HeaderValue, ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::{spawn_blocking, JoinSet};
+use tokio::task::JoinSet;
 use tracing::{debug, error, info, warn};
 
 use crate::steer::Steering;
@@ -50,8 +49,6 @@ struct Site {
     snapshot: Snapshot,
     /// For an address that only this machine reaches.
     steering: Option<Arc<Steering>>,
-    /// Listings are written one after the other: with thousands of functions, one takes tens of milliseconds of a processor.
-    turn: Arc<Semaphore>,
 }
 
 /// The running listing. Dropping it closes the listener and all connections.
@@ -90,7 +87,6 @@ impl Listing {
             names: Names::new(hosts),
             snapshot: Arc::new(snapshot),
             steering: steering.filter(|_| address.ip().is_loopback()),
-            turn: Arc::new(Semaphore::new(1)),
         };
         Ok(Self::serve(listener, site))
     }
@@ -150,22 +146,10 @@ where
     if is_own && request.uri().path() == "/mode" && request.method() == Method::POST {
         return Ok(change::response(request, site.steering.as_deref()).await);
     }
-    // Whoever asks often does not hold up the calls of the host.
-    let _turn = site.turn.acquire().await;
-    let (request, site) = (
-        Request::from_parts(request.into_parts().0, ()),
-        site.clone(),
-    );
-    let shown = spawn_blocking(move || shown(&request, &site, is_own)).await;
-    Ok(shown.unwrap_or_else(|error| {
-        error!(%error, "`--local-status`: the listing could not be written");
-        text(StatusCode::INTERNAL_SERVER_ERROR, CANNOT_BE_WRITTEN)
-    }))
+    Ok(shown(&request, site, is_own))
 }
 
-const CANNOT_BE_WRITTEN: &str = "the listing cannot be written; see the host's log\n";
-
-fn shown(request: &Request<()>, site: &Site, is_own: bool) -> Response<Full<Bytes>> {
+fn shown<B>(request: &Request<B>, site: &Site, is_own: bool) -> Response<Full<Bytes>> {
     let snapshot = &site.snapshot;
     match (request.uri().path(), request.method()) {
         _ if !is_own => text(
@@ -202,7 +186,10 @@ fn listed(
         Ok(json) => shown(json),
         Err(error) => {
             error!(%error, "`--local-status`: cannot write the listing as JSON");
-            text(StatusCode::INTERNAL_SERVER_ERROR, CANNOT_BE_WRITTEN)
+            text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the listing cannot be written; see the host's log\n",
+            )
         }
     }
 }
@@ -246,7 +233,6 @@ mod tests {
             names: Names::default(),
             snapshot: Arc::new(snapshot),
             steering: None,
-            turn: Arc::new(Semaphore::new(1)),
         };
         (Listing::serve(listener, site), address)
     }
