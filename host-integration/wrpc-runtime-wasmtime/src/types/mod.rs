@@ -152,8 +152,8 @@ impl Function {
     ) -> Result<Tuple, TooLarge> {
         let key = types.iter().map(|ty| match place(ty) {
             Some((kind, index)) => Some((kind, Some(index))),
-            None if matches!(ty.shape(), Shape::Leaf(_)) => Some((discriminant(ty), None)),
-            None => None,
+            // What is one type by its kind alone. Others without a place are looked into each time: flags, enums, resources.
+            None => is_keyword(ty).then(|| (discriminant(ty), None)),
         });
         let key = key.collect::<Option<Key>>();
         let known = |key| budget.tuples()?.get(key).cloned();
@@ -291,6 +291,14 @@ impl<T: Described, R: FnMut(&T) -> Codec> Walk<'_, T, R> {
 
     fn payload(&mut self, ty: Option<T>) -> Result<Option<Part>, TooLarge> {
         ty.map(|ty| self.part(ty)).transpose()
+    }
+}
+
+/// Whether there is one type of this kind.
+fn is_keyword(ty: &Type) -> bool {
+    match ty.shape() {
+        Shape::Leaf(leaf) => !matches!(leaf, Codec::Flags(_)),
+        _ => false,
     }
 }
 

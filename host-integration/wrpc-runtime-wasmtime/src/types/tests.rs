@@ -158,3 +158,38 @@ fn types_that_many_functions_have_are_looked_into_once() {
     assert!(Arc::ptr_eq(&first, &again));
     assert_eq!(budget.spent(), spent);
 }
+
+#[test]
+fn types_that_only_look_alike_are_not_taken_for_each_other() {
+    let component = |text: &str| -> Vec<ComponentFunc> {
+        let engine = Engine::default();
+        let component = Component::new(&engine, wat::parse_str(text).expect("valid text"));
+        let ty = component.expect("a component").component_type();
+        let imports = ty.imports(&engine).filter_map(|(_, item)| match item {
+            ComponentItem::ComponentFunc(ty) => Some(ty),
+            _ => None,
+        });
+        imports.collect()
+    };
+    // Flags and enums are of one component, and one kind, and differ.
+    let functions = component(
+        r#"(component
+            (type $f (flags "a" "b")) (import "f" (type $f1 (eq $f)))
+            (type $g (flags "a" "b" "c" "d" "e" "f" "g" "h" "i")) (import "g" (type $g1 (eq $g)))
+            (type $e (enum "a")) (import "e" (type $e1 (eq $e)))
+            (type $h (enum "a" "b")) (import "h" (type $h1 (eq $h)))
+            (import "of-f" (func (param "p" $f1)))
+            (import "of-g" (func (param "p" $g1)))
+            (import "of-e" (func (param "p" $e1)))
+            (import "of-h" (func (param "p" $h1))))"#,
+    );
+    let (once, each) = (Budget::of_component(), Budget::default());
+    assert_eq!(functions.len(), 4);
+    for ty in &functions {
+        assert!(
+            Arc::ptr_eq(&of(ty, &once), &of(ty, &each)),
+            "{}",
+            of(ty, &each)
+        );
+    }
+}
