@@ -26,7 +26,7 @@ use crate::view::{RemoteResource, WrpcView};
 /// An instance is defined with all it has, a component with all it imports, a resource as a [`RemoteResource`]. Types
 /// need no definition. `instance` is the name of the instance that `name` is in, and empty for none.
 ///
-/// A function without resources is invoked with a clone of the store's transport.
+/// Functions are invoked with a clone of the store's transport, one for each store.
 ///
 /// A resource that the import uses, and that another import defines, stays what it is there. To tell the two apart,
 /// [`collect_component_resources`](crate::collect_component_resources) must have seen the component before, on this
