@@ -116,7 +116,15 @@ where
         let Some(endpoint) = view.get(&self.scope, prefix, instance, func) else {
             return Err((cx, params, mode, None));
         };
-        let offered = endpoint.offer(backend, local.observer(), cx, params, if_full(mode));
+        let elsewhere = local.elsewhere.serves(prefix);
+        let offered = endpoint.offer(
+            backend,
+            local.observer(),
+            cx,
+            params,
+            if_full(mode),
+            elsewhere,
+        );
         offered.map_err(|it| (it.context, it.params, mode, Some(it.reason)))
     }
 
@@ -140,9 +148,12 @@ where
             return Err((cx, params, elsewhere));
         };
         let observer = local.observer();
+        let served_elsewhere = local.elsewhere.serves(prefix);
         let lookup = || local.registry.lookup(&self.scope, prefix, instance, func);
         while let Some(endpoint) = lookup() {
-            let rejected = match endpoint.offer(backend, observer, cx, params, if_full(mode)) {
+            let if_full = if_full(mode);
+            let offered = endpoint.offer(backend, observer, cx, params, if_full, served_elsewhere);
+            let rejected = match offered {
                 Ok(streams) => return Ok(streams),
                 Err(rejected) => rejected,
             };

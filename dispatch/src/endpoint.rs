@@ -104,7 +104,8 @@ impl<C, B: Backend> Endpoint<C, B> {
 
     /// Queues an invocation and returns the caller's side of the call. `params` are handed over, not copied.
     ///
-    /// Where it is refused when the queue is full, that is looked at before anything is made of it.
+    /// Where it is refused when the queue is full, that is looked at before anything is made of it. When another host serves the
+    /// function, too, a queue in which it would wait for long is full.
     pub(crate) fn offer(
         self: &Arc<Self>,
         backend: &B,
@@ -112,11 +113,14 @@ impl<C, B: Backend> Endpoint<C, B> {
         context: C,
         params: Bytes,
         if_full: IfFull,
+        served_elsewhere: bool,
     ) -> Result<(LocalOutgoing<B>, LocalIncoming<B>), Rejected<C>>
     where
         C: Default + Send + Sync + 'static,
     {
-        if if_full == IfFull::Refuse && self.queue.seems_full() {
+        let has_room =
+            || !self.queue.seems_full() && !(served_elsewhere && self.queue.seems_late());
+        if if_full == IfFull::Refuse && !has_room() {
             return Err(Rejected {
                 context,
                 params,

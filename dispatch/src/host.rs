@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use crate::backend::Backend;
 use crate::call::Patience;
+use crate::elsewhere::Elsewhere;
 use crate::endpoint::{Endpoint, QueueLimits};
 use crate::modes::LiveModes;
 use crate::observe::{Calls, Counted, Counters, Observer, Running, Targets};
@@ -23,6 +24,7 @@ pub struct Local<C, B: Backend> {
     observer: OnceLock<Box<dyn Observer<C>>>,
     /// Told when a generation of a component comes or goes.
     pub(crate) changed: Notify,
+    pub(crate) elsewhere: Elsewhere,
     backend: Option<B>,
     modes: LiveModes,
     /// Whether the modes may change.
@@ -40,6 +42,7 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
             targets: Targets::new(),
             observer: OnceLock::new(),
             changed: Notify::new(),
+            elsewhere: Elsewhere::default(),
             backend,
             modes: LiveModes::new(&modes.into()),
             steerable: false,
@@ -90,6 +93,14 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
     /// The modes as they are now.
     pub fn modes(&self) -> Modes {
         self.modes.snapshot()
+    }
+
+    /// Says whether another host serves the component under `prefix`, too. As long as one does, a call to a function of it that
+    /// would wait here for longer than it takes to send it there goes over the remote transport, with
+    /// [`Mode::Prefer`](crate::Mode::Prefer), and counts as [`Route::Spilled`](crate::Route::Spilled). The default is that none
+    /// does.
+    pub fn set_served_elsewhere(&self, prefix: &str, served: bool) {
+        self.elsewhere.set(prefix, served);
     }
 
     /// How many calls went which way since this was made.

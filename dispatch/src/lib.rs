@@ -112,6 +112,7 @@ mod beside;
 mod call;
 mod dispatcher;
 mod drain;
+mod elsewhere;
 mod endpoint;
 mod host;
 mod modes;

@@ -46,6 +46,7 @@
 mod args;
 mod certificates;
 mod commands;
+mod elsewhere;
 mod embed;
 mod host_config;
 mod labels;

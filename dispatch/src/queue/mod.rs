@@ -25,6 +25,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
 
+mod backlog;
 #[cfg(all(test, inhost_loom))]
 mod loom;
 #[cfg(test)]
@@ -33,6 +34,7 @@ mod room;
 #[cfg(all(test, not(inhost_loom)))]
 mod tests;
 
+use backlog::Backlog;
 pub(crate) use room::Room;
 use room::Rooms;
 
@@ -63,6 +65,8 @@ struct State<T, S> {
     rooms: Rooms,
     turn: Turn,
     source: Source<S>,
+    /// Kept once someone has asked for it.
+    backlog: Option<Backlog>,
     /// Readers that wait for an item, or for their turn: few, and nearly always one.
     waiting: Vec<(u64, Waker)>,
 }
@@ -109,6 +113,7 @@ impl<T: Item, S> Queue<T, S> {
                 rooms: Rooms::new(max_items.get(), max_weight),
                 turn: Turn::Closed,
                 source: Source::Absent,
+                backlog: None,
                 waiting: Vec::new(),
             }),
             full: AtomicBool::new(false),
@@ -118,6 +123,14 @@ impl<T: Item, S> Queue<T, S> {
     /// Whether an item would most likely be refused. It may be so no more when this returns.
     pub(crate) fn seems_full(&self) -> bool {
         self.full.load(Ordering::Relaxed)
+    }
+
+    /// Whether an item that comes now would most likely wait longer than it takes to send it elsewhere.
+    pub(crate) fn seems_late(&self) -> bool {
+        let mut state = self.lock();
+        let others = state.items.len();
+        let backlog = state.backlog.get_or_insert_with(|| Backlog::new(others));
+        backlog.is_late(others)
     }
 
     /// Puts `item` at the end. An item that is heavier than the whole limit is taken when the queue is empty, so
@@ -155,6 +168,9 @@ impl<T: Item, S> Queue<T, S> {
     fn announce(&self, mut state: MutexGuard<'_, State<T, S>>) {
         self.changed(&state);
         let reader = state.whose_turn();
+        if let Some(backlog) = &mut state.backlog {
+            backlog.comes(reader.is_some());
+        }
         drop(state);
         if let Some(reader) = reader {
             reader.wake();
@@ -182,6 +198,9 @@ impl<T: Item, S> Queue<T, S> {
         let state = &mut *guard;
         let woken = state.rooms.leave(item.room(), at, &state.items);
         self.changed(state);
+        if let Some(backlog) = &mut state.backlog {
+            backlog.goes(state.items.len());
+        }
         let spare = state.spare();
         drop(guard);
         drop(spare);
@@ -345,6 +364,7 @@ impl<T: Item, S> Queue<T, S> {
         state.turn = Turn::Closed;
         let (source, left) = (state.take_source(), std::mem::take(&mut state.items));
         let woken = state.rooms.clear(&left);
+        state.backlog = None;
         self.changed(state);
         drop(guard);
         (source, left, woken)

@@ -17,23 +17,24 @@ use wrpc_transport_nats::local::{Generations, Local, ScopeId};
 use super::known::{Asked, Known, Scaling};
 
 /// Where a host is in a lattice.
-pub(super) struct Place {
-    pub(super) host_id: String,
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) host_id: String,
     /// What the subjects of the control interface begin with.
-    pub(super) topic: String,
-    pub(super) lattice: Arc<str>,
+    pub(crate) topic: String,
+    pub(crate) lattice: Arc<str>,
 }
 
 impl Place {
-    pub(super) fn command(&self, operation: &str) -> String {
+    pub(crate) fn command(&self, operation: &str) -> String {
         format!("{}.{operation}.{}", self.topic, self.host_id)
     }
 
-    pub(super) fn event(&self, name: &str) -> String {
+    pub(crate) fn event(&self, name: &str) -> String {
         format!("wasmbus.evt.{}.{name}", self.lattice)
     }
 
-    pub(super) fn prefix(&self, id: &str) -> String {
+    pub(crate) fn prefix(&self, id: &str) -> String {
         format!("{}.{id}", self.lattice)
     }
 }

@@ -33,9 +33,10 @@ use tokio::task::JoinSet;
 use wasmcloud_host::WasmbusHostConfig;
 use wrpc_transport_nats::local::Local;
 
-use crate::{host_config, nats_credentials};
+use crate::{elsewhere, host_config, nats_credentials};
 
-use host::{Host, Place, Trouble};
+pub(crate) use host::Place;
+use host::{Host, Trouble};
 use settle::Watched;
 
 mod host;
@@ -101,10 +102,12 @@ impl Updates {
     pub(crate) async fn watch(control: Control, local: Local) -> anyhow::Result<Self> {
         let trouble = Trouble::default();
         let client = control.connect(&trouble).await?;
+        let mut task = JoinSet::new();
+        let (place, others) = (control.place.clone(), local.clone());
+        task.spawn(elsewhere::watch(client.clone(), place, others));
         let host = Host::new(client, control.place, local, trouble);
         let host = Arc::new(host);
         let heard = Heard::subscribe(&host).await?;
-        let mut task = JoinSet::new();
         task.spawn(watch(host, heard));
         Ok(Self {
             _task: task,

@@ -34,16 +34,20 @@ async fn calls_move_to_the_other_host_when_the_callee_here_is_stopped() {
         let (deployment, host) = (&pair.deployment, pair.deployment.host());
         let load = pair.pings(GIVE_UP).await;
         load.answers(300).await;
-        let (local, remote) = calls(host).await;
-        assert!(local >= 300, "{local} local calls over {route:?}");
-        assert_eq!(remote, 0, "all calls stay here over {route:?}");
+        let status = host.status().await.expect("the status");
+        let [local, spilled, remote] = ["local", "spilled", "remote"]
+            .map(|way| status["calls"][way].as_u64().expect("a number"));
+        // Some may be shared with the other host before it is known how fast the callee here takes them.
+        assert!(spilled < local / 2, "over {route:?}: {status}");
+        assert_eq!(remote, 0, "over {route:?}: {status}");
 
         let stopped = deployment.control().stop_component(host.id(), CALLEE).await;
         stopped.expect("stopped");
         let stop = Instant::now();
         load.answers(300).await;
         let ended = Calls::of(load).await;
-        let (_, remote) = calls(host).await;
+        let status = host.status().await.expect("the status");
+        let remote = status["calls"]["remote"].as_u64().expect("a number");
         assert!(remote >= 250, "{remote} calls moved over {route:?}");
         // What the callee had taken or had in its queue when it was stopped may fail, and no more than that.
         let begun_later = ended.failed().filter(|ended| ended.start > stop).count();
@@ -102,6 +106,56 @@ async fn calls_that_find_the_queue_here_full_are_answered_by_the_other_host() {
         assert!(early > 0, "over {route:?} the other host answered no call");
         let waited = taken.await.expect("no panic").expect("an answer");
         assert_eq!(waited, TAKEN.as_millis() as u32);
+    }
+}
+
+/// The queue here has room for all of them. Each takes so long that another host is faster.
+#[tokio::test]
+async fn calls_that_would_wait_long_here_are_shared_with_the_other_host_while_there_is_one() {
+    const CALLERS: usize = 16;
+    const EACH_MS: u32 = 50;
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let host = route.host().env("RUST_BACKTRACE", "0");
+        let mut pair = Pair::start(&nats, host, 1).await;
+        let driver = pair.deployment.driver().await.expect("the caller");
+        let calls_at_once = async || {
+            let calls = (0..CALLERS).map(|_| driver.call_wait(EACH_MS));
+            for answer in join_all(calls).await {
+                assert_eq!(answer.expect("an answer"), EACH_MS, "over {route:?}");
+            }
+        };
+        let spilled = async |deployment: &Deployment| {
+            let status = deployment.host().status().await.expect("the status");
+            status["calls"]["spilled"].as_u64().expect("a number")
+        };
+        calls_at_once().await;
+        assert_eq!(spilled(&pair.deployment).await, 0, "{route:?}: no one else");
+
+        add_callee(&mut pair.deployment, route).await;
+        until("no call is shared", async || {
+            calls_at_once().await;
+            spilled(&pair.deployment).await > 0
+        })
+        .await;
+        let there = &pair.deployment.hosts()[1];
+        let before = spilled(&pair.deployment).await;
+        calls_at_once().await;
+        assert!(
+            spilled(&pair.deployment).await > before,
+            "over {route:?} they are not shared any more"
+        );
+
+        let control = pair.deployment.control();
+        let stopped = control.stop_component(there.id(), CALLEE).await;
+        stopped.expect("stopped");
+        until_not_listed(there, CALLEE).await;
+        until("calls go elsewhere", async || {
+            let before = spilled(&pair.deployment).await;
+            calls_at_once().await;
+            spilled(&pair.deployment).await == before
+        })
+        .await;
     }
 }
 

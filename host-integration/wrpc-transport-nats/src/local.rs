@@ -250,6 +250,13 @@ impl Local {
         self.shared.end_older(scope, prefix, than);
     }
 
+    /// Says whether another host serves the component under `prefix` (`lattice.component-id`), too. As long as one does, a call
+    /// that would wait here for longer than it takes to send it there goes over NATS, with [`Mode::Prefer`]. The default is that
+    /// none does.
+    pub fn set_served_elsewhere(&self, prefix: &str, served: bool) {
+        self.shared.set_served_elsewhere(prefix, served);
+    }
+
     /// Waits until a generation of any component has come or gone since this was called.
     ///
     /// # Cancel safety
