@@ -118,9 +118,8 @@ impl<C, B: Backend> Endpoint<C, B> {
     where
         C: Default + Send + Sync + 'static,
     {
-        let has_room =
-            || !self.queue.seems_full() && !(served_elsewhere && self.queue.seems_late());
-        if if_full == IfFull::Refuse && !has_room() {
+        let is_full = || self.queue.seems_full() || (served_elsewhere && self.queue.seems_late());
+        if if_full == IfFull::Refuse && is_full() {
             return Err(Rejected {
                 context,
                 params,
