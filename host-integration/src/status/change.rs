@@ -52,7 +52,7 @@ where
         }
         Err(_) => return text(StatusCode::BAD_REQUEST, "the command is not complete\n"),
     };
-    let mut response = json_response(answer.json());
+    let mut response = json_response(answer.json().into());
     *response.status_mut() = status;
     response
 }

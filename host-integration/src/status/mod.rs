@@ -2,8 +2,8 @@
 //!
 //! `GET /` and `GET /status` answer with the listing as JSON; `GET /ui` with the page, and so does `GET /` to a client that
 //! accepts HTML. Other methods there are answered with 405, other paths with 404, and requests for another host's name
-//! with 421. `POST /mode` changes the mode of calls (`change`). One request a connection. Clients are bounded in number and in time, so that they cannot keep the host from its
-//! work.
+//! with 421. `POST /mode` changes the mode of calls (`change`). One request a connection. Clients are bounded in number and in
+//! time, and a long listing is kept for a moment (`snapshot`), so that they cannot keep the host from its work.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use http_body_util::Full;
 use hyper::body::{Body, Bytes};
 use hyper::header::{HeaderValue, ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
@@ -25,10 +26,12 @@ use crate::steer::Steering;
 mod change;
 mod names;
 mod page;
+mod snapshot;
 
 pub(crate) use change::HEADER as STEER_HEADER;
 
 use names::Names;
+use snapshot::Snapshot;
 
 /// Connections served at the same time; further ones wait in the listen queue of the system.
 const MAX_CONNECTIONS: usize = 16;
@@ -38,9 +41,6 @@ const HEADER_TIME: Duration = Duration::from_secs(5);
 const CONNECTION_TIME: Duration = Duration::from_secs(10);
 /// Pause after a failed accept: out of file descriptors, the next one would fail at once, too.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Makes the listing, anew for each request.
-type Snapshot = Arc<dyn Fn() -> serde_json::Result<Vec<u8>> + Send + Sync>;
 
 /// What all connections share.
 #[derive(Clone)]
@@ -85,7 +85,7 @@ impl Listing {
         }
         let site = Site {
             names: Names::new(hosts),
-            snapshot: Arc::new(snapshot),
+            snapshot: Snapshot::new(snapshot),
             steering: steering.filter(|_| address.ip().is_loopback()),
         };
         Ok(Self::serve(listener, site))
@@ -146,23 +146,23 @@ where
     if is_own && request.uri().path() == "/mode" && request.method() == Method::POST {
         return Ok(change::response(request, site.steering.as_deref()).await);
     }
-    Ok(shown(&request, site, is_own))
+    Ok(shown(&request.into_parts().0, site, is_own).await)
 }
 
-fn shown<B>(request: &Request<B>, site: &Site, is_own: bool) -> Response<Full<Bytes>> {
+async fn shown(request: &Parts, site: &Site, is_own: bool) -> Response<Full<Bytes>> {
     let snapshot = &site.snapshot;
-    match (request.uri().path(), request.method()) {
+    match (request.uri.path(), &request.method) {
         _ if !is_own => text(
             StatusCode::MISDIRECTED_REQUEST,
             "this is not the name of the listing: ask for localhost or for an IP address, or start the host with \
              `--local-status-host NAME` (environment variable WASMCLOUD_LOCAL_STATUS_HOSTS)\n",
         ),
-        ("/", &Method::GET) if page::is_wanted(request.headers()) => {
-            page::varies(listed(snapshot, |json| page::response(&json)))
+        ("/", &Method::GET) if page::is_wanted(&request.headers) => {
+            page::varies(listed(snapshot, |json| page::response(&json)).await)
         }
-        ("/", &Method::GET) => page::varies(listed(snapshot, json_response)),
-        ("/status", &Method::GET) => listed(snapshot, json_response),
-        ("/ui", &Method::GET) => listed(snapshot, |json| page::response(&json)),
+        ("/", &Method::GET) => page::varies(listed(snapshot, json_response).await),
+        ("/status", &Method::GET) => listed(snapshot, json_response).await,
+        ("/ui", &Method::GET) => listed(snapshot, |json| page::response(&json)).await,
         ("/" | "/status" | "/ui", _) => {
             let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET works here\n");
             response
@@ -177,12 +177,12 @@ fn shown<B>(request: &Request<B>, site: &Site, is_own: bool) -> Response<Full<By
     }
 }
 
-/// The listing as it is now, as `shown`.
-fn listed(
+/// The listing, as `shown`.
+async fn listed(
     snapshot: &Snapshot,
-    shown: impl FnOnce(Vec<u8>) -> Response<Full<Bytes>>,
+    shown: impl FnOnce(Bytes) -> Response<Full<Bytes>>,
 ) -> Response<Full<Bytes>> {
-    match snapshot() {
+    match snapshot.json().await {
         Ok(json) => shown(json),
         Err(error) => {
             error!(%error, "`--local-status`: cannot write the listing as JSON");
@@ -194,7 +194,7 @@ fn listed(
     }
 }
 
-fn json_response(json: Vec<u8>) -> Response<Full<Bytes>> {
+fn json_response(json: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(json));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -231,7 +231,7 @@ mod tests {
         let address = listener.local_addr().expect("address");
         let site = Site {
             names: Names::default(),
-            snapshot: Arc::new(snapshot),
+            snapshot: Snapshot::new(snapshot),
             steering: None,
         };
         (Listing::serve(listener, site), address)
