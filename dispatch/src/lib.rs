@@ -95,7 +95,7 @@
 //! | the callee's result root dropped without `shutdown` | the bytes, then an [`std::io::Error`] that holds [`CallError::CalleeFailed`], with the cause if the callee gave one ([`Caller::failed`]) |
 //! | a generation ends before a call has started | the next one takes it, or [`CallError::NotAccepted`], at once |
 //! | the callee has no room for the call ([`Caller::refused`]) | [`CallError::NoRoom`], with the cause |
-//! | any other writer dropped without `shutdown` | the bytes, then end of stream |
+//! | any other writer dropped without `shutdown` | the bytes, then end of stream; [`why_failed`] has the cause if that is a callee that gave one |
 //! | a reader dropped | the writer gets `BrokenPipe`, at once if it was waiting |
 //!
 //! A caller that drops its streams before the results are complete has gone: a queued call is skipped, and a running
@@ -125,7 +125,7 @@ mod sync;
 
 pub use ambient::{with_serving, with_types, Serving, Types};
 pub use backend::Backend;
-pub use beside::{is_whole, next_piece, put_back, until_ended, Caller};
+pub use beside::{is_whole, next_piece, put_back, until_ended, why_failed, Caller};
 pub use call::{CallError, Incoming, Outgoing};
 pub use dispatcher::Dispatcher;
 pub use drain::{Drain, Drained, Run};

@@ -110,6 +110,7 @@ macro_rules! suite {
             a_dropped_nested_reader_breaks_the_pipe_of_its_writer
             a_writer_waits_at_the_limit_until_the_other_side_asks
             a_failed_callee_ends_its_nested_results_cleanly
+            a_failed_callee_s_cause_is_there_for_who_reads_its_nested_results
             a_nested_handle_keeps_its_side_there
             a_path_that_the_other_side_never_asks_for_ends_with_it
             a_path_asked_for_after_the_other_side_is_gone_ends_at_once

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use inhost_dispatch::{Backend, CallError};
+use inhost_dispatch::{why_failed, Backend, CallError, Caller};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_test::{assert_pending, assert_ready, task};
 use wrpc_transport::Index as _;
@@ -186,7 +186,28 @@ pub async fn a_failed_callee_ends_its_nested_results_cleanly<B: Backend>(make: i
     let error = read_all(&mut results).await.expect_err("the callee failed");
     assert!(matches!(call_error(&error), CallError::CalleeFailed { .. }));
     assert_eq!(read_all(&mut asked).await.expect("a clean end"), b"nested");
+    assert!(why_failed(&mut asked).is_none(), "it has said nothing");
     assert_eq!(read_all(&mut never_opened).await.expect("a clean end"), b"");
+}
+
+/// Who reads a nested result that is not whole can ask why, whatever was dropped first.
+pub async fn a_failed_callee_s_cause_is_there_for_who_reads_its_nested_results<B: Backend>(
+    make: impl Make<B>,
+) {
+    let host = Host::new(make(limit(64)));
+    let ((mut params, results), (outgoing, incoming)) = host.call("").await;
+    let mut nested = results.index(&[0]).expect("reader");
+    drop(results);
+    let writer = outgoing.index(&[0]).expect("writer");
+    let caller = Caller::of(&outgoing).expect("a local call");
+    caller.failed(&io::Error::other("it trapped"));
+    drop((writer, outgoing, incoming));
+    assert_eq!(read_all(&mut nested).await.expect("a clean end"), b"");
+    let error = why_failed(&mut nested).expect("it said why");
+    assert!(matches!(call_error(&error), CallError::CalleeFailed { .. }));
+    assert!(error.to_string().ends_with(": it trapped"), "{error}");
+    // The parameters of that call are no results.
+    assert!(why_failed(&mut params).is_none());
 }
 
 /// As long as a side holds any stream of a direction, it can ask for more; its paths do not end with its root.

@@ -14,7 +14,7 @@ mod put_back;
 
 pub use caller::Caller;
 pub(crate) use pieces::know as know_pieces;
-pub use pieces::{is_whole, next_piece, until_ended};
+pub use pieces::{is_whole, next_piece, until_ended, why_failed};
 pub use put_back::put_back;
 pub(crate) use put_back::Streams;
 

@@ -56,6 +56,15 @@ pub async fn until_ended<I: Any>(incoming: &mut I) -> io::Result<()> {
     }
 }
 
+/// Why the callee of a local call will not finish its results, if it has said so ([`Caller::failed`](crate::Caller::failed)). For who
+/// reads a stream within the results, which ends like any other then, and can tell that it is not whole.
+///
+/// An error with a [`CallError`](crate::CallError::CalleeFailed). `None` for what is not a stream of the results of a local call.
+pub fn why_failed<I: Any>(incoming: &mut I) -> Option<io::Error> {
+    let reader = KNOWN.get::<I>()?(incoming)?;
+    reader.why_failed()
+}
+
 type ReaderOf = fn(&mut dyn Any) -> Option<&mut dyn LocalReader>;
 
 /// The types of streams that can be taken in pieces.

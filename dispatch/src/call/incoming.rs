@@ -276,6 +276,9 @@ pub(crate) trait LocalReader: Send {
     fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     fn is_whole(&self, types: &(dyn Any + Send + Sync)) -> bool;
+
+    /// The cause that the callee has given, if these are results.
+    fn why_failed(&self) -> Option<io::Error>;
 }
 
 impl<B: Backend> LocalReader for LocalIncoming<B> {
@@ -307,6 +310,13 @@ impl<B: Backend> LocalReader for LocalIncoming<B> {
 
     fn is_whole(&self, types: &(dyn Any + Send + Sync)) -> bool {
         self.path.is_empty() && self.handle.call.is_whole(self.handle.way, types)
+    }
+
+    fn why_failed(&self) -> Option<io::Error> {
+        match self.handle.way {
+            Way::Params => None,
+            Way::Results => self.handle.call.why_failed(),
+        }
     }
 }
 

@@ -240,6 +240,12 @@ impl<B: Backend> Call<B> {
         let _ = self.cause.set(cause);
     }
 
+    /// Why they will not be, if the callee has said so.
+    pub(crate) fn why_failed(&self) -> Option<std::io::Error> {
+        let cause = self.cause.get()?;
+        Some(CallError::callee_failed(self.target(), Some(cause)))
+    }
+
     /// Leaves the rest of the results for the caller. It looks for them at the end of the result root.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
-use inhost_testbed::{Deployment, Guest, NatsServer, CALLEE};
+use inhost_testbed::{reference, write_component, Deployment, Guest, NatsServer, CALLEE};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::TcpStream;
@@ -84,6 +84,133 @@ async fn a_client_that_goes_in_the_middle_of_a_stream_leaves_the_instance_to_the
         let answered = tokio::time::timeout(PROMPTLY, next.next(5)).await;
         let answered = answered.unwrap_or_else(|_| panic!("over {route:?} it is still taken"));
         assert_eq!(answered, b"first", "over {route:?}");
+    }
+}
+
+/// A `pipe` that takes the stream, and traps.
+const TRAPS: &str = r#"(component
+    (import "wasi:io/streams@0.2.0" (instance $streams
+        (export "input-stream" (type (sub resource)))))
+    (alias export $streams "input-stream" (type $stream))
+    (core module $module
+        (func (export "through") (param i32) (result i32) unreachable)
+        (func (export "ingest") (param i64 i64 i32) unreachable))
+    (core instance $core (instantiate $module))
+    (func $through (param "data" (own $stream)) (result (own $stream))
+        (canon lift (core func $core "through")))
+    (func $ingest (param "id" u64) (param "size" u64) (param "data" (own $stream))
+        (canon lift (core func $core "ingest")))
+    (instance $pipe (export "through" (func $through)) (export "ingest" (func $ingest)))
+    (export "inhost:demo/pipe@0.1.0" (instance $pipe)))"#;
+
+/// Passes an empty stream to the `pipe` that it is linked to, reads what comes back, and answers with what it is told of why
+/// that failed.
+const READS: &str = r#"(component
+    (import "wasi:io/error@0.2.0" (instance $errors
+        (export "error" (type $error (sub resource)))
+        (export "[method]error.to-debug-string"
+            (func (param "self" (borrow $error)) (result string)))))
+    (alias export $errors "error" (type $error))
+    (import "wasi:io/streams@0.2.0" (instance $streams
+        (alias outer 1 $error (type $outer))
+        (export "error" (type $error (eq $outer)))
+        (export "input-stream" (type $stream (sub resource)))
+        (type $failed (variant (case "last-operation-failed" (own $error)) (case "closed")))
+        (export "stream-error" (type $stream-error (eq $failed)))
+        (export "[method]input-stream.blocking-read"
+            (func (param "self" (borrow $stream)) (param "len" u64)
+                (result (result (list u8) (error $stream-error)))))))
+    (alias export $streams "input-stream" (type $stream))
+    (import "wasi:cli/stdin@0.2.0" (instance $stdin
+        (alias outer 1 $stream (type $outer))
+        (export "input-stream" (type $stream (eq $outer)))
+        (export "get-stdin" (func (result (own $stream))))))
+    (import "inhost:demo/pipe@0.1.0" (instance $pipe
+        (alias outer 1 $stream (type $stream))
+        (export "through" (func (param "data" (own $stream)) (result (own $stream))))))
+    (core module $memory
+        (memory (export "memory") 1)
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))
+    (core instance $memory (instantiate $memory))
+    (alias core export $memory "memory" (core memory $bytes))
+    (alias core export $memory "realloc" (core func $realloc))
+    (core func $stdin (canon lower (func $stdin "get-stdin")))
+    (core func $through (canon lower (func $pipe "through")))
+    (core func $read (canon lower (func $streams "[method]input-stream.blocking-read")
+        (memory $bytes) (realloc $realloc)))
+    (core func $why (canon lower (func $errors "[method]error.to-debug-string")
+        (memory $bytes) (realloc $realloc)))
+    (core module $module
+        (import "" "memory" (memory 1))
+        (import "" "stdin" (func $stdin (result i32)))
+        (import "" "through" (func $through (param i32) (result i32)))
+        (import "" "read" (func $read (param i32 i64 i32)))
+        (import "" "why" (func $why (param i32 i32)))
+        (func (export "call") (result i32)
+            (call $read (call $through (call $stdin)) (i64.const 1) (i32.const 0))
+            ;; It failed, and was not closed.
+            (if (i32.ne (i32.load8_u (i32.const 0)) (i32.const 1)) (then (unreachable)))
+            (if (i32.load8_u (i32.const 4)) (then (unreachable)))
+            (call $why (i32.load (i32.const 8)) (i32.const 16))
+            (i32.const 16)))
+    (core instance $core (instantiate $module (with "" (instance
+        (export "memory" (memory $bytes))
+        (export "stdin" (func $stdin))
+        (export "through" (func $through))
+        (export "read" (func $read))
+        (export "why" (func $why))))))
+    (func $call (result string)
+        (canon lift (core func $core "call") (memory $bytes) (realloc $realloc)))
+    (instance $reads (export "call" (func $call)))
+    (export "inhost:demo/reads" (instance $reads)))"#;
+
+#[tokio::test]
+async fn a_callee_that_traps_with_a_stream_ends_the_call_at_once_and_its_caller_learns_why() {
+    let nats = nats().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let [reads, traps] = [("reads.wasm", READS), ("traps.wasm", TRAPS)].map(|(name, text)| {
+        let component = write_component(folder.path(), name, text).expect("written");
+        reference(&component).expect("written")
+    });
+    for route in Route::LOCAL {
+        let deployment = route.start_on(&nats).await;
+        let host = deployment.host();
+        for (component, id) in [(&reads, FRONT), (&traps, BACK)] {
+            let deployed = deployment.deploy_on(host, component, id, 1).await;
+            deployed.expect("deployed");
+        }
+        deployment.link(FRONT, BACK, "pipe").await.expect("linked");
+        let caller = deployment.peer(FRONT).await.expect("the caller");
+        let call = caller.call::<_, (String,)>("inhost:demo/reads", "call", ());
+        let ended = tokio::time::timeout(PROMPTLY, call).await;
+        let ended = ended.unwrap_or_else(|_| panic!("over {route:?} it does not end"));
+        let (why,) = ended.expect("the stream fails, and not its reader");
+        for part in ["inhost:demo/pipe@0.1.0.through", "unreachable"] {
+            assert!(why.contains(part), "over {route:?} it is told: {why}");
+        }
+        assert_calls(route, host, 1).await;
+    }
+}
+
+/// The body of the request breaks off, and so does that of the response.
+#[tokio::test]
+async fn a_stream_that_is_cut_off_on_its_way_in_is_not_whole_on_its_way_out() {
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let (deployment, address) = start(&nats, route, 1).await;
+        let (mut request, mut response) = post(address).await;
+        request.send(b"first").await;
+        assert_eq!(response.next(5).await, b"first", "over {route:?}");
+        request.0.shutdown().await.expect("shut down");
+        let rest = tokio::time::timeout(PROMPTLY, response.rest()).await;
+        let rest = rest.unwrap_or_else(|_| panic!("over {route:?} it does not end"));
+        assert!(!rest.ends_with(b"0\r\n\r\n"), "over {route:?} it is whole");
+        // The only instance is free.
+        let (mut request, mut response) = post(address).await;
+        request.send(b"next").await;
+        let next = tokio::time::timeout(PROMPTLY, response.next(4)).await;
+        assert_eq!(next.expect("it is answered"), b"next", "over {route:?}");
+        assert_calls(route, deployment.host(), 2).await;
     }
 }
 
@@ -221,6 +348,13 @@ impl Response {
     async fn ends(&mut self) {
         assert!(self.ahead.is_empty(), "more came back than was sent");
         assert!(self.chunk().await.is_empty(), "nothing more comes back");
+    }
+
+    /// What comes until the connection ends, in whichever way.
+    async fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        let _ = self.connection.read_to_end(&mut rest).await;
+        rest
     }
 
     async fn head(&mut self) {

@@ -41,8 +41,8 @@ const ELSEWHERE: &[(&str, &[Shown])] = &[
         "streams_in",
         &[
             ("at_most_once", "a_stream_whose_caller_has_gone_on_comes_whole_and_once", "tests/end_to_end/one_way_streams.rs"),
-            ("ends", "a_parameter_that_fails_fails_the_call", "wrpc-runtime-wasmtime/tests/streams/ends.rs"),
-            ("cause", "a_callee_says_why_it_failed", "../dispatch/conformance/src/caller.rs"),
+            ("ends", "a_callee_that_traps_with_a_stream_ends_the_call_at_once_and_its_caller_learns_why", "tests/end_to_end/streams.rs"),
+            ("cause", "a_callee_that_traps_with_a_stream_ends_the_call_at_once_and_its_caller_learns_why", "tests/end_to_end/streams.rs"),
             ("caller_gone", "a_callee_learns_that_a_stream_was_cut_off_and_leaves_its_instance", "tests/end_to_end/one_way_streams.rs"),
             ("permit", "a_callee_learns_that_a_stream_was_cut_off_and_leaves_its_instance", "tests/end_to_end/one_way_streams.rs"),
             ("stop_update", "streams_that_wait_when_their_callee_is_scaled_come_whole_and_once", "tests/end_to_end/one_way_streams.rs"),
@@ -54,8 +54,8 @@ const ELSEWHERE: &[(&str, &[Shown])] = &[
         "streams_out",
         &[
             ("at_most_once", "streams_that_wait_when_their_callee_is_scaled_come_back_once", "tests/end_to_end/streams.rs"),
-            ("ends", "a_result_that_fails_is_not_taken_for_one_that_closes", "wrpc-runtime-wasmtime/tests/streams/ends.rs"),
-            ("cause", "a_callee_that_fails_fails_the_streams_that_it_was_to_return", "wrpc-runtime-wasmtime/tests/streams/ends.rs"),
+            ("ends", "a_stream_that_is_cut_off_on_its_way_in_is_not_whole_on_its_way_out", "tests/end_to_end/streams.rs"),
+            ("cause", "a_callee_that_traps_with_a_stream_ends_the_call_at_once_and_its_caller_learns_why", "tests/end_to_end/streams.rs"),
             ("caller_gone", "a_client_that_goes_in_the_middle_of_a_stream_leaves_the_instance_to_the_next", "tests/end_to_end/streams.rs"),
             ("permit", "a_client_that_goes_in_the_middle_of_a_stream_leaves_the_instance_to_the_next", "tests/end_to_end/streams.rs"),
             ("stop_update", "streams_that_wait_when_their_callee_is_scaled_come_back_once", "tests/end_to_end/streams.rs"),

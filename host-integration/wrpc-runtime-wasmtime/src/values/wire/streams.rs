@@ -5,11 +5,13 @@
 use core::future::poll_fn;
 use core::pin::{pin, Pin};
 use core::task::{ready, Context, Poll};
+use std::any::Any;
 use std::io;
 use std::sync::Arc;
 
 use anyhow::{bail, Context as _};
 use bytes::{Bytes, BytesMut};
+use inhost_dispatch::why_failed;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio_util::codec::Encoder as _;
 use tracing::{debug, trace};
@@ -193,7 +195,7 @@ impl Position {
     }
 }
 
-impl<R: AsyncRead + Unpin> ChunkReader<R> {
+impl<R: AsyncRead + Unpin + 'static> ChunkReader<R> {
     pub(super) fn new(inner: R) -> Self {
         Self {
             inner,
@@ -215,7 +217,7 @@ impl<R: AsyncRead + Unpin> ChunkReader<R> {
                     let mut one = ReadBuf::new(&mut byte);
                     ready!(Pin::new(&mut self.inner).poll_read(cx, &mut one))?;
                     if one.filled().is_empty() {
-                        return Poll::Ready(Err(truncated()));
+                        return Poll::Ready(Err(truncated(&mut self.inner)));
                     }
                     self.at = Position::after_length_byte(value, shift, byte[0])?;
                 }
@@ -229,7 +231,7 @@ impl<R: AsyncRead + Unpin> ChunkReader<R> {
                     // It is at most `left`, which is a u32.
                     let left = left - u32::try_from(read).unwrap_or(left);
                     self.at = match (read, left) {
-                        (0, _) => return Poll::Ready(Err(truncated())),
+                        (0, _) => return Poll::Ready(Err(truncated(&mut self.inner))),
                         (_, 0) => Position::CHUNK_START,
                         (_, left) => Position::Content { left },
                     };
@@ -242,14 +244,16 @@ impl<R: AsyncRead + Unpin> ChunkReader<R> {
 }
 
 /// A peer that sends all of a stream ends it with the marker.
-fn truncated() -> io::Error {
+fn truncated<R: Any>(reader: &mut R) -> io::Error {
+    // The text alone: who classifies the error of a stream is not to find that of a call.
+    let why = why_failed(reader).map_or_else(String::new, |why| format!(": {why}"));
     io::Error::new(
         io::ErrorKind::UnexpectedEof,
-        "an input stream of the peer broke off before its end",
+        format!("an input stream of the peer broke off before its end{why}"),
     )
 }
 
-impl<R: AsyncRead + Unpin> AsyncRead for ChunkReader<R> {
+impl<R: AsyncRead + Unpin + 'static> AsyncRead for ChunkReader<R> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
