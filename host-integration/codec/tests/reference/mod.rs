@@ -31,6 +31,9 @@ pub(crate) enum Value {
     Option(Option<Box<Value>>),
     Result(Result<Option<Box<Value>>, Option<Box<Value>>>),
     Flags(Vec<bool>),
+    /// The bytes of a handle.
+    Handle(Vec<u8>),
+    Stream,
 }
 
 /// A message of `values`.
@@ -94,6 +97,11 @@ fn encode_one(ty: &Type, value: &Value, out: &mut Vec<u8>) {
                 );
             }
         }
+        (Type::Handle(_), Value::Handle(handle)) => {
+            unsigned(handle.len() as u128, out);
+            out.extend(handle);
+        }
+        (Type::Stream(_), Value::Stream) => {}
         other => panic!("no value of its type: {other:?}"),
     }
 }

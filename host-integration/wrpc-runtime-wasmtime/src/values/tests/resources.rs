@@ -25,8 +25,13 @@ fn importing(functions: &str, rest: &str) -> String {
 
 /// Links what a component imports as functions of `peer`.
 fn instance(component: &str, peer: Mirror) -> anyhow::Result<Instance<Ctx>> {
-    let engine = engine();
-    let component = Component::new(&engine, wat::parse_str(component)?)?;
+    let component = Component::new(&engine(), wat::parse_str(component)?)?;
+    instance_of(&component, peer)
+}
+
+/// As [`instance`], of a component that was compiled.
+pub(super) fn instance_of(component: &Component, peer: Mirror) -> anyhow::Result<Instance<Ctx>> {
+    let engine = component.engine().clone();
     let ty = component.component_type();
     let mut linker = Linker::<Ctx>::new(&engine);
     collect_component_resources(&engine, &ty, &mut Vec::new());
@@ -40,12 +45,22 @@ fn instance(component: &str, peer: Mirror) -> anyhow::Result<Instance<Ctx>> {
     for (name, item) in ty.imports(&engine).filter(|(name, _)| *name != IO) {
         link_item(&engine, &mut linker.root(), [], item, "", name, ())?;
     }
-    let pre = linker.instantiate_pre(&component)?;
+    let pre = linker.instantiate_pre(component)?;
     Ok(Instance::new(pre, move || store(&engine, &peer)))
 }
 
 async fn call(instance: &Instance<Ctx>, name: &str, params: &[u8]) -> Result<Vec<u8>, CallFailed> {
-    let export = instance.export("", name).expect("it is exported");
+    call_in(instance, "", name, params).await
+}
+
+/// Calls a function of an interface.
+pub(super) async fn call_in(
+    instance: &Instance<Ctx>,
+    interface: &str,
+    name: &str,
+    params: &[u8],
+) -> Result<Vec<u8>, CallFailed> {
+    let export = instance.export(interface, name).expect("it is exported");
     let mut results = Root(Vec::new());
     let mut params = Root(std::io::Cursor::new(params.to_vec()));
     let called = instance.call(&export, &mut params, &mut results).await;
