@@ -207,23 +207,6 @@ fn the_checker_takes_each_vector_and_nothing_shorter() {
     }
 }
 
-/// The handles in a value, in order.
-fn handles(value: &Value, into: &mut Vec<Vec<u8>>) {
-    match value {
-        Value::Handle(handle) => into.push(handle.clone()),
-        Value::List(values) | Value::Tuple(values) => {
-            values.iter().for_each(|value| handles(value, into));
-        }
-        Value::Variant(_, payload) | Value::Option(payload) => {
-            payload.iter().for_each(|value| handles(value, into));
-        }
-        Value::Result(Ok(payload) | Err(payload)) => {
-            payload.iter().for_each(|value| handles(value, into));
-        }
-        _ => {}
-    }
-}
-
 #[test]
 fn the_checker_finds_the_handles_and_streams_of_each_vector() {
     let (mut all_handles, mut all_streams) = (0, 0);
@@ -240,9 +223,7 @@ fn the_checker_finds_the_handles_and_streams_of_each_vector() {
                 Passes::Stream(path) => paths.push(path[1..].to_vec()),
             }
         }
-        let mut expected = Vec::new();
-        handles(&vector.value, &mut expected);
-        assert_eq!(found, expected, "{}", vector.name);
+        assert_eq!(found, vector.value.handles(), "{}", vector.name);
         assert_eq!(paths, vector.streams, "{}", vector.name);
         all_handles += found.len();
         all_streams += paths.len();
@@ -258,8 +239,7 @@ fn each_vector_comes_back_from_a_guest() {
     for vector in vectors() {
         let Vector { name, wire, .. } = &vector;
         let plan = Plan::new(std::slice::from_ref(&vector.ty)).expect("a plan");
-        let mut handed = Vec::new();
-        handles(&vector.value, &mut handed);
+        let handles = vector.value.handles();
         for encoding in [Encoding::Utf8, Encoding::Utf16] {
             for max_flat in [0, 16, usize::MAX] {
                 let mut guest = Guest::new(encoding);
@@ -271,7 +251,7 @@ fn each_vector_comes_back_from_a_guest() {
                 let mut view = Paths(guest.view(), Vec::new());
                 let lifted = Lift::new(&plan).run(&mut view, &core, max_flat);
                 let lifted = lifted.unwrap_or_else(|error| panic!("{name}: {error:?}"));
-                let message = lifted.with_handles(&handed).expect("as many");
+                let message = lifted.with_handles(&handles).expect("as many");
                 assert!(
                     message == *wire,
                     "{name}: {encoding:?}, max_flat {max_flat}"
