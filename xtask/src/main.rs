@@ -8,6 +8,7 @@
 )]
 
 mod example;
+#[path = "../../host-integration/codec/fuzz/runner/src/main.rs"]
 mod fuzz;
 mod guests;
 mod lint;
