@@ -53,6 +53,8 @@ pub(super) struct FromGuest<'c, 'm> {
     pub(super) types: &'c [InterfaceType],
     /// Those that were taken out of it.
     pub(super) taken: Vec<FromResource>,
+    /// Which parameter or result is wrong.
+    pub(super) wrong: Option<usize>,
 }
 
 impl<'m> Source<'m> for FromGuest<'_, 'm> {
@@ -79,7 +81,7 @@ impl<'m> Source<'m> for FromGuest<'_, 'm> {
         let value = path.first().copied().unwrap_or_default();
         let ty = type_of(self.types, resource)?;
         let handle = <ResourceAny as Lift>::lift(self.context, ty, &ValRaw::u32(index))
-            .with_context(|| format!("value {value} has no resource of its type at {index}"))?;
+            .with_context(|| format!("there is no resource of its type at {index}"))?;
         // The resource knows better than the type what it is.
         let is_stream = handle.ty() == ResourceType::host::<InputStream>();
         self.taken.push(FromResource {
@@ -92,6 +94,10 @@ impl<'m> Source<'m> for FromGuest<'_, 'm> {
             true => Taken::Stream,
             false => Taken::Handle,
         })
+    }
+
+    fn wrong(&mut self, value: usize) {
+        self.wrong = Some(value);
     }
 }
 
