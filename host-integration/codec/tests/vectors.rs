@@ -5,12 +5,10 @@ mod reference;
 
 use std::sync::Arc;
 
-use inhost_codec::{
-    Checker, Destination, Lift, Lower, Passes, Plan, Progress, Source, Taken, Type,
-};
+use inhost_codec::{Checker, Destination, Lift, Lower, Passes, Plan, Progress, Type};
 use serde_json::Value as Json;
 
-use guest::{Encoding, Guest};
+use guest::{Encoding, Guest, Noting};
 use reference::Value;
 
 const VECTORS: &str = concat!(
@@ -248,43 +246,18 @@ fn each_vector_comes_back_from_a_guest() {
                 let lowered =
                     lower.run(wire, &mut guest, &mut core, max_flat, Destination::Allocate);
                 lowered.unwrap_or_else(|error| panic!("{name}: {error:?}"));
-                let mut view = Paths(guest.view(), Vec::new());
-                let lifted = Lift::new(&plan).run(&mut view, &core, max_flat);
+                let mut noting = Noting::new(guest.view());
+                let lifted = Lift::new(&plan).run(&mut noting, &core, max_flat);
                 let lifted = lifted.unwrap_or_else(|error| panic!("{name}: {error:?}"));
                 let message = lifted.with_handles(&handles).expect("as many");
                 assert!(
                     message == *wire,
                     "{name}: {encoding:?}, max_flat {max_flat}"
                 );
-                assert_eq!(view.1, vector.streams, "{name}: {encoding:?}");
+                let paths = noting.streams().into_iter();
+                let paths: Vec<_> = paths.map(|path| path[1..].to_vec()).collect();
+                assert_eq!(paths, vector.streams, "{name}: {encoding:?}");
             }
         }
-    }
-}
-
-/// A guest that notes the paths of the streams that are taken.
-struct Paths<'m>(guest::View<'m>, Vec<Vec<usize>>);
-
-impl<'m> Source<'m> for Paths<'m> {
-    type Error = guest::Failure;
-
-    fn bytes(&self) -> &'m [u8] {
-        self.0.bytes()
-    }
-
-    fn is_utf8(&self) -> bool {
-        self.0.is_utf8()
-    }
-
-    fn transcoded(&mut self, pointer: u32, length: u32) -> Result<String, guest::Failure> {
-        self.0.transcoded(pointer, length)
-    }
-
-    fn take(&mut self, resource: u32, index: u32, path: &[usize]) -> Result<Taken, guest::Failure> {
-        let taken = self.0.take(resource, index, path)?;
-        if matches!(taken, Taken::Stream) {
-            self.1.push(path[1..].to_vec());
-        }
-        Ok(taken)
     }
 }
