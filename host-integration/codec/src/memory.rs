@@ -79,4 +79,7 @@ pub trait Target {
     ///
     /// [`Checker`]: crate::Checker
     fn give(&mut self, resource: u32) -> Result<u32, Self::Error>;
+
+    /// As [`Source::wrong`].
+    fn wrong(&mut self, _value: usize) {}
 }

@@ -92,10 +92,7 @@ fn lift(
         };
         let lifted = codec::Lift::new(plan).run(&mut guest, values, max_flat);
         let FromGuest { taken, wrong, .. } = guest;
-        let values = lifted.map_err(|error| match (lift_error(error), wrong) {
-            (error, Some(value)) => error.context(format!("failed to encode {what} value {value}")),
-            (error, None) => error,
-        })?;
+        let values = lifted.map_err(|error| lift_error(error, what, wrong))?;
         Ok(Passed {
             values,
             resources: taken,
@@ -153,10 +150,18 @@ fn lower<T>(
         types: &types,
         kinds: &given.types.kinds,
         given: given.resources.iter(),
+        wrong: None,
     };
-    codec::Lower::new(plan)
-        .run(&given.message, &mut guest, values, max_flat, destination)
-        .map_err(|error| given.types.not_given(lower_error(error)))?;
+    let lower = codec::Lower::new(plan);
+    let lowered = lower.run(&given.message, &mut guest, values, max_flat, destination);
+    if let Err(error) = lowered {
+        let what = match destination {
+            Destination::Allocate => "parameter",
+            Destination::At(_) => "return",
+        };
+        let error = lower_error(error, what, guest.wrong);
+        return Err(given.types.not_given(error));
+    }
     for (core, value) in core.iter_mut().zip(values) {
         // Of a core value of 32 bits, the lower half is read.
         *core = ValRaw::u64(*value);
