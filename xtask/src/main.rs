@@ -1,5 +1,5 @@
-//! The workspace's tasks: `cargo xtask test`, `lint`, `tidy`, `guests`, `example`, `vectors`, `fuzz`, `costs`, and the programs of
-//! `host-integration/trials`, which it builds and runs: `demo`, `up`, `bench`, `soak`, `wash`.
+//! The workspace's tasks: `cargo xtask test`, `lint`, `tidy`, `guests`, `example`, `vectors`, and the programs that it builds and
+//! runs: `fuzz`, `costs`, and those of `host-integration/trials`, which are `demo`, `up`, `bench`, `soak`, `wash`.
 
 #![allow(
     clippy::print_stdout,
@@ -8,7 +8,6 @@
 )]
 
 mod example;
-mod fuzz;
 mod guests;
 mod lint;
 mod tasks;
@@ -37,7 +36,7 @@ fn main() -> ExitCode {
         Task::Guests(GuestsArguments { check: false }) => guests::build(),
         Task::Example(arguments) => example::build(arguments.language),
         Task::Vectors(arguments) => vectors::run(&arguments),
-        Task::Fuzz(arguments) => fuzz::run(&arguments),
+        Task::Fuzz(arguments) => trials::fuzz(&arguments),
         Task::Tidy => tidy::run(),
     };
     match result {

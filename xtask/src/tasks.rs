@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use xtask::help;
 use xtask::languages::Language;
 
-use crate::{fuzz, trials, vectors};
+use crate::{trials, vectors};
 
 /// Tasks of the workspace.
 #[derive(Debug, Parser)]
@@ -50,8 +50,8 @@ pub(crate) enum Task {
     #[command(after_help = VECTORS)]
     Vectors(vectors::Arguments),
     /// Look for inputs that break the codec, for some minutes; needs a C++ compiler
-    #[command(after_help = FUZZ)]
-    Fuzz(fuzz::Arguments),
+    #[command(disable_help_flag = true)]
+    Fuzz(trials::Arguments),
     /// Check the rules that ARCHITECTURE.md sets
     #[command(after_help = TIDY)]
     Tidy,
@@ -91,8 +91,6 @@ const EXAMPLE: &str = help!(
 
 const VECTORS: &str = help!("cargo xtask vectors", "cargo xtask vectors --check");
 
-const FUZZ: &str = help!("cargo xtask fuzz", "cargo xtask fuzz lift --seconds 60");
-
 const TIDY: &str = help!("cargo xtask tidy");
 
 #[cfg(test)]
@@ -105,7 +103,7 @@ mod tests {
     fn each_command_has_examples_that_it_takes() {
         let mut command = Arguments::command();
         // Those have their help from the program that they run.
-        for trial in ["demo", "up", "bench", "costs", "soak", "wash"] {
+        for trial in ["demo", "up", "bench", "costs", "fuzz", "soak", "wash"] {
             command = command.mut_subcommand(trial, |it| {
                 it.after_help(format!(
                     "  cargo xtask {trial} --calls 5 --json -\nExit codes: 0"

@@ -1,4 +1,5 @@
-//! The programs of `host-integration/trials`, and the one in `benches/costs`: built here, and run in place of this one.
+//! The programs of `host-integration/trials`, the one in `benches/costs`, and the one beside the fuzz targets: built here, and
+//! run in place of this one.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
@@ -27,6 +28,9 @@ const PROGRAM: &str = "inhost-trials";
 /// That in `benches/costs`.
 const COSTS: &str = "inhost-bench-costs";
 
+/// That beside the fuzz targets.
+const FUZZ: &str = "inhost-codec-fuzz-runner";
+
 /// Builds the program and returns where it is. Cargo's progress goes to the terminal.
 ///
 /// Cargo is asked for it among all packages, so that what it depends on is built with the features that it has in
@@ -48,6 +52,16 @@ pub(crate) fn build() -> anyhow::Result<PathBuf> {
 pub(crate) fn costs(arguments: &Arguments) -> anyhow::Result<()> {
     let command = cargo(&["build", "--release", "--workspace", "--bin", COSTS]);
     become_it(Command::new(host::build(command, COSTS)?).args(&arguments.given))
+}
+
+/// Builds the program that builds and runs the fuzz targets, and becomes it.
+///
+/// # Errors
+///
+/// When it does not build, or cannot be run.
+pub(crate) fn fuzz(arguments: &Arguments) -> anyhow::Result<()> {
+    let command = cargo(&["build", "--workspace", "--bin", FUZZ]);
+    become_it(Command::new(host::build(command, FUZZ)?).args(&arguments.given))
 }
 
 /// Builds the program, and becomes what runs `trial`: exit code and signals are its own.

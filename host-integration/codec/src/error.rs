@@ -21,8 +21,7 @@ pub struct DecodeError {
     pub value: usize,
     /// Where in the message, in bytes.
     pub offset: usize,
-    /// What it is.
-    #[source]
+    /// What it is. Not a source: the text has it already.
     pub fault: Fault,
 }
 

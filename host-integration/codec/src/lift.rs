@@ -73,16 +73,18 @@ impl<'p> Lift<'p> {
         if self.plan.flat_count() <= max_flat {
             let mut core = core.iter();
             for (index, field) in fields.iter().enumerate() {
-                lifter.at(index, |lifter| lifter.flat(field.ty, &mut core))?;
+                let read = lifter.at(index, |lifter| lifter.flat(field.ty, &mut core));
+                read.inspect_err(|_| lifter.source.wrong(index))?;
             }
         } else {
             let pointer = *core.first().ok_or(LiftError::CoreValues)? as u32;
             let layout = self.plan.layout();
             let bytes = lifter.region(pointer, 1, layout)?;
             for (index, field) in fields.iter().enumerate() {
-                lifter.at(index, |lifter| {
+                let read = lifter.at(index, |lifter| {
                     lifter.memory(field.ty, &bytes[field.offset as usize..])
-                })?;
+                });
+                read.inspect_err(|_| lifter.source.wrong(index))?;
             }
         }
         Ok(Lifted {

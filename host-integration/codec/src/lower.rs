@@ -4,7 +4,7 @@ use crate::copy::copy;
 use crate::error::{Fault, LowerError};
 use crate::found::MAX_STREAMS;
 use crate::memory::Target;
-use crate::plan::{Id, Kind, Layout, Plan, Scalar, Variant};
+use crate::plan::{Field, Id, Kind, Layout, Plan, Scalar, Variant};
 use crate::wire::{canonical_f32, canonical_f64, flag_bytes, flag_mask, Cursor};
 
 /// Writes the values of a message into a guest.
@@ -58,7 +58,8 @@ impl<'p> Lower<'p> {
         if plan.flat_count() <= max_flat {
             let mut core = core.iter_mut();
             for field in fields {
-                lowerer.flat(field.ty, &mut core)?;
+                let written = lowerer.flat(field.ty, &mut core);
+                written.inspect_err(|_| lowerer.wrong(fields, field))?;
             }
             return Ok(());
         }
@@ -80,7 +81,8 @@ impl<'p> Lower<'p> {
             }
         };
         for field in fields {
-            lowerer.memory(field.ty, base + field.offset as usize)?;
+            let written = lowerer.memory(field.ty, base + field.offset as usize);
+            written.inspect_err(|_| lowerer.wrong(fields, field))?;
         }
         Ok(())
     }
@@ -96,6 +98,14 @@ struct Lowerer<'p, 't, 'b, T> {
 type Core<'c> = std::slice::IterMut<'c, u64>;
 
 impl<T: Target> Lowerer<'_, '_, '_, T> {
+    /// Says which of the values is wrong. They are not counted as long as all is well.
+    #[cold]
+    fn wrong(&mut self, fields: &[Field], wrong: &Field) {
+        if let Some(value) = fields.iter().position(|field| std::ptr::eq(field, wrong)) {
+            self.target.wrong(value);
+        }
+    }
+
     /// Memory from the guest's allocator, within bounds and aligned.
     fn allocate(&mut self, align: u32, size: usize) -> Result<usize, LowerError<T::Error>> {
         let pointer = self.address(align, size)?;

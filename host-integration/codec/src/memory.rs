@@ -28,6 +28,10 @@ pub trait Source<'m> {
     ///
     /// [`Lifted::with_handles`]: crate::Lifted::with_handles
     fn take(&mut self, resource: u32, index: u32, path: &[usize]) -> Result<Taken, Self::Error>;
+
+    /// Is told which parameter or result it is, from 0, in which something is wrong. The error says what, and nothing is asked
+    /// for after it. Unless it is implemented, no one wants to know.
+    fn wrong(&mut self, _value: usize) {}
 }
 
 /// How a resource of a guest passes. The type of the plan does not say it: who knows the resource does.
@@ -75,4 +79,7 @@ pub trait Target {
     ///
     /// [`Checker`]: crate::Checker
     fn give(&mut self, resource: u32) -> Result<u32, Self::Error>;
+
+    /// As [`Source::wrong`].
+    fn wrong(&mut self, _value: usize) {}
 }

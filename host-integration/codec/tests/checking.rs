@@ -5,7 +5,7 @@ mod reference;
 
 use std::sync::Arc;
 
-use inhost_codec::{Checker, DecodeError, Destination, Lift, Lower, Plan, Progress};
+use inhost_codec::{Checker, DecodeError, Destination, Lift, Lower, Passes, Plan, Progress};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -33,17 +33,23 @@ fn cuts(length: usize, cuts: &[Index]) -> Vec<usize> {
 }
 
 /// Through a guest by core values.
-fn canonical(plan: &Plan, message: &[u8]) -> Vec<u8> {
+fn canonical(plan: &Arc<Plan>, message: &[u8]) -> Vec<u8> {
+    let mut checker = Checker::new(Arc::clone(plan));
+    checker.advance(message).expect("it was checked");
+    let found = checker.into_found().into_iter();
+    let handles = found.filter_map(|found| match found.passes {
+        Passes::Handle(bytes) => Some(&message[bytes]),
+        Passes::Stream(_) => None,
+    });
+    let handles: Vec<_> = handles.collect();
     let mut guest = Guest::new(Encoding::Utf8);
     let mut core = vec![0; plan.flat_count().max(1)];
     let lower = Lower::new(plan);
     let lowered = lower.run(message, &mut guest, &mut core, 16, Destination::Allocate);
     lowered.expect("a complete message can be lowered");
     let lifted = Lift::new(plan).run(&mut guest.view(), &core, 16);
-    lifted
-        .expect("what was lowered can be lifted")
-        .message()
-        .to_vec()
+    let lifted = lifted.expect("what was lowered can be lifted");
+    lifted.with_handles(&handles).expect("as many handles")
 }
 
 /// What happens to a message on a bad line.

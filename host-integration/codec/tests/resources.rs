@@ -3,41 +3,16 @@
 use std::sync::Arc;
 
 use inhost_codec::{
-    Checker, Destination, Fault, Found, Lift, LiftError, Lower, Passes, Plan, Progress, Source,
-    Taken, Type,
+    Checker, Destination, Fault, Found, Lift, LiftError, Lower, Passes, Plan, Progress, Type,
 };
 
 mod guest;
 
-use guest::{taken, Encoding, Failure, Guest, View};
+use guest::{Encoding, Guest, Noting};
 
 const HANDLE: Type = Type::Handle(0);
 const OTHER: Type = Type::Handle(2);
 const STREAM: Type = Type::Stream(1);
-
-/// Notes what is taken: the number of its type, its index, and its path.
-struct Noting<'m>(View<'m>, Vec<(u32, u32, Vec<usize>)>);
-
-impl<'m> Source<'m> for Noting<'m> {
-    type Error = Failure;
-
-    fn bytes(&self) -> &'m [u8] {
-        self.0.bytes()
-    }
-
-    fn is_utf8(&self) -> bool {
-        true
-    }
-
-    fn transcoded(&mut self, _: u32, _: u32) -> Result<String, Failure> {
-        Err(Failure::Text)
-    }
-
-    fn take(&mut self, resource: u32, index: u32, path: &[usize]) -> Result<Taken, Failure> {
-        self.1.push((resource, index, path.to_vec()));
-        Ok(taken(resource))
-    }
-}
 
 /// The paths and handles that a checker finds in a message that comes byte by byte.
 fn found(plan: &Arc<Plan>, message: &[u8]) -> Vec<Found> {
@@ -104,18 +79,18 @@ fn handles_have_bytes_and_streams_have_paths() {
                 Destination::Allocate,
             )
             .expect("the guest has memory");
-        let mut noting = Noting(guest.view(), Vec::new());
+        let mut noting = Noting::new(guest.view());
         let lifted = Lift::new(&plan)
             .run(&mut noting, &core, max_flat)
             .expect("what was lowered");
-        for (index, (taken, found)) in noting.1.iter().zip(&expected).enumerate() {
+        for (index, (taken, found)) in noting.taken.iter().zip(&expected).enumerate() {
             assert_eq!((taken.0, taken.1 as usize), (found.resource, index));
             assert_eq!(taken.2[0], found.value);
             if let Passes::Stream(path) = &found.passes {
                 assert_eq!(taken.2, *path);
             }
         }
-        assert_eq!((noting.1.len(), lifted.handles()), (7, 4));
+        assert_eq!((noting.taken.len(), lifted.handles()), (7, 4));
         let handles = ["ab", "", "c", "def"];
         assert_eq!(lifted.with_handles(&handles).expect("as many"), message);
     }

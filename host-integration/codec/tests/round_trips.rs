@@ -7,10 +7,17 @@ use inhost_codec::{Destination, Lift, Lower, Plan, Type, MAX_FLAT_PARAMS, MAX_FL
 use proptest::prelude::*;
 
 use guest::{Encoding, Guest};
-use reference::{encode, strategy, Value};
+use reference::{encode, handles, strategy, Value};
 
-/// Lowers a message into a guest and lifts it back.
-fn trip(plan: &Plan, message: &[u8], encoding: Encoding, max_flat: usize, result: bool) -> Vec<u8> {
+/// Lowers a message with `handles` into a guest and lifts it back.
+fn trip(
+    plan: &Plan,
+    message: &[u8],
+    handles: &[Vec<u8>],
+    encoding: Encoding,
+    max_flat: usize,
+    result: bool,
+) -> Vec<u8> {
     let mut guest = Guest::new(encoding);
     let destination = match result {
         // As large as any of these types is.
@@ -25,16 +32,17 @@ fn trip(plan: &Plan, message: &[u8], encoding: Encoding, max_flat: usize, result
         core[0] = place.into();
     }
     let lifted = Lift::new(plan).run(&mut guest.view(), &core, max_flat);
-    lifted.expect("what was lowered").message().to_vec()
+    let message = lifted.expect("what was lowered").with_handles(handles);
+    message.expect("as many handles")
 }
 
 /// Each way through a guest gives `expected`.
-fn assert_trips(types: &[Type], message: &[u8], expected: &[u8]) {
+fn assert_trips(types: &[Type], message: &[u8], handles: &[Vec<u8>], expected: &[u8]) {
     let plan = Plan::new(types).expect("a plan");
     for encoding in [Encoding::Utf8, Encoding::Utf16] {
         for max_flat in [0, MAX_FLAT_RESULTS, MAX_FLAT_PARAMS, usize::MAX] {
             for result in [false, true] {
-                let lifted = trip(&plan, message, encoding, max_flat, result);
+                let lifted = trip(&plan, message, handles, encoding, max_flat, result);
                 assert!(
                     lifted == expected,
                     "{lifted:02x?} instead of {expected:02x?}: {encoding:?}, max_flat {max_flat}, result {result}"
@@ -48,7 +56,7 @@ proptest! {
     #[test]
     fn values_of_all_types_come_back((types, values) in strategy::message()) {
         let canonical: Vec<_> = values.iter().map(Value::canonical).collect();
-        assert_trips(&types, &encode(&types, &values), &encode(&types, &canonical));
+        assert_trips(&types, &encode(&types, &values), &handles(&values), &encode(&types, &canonical));
     }
 
     #[test]
@@ -59,7 +67,7 @@ proptest! {
         let canonical: Vec<_> = values.iter().map(Value::canonical).collect();
         let mut message = encode(&types, &values);
         message.extend(trailing);
-        assert_trips(&types, &message, &encode(&types, &canonical));
+        assert_trips(&types, &message, &handles(&values), &encode(&types, &canonical));
     }
 }
 
@@ -117,7 +125,7 @@ fn empty_lists_and_strings_are_asked_for_and_come_back() {
         Type::list(Type::U8),
         Type::list(Type::String),
     ];
-    assert_trips(&types, &[0; 4], &[0; 4]);
+    assert_trips(&types, &[0; 4], &[], &[0; 4]);
     // The canonical ABI allocates them: a guest may want an address of its own for each.
     let plan = Plan::new(&types).unwrap();
     let mut guest = Guest::new(Encoding::Utf8);

@@ -5,10 +5,10 @@ mod reference;
 
 use std::sync::Arc;
 
-use inhost_codec::{Checker, Destination, Lift, Lower, Plan, Progress, Type};
+use inhost_codec::{Checker, Destination, Lift, Lower, Passes, Plan, Progress, Type};
 use serde_json::Value as Json;
 
-use guest::{Encoding, Guest};
+use guest::{Encoding, Guest, Noting};
 use reference::Value;
 
 const VECTORS: &str = concat!(
@@ -22,6 +22,8 @@ struct Vector {
     ty: Type,
     value: Value,
     wire: Vec<u8>,
+    /// The paths of its streams, in order.
+    streams: Vec<Vec<usize>>,
 }
 
 fn vectors() -> Vec<Vector> {
@@ -33,20 +35,24 @@ fn vectors() -> Vec<Vector> {
 }
 
 fn vector(json: &Json) -> Vector {
-    let hex = text(&json["wire"]);
-    let digits: Vec<_> = hex
-        .chars()
-        .map(|digit| digit.to_digit(16).expect("a digit"))
-        .collect();
+    let streams = json["streams"].as_array().into_iter().flatten();
+    let path = |stream: &Json| array(&stream["path"]).iter().map(number).collect();
     Vector {
         name: text(&json["name"]).to_owned(),
         ty: ty(&json["type"]),
         value: value(&json["type"], &json["value"]),
-        wire: digits
-            .chunks(2)
-            .map(|pair| (16 * pair[0] + pair[1]) as u8)
-            .collect(),
+        wire: hex(&json["wire"]),
+        streams: streams.map(path).collect(),
     }
+}
+
+fn hex(json: &Json) -> Vec<u8> {
+    let digits = text(json).chars();
+    let digits: Vec<_> = digits
+        .map(|digit| digit.to_digit(16).expect("a digit"))
+        .collect();
+    let pairs = digits.chunks(2);
+    pairs.map(|pair| (16 * pair[0] + pair[1]) as u8).collect()
 }
 
 fn text(json: &Json) -> &str {
@@ -97,6 +103,10 @@ fn ty(json: &Json) -> Type {
         "option" => Type::option(ty(of)),
         "result" => Type::result(payload(&of["ok"]), payload(&of["err"])),
         "flags" => Type::Flags(array(of).len()),
+        // See `guest::taken`.
+        "own" => Type::Handle(0),
+        "borrow" => Type::Handle(2),
+        "stream" => Type::Stream(1),
         other => panic!("unknown type {other}"),
     }
 }
@@ -117,6 +127,8 @@ fn value(ty: &Json, json: &Json) -> Value {
         "f32" => Value::F32(u32::from_str_radix(text(&json["f32"]), 16).expect("bits")),
         "f64" => Value::F64(u64::from_str_radix(text(&json["f64"]), 16).expect("bits")),
         "char" => Value::Char(text(json).parse().expect("a character")),
+        "own" | "borrow" => Value::Handle(hex(json)),
+        "stream" => Value::Stream,
         "string" => Value::String(match &json["repeat"] {
             Json::Null => text(json).to_owned(),
             repeat => text(&repeat[0]).repeat(number(&repeat[1])),
@@ -168,6 +180,7 @@ fn the_reference_of_these_tests_makes_the_same_bytes() {
         ty,
         value,
         wire,
+        ..
     } in vectors()
     {
         assert!(reference::encode(&[ty], &[value]) == wire, "{name}");
@@ -181,38 +194,69 @@ fn the_checker_takes_each_vector_and_nothing_shorter() {
         let length = wire.len();
         let check = |message: &[u8]| Checker::new(Arc::clone(&plan)).advance(message);
         assert_eq!(check(&wire), Ok(Progress::Complete { length }), "{name}");
-        let shorter = check(&wire[..length - 1]);
-        assert_eq!(
-            shorter,
-            Ok(Progress::Incomplete { needed: length }),
-            "{name}"
-        );
+        // A stream takes no bytes.
+        if let Some(shorter) = length.checked_sub(1) {
+            assert_eq!(
+                check(&wire[..shorter]),
+                Ok(Progress::Incomplete { needed: length }),
+                "{name}"
+            );
+        }
     }
 }
 
 #[test]
+fn the_checker_finds_the_handles_and_streams_of_each_vector() {
+    let (mut all_handles, mut all_streams) = (0, 0);
+    for vector in vectors() {
+        let plan = Arc::new(Plan::new(&[vector.ty]).expect("a plan"));
+        let mut checker = Checker::new(plan);
+        let checked = checker.advance(&vector.wire);
+        assert!(matches!(checked, Ok(Progress::Complete { .. })));
+        let (mut found, mut paths) = (Vec::new(), Vec::new());
+        for resource in checker.into_found() {
+            match resource.passes {
+                Passes::Handle(bytes) => found.push(vector.wire[bytes].to_vec()),
+                // The first index is that of the value.
+                Passes::Stream(path) => paths.push(path[1..].to_vec()),
+            }
+        }
+        assert_eq!(found, vector.value.handles(), "{}", vector.name);
+        assert_eq!(paths, vector.streams, "{}", vector.name);
+        all_handles += found.len();
+        all_streams += paths.len();
+    }
+    assert!(
+        all_handles > 200 && all_streams > 200,
+        "{all_handles} handles, {all_streams} streams"
+    );
+}
+
+#[test]
 fn each_vector_comes_back_from_a_guest() {
-    for Vector { name, ty, wire, .. } in vectors() {
-        let plan = Plan::new(&[ty]).expect("a plan");
+    for vector in vectors() {
+        let Vector { name, wire, .. } = &vector;
+        let plan = Plan::new(std::slice::from_ref(&vector.ty)).expect("a plan");
+        let handles = vector.value.handles();
         for encoding in [Encoding::Utf8, Encoding::Utf16] {
             for max_flat in [0, 16, usize::MAX] {
                 let mut guest = Guest::new(encoding);
-                let mut core = vec![0; plan.flat_count()];
+                let mut core = vec![0; plan.flat_count().max(1)];
                 let lower = Lower::new(&plan);
-                let lowered = lower.run(
-                    &wire,
-                    &mut guest,
-                    &mut core,
-                    max_flat,
-                    Destination::Allocate,
-                );
+                let lowered =
+                    lower.run(wire, &mut guest, &mut core, max_flat, Destination::Allocate);
                 lowered.unwrap_or_else(|error| panic!("{name}: {error:?}"));
-                let lifted = Lift::new(&plan).run(&mut guest.view(), &core, max_flat);
+                let mut noting = Noting::new(guest.view());
+                let lifted = Lift::new(&plan).run(&mut noting, &core, max_flat);
                 let lifted = lifted.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+                let message = lifted.with_handles(&handles).expect("as many");
                 assert!(
-                    lifted.message() == wire,
+                    message == *wire,
                     "{name}: {encoding:?}, max_flat {max_flat}"
                 );
+                let paths = noting.streams().into_iter();
+                let paths: Vec<_> = paths.map(|path| path[1..].to_vec()).collect();
+                assert_eq!(paths, vector.streams, "{name}: {encoding:?}");
             }
         }
     }

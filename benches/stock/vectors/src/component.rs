@@ -16,8 +16,12 @@ pub(crate) fn text<'a>(types: impl IntoIterator<Item = &'a Ty>) -> String {
         };
         definitions.add_export(&export(number), &local);
     }
-    format!("(component\n{})\n", definitions.text)
+    format!("(component\n{RESOURCES}\n{})\n", definitions.text)
 }
+
+/// The resources that types refer to. Who instantiates the component says what they are.
+const RESOURCES: &str = r#"  (import "handle" (type $handle (sub resource)))
+  (import "stream" (type $stream (sub resource)))"#;
 
 /// The name by which the type with this number is exported.
 pub(crate) fn export(number: usize) -> String {
@@ -90,6 +94,9 @@ impl Definitions {
             }
             Ty::Enum(names) => format!("(enum {})", quoted(names)),
             Ty::Flags(names) => format!("(flags {})", quoted(names)),
+            Ty::Own => "(own $handle)".to_owned(),
+            Ty::Borrow => "(borrow $handle)".to_owned(),
+            Ty::Stream => "(own $stream)".to_owned(),
             plain => plain.keyword().unwrap_or_default().to_owned(),
         }
     }

@@ -42,6 +42,7 @@ pub(crate) fn ty(of: &Ty) -> Value {
             json!({ "result": { "err": err.as_deref().map(ty), "ok": ok.as_deref().map(ty) } })
         }
         Ty::Flags(names) => json!({ "flags": names }),
+        Ty::Own | Ty::Borrow | Ty::Stream => json!(of.to_string()),
         plain => json!(plain.keyword()),
     }
 }

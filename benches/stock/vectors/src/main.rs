@@ -2,13 +2,15 @@
 //! published crates. `cargo xtask vectors` puts them into the repository.
 //!
 //! Each value is encoded by `wrpc-runtime-wasmtime`, and what that crate decodes from the bytes has to be the value
-//! again. Where `wrpc-transport` can encode a Rust type of that shape, it has to come to the same bytes and the same
+//! again, if there are no resources in it: it takes all that follows the length of a handle for the handle. Where `wrpc-transport` can encode a Rust type of that shape, it has to come to the same bytes and the same
 //! value. A vector is written only if all agree.
 //!
 //! # The format
 //!
 //! An array of vectors, one a line: `{"name": TEXT, "type": TYPE, "value": VALUE, "wire": BYTES}`. Names are
-//! unique. `BYTES` are lower-case hexadecimal digits, two a byte.
+//! unique. `BYTES` are lower-case hexadecimal digits, two a byte. What is sent at other paths is in
+//! `"streams": [{"path": [NUMBER, …], "wire": BYTES}, …]`, which is there if there is any: the path is below that of the
+//! value, and the bytes go up to the first end marker.
 //!
 //! | TYPE | VALUE |
 //! |---|---|
@@ -27,18 +29,23 @@
 //! | `{"option": TYPE}` | `null` or `{"some": VALUE}` |
 //! | `{"result": {"err": TYPE or null, "ok": TYPE or null}}` | `{"ok": VALUE or null}` or `{"err": VALUE or null}` |
 //! | `{"flags": [NAME, …]}` | an array of the names that are set, in the order of the type |
+//! | `"own"`, `"borrow"`: of a resource of a peer | `BYTES`, its handle |
+//! | `"stream"`: an owned input stream of `wasi:io` | an array of `BYTES`, the chunks that it gives |
 //!
 //! NaN is the canonical one throughout: the crates pass others on as they are, but a guest need not. There are no
-//! flags types with more than 32 names: wasmtime refuses them unless it is configured otherwise. Resources, streams
-//! and futures have no encoding that stands for itself.
+//! flags types with more than 32 names: wasmtime refuses them unless it is configured otherwise. A handle of a
+//! resource of the guest is 16 bytes of chance. Other resources of the host, pollables among them, and borrowed streams
+//! are refused, and futures are not resources of this wasmtime.
 
 mod case;
 mod cases;
 mod component;
 mod json;
 mod native;
+mod resources;
 mod runtime;
 mod ty;
+mod writer;
 
 use std::collections::HashSet;
 use std::io::Write as _;
@@ -71,13 +78,15 @@ fn main() -> anyhow::Result<()> {
 fn vector(runtime: &mut Runtime, case: &Case) -> anyhow::Result<String> {
     // Compared as JSON: there, two floats are equal when their bits are.
     let value = json::value(&case.value)?;
-    let wire = runtime.encode(&case.ty, &case.value)?;
-    let decoded = json::value(&runtime.decode(&case.ty, wire.clone())?)?;
-    ensure!(
-        decoded == value,
-        "{value} became {decoded} after it was encoded as {}",
-        json::hex(&wire)
-    );
+    let (wire, streams) = runtime.encode(&case.ty, &case.value)?;
+    if streams.is_empty() && !case.ty.has_handles() {
+        let decoded = json::value(&runtime.decode(&case.ty, wire.clone())?)?;
+        ensure!(
+            decoded == value,
+            "{value} became {decoded} after it was encoded as {}",
+            json::hex(&wire)
+        );
+    }
     if let Some(native) = &case.native {
         ensure!(
             native.wire == wire,
@@ -91,11 +100,16 @@ fn vector(runtime: &mut Runtime, case: &Case) -> anyhow::Result<String> {
             "wrpc-transport decodes {decoded} where wrpc-runtime-wasmtime decodes {value}"
         );
     }
-    let vector = json!({
+    let mut vector = json!({
         "name": case.name,
         "type": json::ty(&case.ty),
         "value": value,
         "wire": json::hex(&wire),
     });
+    if !streams.is_empty() {
+        let streams = streams.iter();
+        let streams = streams.map(|(path, wire)| json!({ "path": path, "wire": json::hex(wire) }));
+        vector["streams"] = streams.collect();
+    }
     Ok(vector.to_string())
 }

@@ -6,16 +6,18 @@ use anyhow::Context as _;
 use bytes::BytesMut;
 use tokio_util::codec::{Decoder, Encoder};
 use wasmtime::component::Val;
-use wrpc_transport::{Decode, Encode};
+use wrpc_transport::{Decode, Encode, ResourceBorrow, ResourceOwn};
 
 use crate::case::{Case, Native};
-use crate::runtime::{Nowhere, Received};
+use crate::json::hex;
+use crate::runtime::Received;
 use crate::ty::Ty;
+use crate::writer::Writer;
 
 /// A case that both crates encode. `what` tells it from others of its type.
 pub(crate) fn case<T>(what: &str, rust: T) -> anyhow::Result<Case>
 where
-    T: Shape + Encode<Nowhere, Encoder: Encoder<T, Error = io::Error>>,
+    T: Shape + Encode<Writer, Encoder: Encoder<T, Error = io::Error>>,
     T: Decode<Received, Decoder: Decoder<Error = io::Error>>,
 {
     let (ty, value) = (T::ty(), rust.value());
@@ -73,6 +75,25 @@ plain! {
     f64 => F64, Float64;
     char => Char, Char;
     String => String, String;
+}
+
+macro_rules! handle {
+    ($($rust:ident => $ty:ident;)*) => {$(
+        impl Shape for $rust<()> {
+            fn ty() -> Ty {
+                Ty::$ty
+            }
+
+            fn value(&self) -> Val {
+                Val::String(hex(self.as_ref()))
+            }
+        }
+    )*};
+}
+
+handle! {
+    ResourceOwn => Own;
+    ResourceBorrow => Borrow;
 }
 
 impl<T: Shape> Shape for Vec<T> {

@@ -1,23 +1,26 @@
 //! `wrpc-runtime-wasmtime` at work.
 
 use std::collections::{HashMap, HashSet};
-use std::convert::Infallible;
 use std::io;
 use std::pin::{pin, Pin};
 use std::task::{Context as TaskContext, Poll};
 
 use anyhow::{bail, ensure, Context as _};
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::codec::Encoder as _;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, ResourceTable, Type, Val};
+use wasmtime::component::{Component, Linker, ResourceTable, ResourceType, Type, Val};
 use wasmtime::{AsContextMut as _, Engine, Store};
-use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiView};
-use wrpc_runtime_wasmtime::{read_value, SharedResourceTable, ValEncoder, WrpcView};
+use wasmtime_wasi::{InputStream, WasiCtx, WasiCtxBuilder, WasiView};
+use wrpc_runtime_wasmtime::{
+    read_value, RemoteResource, SharedResourceTable, ValEncoder, WrpcView,
+};
 
 use crate::component;
+use crate::resources::Filing;
 use crate::ty::Ty;
+use crate::writer::{written, Streams, Writer};
 
 /// Encodes and decodes values as a host does.
 pub(crate) struct Runtime {
@@ -38,7 +41,14 @@ impl Runtime {
         let text = component::text(types.iter().copied());
         let component =
             Component::new(&engine, wat::parse_str(text)?).context("the component has a flaw")?;
-        let exports = component.component_type();
+        let mut linker = Linker::<State>::new(&engine);
+        let (handle, stream) = (
+            ResourceType::host::<RemoteResource>(),
+            ResourceType::host::<InputStream>(),
+        );
+        linker.root().resource("handle", handle, |_, _| Ok(()))?;
+        linker.root().resource("stream", stream, |_, _| Ok(()))?;
+        let exports = linker.substituted_component_type(&component)?;
         let exports: HashMap<_, _> = exports.exports(&engine).collect();
         let types = types.into_iter().enumerate().map(|(number, ty)| {
             match exports.get(component::export(number).as_str()) {
@@ -60,15 +70,22 @@ impl Runtime {
         })
     }
 
-    pub(crate) fn encode(&mut self, ty: &Ty, value: &Val) -> anyhow::Result<Bytes> {
+    /// The bytes of a value, and those of its streams.
+    pub(crate) fn encode(&mut self, ty: &Ty, value: &Val) -> anyhow::Result<(Bytes, Streams)> {
+        let mut filing = Filing {
+            store: &mut self.store,
+            streams: 0,
+        };
+        let value = filing.value(ty, value)?;
+        let streams = filing.streams;
         let ty = self.types.get(ty).context("the type is not ready")?;
         let mut wire = BytesMut::new();
-        let mut encoder = ValEncoder::<_, Nowhere>::new(self.store.as_context_mut(), ty, &[]);
-        encoder.encode(value, &mut wire)?;
-        ensure!(encoder.deferred.is_none(), "a part would be sent later");
-        Ok(wire.freeze())
+        let mut encoder = ValEncoder::new(self.store.as_context_mut(), ty, &[]);
+        encoder.encode(&value, &mut wire)?;
+        Ok((wire.freeze(), written(encoder.deferred, streams)?))
     }
 
+    /// The value without resources that the bytes mean.
     pub(crate) fn decode(&mut self, ty: &Ty, wire: Bytes) -> anyhow::Result<Val> {
         let ty = self.types.get(ty).context("the type is not ready")?;
         let mut value = Val::Bool(false);
@@ -119,7 +136,7 @@ struct NoClient;
 
 impl wrpc_transport::Invoke for NoClient {
     type Context = ();
-    type Outgoing = Nowhere;
+    type Outgoing = Writer;
     type Incoming = Received;
 
     async fn invoke<P>(
@@ -129,7 +146,7 @@ impl wrpc_transport::Invoke for NoClient {
         _function: &str,
         _parameters: Bytes,
         _paths: impl AsRef<[P]> + Send,
-    ) -> anyhow::Result<(Nowhere, Received)>
+    ) -> anyhow::Result<(Writer, Received)>
     where
         P: AsRef<[Option<usize>]> + Send + Sync,
     {
@@ -154,34 +171,7 @@ impl AsyncRead for Received {
 
 impl wrpc_transport::Index<Self> for Received {
     fn index(&self, _: &[usize]) -> anyhow::Result<Self> {
-        bail!("plain values have no streams of their own")
-    }
-}
-
-/// A stream that there never is: plain values are encoded into a buffer.
-pub(crate) struct Nowhere(Infallible);
-
-impl AsyncWrite for Nowhere {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _: &mut TaskContext<'_>,
-        _: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.0 {}
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
-        match self.0 {}
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
-        match self.0 {}
-    }
-}
-
-impl wrpc_transport::Index<Self> for Nowhere {
-    fn index(&self, _: &[usize]) -> anyhow::Result<Self> {
-        match self.0 {}
+        bail!("only values without resources are decoded")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A type without resources, streams and futures.
+/// A type without futures.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Ty {
     Bool,
@@ -29,6 +29,12 @@ pub(crate) enum Ty {
         err: Option<Box<Ty>>,
     },
     Flags(Vec<String>),
+    /// A handle of a resource of a peer, which the value owns.
+    Own,
+    /// The same, borrowed.
+    Borrow,
+    /// An input stream of `wasi:io`.
+    Stream,
 }
 
 impl Ty {
@@ -44,6 +50,19 @@ impl Ty {
         Self::Result {
             ok: ok.map(Box::new),
             err: err.map(Box::new),
+        }
+    }
+
+    /// Whether a handle can be in a value.
+    pub(crate) fn has_handles(&self) -> bool {
+        match self {
+            Self::Own | Self::Borrow => true,
+            Self::List(of) | Self::Option(of) => of.has_handles(),
+            Self::Tuple(types) => types.iter().any(Self::has_handles),
+            Self::Record(fields) => fields.iter().any(|(_, ty)| ty.has_handles()),
+            Self::Variant(cases) => cases.iter().flat_map(|(_, ty)| ty).any(Self::has_handles),
+            Self::Result { ok, err } => [ok, err].into_iter().flatten().any(|ty| ty.has_handles()),
+            _ => false,
         }
     }
 
@@ -88,6 +107,9 @@ impl fmt::Display for Ty {
             Self::Variant(cases) => write!(f, "variant of {}", cases.len()),
             Self::Enum(names) => write!(f, "enum of {}", names.len()),
             Self::Flags(names) => write!(f, "flags of {}", names.len()),
+            Self::Own => f.write_str("own"),
+            Self::Borrow => f.write_str("borrow"),
+            Self::Stream => f.write_str("stream"),
             plain => f.write_str(plain.keyword().unwrap_or_default()),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use inhost_codec::{Checker, DecodeError, Plan, Progress};
+use inhost_codec::{Checker, DecodeError, Passes, Plan, Progress, Type};
 
 use crate::guest::{Encoding, Guest};
 use crate::input::{Input, LARGEST_VALUE};
@@ -33,6 +33,7 @@ pub fn decode(data: &[u8]) {
             let length = *length;
             assert!(length <= message.len());
             cut(&plan, &message[..length], step, length);
+            assert_told(&types, &plan, message);
             round_trip(&plan, message, encoding);
         }
         Ok(Progress::Incomplete { needed }) => {
@@ -97,6 +98,39 @@ fn cut(plan: &Arc<Plan>, message: &[u8], at: u8, length: usize) {
         needed > end && needed <= length,
         "{needed} needed of {length}"
     );
+}
+
+/// A transport is told the path of each stream that there can be.
+fn assert_told(types: &[Type], plan: &Arc<Plan>, message: &[u8]) {
+    // The index of one case may be any index in another, which the published transport does not take beside it.
+    if types.iter().any(has_alternatives) {
+        return;
+    }
+    let told = plan.paths();
+    let mut checker = Checker::new(Arc::clone(plan));
+    let checked = checker.advance(message);
+    assert!(matches!(checked, Ok(Progress::Complete { .. })));
+    for found in checker.into_found() {
+        let Passes::Stream(path) = found.passes else {
+            continue;
+        };
+        let is = |(told, index): (&Option<usize>, &usize)| told.is_none_or(|told| told == *index);
+        let fits =
+            |told: &[Option<usize>]| told.len() == path.len() && told.iter().zip(&path).all(is);
+        assert!(
+            told.iter().any(|told| fits(told)),
+            "{path:?} is not in {told:?}"
+        );
+    }
+}
+
+fn has_alternatives(ty: &Type) -> bool {
+    match ty {
+        Type::Variant(_) | Type::Result(..) => true,
+        Type::List(ty) | Type::Option(ty) => has_alternatives(ty),
+        Type::Tuple(types) => types.iter().any(has_alternatives),
+        _ => false,
+    }
 }
 
 /// Once through a guest, a message is canonical: it is complete, and the same after the next guest.

@@ -22,7 +22,7 @@ use inhost_codec::{
     Checker, Destination, Lift, Lower, LowerError, Passes, Plan, Progress, MAX_FLAT_PARAMS,
 };
 
-use crate::guest::{Encoding, Failure, Guest};
+use crate::guest::{Encoding, Failure, Guest, Noting};
 
 /// Runs `target` on the content of each file that the command line names.
 ///
@@ -59,16 +59,23 @@ fn through_guest(plan: &Arc<Plan>, message: &[u8], encoding: Encoding) -> Vec<u8
     let mut checker = Checker::new(Arc::clone(plan));
     let checked = checker.advance(message);
     assert!(matches!(checked, Ok(Progress::Complete { .. })));
-    let found = checker.into_found();
-    let handles = found.iter().filter_map(|found| match &found.passes {
-        Passes::Handle(bytes) => Some(&message[bytes.clone()]),
-        Passes::Stream(_) => None,
-    });
-    let handles: Vec<_> = handles.collect();
+    let (mut handles, mut streams) = (Vec::new(), Vec::new());
+    for found in checker.into_found() {
+        match found.passes {
+            Passes::Handle(bytes) => handles.push(&message[bytes]),
+            Passes::Stream(path) => streams.push(path),
+        }
+    }
     let mut guest = Guest::new(encoding);
     let core = lower(plan, message, &mut guest).expect("a complete message can be lowered");
-    let lifted = Lift::new(plan).run(&mut guest.view(), &core, MAX_FLAT_PARAMS);
+    let mut noting = Noting::new(guest.view());
+    let lifted = Lift::new(plan).run(&mut noting, &core, MAX_FLAT_PARAMS);
     let lifted = lifted.expect("what was lowered can be lifted");
+    assert_eq!(
+        noting.streams(),
+        streams,
+        "paths out of the guest and into it"
+    );
     let message = lifted.with_handles(&handles);
     message.expect("it has as many handles")
 }

@@ -197,6 +197,49 @@ impl<'m> Source<'m> for View<'m> {
     }
 }
 
+/// A guest that notes what is taken out of it: the number of its type, its index, and its path.
+#[derive(Clone, Debug)]
+pub(crate) struct Noting<'m> {
+    view: View<'m>,
+    pub(crate) taken: Vec<(u32, u32, Vec<usize>)>,
+}
+
+impl<'m> Noting<'m> {
+    pub(crate) fn new(view: View<'m>) -> Self {
+        let taken = Vec::new();
+        Self { view, taken }
+    }
+
+    /// The paths of the streams that were taken.
+    pub(crate) fn streams(self) -> Vec<Vec<usize>> {
+        let is_stream = |resource| matches!(taken(resource), Taken::Stream);
+        let taken = self.taken.into_iter();
+        let streams = taken.filter(|(resource, ..)| is_stream(*resource));
+        streams.map(|(_, _, path)| path).collect()
+    }
+}
+
+impl<'m> Source<'m> for Noting<'m> {
+    type Error = Failure;
+
+    fn bytes(&self) -> &'m [u8] {
+        self.view.bytes()
+    }
+
+    fn is_utf8(&self) -> bool {
+        self.view.is_utf8()
+    }
+
+    fn transcoded(&mut self, pointer: u32, length: u32) -> Result<String, Failure> {
+        self.view.transcoded(pointer, length)
+    }
+
+    fn take(&mut self, resource: u32, index: u32, path: &[usize]) -> Result<Taken, Failure> {
+        self.taken.push((resource, index, path.to_vec()));
+        self.view.take(resource, index, path)
+    }
+}
+
 /// In tests, resources with even numbers have handles, and the others are streams.
 pub(crate) fn taken(resource: u32) -> Taken {
     match resource % 2 {

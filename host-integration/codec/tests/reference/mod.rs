@@ -31,6 +31,9 @@ pub(crate) enum Value {
     Option(Option<Box<Value>>),
     Result(Result<Option<Box<Value>>, Option<Box<Value>>>),
     Flags(Vec<bool>),
+    /// The bytes of a handle.
+    Handle(Vec<u8>),
+    Stream,
 }
 
 /// A message of `values`.
@@ -41,6 +44,11 @@ pub(crate) fn encode(types: &[Type], values: &[Value]) -> Vec<u8> {
         encode_one(ty, value, &mut out);
     }
     out
+}
+
+/// The handles in values, in order.
+pub(crate) fn handles(values: &[Value]) -> Vec<Vec<u8>> {
+    values.iter().flat_map(Value::handles).collect()
 }
 
 fn encode_one(ty: &Type, value: &Value, out: &mut Vec<u8>) {
@@ -94,6 +102,11 @@ fn encode_one(ty: &Type, value: &Value, out: &mut Vec<u8>) {
                 );
             }
         }
+        (Type::Handle(_), Value::Handle(handle)) => {
+            unsigned(handle.len() as u128, out);
+            out.extend(handle);
+        }
+        (Type::Stream(_), Value::Stream) => {}
         other => panic!("no value of its type: {other:?}"),
     }
 }
@@ -131,6 +144,23 @@ fn groups_of_7(value: u128, groups: Option<u32>, out: &mut Vec<u8>) {
 }
 
 impl Value {
+    /// The handles in it, in order.
+    pub(crate) fn handles(&self) -> Vec<Vec<u8>> {
+        let payload = |payload: &Option<Box<Self>>| {
+            payload
+                .as_ref()
+                .map(|value| value.handles())
+                .unwrap_or_default()
+        };
+        match self {
+            Self::Handle(handle) => vec![handle.clone()],
+            Self::List(values) | Self::Tuple(values) => handles(values),
+            Self::Variant(_, value) | Self::Option(value) => payload(value),
+            Self::Result(Ok(value) | Err(value)) => payload(value),
+            _ => Vec::new(),
+        }
+    }
+
     /// The value as it is after it went through a guest: each NaN is the canonical one.
     pub(crate) fn canonical(&self) -> Self {
         let boxed =

@@ -21,6 +21,8 @@ pub(crate) enum Meaning {
     List(Vec<Vec<Meaning>>),
     Case(u32, Vec<Meaning>),
     Flags(Vec<bool>),
+    /// The path that its content travels at.
+    Stream(Vec<usize>),
 }
 
 /// Whether `read` is what was `meant`. A flag that the reader does not know of is not in `read`.
@@ -50,8 +52,8 @@ pub(crate) fn is_as_meant(read: &[Meaning], meant: &[Meaning]) -> bool {
 pub(crate) fn read(types: &[Type], message: &[u8]) -> io::Result<(Vec<Meaning>, usize)> {
     let reading = async {
         let (mut rest, mut meaning) = (message, Vec::new());
-        for ty in types {
-            value(ty, &mut rest, &mut meaning).await?;
+        for (at, ty) in types.iter().enumerate() {
+            value(ty, vec![at], &mut rest, &mut meaning).await?;
         }
         io::Result::Ok((meaning, message.len() - rest.len()))
     };
@@ -64,7 +66,12 @@ pub(crate) fn read(types: &[Type], message: &[u8]) -> io::Result<(Vec<Meaning>, 
 
 type Reading<'a> = Pin<Box<dyn Future<Output = io::Result<()>> + 'a>>;
 
-fn value<'a>(ty: &'a Type, r: &'a mut &[u8], out: &'a mut Vec<Meaning>) -> Reading<'a> {
+fn value<'a>(
+    ty: &'a Type,
+    path: Vec<usize>,
+    r: &'a mut &[u8],
+    out: &'a mut Vec<Meaning>,
+) -> Reading<'a> {
     Box::pin(async move {
         let meaning = match ty {
             Type::Bool => Meaning::Case(r.read_bool().await?.into(), Vec::new()),
@@ -87,14 +94,14 @@ fn value<'a>(ty: &'a Type, r: &'a mut &[u8], out: &'a mut Vec<Meaning>) -> Readi
             }
             Type::List(element) => {
                 let mut elements = Vec::new();
-                for _ in 0..r.read_u32_leb128().await? {
-                    elements.push(one(element, r).await?);
+                for at in 0..r.read_u32_leb128().await? {
+                    elements.push(one(element, below(&path, at as usize), r).await?);
                 }
                 Meaning::List(elements)
             }
             Type::Tuple(types) => {
-                for ty in types {
-                    value(ty, r, out).await?;
+                for (at, ty) in types.iter().enumerate() {
+                    value(ty, below(&path, at), r, out).await?;
                 }
                 return Ok(());
             }
@@ -103,17 +110,17 @@ fn value<'a>(ty: &'a Type, r: &'a mut &[u8], out: &'a mut Vec<Meaning>) -> Readi
                 let ty = cases
                     .get(case as usize)
                     .ok_or(io::ErrorKind::InvalidInput)?;
-                Meaning::Case(case, payload(ty.as_ref(), r).await?)
+                Meaning::Case(case, payload(ty.as_ref(), path, r).await?)
             }
             Type::Option(some) => {
                 let is_some = r.read_option_status().await?;
                 let ty = is_some.then_some(&**some);
-                Meaning::Case(is_some.into(), payload(ty, r).await?)
+                Meaning::Case(is_some.into(), payload(ty, path, r).await?)
             }
             Type::Result(ok, err) => {
                 let is_ok = r.read_result_status().await?;
                 let ty = if is_ok { ok } else { err };
-                Meaning::Case((!is_ok).into(), payload(ty.as_deref(), r).await?)
+                Meaning::Case((!is_ok).into(), payload(ty.as_deref(), path, r).await?)
             }
             Type::Flags(count) => {
                 let mut bits = vec![0; count.div_ceil(8)];
@@ -121,22 +128,33 @@ fn value<'a>(ty: &'a Type, r: &'a mut &[u8], out: &'a mut Vec<Meaning>) -> Readi
                 let is_set = |at: usize| bits[at / 8] & (1 << (at % 8)) != 0;
                 Meaning::Flags((0..*count).map(is_set).collect())
             }
-            Type::Handle(_) | Type::Stream(_) => unreachable!("values have no resources here"),
+            Type::Handle(_) => {
+                let mut handle = vec![0; r.read_u32_leb128().await? as usize];
+                r.read_exact(&mut handle).await?;
+                let byte = |byte| vec![Meaning::Number(i128::from(byte))];
+                Meaning::List(handle.into_iter().map(byte).collect())
+            }
+            Type::Stream(_) => Meaning::Stream(path),
         };
         out.push(meaning);
         Ok(())
     })
 }
 
-async fn one(ty: &Type, r: &mut &[u8]) -> io::Result<Vec<Meaning>> {
+fn below(path: &[usize], at: usize) -> Vec<usize> {
+    [path, &[at]].concat()
+}
+
+async fn one(ty: &Type, path: Vec<usize>, r: &mut &[u8]) -> io::Result<Vec<Meaning>> {
     let mut meaning = Vec::new();
-    value(ty, r, &mut meaning).await?;
+    value(ty, path, r, &mut meaning).await?;
     Ok(meaning)
 }
 
-async fn payload(ty: Option<&Type>, r: &mut &[u8]) -> io::Result<Vec<Meaning>> {
+/// What a case holds has the path of the case.
+async fn payload(ty: Option<&Type>, path: Vec<usize>, r: &mut &[u8]) -> io::Result<Vec<Meaning>> {
     match ty {
-        Some(ty) => one(ty, r).await,
+        Some(ty) => one(ty, path, r).await,
         None => Ok(Vec::new()),
     }
 }

@@ -41,6 +41,9 @@ pub(crate) fn ty() -> impl Strategy<Value = Type> {
         1 => (1..=70usize).prop_map(Type::Flags),
         // An enum, with a discriminant of two bytes in memory or in the encoding now and then.
         1 => (1..=300usize).prop_map(|count| Type::Variant(vec![None; count])),
+        // Those with even numbers have handles, and the others are streams.
+        1 => (0..3u32).prop_map(|number| Type::Handle(2 * number)),
+        1 => (0..3u32).prop_map(|number| Type::Stream(2 * number + 1)),
     ];
     plain.prop_recursive(DEPTH - 1, 24, 5, |inner| {
         let payload = proptest::option::of(inner.clone());
@@ -121,7 +124,12 @@ pub(crate) fn value(ty: &Type) -> BoxedStrategy<Value> {
         ]
         .boxed(),
         Type::Flags(count) => vec(any::<bool>(), *count).prop_map(Value::Flags).boxed(),
-        Type::Handle(_) | Type::Stream(_) => unreachable!("values have no resources here"),
+        Type::Handle(_) => {
+            prop_oneof![4 => vec(any::<u8>(), 0..20), 1 => vec(any::<u8>(), 120..140)]
+                .prop_map(Value::Handle)
+                .boxed()
+        }
+        Type::Stream(_) => Just(Value::Stream).boxed(),
     }
 }
 

@@ -147,6 +147,37 @@ fn more_types_than_a_component_may_have_are_refused() {
     assert_eq!(walk(&other).map(drop), Err(TooLarge::Component));
 }
 
+/// So that the imports of each component that wasmtime takes can be called.
+#[test]
+fn a_place_counts_twice_at_most() {
+    // Each with how many places it has beside those of the one that is in it.
+    let shapes = [
+        ("(tuple $t)", 1),
+        ("(tuple u8 $t string)", 3),
+        ("(list $t)", 1),
+        ("(option $t)", 1),
+        ("(result $t (error u8))", 2),
+        ("(tuple (own $r) (borrow $r) $t)", 3),
+    ];
+    const DEPTH: usize = 50;
+    for (shape, places) in shapes {
+        let mut definitions =
+            r#"(import "r" (type $r (sub resource))) (type $t0 (list u8))"#.to_owned();
+        for at in 0..DEPTH {
+            let shape = shape.replace("$t", &format!("$t{at}"));
+            definitions += &format!("(type $t{} {shape})", at + 1);
+        }
+        let places = 2 + DEPTH * places;
+        let budget = Budget::default();
+        of(
+            &function(&definitions, &format!(r#"(param "p" $t{DEPTH})"#)),
+            &budget,
+        );
+        let spent = budget.spent();
+        assert!(spent <= 2 * places, "{shape}: {spent} of {places}");
+    }
+}
+
 #[test]
 fn types_that_many_functions_have_are_looked_into_once() {
     let ty = doubled(2, 9);

@@ -71,11 +71,13 @@ pub(super) struct Passed {
     pub(super) resources: Vec<FromResource>,
 }
 
+/// `what` it is, a parameter or a result, is for errors.
 fn lift(
     context: &mut LiftContext<'_>,
     ty: InterfaceType,
     core: &[ValRaw],
     max_flat: usize,
+    what: &str,
 ) -> anyhow::Result<Passed> {
     let types = context.types;
     plans::with(types, ty, |planned| {
@@ -86,11 +88,14 @@ fn lift(
             context,
             types: &planned.resources,
             taken: Vec::new(),
+            wrong: None,
         };
         let lifted = codec::Lift::new(plan).run(&mut guest, values, max_flat);
+        let FromGuest { taken, wrong, .. } = guest;
+        let values = lifted.map_err(|error| lift_error(error, what, wrong))?;
         Ok(Passed {
-            values: lifted.map_err(lift_error)?,
-            resources: guest.taken,
+            values,
+            resources: taken,
         })
     })?
 }
@@ -145,10 +150,18 @@ fn lower<T>(
         types: &types,
         kinds: &given.types.kinds,
         given: given.resources.iter(),
+        wrong: None,
     };
-    codec::Lower::new(plan)
-        .run(&given.message, &mut guest, values, max_flat, destination)
-        .map_err(lower_error)?;
+    let lower = codec::Lower::new(plan);
+    let lowered = lower.run(&given.message, &mut guest, values, max_flat, destination);
+    if let Err(error) = lowered {
+        let what = match destination {
+            Destination::Allocate => "parameter",
+            Destination::At(_) => "return",
+        };
+        let error = lower_error(error, what, guest.wrong);
+        return Err(given.types.not_given(error));
+    }
     for (core, value) in core.iter_mut().zip(values) {
         // Of a core value of 32 bits, the lower half is read.
         *core = ValRaw::u64(*value);
@@ -262,7 +275,7 @@ unsafe impl Lift for ExportResults {
         ty: InterfaceType,
         core: &Self::Lower,
     ) -> anyhow::Result<Self> {
-        lift(context, ty, core, MAX_FLAT_RESULTS).map(Self)
+        lift(context, ty, core, MAX_FLAT_RESULTS, "result").map(Self)
     }
 
     fn load(
@@ -279,7 +292,9 @@ unsafe impl Lift for ExportResults {
 /// `N` is the number of its core parameters. With `RETURN_POINTER`, the last one of them is the address for the
 /// results; wasmtime has a type of its own for that, and here it is a parameter like the others.
 pub(super) struct ImportParams<const N: usize, const RETURN_POINTER: bool> {
-    pub(super) passed: Passed,
+    /// Or what is wrong with what the guest has passed. wasmtime's error for a value does not say of which function it is, and
+    /// that of the function does.
+    pub(super) passed: anyhow::Result<Passed>,
     /// Where the results go; 0 without `RETURN_POINTER`.
     pub(super) return_pointer: u32,
 }
@@ -322,7 +337,7 @@ unsafe impl<const N: usize, const RETURN_POINTER: bool> Lift for ImportParams<N,
             _ => (&core[..], 0),
         };
         Ok(Self {
-            passed: lift(context, ty, params, MAX_FLAT_PARAMS)?,
+            passed: lift(context, ty, params, MAX_FLAT_PARAMS, "parameter"),
             return_pointer,
         })
     }

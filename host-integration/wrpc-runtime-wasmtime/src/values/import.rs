@@ -5,7 +5,6 @@ use std::pin::{pin, Pin};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use bytes::Bytes;
 use inhost_codec::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
 use inhost_dispatch::{is_whole, CallError};
@@ -52,7 +51,7 @@ where
     };
     let core = (params + usize::from(return_pointer), return_pointer);
     let function = Function {
-        signature,
+        signature: signature.of_import(&import),
         paths: import.types.results.paths().into(),
         import,
         context,
@@ -101,7 +100,10 @@ where
         &name,
         move |store, params: ImportParams<N, RETURN_POINTER>| {
             let return_pointer = params.return_pointer;
-            let call = Call::begin(store, &function, params.passed);
+            let call = match params.passed {
+                Ok(passed) => Call::begin(store, &function, passed),
+                Err(error) => Call::Wrong(not_called(error, &function.import)),
+            };
             Box::new(async move {
                 let given = call.results().await?;
                 Ok(ImportResults::<M, RETURN_POINTER> {
@@ -118,6 +120,12 @@ enum Call<'a> {
     /// Without resources: what is left to do, without anything that is borrowed from the store.
     Plain(Slot, Begin, Arc<Values>),
     WithResources(Pin<Box<dyn Future<Output = anyhow::Result<Given>> + Send + 'a>>),
+    /// What the guest has passed is none of the function's.
+    Wrong(anyhow::Error),
+}
+
+fn not_called(error: anyhow::Error, import: &Import) -> anyhow::Error {
+    error.context(format!("failed to call `{import}`"))
 }
 
 impl<'a> Call<'a> {
@@ -151,6 +159,7 @@ impl<'a> Call<'a> {
                 resources: Vec::new(),
             }),
             Self::WithResources(call) => call.await,
+            Self::Wrong(error) => Err(error),
         }
     }
 }
@@ -196,7 +205,7 @@ impl<C: Clone + 'static> Function<C> {
             results,
         } = &self.signature;
         let (params, streams) = to_wire(&mut store, types, params, "parameter")
-            .with_context(|| format!("failed to call `{}`", self.import))?;
+            .map_err(|error| not_called(error, &self.import))?;
         if !streams.is_empty() || results.has(&Kind::Stream) {
             return self.call_with_streams(store, params, streams).await;
         }
@@ -212,7 +221,7 @@ impl<C: Clone + 'static> Function<C> {
             None,
             "return",
         )
-        .with_context(|| format!("failed to receive the results of `{}`", self.import))
+        .map_err(|error| results.not_given(error))
     }
 
     /// Invokes it, and again when the callee went away before it ran.

@@ -18,19 +18,36 @@ use crate::values::wire::{CannotPass, Kind};
 #[error(transparent)]
 pub(super) struct WasmtimeError(#[from] anyhow::Error);
 
-/// What the codec found wrong, or the error of wasmtime's as it was.
-pub(super) fn lift_error(error: LiftError<WasmtimeError>) -> anyhow::Error {
-    match error {
+/// What the codec found wrong with `wrong`, or the error of wasmtime's as it was. `what` that is, a parameter or a result, is for
+/// people.
+pub(super) fn lift_error(
+    error: LiftError<WasmtimeError>,
+    what: &str,
+    wrong: Option<usize>,
+) -> anyhow::Error {
+    let error = match error {
         LiftError::Source(WasmtimeError(error)) => error,
         error => error.into(),
+    };
+    match wrong {
+        Some(value) => error.context(format!("failed to encode {what} value {value}")),
+        None => error,
     }
 }
 
 /// As [`lift_error`].
-pub(super) fn lower_error(error: LowerError<WasmtimeError>) -> anyhow::Error {
-    match error {
+pub(super) fn lower_error(
+    error: LowerError<WasmtimeError>,
+    what: &str,
+    wrong: Option<usize>,
+) -> anyhow::Error {
+    let error = match error {
         LowerError::Target(WasmtimeError(error)) => error,
         error => error.into(),
+    };
+    match wrong {
+        Some(value) => error.context(format!("failed to decode {what} value {value}")),
+        None => error,
     }
 }
 
@@ -53,6 +70,8 @@ pub(super) struct FromGuest<'c, 'm> {
     pub(super) types: &'c [InterfaceType],
     /// Those that were taken out of it.
     pub(super) taken: Vec<FromResource>,
+    /// Which parameter or result is wrong.
+    pub(super) wrong: Option<usize>,
 }
 
 impl<'m> Source<'m> for FromGuest<'_, 'm> {
@@ -79,7 +98,7 @@ impl<'m> Source<'m> for FromGuest<'_, 'm> {
         let value = path.first().copied().unwrap_or_default();
         let ty = type_of(self.types, resource)?;
         let handle = <ResourceAny as Lift>::lift(self.context, ty, &ValRaw::u32(index))
-            .with_context(|| format!("value {value} has no resource of its type at {index}"))?;
+            .with_context(|| format!("there is no resource of its type at {index}"))?;
         // The resource knows better than the type what it is.
         let is_stream = handle.ty() == ResourceType::host::<InputStream>();
         self.taken.push(FromResource {
@@ -93,6 +112,10 @@ impl<'m> Source<'m> for FromGuest<'_, 'm> {
             false => Taken::Handle,
         })
     }
+
+    fn wrong(&mut self, value: usize) {
+        self.wrong = Some(value);
+    }
 }
 
 /// A guest that the host passes values to.
@@ -104,6 +127,8 @@ pub(super) struct ToGuest<'c, 'm, T> {
     pub(super) kinds: &'c [Kind],
     /// What it is given, in this order.
     pub(super) given: slice::Iter<'c, ResourceAny>,
+    /// As in [`FromGuest`].
+    pub(super) wrong: Option<usize>,
 }
 
 impl<T> Target for ToGuest<'_, '_, T> {
@@ -138,6 +163,10 @@ impl<T> Target for ToGuest<'_, '_, T> {
             return Err(anyhow::Error::from(CannotPass::of(kind)).into());
         }
         Ok(abi::lower_resource(handle, self.context, ty)?)
+    }
+
+    fn wrong(&mut self, value: usize) {
+        self.wrong = Some(value);
     }
 }
 

@@ -29,6 +29,7 @@ use anyhow::bail;
 use inhost_codec::Plan;
 use wasmtime::component::ResourceType;
 
+use crate::invocation::invoke::Import;
 use crate::types::Function;
 use crate::values::wire::{CannotPass, Kind};
 
@@ -50,6 +51,8 @@ pub(crate) struct Values {
     pub(crate) plan: Arc<Plan>,
     /// What the resources in them are, by their numbers in the plan.
     pub(crate) kinds: Box<[Kind]>,
+    /// Which import they are the results of, if they are, for errors.
+    import: Option<Box<str>>,
 }
 
 impl Signature {
@@ -59,12 +62,27 @@ impl Signature {
             Arc::new(Values {
                 plan: Arc::clone(plan),
                 kinds: resources.iter().map(|ty| kind(*ty)).collect(),
+                import: None,
             })
         };
         let types = &function.signature;
         Self {
             params: values(&types.params, &function.params),
             results: values(&types.results, &function.results),
+        }
+    }
+
+    /// The same of that import, which is in the errors about its results.
+    fn of_import(self, import: &Import) -> Self {
+        let Values { plan, kinds, .. } = &*self.results;
+        let results = Values {
+            plan: Arc::clone(plan),
+            kinds: kinds.clone(),
+            import: Some(import.to_string().into()),
+        };
+        Self {
+            results: Arc::new(results),
+            ..self
         }
     }
 
@@ -100,6 +118,14 @@ impl Values {
     /// What the resource of that number in the plan is.
     fn kind(&self, resource: u32) -> &Kind {
         self.kinds.get(resource as usize).unwrap_or(&Kind::Remote)
+    }
+
+    /// Why they could not be given to a guest.
+    fn not_given(&self, error: anyhow::Error) -> anyhow::Error {
+        match &self.import {
+            Some(import) => error.context(format!("failed to receive the results of `{import}`")),
+            None => error,
+        }
     }
 
     /// Whether a resource of such a kind can be in one.

@@ -27,10 +27,16 @@ const HOST: &str = "package test:host;
         wait: func();
     }";
 
-const PEER: &str = "package test:peer@1.0.0;
-    interface api {
-        use wasi:io/streams@0.2.0.{input-stream as body, output-stream};
-        record nested { name: string, one: option<body>, more: list<tuple<u8, body>> }
+/// More streams than a transport is told paths of.
+pub(crate) const WIDE: usize = 257;
+
+fn peer() -> String {
+    let wide = vec!["body"; WIDE].join(", ");
+    format!(
+        "package test:peer@1.0.0;
+    interface api {{
+        use wasi:io/streams@0.2.0.{{input-stream as body, output-stream}};
+        record nested {{ name: string, one: option<body>, more: list<tuple<u8, body>> }}
         both: func(in: body) -> tuple<body, body>;
         deep: func(in: nested) -> nested;
         count: func(in: body) -> u32;
@@ -38,15 +44,20 @@ const PEER: &str = "package test:peer@1.0.0;
         hold: func(in: body) -> u32;
         ingest: func(in: body);
         fresh: func() -> body;
+        many: func(in: list<body>) -> list<body>;
+        flood: func(count: u32) -> list<body>;
+        wide: func(in: tuple<{wide}>) -> tuple<{wide}>;
         maybe: func(out: option<output-stream>) -> u32;
-    }
-    interface hopeless {
-        use wasi:io/streams@0.2.0.{output-stream};
+    }}
+    interface hopeless {{
+        use wasi:io/streams@0.2.0.{{output-stream}};
         sink: func(level: u32, out: tuple<u8, output-stream>);
-    }
-    world caller { import api; export api; }
-    world callee { import test:host/control; export api; }
-    world doomed { import hopeless; }";
+    }}
+    world caller {{ import api; export api; }}
+    world callee {{ import test:host/control; export api; }}
+    world doomed {{ import hopeless; }}"
+    )
+}
 
 const MEMORY: &str = r#"
     (memory (export "memory") 2)
@@ -76,6 +87,9 @@ pub(crate) fn caller() -> Vec<u8> {
         forward("hold", "i32", "i32", &format!("{one} call $hold")),
         format!(r#"(func (export "{API}#ingest") (param i32) {one} call $ingest)"#),
         forward("fresh", "", "i32", "call $fresh"),
+        forward("many", "i32 i32", "i32", "local.get 0 local.get 1 i32.const 256 call $many i32.const 256"),
+        forward("flood", "i32", "i32", "local.get 0 i32.const 256 call $flood i32.const 256"),
+        forward("wide", "i32", "i32", "local.get 0 i32.const 2048 call $wide i32.const 2048"),
         forward("maybe", "i32 i32", "i32", "local.get 0 local.get 1 call $maybe"),
     ]
     .concat();
@@ -90,6 +104,9 @@ pub(crate) fn caller() -> Vec<u8> {
             (import "{API}" "hold" (func $hold (param i32) (result i32)))
             (import "{API}" "ingest" (func $ingest (param i32)))
             (import "{API}" "fresh" (func $fresh (result i32)))
+            (import "{API}" "many" (func $many (param i32 i32 i32)))
+            (import "{API}" "flood" (func $flood (param i32 i32)))
+            (import "{API}" "wide" (func $wide (param i32 i32)))
             (import "{API}" "maybe" (func $maybe (param i32 i32) (result i32)))
             {MEMORY} {exports})"#
         ),
@@ -101,7 +118,8 @@ pub(crate) const CLOSED: u32 = 1;
 /// How `count` says that its stream has failed.
 const FAILED: u32 = 2;
 
-/// `both` reads a chunk, and returns the rest of it with a stream of its host. `deep` returns what it gets. `count` reads
+/// `both` reads a chunk, and returns the rest of it with a stream of its host. `deep`, `many` and `wide` return what they get, and `flood`
+/// so many streams of its host. `count` reads
 /// to the end, and shows `cut` after one that is none. `peek` reads a chunk. `hold` waits. `ingest` waits, and then does as
 /// `count`; it shows `end`, too. `fresh` returns a stream of its host.
 pub(crate) fn callee() -> Vec<u8> {
@@ -153,6 +171,19 @@ pub(crate) fn callee() -> Vec<u8> {
                 (i32.const 7))
             (func (export "{API}#hold") (param $in i32) (result i32) (call $wait) (i32.const 7))
             (func (export "{API}#fresh") (result i32) (call $make))
+            (func (export "{API}#many") (param i32 i32) (result i32)
+                (i32.store (i32.const 256) (local.get 0))
+                (i32.store (i32.const 260) (local.get 1))
+                (i32.const 256))
+            (func (export "{API}#flood") (param $count i32) (result i32) (local $at i32)
+                (loop $more
+                    (i32.store (i32.add (i32.const 4096) (i32.mul (i32.const 4) (local.get $at))) (call $make))
+                    (local.set $at (i32.add (local.get $at) (i32.const 1)))
+                    (br_if $more (i32.lt_u (local.get $at) (local.get $count))))
+                (i32.store (i32.const 256) (i32.const 4096))
+                (i32.store (i32.const 260) (local.get $count))
+                (i32.const 256))
+            (func (export "{API}#wide") (param i32) (result i32) (local.get 0))
             (func (export "{API}#maybe") (param i32 i32) (result i32) (local.get 0)))"#
         ),
     )
@@ -170,7 +201,7 @@ fn component(world: &str, module: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
     resolve.push_str("io.wit", IO).expect("valid WIT");
     resolve.push_str("host.wit", HOST).expect("valid WIT");
-    let peer = resolve.push_str("peer.wit", PEER).expect("valid WIT");
+    let peer = resolve.push_str("peer.wit", &peer()).expect("valid WIT");
     let world = resolve
         .select_world(peer, Some(world))
         .expect("one of its worlds");

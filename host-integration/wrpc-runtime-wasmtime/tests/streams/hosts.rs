@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -122,6 +123,7 @@ pub(crate) struct Ctx {
     shared: SharedResourceTable,
     client: Client,
     control: Control,
+    timeout: Option<Duration>,
 }
 
 impl WasiView for Ctx {
@@ -144,6 +146,10 @@ impl WrpcView for Ctx {
     fn shared_resources(&mut self) -> &mut SharedResourceTable {
         &mut self.shared
     }
+
+    fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
 }
 
 fn store(engine: &Engine, client: &Client, control: &Control) -> Store<Ctx> {
@@ -155,6 +161,7 @@ fn store(engine: &Engine, client: &Client, control: &Control) -> Store<Ctx> {
             shared: SharedResourceTable::default(),
             client: client.clone(),
             control: control.clone(),
+            timeout: None,
         },
     )
 }
@@ -256,6 +263,20 @@ impl Pair {
             ended,
             _serving: serving,
         })
+    }
+
+    /// Has the caller start anew, as a host does after one that has failed. The callee's host goes on.
+    pub(crate) async fn restart_caller(&mut self) -> anyhow::Result<()> {
+        let engine = self.store.engine().clone();
+        self.store = store(&engine, &self.client, &self.control);
+        let pre = prepare(&engine, &guests::caller())?;
+        self.instance = pre.instantiate_async(&mut self.store).await?;
+        Ok(())
+    }
+
+    /// How long the caller's calls may take.
+    pub(crate) fn set_timeout(&mut self, timeout: Duration) {
+        self.store.data_mut().timeout = Some(timeout);
     }
 
     /// Has the caller's component call the function `name` of the callee.

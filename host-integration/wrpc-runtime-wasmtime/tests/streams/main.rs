@@ -4,6 +4,7 @@ mod ends;
 mod feed;
 mod flow;
 mod guests;
+mod hostile;
 mod hosts;
 mod limits;
 

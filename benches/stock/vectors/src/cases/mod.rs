@@ -1,8 +1,10 @@
 //! The values that become vectors.
 
 mod lists;
+mod mixed;
 mod named;
 mod nested;
+mod resources;
 mod scalars;
 
 use crate::case::Case;
@@ -13,5 +15,7 @@ pub(crate) fn all() -> anyhow::Result<Vec<Case>> {
     lists::add(&mut cases)?;
     nested::add(&mut cases)?;
     named::add(&mut cases);
+    resources::add(&mut cases)?;
+    mixed::add(&mut cases);
     Ok(cases)
 }

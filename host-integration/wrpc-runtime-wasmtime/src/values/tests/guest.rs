@@ -103,9 +103,12 @@ fn wit(types: &[Type]) -> String {
         [one] => format!("-> {one}"),
         all => format!("-> tuple<{}>", all.join(", ")),
     };
+    let has_handles = list.contains("thing") || named.contains("thing");
+    let of_peer = if has_handles { "use peer.{thing};" } else { "" };
     format!(
         "package test:types;
-         interface echo {{ {named} {FUNCTION}: func({list}) {result}; }}
+         interface peer {{ resource thing; }}
+         interface echo {{ {of_peer} {named} {FUNCTION}: func({list}) {result}; }}
          world guest {{ import echo; export echo; }}"
     )
 }
@@ -144,6 +147,8 @@ fn expression(ty: &Type, named: &mut String) -> String {
             let flags: String = (0..*count).map(|i| format!("f{i}, ")).collect();
             name("flags", &flags, named)
         }
+        // One of the peer.
+        Type::Handle(_) => "thing".to_owned(),
         scalar => format!("{scalar:?}").to_lowercase(),
     }
 }

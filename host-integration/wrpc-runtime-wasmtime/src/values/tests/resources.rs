@@ -25,8 +25,13 @@ fn importing(functions: &str, rest: &str) -> String {
 
 /// Links what a component imports as functions of `peer`.
 fn instance(component: &str, peer: Mirror) -> anyhow::Result<Instance<Ctx>> {
-    let engine = engine();
-    let component = Component::new(&engine, wat::parse_str(component)?)?;
+    let component = Component::new(&engine(), wat::parse_str(component)?)?;
+    instance_of(&component, peer)
+}
+
+/// As [`instance`], of a component that was compiled.
+pub(super) fn instance_of(component: &Component, peer: Mirror) -> anyhow::Result<Instance<Ctx>> {
+    let engine = component.engine().clone();
     let ty = component.component_type();
     let mut linker = Linker::<Ctx>::new(&engine);
     collect_component_resources(&engine, &ty, &mut Vec::new());
@@ -40,12 +45,22 @@ fn instance(component: &str, peer: Mirror) -> anyhow::Result<Instance<Ctx>> {
     for (name, item) in ty.imports(&engine).filter(|(name, _)| *name != IO) {
         link_item(&engine, &mut linker.root(), [], item, "", name, ())?;
     }
-    let pre = linker.instantiate_pre(&component)?;
+    let pre = linker.instantiate_pre(component)?;
     Ok(Instance::new(pre, move || store(&engine, &peer)))
 }
 
 async fn call(instance: &Instance<Ctx>, name: &str, params: &[u8]) -> Result<Vec<u8>, CallFailed> {
-    let export = instance.export("", name).expect("it is exported");
+    call_in(instance, "", name, params).await
+}
+
+/// Calls a function of an interface.
+pub(super) async fn call_in(
+    instance: &Instance<Ctx>,
+    interface: &str,
+    name: &str,
+    params: &[u8],
+) -> Result<Vec<u8>, CallFailed> {
+    let export = instance.export(interface, name).expect("it is exported");
     let mut results = Root(Vec::new());
     let mut params = Root(std::io::Cursor::new(params.to_vec()));
     let called = instance.call(&export, &mut params, &mut results).await;
@@ -242,7 +257,9 @@ async fn an_allocator_that_fails_or_calls_back_beside_a_handle_is_an_error() -> 
         let error = error.expect_err(realloc);
         assert_eq!(error.step(), Step::Call, "{realloc}");
         let reason = reason(error);
-        assert!(reason.contains(expected), "{realloc}: {reason}");
+        for part in ["`f` failed", "parameter value 0", expected] {
+            assert!(reason.contains(part), "{realloc}: {reason}");
+        }
     }
     Ok(())
 }
@@ -302,6 +319,76 @@ async fn no_handle_is_one_of_a_resource_of_this_host() -> anyhow::Result<()> {
     let reason = reason(error);
     for part in ["wasi:io/streams@0.2.0.output-stream", "not supported"] {
         assert!(reason.contains(part), "{reason}");
+    }
+    Ok(())
+}
+
+/// The export `f` calls the import `f` with a pointer and a length as its second parameter; the result is a string, for which
+/// memory is had from `realloc`.
+fn asking(beside: &str, realloc: &str, pointer: &str) -> String {
+    importing(
+        &format!(r#"(export "f" (func (param "n" u32) (param "l" (list u64)) (result {beside})))"#),
+        &format!(
+            r#"(core module $memory (memory (export "memory") 1)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) {realloc}))
+          (core instance $memory (instantiate $memory))
+          (core func $f (canon lower (func $api "f") (memory $memory "memory") (realloc (func $memory "realloc"))))
+          (core module $main
+            (import "host" "f" (func $f (param i32 i32 i32 i32)))
+            (func (export "f") (call $f (i32.const 1) ({pointer}) (i32.const 1) (i32.const 64))))
+          (core instance $main (instantiate $main (with "host" (instance (export "f" (func $f))))))
+          (func (export "f") (canon lift (core func $main "f")))"#
+        ),
+    )
+}
+
+#[tokio::test]
+async fn a_guest_that_passes_what_is_no_value_is_told_in_which_call_and_where() -> anyhow::Result<()>
+{
+    for (beside, answer) in [
+        ("string", &b"\x01s"[..]),
+        ("(tuple string (own $thing))", b"\x01s\x01a"),
+    ] {
+        for (pointer, expected) in [
+            (
+                "i32.const 9",
+                "the guest passed 0x9 where a multiple of 8 is needed",
+            ),
+            ("i32.const -8", "the guest passed 8 bytes at 0xfffffff8"),
+        ] {
+            let guest = instance(&asking(beside, "i32.const 8", pointer), answering(answer))?;
+            let error = call(&guest, "f", &[]).await.expect_err(expected);
+            let reason = reason(error);
+            for part in [
+                "failed to call `test:peer/api.f`",
+                "parameter value 1",
+                expected,
+            ] {
+                assert!(reason.contains(part), "{beside}: {reason}");
+            }
+        }
+        for (realloc, expected) in [
+            ("unreachable", "unreachable"),
+            ("i32.const -1", "realloc return: beyond end of memory"),
+        ] {
+            let guest = instance(&asking(beside, realloc, "i32.const 8"), answering(answer))?;
+            let error = call(&guest, "f", &[]).await.expect_err(expected);
+            let reason = reason(error);
+            for part in [
+                "the results of `test:peer/api.f`",
+                "return value 0",
+                expected,
+            ] {
+                assert!(reason.contains(part), "{beside}: {reason}");
+            }
+        }
+        let guest = instance(
+            &asking(beside, "i32.const 8", "i32.const 8"),
+            answering(answer),
+        )?;
+        call(&guest, "f", &[])
+            .await
+            .expect("what is right is taken");
     }
     Ok(())
 }

@@ -119,6 +119,32 @@ async fn a_handle_that_was_not_handed_out_is_refused() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_message_with_what_is_no_handle_does_not_reach_the_guest_and_the_next_one_does(
+) -> anyhow::Result<()> {
+    let mut guest = Guest::new().await?;
+    let resources = [guest.resource];
+    let unknown = [&[16][..], &[9; 16]].concat();
+    let cases = [
+        (
+            &unknown[..],
+            "no guest resource was handed out as `09090909-",
+        ),
+        (b"\x00", "16 bytes, and the peer sent one of 0"),
+        (b"\x02ab", "16 bytes, and the peer sent one of 2"),
+    ];
+    for (message, expected) in cases {
+        let error = guest.call("get", message, &resources).await;
+        let error = format!("{:#}", error.expect_err("no handle"));
+        for part in ["parameter value 0", expected] {
+            assert!(error.contains(part), "{message:?}: {error}");
+        }
+        let handle = guest.call("make", &[41], &resources).await?;
+        assert_eq!(guest.call("get", &handle, &resources).await?, [41]);
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn post_return_runs_when_the_results_cannot_be_encoded() -> anyhow::Result<()> {
     let mut guest = Guest::new().await?;
     // Without its type among the guest's resources, the resource counts as the host's.

@@ -1,16 +1,24 @@
 //! `cargo xtask fuzz`: the codec's fuzz targets under libFuzzer, with the stable toolchain and a C++ compiler.
+//!
+//! A package of its own, so that nothing of it is built for libFuzzer.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line program speaks to its user"
+)]
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure, Context as _};
-use clap::{Args, ValueEnum};
-use xtask::workspace::{target_dir, workspace_root};
-
+use clap::{Parser, ValueEnum};
 use xtask::bar::bar;
 use xtask::command::{cargo, host_triple, run as run_command};
+use xtask::help;
+use xtask::workspace::{target_dir, workspace_root};
 
 const PACKAGE: &str = "inhost-codec-fuzz";
 
@@ -37,8 +45,12 @@ const TICK: Duration = Duration::from_millis(200);
 /// The largest input that is tried, in bytes.
 const MAX_LEN: usize = 1024;
 
-#[derive(Debug, Args)]
-pub(crate) struct Arguments {
+const EXAMPLES: &str = help!("cargo xtask fuzz", "cargo xtask fuzz lift --seconds 60");
+
+/// Look for inputs that break the codec, for some minutes; needs a C++ compiler
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask fuzz", bin_name = "cargo xtask fuzz", after_help = EXAMPLES)]
+struct Arguments {
     /// Which target to run
     #[arg(value_enum, default_value_t = Choice::All)]
     target: Choice,
@@ -68,7 +80,17 @@ impl Choice {
     }
 }
 
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let folder = target_dir().join("fuzz");
     let binaries = build(&folder)?;
     let targets = arguments.target.targets();
@@ -250,6 +272,16 @@ fn copy_files(from: &Path, to: &Path) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn its_examples_are_such_that_it_takes() {
+        for example in EXAMPLES
+            .lines()
+            .filter_map(|line| line.strip_prefix("  cargo xtask "))
+        {
+            Arguments::try_parse_from(example.split(' ')).unwrap();
+        }
+    }
 
     #[test]
     fn figures_are_the_last_ones_of_a_log() {
