@@ -20,8 +20,8 @@ const MANY: usize = 64;
 /// How many calls are answered before and after a command that is looked at.
 const CALLS: u64 = 200;
 
-/// By how much the longest call of an update may be longer than twice that of a scale. Both are the longest of some thousand
-/// calls on a machine that does something else, too. What it is there to find is a call that is held, which takes seconds.
+/// By how much the longest call of an update may be longer than that of a scale. Both are the longest of some thousand calls on
+/// a machine that does something else, too. What it is there to find is a call that is held, which takes seconds.
 const PAUSE: Duration = Duration::from_millis(250);
 
 #[tokio::test]
@@ -122,8 +122,9 @@ async fn in_each_mode_an_update_under_many_callers_takes_no_call_longer_than_a_s
         let deployment = host.start_pair_on(&nats).await;
         let driver = deployment.driver().await.expect("the caller");
         let [scale, update] = scales_and_updates(&driver, &deployment, mode).await;
+        println!("{mode}: the longest call of a scale {scale:?}, of an update {update:?}");
         assert!(
-            update <= 2 * scale + PAUSE,
+            update <= scale + PAUSE,
             "{mode}: a call took {update:?} during an update, and {scale:?} during a scale"
         );
     }
