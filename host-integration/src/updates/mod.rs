@@ -36,10 +36,12 @@ use wrpc_transport_nats::local::Local;
 use crate::{host_config, nats_credentials};
 
 use host::{Host, Place, Trouble};
+use offers::Offers;
 use settle::Watched;
 
 mod host;
 mod known;
+mod offers;
 mod settle;
 // Without a backend there is nothing to watch.
 #[cfg(all(test, any(feature = "duplex", feature = "mpsc")))]
@@ -103,8 +105,11 @@ impl Updates {
         let client = control.connect(&trouble).await?;
         let host = Host::new(client, control.place, local, trouble);
         let host = Arc::new(host);
-        let heard = Heard::subscribe(&host).await?;
         let mut task = JoinSet::new();
+        if let Some(offers) = Offers::subscribe(&host).await? {
+            task.spawn(offers.watch());
+        }
+        let heard = Heard::subscribe(&host).await?;
         task.spawn(watch(host, heard));
         Ok(Self {
             _task: task,
