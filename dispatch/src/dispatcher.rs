@@ -61,6 +61,11 @@ impl<R, C: Send + Sync + 'static, B: Backend> Dispatcher<R, C, B> {
 }
 
 impl<R, C, B: Backend> Dispatcher<R, C, B> {
+    /// The prefix that it stands for.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     fn generation(&self) -> &Generation {
         self.generation.get_or_init(|| Generation {
             client: self.local.registry.client(),
@@ -100,19 +105,20 @@ where
     /// Queues the call at an endpoint on this host, if that can be done at once.
     fn invoke_now(
         &self,
+        prefix: &str,
         cx: C,
         instance: &str,
         func: &str,
         params: Bytes,
     ) -> Result<Streams<B>, NotNow<C>> {
         let local = &self.local;
-        let mode = local.mode_of(&self.prefix);
+        let mode = local.mode_of(prefix);
         let backend = match (mode, local.backend()) {
             (Mode::Prefer | Mode::Require, Some(backend)) => backend,
             _ => return Err((cx, params, mode, None)),
         };
         // A view is no lock: whom the offer wakes may look things up, register and remove.
-        let (prefix, view) = (&*self.prefix, local.registry.view());
+        let view = local.registry.view();
         let Some(endpoint) = view.get(&self.scope, prefix, instance, func) else {
             return Err((cx, params, mode, None));
         };
@@ -131,12 +137,12 @@ where
     /// Queues the call at an endpoint on this host, if that is where it is to go.
     fn invoke_local(
         &self,
+        prefix: &str,
         (mut cx, mut params, mode, before): NotNow<C>,
         instance: &str,
         func: &str,
     ) -> Result<Streams<B>, Elsewhere<C>> {
         let local = &self.local;
-        let prefix = &*self.prefix;
         let mut elsewhere = match (mode, before) {
             (Mode::Off, _) => return Err((cx, params, Route::Remote)),
             (_, Some(Reason::QueueFull)) => return Err((cx, params, Route::Spilled)),
@@ -167,11 +173,11 @@ where
         }
         Err((cx, params, elsewhere))
     }
+}
 
-    fn count(&self, counters: &Counters, route: Route, instance: &str, func: &str) {
-        counters.count(route);
-        trace!(prefix = &*self.prefix, instance, func, %route, "invoke");
-    }
+fn count(counters: &Counters, route: Route, prefix: &str, instance: &str, func: &str) {
+    counters.count(route);
+    trace!(prefix, instance, func, %route, "invoke");
 }
 
 impl<R, C, B> Dispatcher<R, C, B>
@@ -182,14 +188,36 @@ where
 {
     /// The streams of a call that was queued on this host.
     fn invoked(
-        &self,
         (outgoing, incoming): Streams<B>,
+        prefix: &str,
         instance: &str,
         func: &str,
     ) -> BothWays<B, R> {
         beside::know_pieces::<B, R::Incoming>();
-        self.count(outgoing.counters(), Route::Local, instance, func);
+        count(outgoing.counters(), Route::Local, prefix, instance, func);
         (Outgoing::local(outgoing), Incoming::local(incoming))
+    }
+
+    /// Makes a call in memory to a function of another component, the one under `prefix`, if that is where the call may go and
+    /// can. It is for who knows that a call of a function of this dispatcher's comes down to one of the other.
+    ///
+    /// With [`Mode::Require`] for `prefix`, a call that finds the queue full waits there, as for [`Invoke::invoke`].
+    ///
+    /// # Errors
+    ///
+    /// What the call takes along, untouched: nothing ran, and nothing was counted.
+    pub fn invoke_here(
+        &self,
+        prefix: &str,
+        cx: C,
+        instance: &str,
+        func: &str,
+        params: Bytes,
+    ) -> Result<BothWays<B, R>, (C, Bytes)> {
+        self.invoke_now(prefix, cx, instance, func, params)
+            .or_else(|not_now| self.invoke_local(prefix, not_now, instance, func))
+            .map(|streams| Self::invoked(streams, prefix, instance, func))
+            .map_err(|(cx, params, _)| (cx, params))
     }
 
     /// The rest of an invocation that could not be queued at once.
@@ -211,15 +239,15 @@ where
         P: AsRef<[Option<usize>]> + Send + Sync + 'a,
     {
         Box::pin(async move {
-            let (cx, params, route) = match self.invoke_local(not_now, instance, func) {
-                Ok(streams) => return Ok(self.invoked(streams, instance, func)),
+            let prefix = &*self.prefix;
+            let (cx, params, route) = match self.invoke_local(prefix, not_now, instance, func) {
+                Ok(streams) => return Ok(Self::invoked(streams, prefix, instance, func)),
                 // Nothing ran, so the call may still go the other way.
                 Err(elsewhere) => elsewhere,
             };
             let target = self.local.targets.get(&self.prefix, instance, func);
-            self.count(&target.counters, route, instance, func);
+            count(&target.counters, route, prefix, instance, func);
             if route == Route::Refused {
-                let prefix = &*self.prefix;
                 let served = self.local.registry.instances(&self.scope, prefix);
                 let refused = CallError::not_served_here(prefix, instance, func, &served);
                 return Err(refused.into());
@@ -270,8 +298,9 @@ where
     where
         P: AsRef<[Option<usize>]> + Send + Sync,
     {
-        let not_now = match self.invoke_now(cx, instance, func, params) {
-            Ok(streams) => return Ok(self.invoked(streams, instance, func)),
+        let prefix = &*self.prefix;
+        let not_now = match self.invoke_now(prefix, cx, instance, func, params) {
+            Ok(streams) => return Ok(Self::invoked(streams, prefix, instance, func)),
             Err(not_now) => not_now,
         };
         self.invoke_slowly(not_now, instance, func, paths).await
@@ -387,7 +416,7 @@ mod tests {
             let dispatcher =
                 Dispatcher::new(Nowhere::<()>::new(), scope, "lattice.id".into(), local);
             let not_now = ((), Bytes::new(), mode, before);
-            let invoked = dispatcher.invoke_local(not_now, "a:b/c", "f");
+            let invoked = dispatcher.invoke_local("lattice.id", not_now, "a:b/c", "f");
             let (_, _, route) = invoked.err().expect("no one serves it");
             assert_eq!(route, expected, "{mode}, {before:?}");
         }

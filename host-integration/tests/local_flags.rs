@@ -24,7 +24,7 @@ struct Flag {
     bad: &'static [&'static str],
 }
 
-const FLAGS: [Flag; 13] = [
+const FLAGS: [Flag; 14] = [
     Flag {
         name: "--local-dispatch",
         variable: "WASMCLOUD_LOCAL_DISPATCH",
@@ -38,6 +38,20 @@ const FLAGS: [Flag; 13] = [
         default: None,
         good: Some("payments=require"),
         bad: &["", "payments", "=off", "payments=on", "a.b=off"],
+    },
+    Flag {
+        name: "--local-http",
+        variable: "WASMCLOUD_LOCAL_HTTP",
+        default: None,
+        good: Some("orders.local:8080=orders"),
+        bad: &[
+            "",
+            "orders",
+            "=orders",
+            "orders=",
+            "orders=a.b",
+            "http://orders=orders",
+        ],
     },
     Flag {
         name: "--local-backend",
@@ -286,6 +300,8 @@ fn errors_say_what_was_expected() {
             "`a` more than once",
         ),
         ("--reuse-instances=a=1,a=1", "`a` more than once"),
+        ("--local-http=a=b,A=c", "`a` more than once"),
+        ("--local-http=a/b=c", "`orders.local:8080`"),
         ("--local-linger-us=10001", "from 0 to 10000"),
         ("--reuse-instances=a=0", "from 1 to"),
         ("--local-status=localhost:8085", "127.0.0.1:8085"),

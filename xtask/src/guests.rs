@@ -17,10 +17,11 @@ use xtask::components;
 use digest::{RECORD, TARGET};
 
 /// The members of the guests' workspace. Each is a package `inhost-…` in the folder of its name.
-const GUESTS: [&str; 6] = [
+const GUESTS: [&str; 7] = [
     "callee",
     "callee-v2",
     "caller",
+    "fetcher",
     "http",
     "middle",
     "streamer",

@@ -43,6 +43,17 @@ pub struct Incoming<B: Backend, R>(Inner<B, R>);
 enum Inner<B: Backend, R> {
     Local(LocalIncoming<B>),
     Remote(Box<Remote<B, R>>),
+    Adapted(Box<dyn Adapter<B, R>>),
+}
+
+/// What [`Incoming::adapted`] takes.
+trait Adapter<B: Backend, R>: AsyncRead + Index<Incoming<B, R>> + Send + Sync + Unpin {}
+
+impl<B, R, T> Adapter<B, R> for T
+where
+    B: Backend,
+    T: AsyncRead + Index<Incoming<B, R>> + Send + Sync + Unpin,
+{
 }
 
 /// The remote half of [`Incoming`].
@@ -99,6 +110,23 @@ impl<B: Backend, R> Incoming<B, R> {
         })))
     }
 
+    /// The results of a call in memory whose caller takes it for one that went elsewhere: `stream` reads from the streams of
+    /// the call, and says what the caller is used to.
+    pub fn adapted<T>(stream: T) -> Self
+    where
+        T: AsyncRead + Index<Self> + Send + Sync + Unpin + 'static,
+        B: 'static,
+        R: 'static,
+    {
+        Self(Inner::Adapted(Box::new(stream)))
+    }
+
+    /// Whether the callee's side took the call and dropped it without a look at its parameters, as it does when a policy denies
+    /// the call. To be asked after reading results has failed; false of a call that did not stay on this host.
+    pub fn is_denied(&self) -> bool {
+        matches!(&self.0, Inner::Local(local) if local.handle.call.is_denied())
+    }
+
     /// Where the call can be put back, if it came over the remote transport.
     pub(crate) fn remote_home(&self) -> Option<Arc<dyn Home<B>>> {
         let callee = self.callee().filter(|it| it.context.is_some());
@@ -112,7 +140,7 @@ impl<B: Backend, R> Incoming<B, R> {
 
     fn callee(&self) -> Option<&Callee<B>> {
         match &self.0 {
-            Inner::Local(_) => None,
+            Inner::Local(_) | Inner::Adapted(_) => None,
             Inner::Remote(remote) => remote.callee.as_ref(),
         }
     }
@@ -121,7 +149,7 @@ impl<B: Backend, R> Incoming<B, R> {
     pub(crate) fn into_local(self) -> Option<LocalIncoming<B>> {
         match self.0 {
             Inner::Local(local) => Some(local),
-            Inner::Remote(_) => None,
+            Inner::Remote(_) | Inner::Adapted(_) => None,
         }
     }
 
@@ -129,14 +157,14 @@ impl<B: Backend, R> Incoming<B, R> {
     pub(crate) fn as_local(&mut self) -> Option<&mut LocalIncoming<B>> {
         match &mut self.0 {
             Inner::Local(local) => Some(local),
-            Inner::Remote(_) => None,
+            Inner::Remote(_) | Inner::Adapted(_) => None,
         }
     }
 
     /// Which way this call goes: [`Route::Local`] or [`Route::Remote`].
     pub fn route(&self) -> Route {
         match self.0 {
-            Inner::Local(_) => Route::Local,
+            Inner::Local(_) | Inner::Adapted(_) => Route::Local,
             Inner::Remote(_) => Route::Remote,
         }
     }
@@ -160,6 +188,7 @@ impl<B: Backend, R: Index<R>> Index<Self> for Incoming<B, R> {
                 let stream = remote.stream.index(path)?;
                 return Ok(Self::remote(stream, remote.traveller.clone()));
             }
+            Inner::Adapted(stream) => return stream.index(path),
         }))
     }
 }
@@ -360,6 +389,7 @@ impl<B: Backend, R: AsyncRead + Unpin> AsyncRead for Incoming<B, R> {
                     Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
                 }
             }
+            Inner::Adapted(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }

@@ -290,6 +290,11 @@ impl<B: Backend> Call<B> {
         !self.params_finished.load(Ordering::Relaxed) || self.params_cut.load(Ordering::Relaxed)
     }
 
+    /// Whether the callee's side dropped it as it was.
+    pub(crate) fn is_denied(&self) -> bool {
+        self.state.load(Ordering::Acquire) == TAKEN && !self.params_read.load(Ordering::Relaxed)
+    }
+
     /// The caller asked for results.
     pub(crate) fn results_wanted(&self) {
         // Looked at first: it is called on each read.

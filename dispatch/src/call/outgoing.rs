@@ -37,6 +37,17 @@ pub struct Outgoing<B: Backend, R>(Inner<B, R>);
 enum Inner<B: Backend, R> {
     Local(LocalOutgoing<B>),
     Remote(Box<Remote<R>>),
+    Adapted(Box<dyn Adapter<B, R>>),
+}
+
+/// What [`Outgoing::adapted`] takes.
+trait Adapter<B: Backend, R>: AsyncWrite + Index<Outgoing<B, R>> + Send + Sync + Unpin {}
+
+impl<B, R, T> Adapter<B, R> for T
+where
+    B: Backend,
+    T: AsyncWrite + Index<Outgoing<B, R>> + Send + Sync + Unpin,
+{
 }
 
 /// The remote half of [`Outgoing`].
@@ -70,6 +81,17 @@ impl<B: Backend, R> Outgoing<B, R> {
         })))
     }
 
+    /// The stream of a call in memory whose caller takes it for one that went elsewhere: `stream` writes to the streams of
+    /// the call, and says what the caller is used to.
+    pub fn adapted<T>(stream: T) -> Self
+    where
+        T: AsyncWrite + Index<Self> + Send + Sync + Unpin + 'static,
+        B: 'static,
+        R: 'static,
+    {
+        Self(Inner::Adapted(Box::new(stream)))
+    }
+
     /// The local call that this is a result stream of.
     pub(crate) fn call(&self) -> Option<Arc<Call<B>>> {
         match &self.0 {
@@ -84,14 +106,14 @@ impl<B: Backend, R> Outgoing<B, R> {
     pub(crate) fn into_local(self) -> Option<LocalOutgoing<B>> {
         match self.0 {
             Inner::Local(local) => Some(local),
-            Inner::Remote(_) => None,
+            Inner::Remote(_) | Inner::Adapted(_) => None,
         }
     }
 
     /// Which way this call goes: [`Route::Local`] or [`Route::Remote`].
     pub fn route(&self) -> Route {
         match self.0 {
-            Inner::Local(_) => Route::Local,
+            Inner::Local(_) | Inner::Adapted(_) => Route::Local,
             Inner::Remote(_) => Route::Remote,
         }
     }
@@ -114,6 +136,7 @@ impl<B: Backend, R: Index<R>> Index<Self> for Outgoing<B, R> {
                 traveller: remote.traveller.clone(),
                 is_root: false,
             })),
+            Inner::Adapted(stream) => return stream.index(path),
         }))
     }
 }
@@ -250,6 +273,7 @@ impl<B: Backend, R: AsyncWrite + Unpin> AsyncWrite for Outgoing<B, R> {
                 })
                 .map_err(|error| local.explain(error)),
             Inner::Remote(remote) => Pin::new(&mut remote.stream).poll_write(cx, buf),
+            Inner::Adapted(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
 
@@ -257,6 +281,7 @@ impl<B: Backend, R: AsyncWrite + Unpin> AsyncWrite for Outgoing<B, R> {
         match &mut self.get_mut().0 {
             Inner::Local(local) => local.poll_flush(cx).map_err(|error| local.explain(error)),
             Inner::Remote(remote) => Pin::new(&mut remote.stream).poll_flush(cx),
+            Inner::Adapted(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -272,6 +297,7 @@ impl<B: Backend, R: AsyncWrite + Unpin> AsyncWrite for Outgoing<B, R> {
                 }
                 shut_down
             }
+            Inner::Adapted(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use clap::Args;
-use wrpc_transport_nats::local::{BackendKind, Config, Mode};
+use wrpc_transport_nats::local::{BackendKind, Config, HttpName, Mode};
 
 use crate::subject;
 
@@ -37,6 +37,22 @@ pub(crate) struct LocalArgs {
         value_parser = target_mode
     )]
     pub(crate) targets: Vec<(String, Mode)>,
+
+    /// Answer the HTTP requests that components make to a host name by a component of this host, given by its ID, in memory;
+    /// may be given more than once
+    ///
+    /// NAME is a host name, and a port where that is not the one of the scheme: `orders.local=orders`,
+    /// `orders.local:8080=orders`. The component has to be offered under the same name, by the value `local-http` of its
+    /// configuration. Other requests go to the HTTP client provider, as do all while the component does not run here. In the
+    /// environment variable, several are separated by commas: `NAME=ID,NAME=ID`.
+    #[arg(
+        long = "local-http",
+        value_name = "NAME=ID",
+        env = "WASMCLOUD_LOCAL_HTTP",
+        value_delimiter = ',',
+        value_parser = http_target
+    )]
+    pub(crate) http: Vec<(HttpName, String)>,
 
     /// What carries the bytes of a call in memory: `duplex` or `mpsc`
     ///
@@ -174,6 +190,7 @@ impl LocalArgs {
             receive_within: None,
             steerable: false,
             receive_bytes: None,
+            http: self.http.iter().cloned().collect(),
         }
     }
 
@@ -185,6 +202,8 @@ impl LocalArgs {
     pub(crate) fn check(&self) -> Result<(), String> {
         let targets = self.targets.iter().map(|(id, _)| id);
         each_once("--local-dispatch-target", targets)?;
+        let names: Vec<_> = self.http.iter().map(|(name, _)| name.to_string()).collect();
+        each_once("--local-http", &names)?;
         each_once("--reuse-instances", self.reuse.iter().map(|(id, _)| id))
     }
 }
@@ -197,7 +216,8 @@ impl LocalArgs {
             .iter()
             .map(|(id, _)| ("--local-dispatch-target", id));
         let reuse = self.reuse.iter().map(|(id, _)| ("--reuse-instances", id));
-        let named = targets.chain(reuse);
+        let http = self.http.iter().map(|(_, id)| ("--local-http", id));
+        let named = targets.chain(reuse).chain(http);
         named.map(|(flag, id)| (flag, id.clone())).collect()
     }
 }
@@ -285,6 +305,16 @@ fn target_mode(text: &str) -> Result<(String, Mode), String> {
     Ok((id, mode))
 }
 
+/// Parses a host name and the ID of the component that answers requests to it.
+fn http_target(text: &str) -> Result<(HttpName, String), String> {
+    let (name, id) = text
+        .split_once('=')
+        .ok_or("it has the form NAME=ID, as in `orders.local=orders`")?;
+    let name = name.parse().map_err(|error| format!("{error}"))?;
+    component_id(id)?;
+    Ok((name, id.into()))
+}
+
 /// Parses the ID of a component and how many invocations an instance of it serves.
 fn target_calls(text: &str) -> Result<(String, NonZeroU32), String> {
     let (id, calls) = target(text, "ID=N, as in `payments=1000`")?;
@@ -302,6 +332,12 @@ fn target<'a>(text: &'a str, form: &str) -> Result<(String, &'a str), String> {
     let (id, what) = text
         .split_once('=')
         .ok_or_else(|| format!("it has the form {form}"))?;
+    component_id(id)?;
+    Ok((id.into(), what))
+}
+
+/// Checks that `id` is one that a component can have.
+fn component_id(id: &str) -> Result<(), String> {
     // What cannot be a part of a NATS subject.
     let invalid = |c: char| c.is_whitespace() || matches!(c, '.' | '*' | '>');
     if id.is_empty() || id.contains(invalid) {
@@ -309,7 +345,7 @@ fn target<'a>(text: &'a str, form: &str) -> Result<(String, &'a str), String> {
             "`{id}` is no component ID: it is empty, or has a space, `.`, `*` or `>` in it"
         ));
     }
-    Ok((id.into(), what))
+    Ok(())
 }
 
 /// Parses the name of a backend and refuses one that this binary was built without.

@@ -173,9 +173,10 @@ mod tests {
     use super::*;
 
     /// What this host has beyond the stock host.
-    const OURS: [&str; 13] = [
+    const OURS: [&str; 14] = [
         "--local-dispatch",
         "--local-dispatch-target",
+        "--local-http",
         "--local-backend",
         "--local-buffer-bytes",
         "--local-queue-invocations",

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{ensure, Context as _};
@@ -83,8 +83,10 @@ pub(super) struct Host {
     scope: Mutex<Option<ScopeId>>,
     /// Whether the host's events can be heard.
     hears: AtomicBool,
-    /// Told when a command was heard, or the host said something of one.
+    /// Told when a command was heard, or the host said something of one, or may have.
     told: Notify,
+    /// How many times commands and events may have been missed.
+    misses: AtomicU64,
 }
 
 /// The part of a component's record that is needed here.
@@ -159,6 +161,7 @@ impl Host {
             scope: Mutex::default(),
             hears: AtomicBool::new(false),
             told: Notify::new(),
+            misses: AtomicU64::new(0),
         }
     }
 
@@ -178,7 +181,7 @@ impl Host {
         &self.trouble
     }
 
-    /// Told when a command was heard, or the host said something of one.
+    /// Told when a command was heard, or the host said something of one, or may have.
     pub(super) fn told(&self) -> &Notify {
         &self.told
     }
@@ -265,6 +268,32 @@ impl Host {
     pub(super) fn miss(&self) {
         let mut components = self.components();
         components.values_mut().for_each(Known::miss);
+        drop(components);
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        self.told.notify_waiters();
+    }
+
+    /// How many times commands and events may have been missed.
+    pub(super) fn misses(&self) -> u64 {
+        self.misses.load(Ordering::Relaxed)
+    }
+
+    /// The names of the configurations of a component that the host runs. None if it does not, as far as is known.
+    pub(super) fn config_of(&self, id: &str) -> Vec<String> {
+        let components = self.components();
+        let scaling = components.get(id).and_then(Known::taken);
+        let runs = scaling.filter(|it| it.count > 0);
+        runs.map(|it| it.config).unwrap_or_default()
+    }
+
+    /// What the configuration `name` has in it: nothing, if there is none.
+    ///
+    /// # Errors
+    ///
+    /// When no host answers.
+    pub(super) async fn config(&self, name: &str) -> anyhow::Result<HashMap<String, String>> {
+        let subject = format!("{}.config.get.{name}", self.place.topic);
+        Ok(self.ask(subject, &()).await?.response.unwrap_or_default())
     }
 
     fn components(&self) -> MutexGuard<'_, HashMap<String, Known>> {
@@ -419,7 +448,14 @@ impl Host {
         operation: &str,
         command: &impl Serialize,
     ) -> anyhow::Result<Answer<T>> {
-        let subject = self.place.command(operation);
+        self.ask(self.place.command(operation), command).await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        subject: String,
+        command: &impl Serialize,
+    ) -> anyhow::Result<Answer<T>> {
         let command = serde_json::to_vec(command)?;
         let answer = self.client.request(subject.clone(), command.into()).await;
         let answer = answer.map_err(|error| {

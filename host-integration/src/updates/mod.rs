@@ -37,10 +37,12 @@ use crate::{elsewhere, host_config, nats_credentials};
 
 pub(crate) use host::Place;
 use host::{Host, Trouble};
+use offers::Offers;
 use settle::Watched;
 
 mod host;
 mod known;
+mod offers;
 mod settle;
 // Without a backend there is nothing to watch.
 #[cfg(all(test, any(feature = "duplex", feature = "mpsc")))]
@@ -107,6 +109,9 @@ impl Updates {
         task.spawn(elsewhere::watch(client.clone(), place, others));
         let host = Host::new(client, control.place, local, trouble);
         let host = Arc::new(host);
+        if let Some(offers) = Offers::subscribe(&host).await? {
+            task.spawn(offers.watch());
+        }
         let heard = Heard::subscribe(&host).await?;
         task.spawn(watch(host, heard));
         Ok(Self {

@@ -15,6 +15,8 @@ pub enum Guest {
     CalleeV2,
     /// Exports `inhost:demo/driver`, which calls `inhost:demo/echo`.
     Caller,
+    /// Exports `wasi:http/incoming-handler`, makes HTTP requests, and says what it is asked when it gets one.
+    Fetcher,
     /// Exports `inhost:demo/echo` and passes each call on to another one.
     Middle,
     /// Exports `wasi:http/incoming-handler`.
@@ -25,10 +27,11 @@ pub enum Guest {
 
 impl Guest {
     /// All guests.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Callee,
         Self::CalleeV2,
         Self::Caller,
+        Self::Fetcher,
         Self::Middle,
         Self::Http,
         Self::Streamer,
@@ -41,6 +44,7 @@ impl Guest {
             Self::Callee => "callee",
             Self::CalleeV2 => "callee-v2",
             Self::Caller => "caller",
+            Self::Fetcher => "fetcher",
             Self::Middle => "middle",
             Self::Http => "http",
             Self::Streamer => "streamer",

@@ -16,6 +16,7 @@ mod failures;
 mod generations;
 mod headers;
 mod http;
+mod http_between;
 mod instances;
 mod languages;
 mod lifecycle;

@@ -3,12 +3,14 @@ use std::sync::Arc;
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
+use futures::future::{ready, Either};
 use futures::Stream;
 use inhost_backends::AnyBackend;
 use inhost_dispatch::{Dispatcher, Incoming, Outgoing};
 use inhost_registry::Scope;
 use wrpc_transport::{Invoke, Serve};
 
+use crate::http::{self, Http};
 use crate::local::{self, Local};
 use crate::nats;
 use crate::remote::Remote;
@@ -30,7 +32,11 @@ pub type Reader = Incoming<AnyBackend, nats::Reader>;
 /// serves under the same prefix on the same connection stands by until the first has dropped what it serves; the NATS
 /// subscription of a function passes from one to the next. See [`Local::generations`].
 #[derive(Clone, Debug)]
-pub struct Client(Dispatcher<Remote, Option<HeaderMap>, AnyBackend>);
+pub struct Client {
+    dispatcher: Dispatcher<Remote, Option<HeaderMap>, AnyBackend>,
+    /// `None` where no HTTP request is answered in memory.
+    http: Option<Arc<Http>>,
+}
 
 impl Client {
     /// A client over `nats`, with what [`local::install`] has configured for this process, or the default.
@@ -61,12 +67,15 @@ impl Client {
         local: &Local,
     ) -> Self {
         let (nats, prefix) = (nats.into(), prefix.into());
-        Self(Dispatcher::new(
-            Remote::new(Arc::clone(&nats), Arc::clone(&prefix), queue_group),
-            Scope::new(nats),
-            prefix,
-            local.shared(),
-        ))
+        Self {
+            dispatcher: Dispatcher::new(
+                Remote::new(Arc::clone(&nats), Arc::clone(&prefix), queue_group),
+                Scope::new(nats),
+                prefix,
+                local.shared(),
+            ),
+            http: local.http().cloned(),
+        }
     }
 }
 
@@ -78,16 +87,24 @@ impl Invoke for Client {
     // Not `async`: that would be a future around the one that there is, with a copy of all that is passed.
     fn invoke<P>(
         &self,
-        cx: Self::Context,
+        mut cx: Self::Context,
         instance: &str,
         func: &str,
-        params: Bytes,
+        mut params: Bytes,
         paths: impl AsRef<[P]> + Send,
     ) -> impl Future<Output = anyhow::Result<(Self::Outgoing, Self::Incoming)>> + Send
     where
         P: AsRef<[Option<usize>]> + Send + Sync,
     {
-        self.0.invoke(cx, instance, func, params, paths)
+        if let Some(http) = &self.http {
+            if http::is_outgoing(instance, func) {
+                (cx, params) = match http.invoke(&self.dispatcher, cx, params) {
+                    Ok(streams) => return Either::Left(ready(Ok(streams))),
+                    Err(untouched) => untouched,
+                };
+            }
+        }
+        Either::Right(self.dispatcher.invoke(cx, instance, func, params, paths))
     }
 }
 
@@ -106,6 +123,6 @@ impl Serve for Client {
             + Send
             + 'static,
     > {
-        self.0.serve(instance, func, paths).await
+        self.dispatcher.serve(instance, func, paths).await
     }
 }

@@ -77,6 +77,7 @@
 #![allow(clippy::module_name_repetitions)]
 
 mod client;
+mod http;
 pub mod local;
 pub mod nats;
 mod remote;

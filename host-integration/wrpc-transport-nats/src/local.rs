@@ -23,7 +23,10 @@ use inhost_backends::AnyBackend;
 mod drain;
 mod status;
 
-pub use status::{Calls, Endpoint, Failures, Function, Status};
+pub use crate::http::{HttpName, InvalidHttpName};
+pub use status::{Calls, Endpoint, Failures, Function, HttpTarget, Status};
+
+use crate::http::Http;
 
 /// How calls are carried in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +55,10 @@ pub struct Config {
     /// How many bytes of parameters a callee takes, without the streams in them, from a caller here or elsewhere. `None`, the
     /// default, is no limit; the host sets what the memory of a guest can hold.
     pub receive_bytes: Option<usize>,
+    /// The names of components for HTTP requests, each with the ID of the component. A request that a component makes to one of
+    /// them is answered by the component in memory, when that is [offered](Local::offer_http) under this name and a call of it
+    /// would stay in memory. The default is none.
+    pub http: BTreeMap<HttpName, String>,
 }
 
 impl Default for Config {
@@ -67,6 +74,7 @@ impl Default for Config {
             receive_within: None,
             steerable: false,
             receive_bytes: None,
+            http: BTreeMap::new(),
         }
     }
 }
@@ -134,6 +142,8 @@ type Shared = dispatch::Local<Option<HeaderMap>, AnyBackend>;
 pub struct Local {
     config: Config,
     shared: Arc<Shared>,
+    /// `None` where no HTTP request is answered in memory.
+    http: Option<Arc<Http>>,
 }
 
 impl Local {
@@ -185,7 +195,13 @@ impl Local {
             None => shared,
         };
         let shared = Arc::new(shared);
-        Ok(Self { config, shared })
+        let http = Some(&config.http).filter(|names| !names.is_empty());
+        let http = http.map(|names| Arc::new(Http::new(names.clone())));
+        Ok(Self {
+            config,
+            shared,
+            http,
+        })
     }
 
     /// The configuration, with the backend that is used in its place. The modes are those of the beginning.
@@ -218,7 +234,22 @@ impl Local {
 
     /// What is served and what was done.
     pub fn status(&self) -> Status {
-        Status::of(&self.config, &self.shared)
+        Status::of(&self.config, &self.shared, self.http())
+    }
+
+    /// The component under `prefix` (`lattice.component-id`) is offered for HTTP requests under these names, and under no
+    /// others from here on. Before, it is offered under none.
+    ///
+    /// It is for whoever deploys the component to say so, as [`Config::http`] is for whoever runs the host: a request is
+    /// answered in memory where both say the same.
+    pub fn offer_http(&self, prefix: &str, names: Vec<HttpName>) {
+        if let Some(http) = &self.http {
+            http.offer(prefix, names);
+        }
+    }
+
+    pub(crate) fn http(&self) -> Option<&Arc<Http>> {
+        self.http.as_ref()
     }
 
     /// The oldest calls in flight that components of this process made, `most` at most, the oldest first: those that have a

@@ -23,6 +23,8 @@ pub(super) struct Listing {
     #[serde(default)]
     functions: Vec<Function>,
     #[serde(default)]
+    http: Vec<HttpTarget>,
+    #[serde(default)]
     running: Vec<Running>,
     #[serde(default)]
     slowest: Vec<Slow>,
@@ -45,6 +47,15 @@ impl Calls {
     fn all(&self) -> u64 {
         self.local + self.remote + self.spilled + self.fallback + self.refused
     }
+}
+
+/// A host name that a component answers to in memory, if it is offered so.
+#[derive(Deserialize)]
+struct HttpTarget {
+    name: Printable,
+    component: Printable,
+    #[serde(default)]
+    offered: bool,
 }
 
 #[derive(Deserialize)]
@@ -149,6 +160,7 @@ fn head(listing: &Listing) -> String {
         .iter()
         .map(|(id, mode)| format!(", {id}: {mode}"))
         .collect();
+    let http: String = listing.http.iter().map(http).collect();
     let Calls {
         local,
         remote,
@@ -159,10 +171,25 @@ fn head(listing: &Listing) -> String {
     let in_flight = listing.in_flight;
     let queued: u64 = listing.functions.iter().map(|it| it.queued).sum();
     format!(
-        "host {host}, version {version}\nmode {mode}{targets}; backend {backend}\n\
+        "host {host}, version {version}\nmode {mode}{targets}; backend {backend}\n{http}\
          calls: {local} in memory, {remote} over NATS, {spilled} spilled, {fallback} fallback, {refused} refused\n\
          in memory now: {in_flight} in flight, {queued} of them queued\n"
     )
+}
+
+fn http(
+    HttpTarget {
+        name,
+        component,
+        offered,
+    }: &HttpTarget,
+) -> String {
+    let offered = if *offered {
+        ""
+    } else {
+        ", which is not offered"
+    };
+    format!("http requests to {name}: {component}{offered}\n")
 }
 
 fn functions(listing: &Listing) -> String {
@@ -352,12 +379,17 @@ mod tests {
                 "prefix": "default.callee", "instance": "a:b/c", "function": "f", "outcome": "completed",
                 "duration_us": 1234, "queued_us": 12, "callee_us": null, "seconds_ago": 4
             }],
+            "http": [
+                {"name": "orders.local", "component": "orders", "offered": true},
+                {"name": "b:81", "component": "b", "offered": false}
+            ],
             "changes": [{"target": null, "mode": "off", "by": "alice", "over": "nats", "seconds_ago": 3}],
             "tap": {"subject": "calls", "published": 8, "dropped": 9}
         }));
         for part in [
             "host NHOST, version 1.5.1",
             "mode prefer, callee: require; backend duplex",
+            "http requests to orders.local: orders\nhttp requests to b:81: b, which is not offered\n",
             "5 in memory, 1 over NATS, 0 spilled, 0 fallback, 2 refused",
             "3 in flight, 2 of them queued",
             "callee     a:b/c.f   yes           5     1        0         0        2       1          3       2",
@@ -379,6 +411,7 @@ mod tests {
             "running": [{
                 "caller": evil, "prefix": evil, "instance": evil, "function": evil, "route": evil, "state": evil, "age_us": 1
             }],
+            "http": [{"name": evil, "component": evil}],
             "changes": [{"target": evil, "mode": evil, "by": evil, "over": evil, "seconds_ago": 3}],
             "tap": {"subject": evil, "published": 8, "dropped": 9}
         }));
@@ -388,8 +421,8 @@ mod tests {
         }));
         let controls = |c: char| c.is_control() && c != '\n';
         assert_eq!(text.find(controls), None, "{text:?}");
-        // Titles of the columns, and no lines beside that.
-        assert_eq!(text.lines().count(), lines.lines().count() + 2, "{text}");
+        // Titles of the columns and a line for the name, and no lines beside that.
+        assert_eq!(text.lines().count(), lines.lines().count() + 3, "{text}");
     }
 
     #[test]

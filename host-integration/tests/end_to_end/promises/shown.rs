@@ -68,6 +68,17 @@ const ELSEWHERE: &[(&str, &[Shown])] = &[
         &[("caller_gone", "a_callee_that_waits_ends_when_its_caller_goes", "wrpc-runtime-wasmtime/tests/serve/main.rs")],
     ),
     (
+        "http_between_components",
+        &[
+            ("at_most_once", "a_component_here_answers_requests_with_and_without_body_and_trailers", "wrpc-transport-nats/tests/http.rs"),
+            ("ends", "a_request_that_is_not_answered_ends_with_an_error_of_http_and_its_instance_is_free", "tests/end_to_end/http_between.rs"),
+            ("permit", "a_request_that_is_not_answered_ends_with_an_error_of_http_and_its_instance_is_free", "tests/end_to_end/http_between.rs"),
+            ("stop_update", "what_waits_when_the_component_is_scaled_is_answered_and_what_waits_when_it_is_stopped_is_refused", "tests/end_to_end/http_between.rs"),
+            ("bounded", "what_is_written_to_a_call_that_waits_counts_in_the_queue", "../dispatch/conformance/src/queue.rs"),
+            ("counted", "a_request_to_a_component_of_the_host_stays_in_memory", "tests/end_to_end/http_between.rs"),
+        ],
+    ),
+    (
         "from_nats",
         &[
             ("at_most_once", "a_stock_caller_does_not_take_a_callee_that_ran_for_absent", "wrpc-transport-nats/tests/chains.rs"),

@@ -1,11 +1,13 @@
 //! What is served on this host and what was counted, as it is listed.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use inhost_dispatch as dispatch;
 use serde::Serialize;
 
 use super::{Config, Shared};
+use crate::http::Http;
 
 /// What is served on this host, and which way its calls went.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -31,6 +33,20 @@ pub struct Status {
     pub endpoints: Vec<Endpoint>,
     /// What was counted of each function that is served on this host or was called from it, sorted.
     pub functions: Vec<Function>,
+    /// The names of components for HTTP requests, sorted.
+    pub http: Vec<HttpTarget>,
+}
+
+/// A name under which a component of this host may answer HTTP requests in memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct HttpTarget {
+    /// The host name, with a port unless it is that of the scheme.
+    pub name: String,
+    /// The component's ID.
+    pub component: String,
+    /// Whether who deploys the component offers it under this name. Requests go to the HTTP client provider otherwise.
+    pub offered: bool,
 }
 
 /// How many calls that components of this host made went which way.
@@ -109,7 +125,8 @@ pub struct Failures {
 }
 
 impl Status {
-    pub(super) fn of(config: &Config, shared: &Shared) -> Self {
+    pub(super) fn of(config: &Config, shared: &Shared, http: Option<&Arc<Http>>) -> Self {
+        let http = http.into_iter().flat_map(|http| http.names());
         let (served, modes) = (shared.served(), shared.modes());
         let mut queued = HashMap::new();
         for it in &served {
@@ -134,6 +151,13 @@ impl Status {
             time_used_up: dispatch::time_used_up(),
             calls: shared.calls().into(),
             functions: functions.collect(),
+            http: http
+                .map(|(name, component, offered)| HttpTarget {
+                    name: name.to_string(),
+                    component: component.into(),
+                    offered,
+                })
+                .collect(),
             endpoints: served
                 .into_iter()
                 .map(|served| Endpoint {

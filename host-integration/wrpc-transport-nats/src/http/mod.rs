@@ -1,0 +1,218 @@
+//! Outgoing HTTP requests of components to components of this host, in memory.
+//!
+//! To the host library, an HTTP request that a component makes is a call of `wrpc:http/outgoing-handler.handle` of the HTTP client
+//! provider that the component is linked to. Its parameters are those of `wrpc:http/incoming-handler.handle`, and then the
+//! time-outs. So where the name that a request goes to is that of a component here, and whoever deploys that component offers it
+//! under this name, the request is made a call of the component, and what it answers is what the provider would have. Whatever
+//! is not so, or is not understood, goes to the provider.
+//!
+//! `request` reads and rewrites the parameters, and `streams` says of a call that fails what the provider would say.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{PoisonError, RwLock};
+
+use async_nats::HeaderMap;
+use bytes::Bytes;
+use inhost_backends::AnyBackend;
+use inhost_dispatch::Dispatcher;
+
+use crate::client::{ParamWriter, Reader};
+use crate::remote::Remote;
+
+use request::Request;
+
+mod request;
+mod streams;
+
+const OUTGOING: &str = "wrpc:http/outgoing-handler@0.1.0";
+const INCOMING: &str = "wrpc:http/incoming-handler@0.1.0";
+const HANDLE: &str = "handle";
+
+/// The name of an HTTP server: a host name or an IP address in lower case, and a port. Without one, it is that of the scheme: 80 for
+/// `http`, 443 for `https`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HttpName {
+    host: Box<str>,
+    port: Option<u16>,
+}
+
+impl HttpName {
+    /// Whether a request to `authority` goes there, when its scheme has the port `default`.
+    fn is(&self, authority: &str, default: u16) -> bool {
+        let Some((host, port)) = split(authority) else {
+            return false;
+        };
+        let port = port.unwrap_or(default);
+        self.port.unwrap_or(default) == port && host.eq_ignore_ascii_case(&self.host)
+    }
+}
+
+/// The host of an authority, and its port. `None` if it has no host, or more than these two.
+fn split(authority: &str) -> Option<(&str, Option<u16>)> {
+    let end = authority.rfind(']').map_or(0, |at| at + 1);
+    let (host, port) = match authority[end..].find(':') {
+        Some(at) => {
+            let (host, port) = authority.split_at(end + at);
+            (host, Some(port[1..].parse().ok()?))
+        }
+        None => (authority, None),
+    };
+    let is_of_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    let bracketed = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    let is_valid = match bracketed {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.chars().all(is_of_host),
+    };
+    is_valid.then_some((host, port))
+}
+
+/// A text that is no [`HttpName`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not the name of an HTTP server: use a host name, with a port unless it is that of the scheme, as in `orders.local` or `orders.local:8080`")]
+pub struct InvalidHttpName(String);
+
+impl FromStr for HttpName {
+    type Err = InvalidHttpName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (host, port) = split(text).ok_or_else(|| InvalidHttpName(text.into()))?;
+        let host = host.to_ascii_lowercase().into();
+        Ok(Self { host, port })
+    }
+}
+
+impl fmt::Display for HttpName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.host)?;
+        match self.port {
+            Some(port) => write!(f, ":{port}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Which names are those of components, and which of them the components are offered under.
+#[derive(Debug)]
+pub(crate) struct Http {
+    components: BTreeMap<HttpName, String>,
+    /// The names that a component is offered under, by its prefix.
+    offers: RwLock<HashMap<Box<str>, Vec<HttpName>>>,
+}
+
+impl Http {
+    pub(crate) fn new(components: BTreeMap<HttpName, String>) -> Self {
+        Self {
+            components,
+            offers: RwLock::default(),
+        }
+    }
+
+    /// The component under `prefix` is offered under these names, and under no others.
+    pub(crate) fn offer(&self, prefix: &str, names: Vec<HttpName>) {
+        let mut offers = self.offers.write().unwrap_or_else(PoisonError::into_inner);
+        match names.is_empty() {
+            true => offers.remove(prefix),
+            false => offers.insert(prefix.into(), names),
+        };
+    }
+
+    /// The names, with the components that they are those of, and whether these are offered under them, in whichever lattice.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (&HttpName, &str, bool)> {
+        self.components.iter().map(|(name, id)| {
+            let offers = self.offers.read().unwrap_or_else(PoisonError::into_inner);
+            let mut offers = offers.iter();
+            let offered = offers.any(|(prefix, names)| {
+                let of = prefix.rsplit_once('.').map(|(_, of)| of);
+                of == Some(id) && names.contains(name)
+            });
+            (name, &**id, offered)
+        })
+    }
+
+    /// The prefix of the component that a request goes to, within `lattice`.
+    fn component(&self, lattice: &str, request: &Request<'_>) -> Option<String> {
+        let mut components = self.components.iter();
+        let (name, id) = components.find(|(name, _)| name.is(request.authority, request.port()))?;
+        let prefix = format!("{lattice}.{id}");
+        let offers = self.offers.read().unwrap_or_else(PoisonError::into_inner);
+        let names = offers.get(&*prefix)?;
+        names.contains(name).then_some(prefix)
+    }
+
+    /// Makes a call that `dispatcher` is asked for one of a component here, if it is a request to such a one.
+    ///
+    /// # Errors
+    ///
+    /// What the call takes along, untouched, if it is not.
+    pub(crate) fn invoke(
+        &self,
+        dispatcher: &Dispatcher<Remote, Option<HeaderMap>, AnyBackend>,
+        cx: Option<HeaderMap>,
+        params: Bytes,
+    ) -> Result<(ParamWriter, Reader), (Option<HeaderMap>, Bytes)> {
+        let lattice = dispatcher.prefix().rsplit_once('.').map(|(it, _)| it);
+        let request = Request::read(&params);
+        let (Some(lattice), Some(request)) = (lattice, request) else {
+            return Err((cx, params));
+        };
+        let Some(prefix) = self.component(lattice, &request) else {
+            return Err((cx, params));
+        };
+        let (first_byte, incoming) = (request.first_byte, request.to_incoming());
+        match dispatcher.invoke_here(&prefix, cx, INCOMING, HANDLE, incoming) {
+            Ok(streams) => Ok(streams::adapt(streams, first_byte)),
+            Err((cx, _)) => Err((cx, params)),
+        }
+    }
+}
+
+/// Whether a function is that of an HTTP client.
+pub(crate) fn is_outgoing(instance: &str, func: &str) -> bool {
+    instance == OUTGOING && func == HANDLE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> HttpName {
+        text.parse().expect("a name")
+    }
+
+    #[test]
+    fn a_name_is_a_host_and_a_port_or_that_of_the_scheme() {
+        for (given, authority, is) in [
+            ("orders", "orders", true),
+            ("Orders", "oRDERS", true),
+            ("orders", "orders:80", true),
+            ("orders", "orders:8080", false),
+            ("orders:80", "orders", true),
+            ("orders:8080", "orders:8080", true),
+            ("orders:8080", "orders", false),
+            ("orders", "orders.", false),
+            ("orders", "user@orders", false),
+            ("orders", "orders:", false),
+            ("orders", "", false),
+            ("[::1]", "[::1]:80", true),
+            ("[::1]:8080", "[::1]:8080", true),
+        ] {
+            assert_eq!(name(given).is(authority, 80), is, "{given}, {authority}");
+        }
+        assert!(name("orders").is("orders:443", 443));
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused_and_what_is_one_is_written_as_it_is_read() {
+        for bad in [
+            "", ":80", "a b", "a:b", "a:70000", "http://a", "a/b", "[::1", "u@a", "é",
+        ] {
+            let error = bad.parse::<HttpName>().expect_err(bad).to_string();
+            assert!(error.contains(&format!("`{bad}`")), "{error}");
+        }
+        for good in ["orders", "orders.local:8080", "127.0.0.1", "[::1]:80"] {
+            assert_eq!(name(good).to_string(), good);
+        }
+    }
+}
