@@ -348,15 +348,14 @@ where
             let target = self.local.targets.get(&self.prefix, instance, func);
             let (limits, patience) = (self.local.limits(), self.local.patience());
             let endpoint = Arc::new(Endpoint::<C, B>::new(target, limits, patience));
+            let local = Arc::clone(&self.local);
             let calls = calls.map_ok(move |(cx, outgoing, incoming)| {
+                let traveller = Traveller::arrives(local.observer(), &cx, endpoint.target());
                 // Each version has a subscription of its own, as on a stock host.
                 let (home, context) = (Arc::clone(&endpoint) as _, None);
-                let incoming = Incoming::remote_params(incoming, Callee { home, context });
-                (
-                    cx,
-                    Outgoing::remote(outgoing, Traveller::default()),
-                    incoming,
-                )
+                let callee = Callee { home, context };
+                let incoming = Incoming::remote_params(incoming, callee, traveller.clone());
+                (cx, Outgoing::remote(outgoing, traveller), incoming)
             });
             return Ok(Either::Left(calls.chain(stream::pending())));
         }

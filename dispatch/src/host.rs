@@ -121,8 +121,8 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
         self.targets.list()
     }
 
-    /// The oldest calls in flight that components of this host made, `most` at most, the oldest first, whichever way they
-    /// went. Those are listed that began since calls are [observed](Self::observe), and that have a
+    /// The oldest calls in flight, `most` at most, the oldest first: those that components of this host made, whichever way they
+    /// went, and those from elsewhere that they serve. Those are listed that began since calls are [observed](Self::observe), and that have a
     /// [caller](Observer::caller).
     pub fn running(&self, most: usize) -> Vec<Running> {
         self.targets.running(most)

@@ -42,7 +42,7 @@ type Calls<R> = BoxStream<
 pub(crate) struct Invocations<R: Serve, B: Backend> {
     registration: Registration<Endpoint<R::Context, B>>,
     /// Dropped after the registration.
-    _told: Told<R::Context, B>,
+    told: Told<R::Context, B>,
     /// Subscribes on the remote transport, should no one have done so when it is the turn of this.
     subscribe: Option<BoxFuture<'static, anyhow::Result<Calls<R>>>>,
     /// Whether the next invocation may be a remote one even if a local one waits.
@@ -85,7 +85,7 @@ where
         };
         let mut served = Self {
             registration,
-            _told: Told(local),
+            told: Told(local),
             subscribe: Some(Box::pin(subscribe)),
             remote_next: false,
         };
@@ -159,12 +159,10 @@ where
                     home: Arc::clone(self.registration.value()) as _,
                     context: Some(Box::new(context.clone())),
                 };
-                let incoming = Incoming::remote_params(incoming, callee);
-                (
-                    context,
-                    Outgoing::remote(outgoing, Traveller::default()),
-                    incoming,
-                )
+                let (target, observer) = (callee.home.target(), self.told.0.observer());
+                let traveller = Traveller::arrives(observer, &context, target);
+                let incoming = Incoming::remote_params(incoming, callee, traveller.clone());
+                (context, Outgoing::remote(outgoing, traveller), incoming)
             }));
         }
     }

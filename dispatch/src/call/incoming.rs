@@ -97,8 +97,8 @@ impl<B: Backend, R> Incoming<B, R> {
     }
 
     /// The root of the parameters of a call that came over the remote transport.
-    pub(crate) fn remote_params(stream: R, callee: Callee<B>) -> Self {
-        Self::of_remote(stream, Some(callee), Traveller::default())
+    pub(crate) fn remote_params(stream: R, callee: Callee<B>, traveller: Traveller) -> Self {
+        Self::of_remote(stream, Some(callee), traveller)
     }
 
     fn of_remote(stream: R, callee: Option<Callee<B>>, traveller: Traveller) -> Self {

@@ -75,6 +75,7 @@ mod tests {
     use crate::backend::Duplex;
     use crate::call::{Callee, Incoming};
     use crate::endpoint::{Endpoint, QueueLimits};
+    use crate::observe::Traveller;
 
     #[tokio::test(start_paused = true)]
     async fn parameters_that_come_over_the_remote_are_waited_for_no_longer_either() {
@@ -88,7 +89,8 @@ mod tests {
         };
         let home = Endpoint::<(), Duplex>::new(target.into(), limits, patience);
         let (home, context) = (Arc::new(home), None);
-        let mut params = Incoming::remote_params(callee, Callee { home, context });
+        let mut params =
+            Incoming::remote_params(callee, Callee { home, context }, Traveller::default());
         caller.write_all(b"half").await.expect("there is room");
         let begun = Instant::now();
         let mut received = Vec::new();
@@ -115,7 +117,8 @@ mod tests {
         };
         let home = Endpoint::<(), Duplex>::new(target.into(), QueueLimits::default(), patience);
         let (home, context) = (Arc::new(home), None);
-        let mut params = Incoming::remote_params(callee, Callee { home, context });
+        let mut params =
+            Incoming::remote_params(callee, Callee { home, context }, Traveller::default());
         caller.write_all(b"all of 8").await.expect("there is room");
         let mut received = [0; 8];
         let read = params.read_exact(&mut received).await;

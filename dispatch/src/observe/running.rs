@@ -40,12 +40,15 @@ pub enum Stage {
     Waiting,
     /// In memory: the callee runs.
     Running,
-    /// In memory: the callee has finished its results, and a side has not dropped all of its streams.
+    /// The callee has finished its results, and a side has not dropped all of its streams.
     Finishing,
     /// Over the remote transport: the caller has not sent all of its parameters.
     Sending,
     /// Over the remote transport: the parameters are sent. What the callee does is not seen from here.
     Sent,
+    /// Over the remote transport, from elsewhere: the callee's host has taken it, and its results are not complete. Whether it
+    /// runs, or waits for a permit, is not seen here.
+    Taken,
 }
 
 impl fmt::Display for Stage {
@@ -57,6 +60,7 @@ impl fmt::Display for Stage {
             Self::Finishing => "finishing",
             Self::Sending => "sending",
             Self::Sent => "sent",
+            Self::Taken => "taken",
         })
     }
 }
@@ -65,7 +69,7 @@ impl fmt::Display for Stage {
 pub(crate) enum InFlight {
     /// In memory.
     Here(Arc<Record>),
-    /// Over the remote transport.
+    /// Over the remote transport, to or from elsewhere.
     Elsewhere(Arc<Journey>),
 }
 
@@ -100,15 +104,20 @@ impl InFlight {
 pub(crate) struct Journey {
     caller: Arc<str>,
     route: Route,
+    /// Whether it is one that came from elsewhere.
+    is_arrival: bool,
     since: Instant,
+    /// Whether this side of it has sent all that it sends.
     sent: AtomicBool,
 }
 
 impl Journey {
     fn stage(&self) -> Stage {
-        match self.sent.load(Ordering::Relaxed) {
-            true => Stage::Sent,
-            false => Stage::Sending,
+        match (self.is_arrival, self.sent.load(Ordering::Relaxed)) {
+            (false, false) => Stage::Sending,
+            (false, true) => Stage::Sent,
+            (true, false) => Stage::Taken,
+            (true, true) => Stage::Finishing,
         }
     }
 }
@@ -132,11 +141,31 @@ impl Traveller {
         target: &Arc<Target>,
         route: Route,
     ) -> Self {
+        Self::new(observer, context, target, route, false)
+    }
+
+    /// Of a call with `context` that has come from elsewhere.
+    pub(crate) fn arrives<C: 'static>(
+        observer: Option<&dyn Observer<C>>,
+        context: &C,
+        target: &Arc<Target>,
+    ) -> Self {
+        Self::new(observer, context, target, Route::Remote, true)
+    }
+
+    fn new<C: 'static>(
+        observer: Option<&dyn Observer<C>>,
+        context: &C,
+        target: &Arc<Target>,
+        route: Route,
+        is_arrival: bool,
+    ) -> Self {
         let caller = observer.and_then(|observer| observer.caller(context));
         Self(caller.map(|caller| {
             let journey = Arc::new(Journey {
                 caller,
                 route,
+                is_arrival,
                 since: Instant::now(),
                 sent: AtomicBool::new(false),
             });
@@ -149,7 +178,7 @@ impl Traveller {
         }))
     }
 
-    /// All parameters are sent, or no more will be.
+    /// All that this side sends is sent, or no more will be.
     pub(crate) fn sent(&self) {
         if let Some(listed) = &self.0 {
             listed.journey.sent.store(true, Ordering::Relaxed);

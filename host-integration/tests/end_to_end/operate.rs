@@ -129,10 +129,11 @@ async fn calls_in_flight_are_listed_as_the_page_shows_them() {
     };
     let waits = driver.clone();
     calls.push(tokio::spawn(async move { waits.call_wait(4_000).await }));
-    running(1, &["running"]).await;
+    // Each was asked for over NATS, from outside.
+    running(2, &["taken", "running"]).await;
     for states in [
-        &["running", "waiting"][..],
-        &["running", "waiting", "queued"],
+        &["taken", "running", "taken", "waiting"][..],
+        &["taken", "running", "taken", "waiting", "taken", "queued"],
     ] {
         let pings = driver.clone();
         calls.push(tokio::spawn(async move { pings.ping(1).await }));
