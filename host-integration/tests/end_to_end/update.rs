@@ -122,7 +122,6 @@ async fn in_each_mode_an_update_under_many_callers_takes_no_call_longer_than_a_s
         let deployment = host.start_pair_on(&nats).await;
         let driver = deployment.driver().await.expect("the caller");
         let [scale, update] = scales_and_updates(&driver, &deployment, mode).await;
-        println!("{mode}: the longest call of a scale {scale:?}, of an update {update:?}");
         assert!(
             update <= scale + PAUSE,
             "{mode}: a call took {update:?} during an update, and {scale:?} during a scale"

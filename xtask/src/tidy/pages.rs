@@ -45,7 +45,9 @@ pub(super) fn breaches(root: &Path) -> anyhow::Result<Vec<String>> {
 }
 
 fn is_for_operators(path: &Path) -> bool {
-    FOR_OPERATORS.iter().any(|it| path.starts_with(it))
+    // A picture has no text.
+    let is_text = path.extension().is_none_or(|it| it != "png");
+    is_text && FOR_OPERATORS.iter().any(|it| path.starts_with(it))
 }
 
 #[cfg(test)]
