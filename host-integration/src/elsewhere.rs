@@ -4,16 +4,19 @@
 //! when it scales a component and when it stops, and says all that it runs with each heartbeat, every 30 s unless it was
 //! configured otherwise. (Upstream: `wasmbus/event.rs` and `Host::heartbeat`.)
 //!
-//! Where the credentials of the host do not allow this, nothing is known, and calls go as if there were no other host.
+//! Where the credentials of the host do not allow this, nothing is known, and calls go as if there were no other host. So it is
+//! where there are many hosts: each would hear all of the others, which is more for the NATS server with their square.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use anyhow::ensure;
 use async_nats::{Client, Message, Subscriber};
 use futures::StreamExt as _;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::Deserialize;
 use tokio::time::{interval, Instant};
+use tracing::info;
 use wrpc_transport_nats::local::Local;
 
 use crate::updates::Place;
@@ -21,8 +24,8 @@ use crate::updates::Place;
 /// For how long a host counts that says nothing: three heartbeats.
 const SILENT: Duration = Duration::from_secs(90);
 
-/// How many hosts are kept in mind.
-const MAX_HOSTS: usize = 1024;
+/// How many other hosts are listened to. In a lattice with more, none is.
+const MAX_HOSTS: usize = 64;
 
 /// What a host says of itself.
 #[derive(Deserialize)]
@@ -81,15 +84,17 @@ struct Other {
     heard: Instant,
 }
 
-/// Keeps `local` informed. Ends when the connection is closed.
+/// Keeps `local` informed. Ends when the connection is closed, and in a lattice with too many hosts.
 pub(crate) async fn watch(client: Client, place: Place, local: Local) {
     let mut others = Others {
         place: &place,
         local: &local,
         hosts: HashMap::new(),
     };
-    // The client is closed.
-    let _ = others.listen(&client).await;
+    if let Err(error) = others.listen(&client).await {
+        others.forget(|_| true);
+        info!("it is not known any more which components other hosts run: {error:#}");
+    }
 }
 
 impl Heard {
@@ -127,19 +132,26 @@ impl Others<'_> {
                     }
                 }
                 Some(message) = heard.stopped.next() => {
-                    if let Some(event) = read::<Event<serde::de::IgnoredAny>>(&message) {
-                        self.change(&event.source, |_| BTreeSet::new());
-                        self.hosts.remove(&event.source);
+                    if let Some(event) = read::<Event<IgnoredAny>>(&message) {
+                        self.forget(|(id, _)| **id == event.source);
                     }
                 }
                 Some(message) = heard.hosts.next() => {
                     let Some(answer) = read::<Answer<Host>>(&message) else { continue };
-                    let get = format!("{}.host.get.{}", self.place.topic, answer.response.id);
+                    let id = answer.response.id;
+                    if id == self.place.host_id {
+                        continue;
+                    }
+                    let get = format!("{}.host.get.{id}", self.place.topic);
                     client.publish_with_reply(get, to_get.clone(), "".into()).await?;
+                    self.change(&id, BTreeSet::clone);
                 }
-                _ = looks.tick() => self.forget_silent(),
-                else => return Ok(()),
+                _ = looks.tick() => self.forget(|(_, host)| host.heard.elapsed() >= SILENT),
             }
+            ensure!(
+                self.hosts.len() <= MAX_HOSTS,
+                "the lattice has more than {MAX_HOSTS} other hosts, and they are not listened to"
+            );
         }
     }
 
@@ -169,8 +181,7 @@ impl Others<'_> {
 
     /// Changes what `host` runs, and tells the transport.
     fn change(&mut self, host: &str, change: impl FnOnce(&BTreeSet<String>) -> BTreeSet<String>) {
-        let is_known = self.hosts.contains_key(host);
-        if host == self.place.host_id || (!is_known && self.hosts.len() >= MAX_HOSTS) {
+        if host == self.place.host_id {
             return;
         }
         let other = self.hosts.entry(host.to_owned()).or_insert_with(|| Other {
@@ -190,11 +201,11 @@ impl Others<'_> {
         }
     }
 
-    fn forget_silent(&mut self) {
-        let hosts = self.hosts.iter();
-        let silent = hosts.filter(|(_, host)| host.heard.elapsed() >= SILENT);
-        let silent: Vec<_> = silent.map(|(id, _)| id.clone()).collect();
-        for host in silent {
+    /// Those hosts run nothing any more, as far as is known.
+    fn forget(&mut self, which: impl Fn(&(&String, &Other)) -> bool) {
+        let hosts = self.hosts.iter().filter(which);
+        let hosts: Vec<_> = hosts.map(|(id, _)| id.clone()).collect();
+        for host in hosts {
             self.change(&host, |_| BTreeSet::new());
             self.hosts.remove(&host);
         }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use inhost_testbed::{Deployment, Guest, Tally, CALLEE};
+use serde_json::{json, Value};
 
 use crate::support::load::{may_be_lost, Calls, Pair};
 use crate::support::{calls, nats, until, until_not_listed, Hosts as _, Route, PROMPTLY};
@@ -35,10 +36,10 @@ async fn calls_move_to_the_other_host_when_the_callee_here_is_stopped() {
         let load = pair.pings(GIVE_UP).await;
         load.answers(300).await;
         let status = host.status().await.expect("the status");
-        let [local, spilled, remote] = ["local", "spilled", "remote"]
-            .map(|way| status["calls"][way].as_u64().expect("a number"));
-        // Some may be shared with the other host before it is known how fast the callee here takes them.
-        assert!(spilled < local / 2, "over {route:?}: {status}");
+        let [local, remote] =
+            ["local", "remote"].map(|way| status["calls"][way].as_u64().expect("a number"));
+        // How many are shared with the other host because the callee here is slow depends on the machine.
+        assert!(local > 0, "over {route:?}: {status}");
         assert_eq!(remote, 0, "over {route:?}: {status}");
 
         let stopped = deployment.control().stop_component(host.id(), CALLEE).await;
@@ -157,6 +158,40 @@ async fn calls_that_would_wait_long_here_are_shared_with_the_other_host_while_th
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn in_a_lattice_with_many_hosts_calls_are_not_shared_for_being_slow() {
+    let nats = nats().await;
+    let host = Route::Duplex.host().env("RUST_BACKTRACE", "0");
+    let pair = Pair::start(&nats, host, 1).await;
+    let host = pair.deployment.host();
+    let driver = pair.deployment.driver().await.expect("the caller");
+    let says = async |number: usize| {
+        let subject = format!("wasmbus.evt.{}.host_heartbeat", pair.deployment.lattice());
+        let (id, components) = (format!("HOST{number}"), [json!({ "id": CALLEE })]);
+        let data = json!({ "host_id": id, "components": components });
+        let event = json!({ "source": id, "data": data }).to_string();
+        let client = pair.deployment.client();
+        client.publish(subject, event.into()).await.expect("sent");
+    };
+    // What goes away comes back here, as no other host is there.
+    let spilled = async || {
+        let before = host.status().await.expect("the status");
+        let answers = join_all((0..16).map(|_| driver.call_wait(20))).await;
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+        let after = host.status().await.expect("the status");
+        let spilled = |it: &Value| it["calls"]["spilled"].as_u64().expect("a number");
+        spilled(&after) - spilled(&before)
+    };
+    says(0).await;
+    until("no call is shared", async || spilled().await > 0).await;
+    for number in 1..=64 {
+        says(number).await;
+    }
+    let said = host.wait_for_log("they are not listened to", PROMPTLY);
+    said.await.expect("the host says so");
+    assert_eq!(spilled().await, 0);
 }
 
 #[tokio::test]
