@@ -102,6 +102,12 @@ where
     C: Default + Send + Sync + 'static,
     B: Backend,
 {
+    /// Whether the remote transport leads to another host with the function. A call of another prefix's function is one that the
+    /// remote transport would take somewhere else.
+    fn is_served_elsewhere(&self, prefix: &str) -> bool {
+        self.local.elsewhere.serves(prefix) && *prefix == *self.prefix
+    }
+
     /// Queues the call at an endpoint on this host, if that can be done at once.
     fn invoke_now(
         &self,
@@ -122,14 +128,14 @@ where
         let Some(endpoint) = view.get(&self.scope, prefix, instance, func) else {
             return Err((cx, params, mode, None));
         };
-        let elsewhere = local.elsewhere.serves(prefix);
+        let served_elsewhere = self.is_served_elsewhere(prefix);
         let offered = endpoint.offer(
             backend,
             local.observer(),
             cx,
             params,
             if_full(mode),
-            elsewhere,
+            served_elsewhere,
         );
         offered.map_err(|it| (it.context, it.params, mode, Some(it.reason)))
     }
@@ -154,7 +160,7 @@ where
             return Err((cx, params, elsewhere));
         };
         let observer = local.observer();
-        let served_elsewhere = local.elsewhere.serves(prefix);
+        let served_elsewhere = self.is_served_elsewhere(prefix);
         let lookup = || local.registry.lookup(&self.scope, prefix, instance, func);
         while let Some(endpoint) = lookup() {
             let if_full = if_full(mode);

@@ -13,11 +13,15 @@ use async_nats::Subscriber;
 use futures::StreamExt as _;
 use tokio::time::sleep;
 use tracing::{info, warn};
+use wrpc_transport_nats::local::InvalidHttpName;
 
 use super::host::Host;
 
 /// The value that offers a component.
 const OFFER: &str = "local-http";
+
+/// How long the value may be, in bytes.
+const LONGEST: usize = 1024;
 
 /// When it is asked again for a configuration that could not be had.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -102,23 +106,37 @@ impl Offers {
             // As for all of a component's values, that of the last configuration counts.
             offer = self.host.config(name).await?.remove(OFFER).or(offer);
         }
-        let offer = offer.unwrap_or_default();
+        let mut offer = offer.unwrap_or_default();
+        let is_long = offer.len() > LONGEST || offer.chars().any(char::is_control);
         // Any configuration of the lattice may have changed: this one need not have.
         let known = self.known.entry(id.into()).or_default();
         let is_new = *known != offer;
+        if is_new && is_long {
+            warn!(
+                id,
+                "the value `{OFFER}` of a component's configuration has more than {LONGEST} bytes, or a control character: the \
+                 component is not offered"
+            );
+        }
+        known.clone_from(&offer);
+        if is_long {
+            offer.clear();
+        }
         let texts = offer.split(',').map(str::trim);
-        let mut names = Vec::new();
+        let (mut names, mut wrong) = (Vec::new(), None);
         for text in texts.filter(|text| !text.is_empty()) {
             match text.parse() {
                 Ok(name) => names.push(name),
-                Err(error) if is_new => {
-                    warn!(
-                        id,
-                        "the value `{OFFER}` of a component's configuration: {error}"
-                    );
-                }
-                Err(_) => {}
+                Err(error) => wrong = wrong.or(Some(error)),
             }
+        }
+        // One is enough to look.
+        if let Some(error) = wrong.filter(|_| is_new) {
+            let error: InvalidHttpName = error;
+            warn!(
+                id,
+                "the value `{OFFER}` of a component's configuration: {error}"
+            );
         }
         if is_new && names.is_empty() {
             info!(
@@ -132,7 +150,6 @@ impl Offers {
                 "the component is offered for HTTP requests in memory"
             );
         }
-        known.clone_from(&offer);
         let prefix = self.host.place().prefix(id);
         self.host.local().offer_http(&prefix, names);
         Ok(())
