@@ -1,6 +1,6 @@
 //! What is known of other hosts: which components they serve, too.
 //!
-//! Each call whose queue is not empty looks, without a lock.
+//! Each call to a function of this host looks, without a lock.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

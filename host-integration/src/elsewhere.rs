@@ -84,7 +84,7 @@ struct Other {
     heard: Instant,
 }
 
-/// Keeps `local` informed. Ends when the connection is closed, and in a lattice with too many hosts.
+/// Keeps `local` informed, for as long as it is polled. Ends in a lattice with too many hosts.
 pub(crate) async fn watch(client: Client, place: Place, local: Local) {
     let mut others = Others {
         place: &place,

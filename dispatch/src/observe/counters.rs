@@ -12,7 +12,8 @@ pub struct Calls {
     pub local: u64,
     /// Calls over the remote transport, to a function not served here or because the mode is off.
     pub remote: u64,
-    /// Calls over the remote transport because the queue of the local endpoint was full.
+    /// Calls over the remote transport because the queue of the local endpoint was full, or emptied so slowly that another host is
+    /// faster.
     pub spilled: u64,
     /// Calls over the remote transport because the local endpoint closed before it took them.
     pub fallback: u64,

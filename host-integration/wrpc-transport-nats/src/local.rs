@@ -252,8 +252,8 @@ impl Local {
         self.http.as_ref()
     }
 
-    /// The oldest calls in flight that components of this process made, `most` at most, the oldest first: those that have a
-    /// [caller](Observer::caller) for the observer.
+    /// The oldest calls in flight, `most` at most, the oldest first: those that components of this process made, and those that came
+    /// over NATS to them. Of these, the ones that have a [caller](Observer::caller) for the observer.
     pub fn running(&self, most: usize) -> Vec<Running> {
         self.shared.running(most)
     }

@@ -57,7 +57,7 @@ pub struct Calls {
     pub local: u64,
     /// Over NATS: the callee is elsewhere, or the mode is off.
     pub remote: u64,
-    /// Over NATS, because the queue at the local callee was full.
+    /// Over NATS, because the queue at the local callee was full, or emptied so slowly that another host is faster.
     pub spilled: u64,
     /// Over NATS, because the local callee went away before it took the call.
     pub fallback: u64,
