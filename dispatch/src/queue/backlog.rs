@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A call takes less than half of this to another host and back, if that is idle and near.
+/// A call takes about half of this to another host and back, if that is idle and near: see `figures.md`.
 const LATE: Duration = Duration::from_millis(1);
 
-/// What a call over NATS takes of the processors on its way, more or less. Where calls take less than that, or are run by so
-/// many instances at once that one is taken more often, sending them away is more work than doing them.
+/// Chosen, and on the safe side: where calls take less than this, or are run by so many instances at once that one is taken more
+/// often, sending them away is taken to be more work than doing them.
 const SLOW: Duration = Duration::from_micros(300);
 
 /// How many items the mean is over, more or less.
