@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A call takes about half of this to another host and back, if that is idle and near: see `figures.md`.
+/// A call over NATS takes less than a third of this, if who serves it is idle and near: see `host-integration/docs/figures.md`.
 const LATE: Duration = Duration::from_millis(1);
 
 /// Chosen, and on the safe side: where calls take less than this, or are run by so many instances at once that one is taken more
