@@ -3,7 +3,7 @@
 //! - The types of a function as its caller has them. They are not a part of an invocation: a transport carries values. On
 //!   one host they can go along all the same.
 //! - Under which prefix a function is served, and what it shares with the others of its generation, for whoever serves it over
-//!   a transport whose type says nothing of it.
+//!   a transport whose type says nothing of it. And whether it has results, for the dispatcher.
 
 use std::any::Any;
 use std::cell::OnceCell;
@@ -17,7 +17,14 @@ pub type Types = Arc<dyn Any + Send + Sync>;
 
 tokio::task_local! {
     static TYPES: Types;
-    static SERVING: OnceCell<Serving>;
+    static SERVING: Served;
+}
+
+/// A function that is being served.
+struct Served {
+    has_results: bool,
+    /// What the dispatcher says.
+    noted: OnceCell<Serving>,
 }
 
 /// Runs `invoke`, in which a call is invoked, and lets a local callee know the types that the caller takes the function to
@@ -84,23 +91,33 @@ impl fmt::Debug for Serving {
 /// Runs `serve`, in which a function is served, and returns what it returned and what a [`Dispatcher`](crate::Dispatcher)
 /// says of the function.
 ///
-/// That is `None` when no dispatcher has a part in it.
+/// That is `None` when no dispatcher has a part in it. `has_results` is whether the function has any: a caller from elsewhere that
+/// waits for none does not learn that its call did not run, so such a call is counted as lost.
 ///
 /// # Cancel safety
 ///
 /// That of `serve`.
-pub async fn with_serving<T>(serve: impl Future<Output = T>) -> (T, Option<Serving>) {
+pub async fn with_serving<T>(
+    has_results: bool,
+    serve: impl Future<Output = T>,
+) -> (T, Option<Serving>) {
+    let noted = OnceCell::new();
     let serve = async {
         let served = serve.await;
-        (served, SERVING.with(|serving| serving.get().cloned()))
+        (served, SERVING.with(|serving| serving.noted.get().cloned()))
     };
-    SERVING.scope(OnceCell::new(), serve).await
+    SERVING.scope(Served { has_results, noted }, serve).await
+}
+
+/// Whether the function which this task is serving has results. It is taken to have some where nobody says so.
+pub(crate) fn has_results() -> bool {
+    SERVING.try_with(|it| it.has_results).unwrap_or(true)
 }
 
 /// Notes of the function which this task is serving what `serving` says.
 pub(crate) fn note(serving: impl FnOnce() -> Serving) {
     // There is no one to tell outside of `with_serving`.
-    let _ = SERVING.try_with(|noted| noted.set(serving()));
+    let _ = SERVING.try_with(|it| it.noted.set(serving()));
 }
 
 #[cfg(test)]
@@ -114,14 +131,15 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_served_reaches_whoever_serves() {
-        let (served, noted) = with_serving(async {
+        let (served, noted) = with_serving(false, async {
             note(serving);
-            1
+            has_results()
         })
         .await;
         let prefix = noted.map(|noted| Arc::clone(noted.prefix()));
-        assert_eq!((served, prefix.as_deref()), (1, Some("default.callee")));
-        assert!(with_serving(async {}).await.1.is_none());
+        assert_eq!((served, prefix.as_deref()), (false, Some("default.callee")));
+        assert!(with_serving(true, async {}).await.1.is_none());
+        assert!(has_results());
         note(serving);
     }
 

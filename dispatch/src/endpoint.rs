@@ -44,8 +44,24 @@ pub struct Endpoint<C, B: Backend> {
     queue: Queue<Invocation<C, B>, RemoteCalls>,
 }
 
-/// What brings the invocations from elsewhere: a stream, whose type only those know that serve the function.
-pub(crate) type RemoteCalls = Box<dyn Any + Send>;
+/// What brings the invocations from elsewhere.
+///
+/// When it is dropped, those that have arrived and were not taken end with it, and callers that wait for results learn of it.
+pub(crate) struct RemoteCalls {
+    calls: Box<dyn Arriving>,
+    target: Arc<Target>,
+}
+
+/// A stream of invocations, whose type only those know that serve the function.
+pub(crate) trait Arriving: Send {
+    fn as_any(&mut self) -> &mut dyn Any;
+
+    /// Drops the next one, if it has arrived. Says whether it had.
+    fn drop_next(&mut self) -> bool;
+}
+
+/// As many invocations that have arrived are ended at most: others may arrive for as long as there is a subscription.
+const MAX_ARRIVED: usize = 65_536;
 
 /// The callee's side of a call, as it waits in the queue.
 pub(crate) enum Invocation<C, B: Backend> {
@@ -157,42 +173,63 @@ impl<C, B: Backend> Endpoint<C, B> {
 
     /// Calls that waited here did not run, and will not. Those callers learn of it that wait.
     fn drop_all(&self, invocations: impl IntoIterator<Item = Invocation<C, B>>) {
-        let (mut told, mut lost) = (0_u64, 0_u64);
+        let (mut told, mut lost) = (0, 0);
         for invocation in invocations {
             match &invocation {
                 Invocation::Local(it) if it.call.is_left_alone() => lost += 1,
                 Invocation::Local(it) if it.call.caller_gone() => {}
+                Invocation::Remote(_) if !self.target.has_results() => lost += 1,
                 _ => told += 1,
             }
         }
-        let Target {
+        did_not_run(&self.target, told, lost);
+    }
+}
+
+/// Says that calls of a function which is not served any more did not run: `told` of which the callers learn, and `lost` others.
+fn did_not_run(target: &Target, told: usize, lost: usize) {
+    let (prefix, instance, function) = (target.prefix(), target.instance(), target.function());
+    if told > 0 {
+        info!(
             prefix,
             instance,
             function,
-            counters,
-            ..
-        } = &*self.target;
-        let (prefix, instance, function) = (&**prefix, &**instance, &**function);
-        if told > 0 {
-            info!(
-                prefix,
-                instance,
-                function,
-                calls = told,
-                "the function is not served here any more: calls that waited for it did not run"
-            );
-        }
-        if lost > 0 {
-            counters.lost(lost);
-            warn!(
-                prefix,
-                instance,
-                function,
-                calls = lost,
-                "the function is not served here any more: calls that waited for it did not run, and their callers do not \
-                 learn of it, because it has no results"
-            );
-        }
+            calls = told,
+            "the function is not served here any more: calls that waited for it did not run"
+        );
+    }
+    if lost > 0 {
+        target.counters.lost(lost as u64);
+        warn!(
+            prefix,
+            instance,
+            function,
+            calls = lost,
+            "the function is not served here any more: calls that waited for it did not run, and their callers do not \
+             learn of it, because it has no results"
+        );
+    }
+}
+
+impl RemoteCalls {
+    pub(crate) fn new(calls: Box<dyn Arriving>, target: Arc<Target>) -> Self {
+        Self { calls, target }
+    }
+
+    /// The stream, if it is of type `T`.
+    pub(crate) fn downcast_mut<T: Any>(&mut self) -> Option<&mut T> {
+        self.calls.as_any().downcast_mut()
+    }
+}
+
+impl Drop for RemoteCalls {
+    fn drop(&mut self) {
+        let arrived = (0..MAX_ARRIVED).take_while(|_| self.calls.drop_next());
+        let (told, lost) = match (arrived.count(), self.target.has_results()) {
+            (arrived, true) => (arrived, 0),
+            (arrived, false) => (0, arrived),
+        };
+        did_not_run(&self.target, told, lost);
     }
 }
 

@@ -1,7 +1,8 @@
+use std::any::Any;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{ready, Context, Poll};
+use std::task::{ready, Context, Poll, Waker};
 
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, Stream, StreamExt as _};
@@ -9,10 +10,11 @@ use inhost_registry::{Registration, Scope};
 use tracing::debug;
 use wrpc_transport::Serve;
 
+use crate::ambient;
 use crate::backend::Backend;
 use crate::beside::Streams;
 use crate::call::{Callee, Incoming, Outgoing};
-use crate::endpoint::{Endpoint, Invocation, RemoteCalls};
+use crate::endpoint::{Arriving, Endpoint, Invocation, RemoteCalls};
 use crate::host::Local;
 use crate::observe::Traveller;
 use crate::queue::Loan;
@@ -77,6 +79,7 @@ where
             .registry
             .register(scope, prefix, client, instance, function, make);
         local.changed.notify_waiters();
+        registration.value().target().serve(ambient::has_results());
         let names: [Box<str>; 2] = [instance.into(), function.into()];
         let subscribe = async move {
             let [instance, function] = &names;
@@ -121,7 +124,8 @@ where
         };
         let calls = ready!(subscribe.as_mut().poll(cx));
         self.subscribe = None;
-        self.give_back(Some(Box::new(calls?)));
+        let target = Arc::clone(self.registration.value().target());
+        self.give_back(Some(RemoteCalls::new(Box::new(calls?), target)));
         Poll::Ready(Ok(()))
     }
 
@@ -223,6 +227,20 @@ where
             false => this.poll_remote(cx),
         });
         invocation.unwrap_or(first).map(Some)
+    }
+}
+
+impl<C, O, I> Arriving for BoxStream<'static, anyhow::Result<(C, O, I)>>
+where
+    (C, O, I): 'static,
+{
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn drop_next(&mut self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        matches!(self.poll_next_unpin(&mut cx), Poll::Ready(Some(_)))
     }
 }
 

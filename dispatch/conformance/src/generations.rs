@@ -1,10 +1,11 @@
 //! Cases for the generations of a component: what a host does when it scales, updates and stops one.
 
 use futures::{FutureExt as _, StreamExt as _};
-use inhost_dispatch::{Backend, CallError, Mode, Modes, QueueLimits, Route};
+use inhost_dispatch::{with_serving, Backend, CallError, Mode, Modes, QueueLimits, Route};
 use tokio_test::{assert_pending, assert_ready, task};
+use wrpc_transport::Serve as _;
 
-use crate::support::{call_error, limit, read_all, Host, Served, FUNCTION, PREFIX};
+use crate::support::{call_error, limit, read_all, Host, Served, FUNCTION, INSTANCE, PREFIX};
 use crate::Make;
 
 /// The context of the next invocation, which is there.
@@ -337,4 +338,22 @@ pub async fn who_looks_at_generations_is_told<B: Backend>(make: impl Make<B>) {
     drop(served);
     assert_ready!(changed.poll());
     assert!(host.local.generations().is_empty());
+}
+
+/// What has come from elsewhere and was not taken ends with the last generation; a call of which no one learns is counted.
+pub async fn what_has_arrived_ends_with_the_last_one<B: Backend>(make: impl Make<B>) {
+    for has_results in [true, false] {
+        let host = Host::new(make(limit(64)));
+        let client = host.client();
+        let serve = client.serve(INSTANCE, FUNCTION, []);
+        let (served, _) = with_serving(has_results, serve).await;
+        for context in ["one", "two"] {
+            host.remote.deliver(context);
+        }
+        drop(served.expect("it can be served"));
+        assert!(!host.remote.is_subscribed());
+        let counted = host.local.counted();
+        let lost: u64 = counted.iter().map(|it| it.failures.lost).sum();
+        assert_eq!(lost, if has_results { 0 } else { 2 });
+    }
 }

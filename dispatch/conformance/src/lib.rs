@@ -202,6 +202,7 @@ macro_rules! suite {
             when_all_are_ended_calls_fail_at_once
             clones_of_a_client_serve_together
             each_serves_for_itself_on_a_host_that_does_as_a_stock_host
+            what_has_arrived_ends_with_the_last_one
             who_looks_at_generations_is_told
         }
     };

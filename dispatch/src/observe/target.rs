@@ -4,6 +4,7 @@ use std::any::Any;
 use std::cmp::Reverse;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -33,6 +34,8 @@ pub struct Target {
     /// Those in flight, as far as someone wants them listed.
     pub(crate) calls: List<InFlight>,
     attachment: OnceLock<Box<dyn Any + Send + Sync>>,
+    /// Whether it was said to have no results when it was last served.
+    one_way: AtomicBool,
 }
 
 impl Target {
@@ -50,7 +53,18 @@ impl Target {
             others: None,
             calls: List::new(),
             attachment: OnceLock::new(),
+            one_way: AtomicBool::new(false),
         }
+    }
+
+    /// It is served as one that has results, or has none.
+    pub(crate) fn serve(&self, has_results: bool) {
+        self.one_way.store(!has_results, Ordering::Relaxed);
+    }
+
+    /// Whether it has results, as far as is known: then a caller from elsewhere waits for them.
+    pub(crate) fn has_results(&self) -> bool {
+        !self.one_way.load(Ordering::Relaxed)
     }
 
     /// What it is counted as: itself, or, for a function beyond the first 4,096, one without names for all of those. What is kept

@@ -216,3 +216,37 @@ async fn a_call_that_is_put_back_is_run_by_the_next_version() {
     read.expect("their end");
     assert_eq!(nothing, "");
 }
+
+/// Of a component that is stopped, callers from elsewhere hear at once, also those whose calls had arrived and were not taken. Where
+/// nobody waits for results, they are counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_have_arrived_end_with_the_last_version() {
+    let server = Server::start().await;
+    let (far, near) = (server.connect().await, server.connect().await);
+    for has_results in [true, false] {
+        let local = Local::new(Config::default()).expect("the default backend");
+        let client = Client::with_local(Arc::clone(&far), CALLEE, Some(GROUP.into()), &local);
+        let serve = client.serve(INSTANCE, "echo", []);
+        let (calls, _) = inhost_dispatch::with_serving(has_results, serve).await;
+        let calls = calls.expect("served");
+        settle(&far).await;
+        let caller = ours(&near, None);
+        let mut waiting = Vec::new();
+        for _ in 0..3 {
+            let sent = caller.invoke(None, INSTANCE, "echo", "".into(), support::NO_PATHS);
+            waiting.push(sent.await.expect("sent"));
+        }
+        // Then all of them have been sent to the callee's connection, and have come out of it.
+        settle(&near).await;
+        settle(&far).await;
+        drop(calls);
+        for (_params, mut results) in waiting {
+            let mut nothing = Vec::new();
+            let read = promptly(results.read_to_end(&mut nothing)).await;
+            read.expect("their end");
+            assert_eq!(nothing, b"");
+        }
+        let failed = local.status().functions[0].failures;
+        assert_eq!(failed.lost, if has_results { 0 } else { 3 });
+    }
+}

@@ -84,7 +84,7 @@ pub trait ServeExt: Serve {
             let paths = export.paths();
             let takes_streams = !paths.is_empty();
             let serve = self.serve(instance_name, rpc_func_name(name), paths);
-            let (invocations, serving) = with_serving(with_type(ty, serve)).await;
+            let (invocations, serving) = with_serving(export.answers(), with_type(ty, serve)).await;
             let invocations = invocations?;
             let reused = serving.and_then(|it| Some((reuse::of(it.prefix())?, it)));
             let instance = match reused {
@@ -182,7 +182,9 @@ pub trait ServeExt: Serve {
             let paths = export.paths();
             let takes_streams = !paths.is_empty();
             let serve = self.serve(instance_name, rpc_func_name(name), paths);
-            let invocations = with_type(ty, serve).await?;
+            let serve = with_serving(export.answers(), with_type(ty, serve));
+            let (invocations, _) = serve.await;
+            let invocations = invocations?;
             Ok(invocations.map_ok(move |(cx, results, params)| {
                 let (store, export) = (Arc::clone(&store), export.clone());
                 let admitted = Admitted::new(results, params);
