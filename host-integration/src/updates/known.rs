@@ -217,6 +217,7 @@ impl Known {
         if !update.anew {
             record.wish = record.reference.clone();
         }
+        self.exchanging &= record.wish != record.reference;
     }
 
     /// The host has taken a command of others.
@@ -376,6 +377,11 @@ impl Known {
     /// What the host took last from others.
     pub(super) fn taken(&self) -> Option<Scaling> {
         self.record.taken.clone()
+    }
+
+    /// Whether the code on record is that of `reference`, as far as the host has said.
+    pub(super) fn has_code_of(&self, reference: &str) -> bool {
+        self.record.code.as_deref() == Some(reference)
     }
 
     /// What it was updated to in the end is on record, with its code.

@@ -341,22 +341,31 @@ async fn exchange(
     updated
 }
 
-/// Waits until the host has `reference` on record. Another command and the end of the component end the wait, too. No longer than
-/// an image may take to load: of one that fails the host says nothing, and meanwhile what is on record may not serve.
+/// Waits until the host has `reference` on record, with its code: the reference alone may come with a scale. Another command and
+/// the end of the component end the wait, too. No longer than an image may take to load: of one that fails the host says nothing,
+/// and meanwhile what is on record may not serve.
 async fn on_record(host: &Host, id: &str, reference: &str, heard: u64) -> Result<(), Stuck> {
     let deadline = Instant::now() + LOADING;
     loop {
-        let changed = host.local().changed();
-        match host.component(id).await? {
-            Some(component) if component.image_ref == reference => return Ok(()),
-            Some(_) if host.with(id, |known| known.heard) == heard => {}
-            _ => return Err(Stuck::Again),
+        let (changed, told) = (host.local().changed(), host.told().notified());
+        let Some(component) = host.component(id).await? else {
+            return Err(Stuck::Again);
+        };
+        let hears = host.hears();
+        let (calm, code) = host.with(id, |known| {
+            (known.heard == heard, known.has_code_of(reference) || !hears)
+        });
+        match (calm, component.image_ref == reference && code) {
+            (false, _) => return Err(Stuck::Again),
+            (true, true) => return Ok(()),
+            (true, false) => {}
         }
         if Instant::now() > deadline {
             return Err(anyhow!("the host does not update it to `{reference}`").into());
         }
         tokio::select! {
             () = changed => {}
+            () = told => {}
             () = sleep(LOOK / 4) => {}
         }
     }

@@ -4,7 +4,7 @@ use crate::program::Program;
 use crate::twins::Mode;
 
 /// What was found, and the mode in which it was.
-pub(crate) const FOUND: [(Mode, &str); 15] = [
+pub(crate) const FOUND: [(Mode, &str); 16] = [
     // The update that fails keeps the image of the scale from taking effect.
     (
         Mode::Prefer,
@@ -72,6 +72,11 @@ pub(crate) const FOUND: [(Mode, &str); 15] = [
     (
         Mode::Require,
         "scale v1 1; permission del +144; scale+update v1 4 +117; update slow; notes 1; cut +42; update less +76; scale 5 b +84",
+    ),
+    // The reference that was waited for comes with a scale, which leaves the code.
+    (
+        Mode::Prefer,
+        "scale v1 1 a; update slow; scale+update missing 5 b; scale 3 b +42; scale missing 1; scale+update v2 5 a; scale+update v2 2",
     ),
     // On a stock host what the update has left serves beside what was scaled after it.
     (

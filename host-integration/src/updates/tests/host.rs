@@ -136,6 +136,14 @@ impl Simulated {
         self.command("scale", command).await;
     }
 
+    /// As [`Self::scale`], of which the host takes the reference and leaves the code.
+    pub(crate) async fn scale_only(&self, reference: &str, count: u64, config: &[&str]) {
+        let command = json!({
+            "component_id": ID, "component_ref": reference, "count": count, "config": config,
+        });
+        self.command("scale", command).await;
+    }
+
     pub(crate) async fn update(&self, reference: &str) {
         let command = json!({ "component_id": ID, "new_component_ref": reference });
         self.command("update", command).await;

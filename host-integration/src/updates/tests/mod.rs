@@ -217,6 +217,29 @@ async fn an_image_and_a_scale_in_one_command() {
     }
 }
 
+/// The reference that the watch waits for comes with a scale, which leaves the code.
+#[tokio::test]
+async fn a_reference_that_comes_with_a_scale_is_not_taken_for_its_code() {
+    let nats = nats().await;
+    let host = start(&nats).await;
+    host.scale("v1", 3, &["a"]).await;
+    host.until_serves("v1").await;
+    host.scale("bad", 5, &["a"]).await;
+    let back = || async { host.reference().await.as_deref() == Some("v1") };
+    until(
+        "the watch has it updated to v1, and then to what fails",
+        back,
+    )
+    .await;
+    host.scale_only("bad", 2, &["a"]).await;
+    let taken = || async { host.reference().await.as_deref() == Some("bad") };
+    until("the host has taken it", taken).await;
+    until("the watch does so again", back).await;
+    host.scale("v2", 4, &["a"]).await;
+    host.until_serves("v2").await;
+    settled(&host, 4, &["a"]).await;
+}
+
 #[tokio::test]
 async fn commands_that_come_while_an_update_is_under_way_count() {
     let nats = nats().await;
