@@ -4,7 +4,7 @@ use crate::program::Program;
 use crate::twins::Mode;
 
 /// What was found, and the mode in which it was.
-pub(crate) const FOUND: [(Mode, &str); 16] = [
+pub(crate) const FOUND: [(Mode, &str); 17] = [
     // The update that fails keeps the image of the scale from taking effect.
     (
         Mode::Prefer,
@@ -77,6 +77,11 @@ pub(crate) const FOUND: [(Mode, &str); 16] = [
     (
         Mode::Prefer,
         "scale v1 1 a; update slow; scale+update missing 5 b; scale 3 b +42; scale missing 1; scale+update v2 5 a; scale+update v2 2",
+    ),
+    // An update takes on what another one has put over a scale, and the events are missed: no fault of the host, but of the model.
+    (
+        Mode::Prefer,
+        "scale v1 1; notes 4 +46; update slow +2; scale+update bumped 4 a +35; cut; cut",
     ),
     // On a stock host what the update has left serves beside what was scaled after it.
     (

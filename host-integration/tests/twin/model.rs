@@ -211,7 +211,9 @@ fn step(state: &State, command: Command, at: At, surroundings: &Surroundings) ->
                 mixed: false,
                 ..began_with
             });
-            next.overlapped = state.record != began;
+            // Another update takes on the number and the configuration that one has put over those of a command. Who misses
+            // what the host says of it cannot know which of the two are on record.
+            next.overlapped = state.record != began || (state.overlapped && surroundings.cut);
             vec![(next, At::Done)]
         }
         (_, At::Done) => Vec::new(),
