@@ -11,9 +11,12 @@ use inhost_dispatch::Nowhere;
 use tokio::io::{AsyncRead, ReadBuf};
 use wasmtime::component::{Component, Linker, ResourceType};
 use wasmtime::{Config, Engine, Store};
-use wasmtime_wasi::{InputStream, ResourceTable, WasiCtx, WasiCtxBuilder, WasiView};
-use wrpc_runtime_wasmtime::{Instance, Root, SharedResourceTable, WrpcView};
+use wasmtime_wasi::InputStream;
+use wrpc_runtime_wasmtime::{Instance, Root};
 use wrpc_transport::Index;
+
+#[path = "../host-integration/wrpc-runtime-wasmtime/tests/support/ctx.rs"]
+mod ctx;
 
 const PAYLOAD: usize = 64 * 1024;
 
@@ -54,34 +57,7 @@ impl AsyncRead for Message {
     }
 }
 
-struct Ctx {
-    wasi: WasiCtx,
-    table: ResourceTable,
-    shared: SharedResourceTable,
-    client: Nowhere<()>,
-}
-
-impl WasiView for Ctx {
-    fn table(&mut self) -> &mut ResourceTable {
-        &mut self.table
-    }
-
-    fn ctx(&mut self) -> &mut WasiCtx {
-        &mut self.wasi
-    }
-}
-
-impl WrpcView for Ctx {
-    type Invoke = Nowhere<()>;
-
-    fn client(&self) -> &Nowhere<()> {
-        &self.client
-    }
-
-    fn shared_resources(&mut self) -> &mut SharedResourceTable {
-        &mut self.shared
-    }
-}
+type Ctx = ctx::Ctx<Nowhere<()>>;
 
 fn instance() -> Instance<Ctx> {
     let engine = Engine::new(Config::new().async_support(true)).expect("an engine");
@@ -95,13 +71,7 @@ fn instance() -> Instance<Ctx> {
         .expect("the name is free");
     let pre = linker.instantiate_pre(&component).expect("all is linked");
     Instance::new(pre, move || {
-        let ctx = Ctx {
-            wasi: WasiCtxBuilder::new().build(),
-            table: ResourceTable::new(),
-            shared: SharedResourceTable::default(),
-            client: Nowhere::new(),
-        };
-        Store::new(&engine, ctx)
+        Store::new(&engine, Ctx::with(Nowhere::new(), None, ()))
     })
 }
 

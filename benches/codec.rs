@@ -16,14 +16,19 @@ use inhost_benches::runtime;
 use inhost_codec::{
     Checker, Destination, Lift, Lower, Plan, Source, Taken, Target, Type, MAX_FLAT_PARAMS,
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use inhost_dispatch::Nowhere;
+use tokio::io::{AsyncRead, ReadBuf, Sink};
 use tokio_util::codec::Encoder as _;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Type as WasmtimeType, Val};
 use wasmtime::{AsContextMut as _, Engine, Store};
-use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiView};
-use wrpc_runtime_wasmtime::{read_value, SharedResourceTable, ValEncoder, WrpcView};
-use wrpc_transport::{Index, Invoke};
+use wrpc_runtime_wasmtime::{read_value, Root, ValEncoder};
+use wrpc_transport::Index;
+
+#[path = "../host-integration/wrpc-runtime-wasmtime/tests/support/ctx.rs"]
+mod ctx;
+
+type Ctx = ctx::Ctx<Nowhere<()>>;
 
 /// A guest's memory with an allocator that never frees; it starts over for each message.
 struct Memory {
@@ -191,7 +196,7 @@ fn codec(c: &mut Criterion) {
     let engine = Engine::default();
     for case in cases() {
         let wasmtime_type = wasmtime_type(&engine, case.wat);
-        let mut store = Store::new(&engine, Ctx::new());
+        let mut store = Store::new(&engine, Ctx::with(Nowhere::new(), None, ()));
         let message = encode(&mut store, &wasmtime_type, &case.value).freeze();
         let plan = Arc::new(Plan::new(std::slice::from_ref(&case.ty)).expect("a plan"));
         let mut memory = Memory {
@@ -255,7 +260,7 @@ fn codec(c: &mut Criterion) {
 
 fn encode(store: &mut Store<Ctx>, ty: &WasmtimeType, value: &Val) -> BytesMut {
     let mut bytes = BytesMut::new();
-    ValEncoder::<_, Message>::new(store.as_context_mut(), ty, &[])
+    ValEncoder::<_, Root<Sink>>::new(store.as_context_mut(), ty, &[])
         .encode(value, &mut bytes)
         .expect("encoded");
     bytes
@@ -274,7 +279,7 @@ fn wasmtime_type(engine: &Engine, (definition, ty): (&str, &str)) -> WasmtimeTyp
     parameter.expect("a parameter")
 }
 
-/// A message to read, and a writer of nothing.
+/// A message to read.
 struct Message(Bytes);
 
 impl AsyncRead for Message {
@@ -290,87 +295,9 @@ impl AsyncRead for Message {
     }
 }
 
-impl AsyncWrite for Message {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
-
 impl Index<Self> for Message {
     fn index(&self, _: &[usize]) -> anyhow::Result<Self> {
         anyhow::bail!("no value here has a stream")
-    }
-}
-
-impl Invoke for Message {
-    type Context = ();
-    type Outgoing = Self;
-    type Incoming = Self;
-
-    async fn invoke<P>(
-        &self,
-        (): (),
-        _: &str,
-        _: &str,
-        _: Bytes,
-        _: impl AsRef<[P]> + Send,
-    ) -> anyhow::Result<(Self, Self)>
-    where
-        P: AsRef<[Option<usize>]> + Send + Sync,
-    {
-        anyhow::bail!("nothing is called here")
-    }
-}
-
-struct Ctx {
-    wasi: WasiCtx,
-    table: ResourceTable,
-    shared: SharedResourceTable,
-    client: Message,
-}
-
-impl Ctx {
-    fn new() -> Self {
-        Self {
-            wasi: WasiCtxBuilder::new().build(),
-            table: ResourceTable::new(),
-            shared: SharedResourceTable::default(),
-            client: Message(Bytes::new()),
-        }
-    }
-}
-
-impl WasiView for Ctx {
-    fn table(&mut self) -> &mut ResourceTable {
-        &mut self.table
-    }
-
-    fn ctx(&mut self) -> &mut WasiCtx {
-        &mut self.wasi
-    }
-}
-
-impl WrpcView for Ctx {
-    type Invoke = Message;
-
-    fn client(&self) -> &Message {
-        &self.client
-    }
-
-    fn shared_resources(&mut self) -> &mut SharedResourceTable {
-        &mut self.shared
     }
 }
 

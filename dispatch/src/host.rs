@@ -203,6 +203,7 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
 
 /// A function that is served on this host, as [`Local::served`] lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Served {
     /// The wRPC prefix, `lattice.component-id` in wasmCloud.

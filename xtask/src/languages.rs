@@ -306,13 +306,4 @@ mod tests {
         let kept = fs::read_to_string(destination.join("file")).unwrap();
         assert_eq!(kept, destination.to_string_lossy());
     }
-
-    #[test]
-    fn languages_are_named_as_on_the_command_line() {
-        for language in Language::value_variants() {
-            let value = language.to_possible_value().unwrap();
-            assert_eq!(value.get_name(), language.name());
-            assert!(language.sources().is_dir());
-        }
-    }
 }

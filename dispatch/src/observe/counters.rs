@@ -6,6 +6,7 @@ use crate::route::Route;
 
 /// How many calls went which way since the process started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Calls {
     /// Calls carried in memory.
@@ -38,6 +39,7 @@ impl Sum for Calls {
 /// All but `not_sent` are local calls. All but that and `lost` are counted only while calls are [observed](crate::Local::observe). Calls that
 /// were refused are in [`Calls`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Failures {
     /// [`Outcome::Failed`].

@@ -74,6 +74,6 @@ pub use tally::{HeldTally, Tally, TALLY};
 pub use upload::Upload;
 pub use usage::Usage;
 pub use variable::variable;
-pub use wait::{found, last_seen, listens, until};
+pub use wait::{found, last_seen, listens, until, until_known};
 pub use workspace::{target_dir, workspace_root};
 pub use wrpc::{Peer, Served};

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout, Instant};
 
@@ -55,6 +55,28 @@ pub async fn found<T>(
         Ok(found) => found,
         Err(_) => bail!("{what} (waited {within:?})"),
     }
+}
+
+/// As [`until`], for what is known without waiting. A task can wait so that may be moved to another thread.
+///
+/// # Errors
+///
+/// When it does not hold `within` that time: `what`, and how long was waited.
+///
+/// # Cancel safety
+///
+/// Dropping the future ends the looking.
+pub async fn until_known(
+    what: &str,
+    within: Duration,
+    mut holds: impl FnMut() -> bool,
+) -> anyhow::Result<()> {
+    let start = Instant::now();
+    while !holds() {
+        ensure!(start.elapsed() < within, "{what} (waited {within:?})");
+        sleep(pause_after(start)).await;
+    }
+    Ok(())
 }
 
 /// Looks again and again until what is seen is `good`, or until the time is over, and returns what was seen last.
@@ -115,6 +137,9 @@ mod tests {
         let never = until("it never comes", within, async || Ok(false)).await;
         let error = never.unwrap_err().to_string();
         assert_eq!(error, "it never comes (waited 30s)");
+        let error = until_known("nor does this", within, || false).await;
+        let error = error.unwrap_err().to_string();
+        assert_eq!(error, "nor does this (waited 30s)");
         let failed = until("it is late", within, async || bail!("no look")).await;
         assert_eq!(failed.unwrap_err().to_string(), "no look");
     }

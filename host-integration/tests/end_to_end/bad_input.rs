@@ -4,7 +4,12 @@
 use futures::stream::{self, StreamExt as _};
 use inhost_testbed::{Deployment, Guest, HostBuilder, Link, Workload, CALLEE, CALLER, ECHO};
 
-use crate::support::{nats, until, Hosts as _, Route, PROMPTLY};
+use crate::support::{nats, on_routes, until, Hosts as _, Route, PROMPTLY};
+
+on_routes! { LOCAL:
+    parameters_that_are_none_harm_no_one_else,
+    a_file_that_is_no_component_is_refused_and_harms_no_one_else,
+}
 
 /// How much more memory the host may have after a lot of rubbish than after a little.
 const GROWTH: u64 = 50 << 20;
@@ -157,27 +162,23 @@ async fn rubbish(deployment: &Deployment, noise: &mut Noise) {
     }
 }
 
-#[tokio::test]
-async fn parameters_that_are_none_harm_no_one_else() {
-    let nats = nats().await;
-    for route in Route::LOCAL {
-        let deployment = host(route).start_pair_on(&nats).await;
-        let driver = deployment.driver().await.expect("the caller");
-        let good = call(&deployment, "ping", &[41]).await;
-        assert_eq!(good.expect("an answer"), [42], "the test's own call works");
+async fn parameters_that_are_none_harm_no_one_else(route: Route) -> anyhow::Result<()> {
+    let (deployment, driver) = host(route).pair().await?;
+    let good = call(&deployment, "ping", &[41]).await;
+    assert_eq!(good.expect("an answer"), [42], "the test's own call works");
 
-        let mut noise = Noise(0x2545_f491_4f6c_dd1d);
+    let mut noise = Noise(0x2545_f491_4f6c_dd1d);
+    rubbish(&deployment, &mut noise).await;
+    let before = deployment.host().usage().resident_bytes();
+    for _ in 0..3 {
         rubbish(&deployment, &mut noise).await;
-        let before = deployment.host().usage().resident_bytes();
-        for _ in 0..3 {
-            rubbish(&deployment, &mut noise).await;
-            assert_eq!(driver.ping(1).await.expect("an answer"), 2);
-        }
-        if let (Some(before), Some(after)) = (before, deployment.host().usage().resident_bytes()) {
-            let grown = after.saturating_sub(before);
-            assert!(grown < GROWTH, "over {route:?} by {} MiB", grown >> 20);
-        }
+        assert_eq!(driver.ping(1).await?, 2);
     }
+    if let (Some(before), Some(after)) = (before, deployment.host().usage().resident_bytes()) {
+        let grown = after.saturating_sub(before);
+        assert!(grown < GROWTH, "by {} MiB", grown >> 20);
+    }
+    Ok(())
 }
 
 /// Serves `function` as the component `liar`, and answers each call with `answer`.
@@ -221,13 +222,14 @@ async fn relink(deployment: &Deployment, from: &str, to: &str) {
 }
 
 #[tokio::test]
-async fn results_that_are_none_are_an_error_for_the_caller_and_harm_no_one_else() {
+async fn results_that_are_none_are_an_error_for_the_caller_and_harm_no_one_else(
+) -> anyhow::Result<()> {
     let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
     let nats = nats().await;
     for route in Route::LOCAL {
         let deployment = host(route).start_pair_on(&nats).await;
-        let driver = deployment.driver().await.expect("the caller");
-        assert_eq!(driver.ping(1).await.expect("an answer"), 2);
+        let driver = deployment.driver().await?;
+        assert_eq!(driver.ping(1).await?, 2);
         relink(&deployment, CALLEE, "liar").await;
         let before = deployment.host().usage().resident_bytes();
         for (function, answer) in [
@@ -267,50 +269,48 @@ async fn results_that_are_none_are_an_error_for_the_caller_and_harm_no_one_else(
             assert!(grown < GROWTH, "over {route:?} by {} MiB", grown >> 20);
         }
         relink(&deployment, "liar", CALLEE).await;
-        assert_eq!(driver.ping(1).await.expect("an answer"), 2);
+        assert_eq!(driver.ping(1).await?, 2);
     }
+    Ok(())
 }
 
 /// A core module with an import that no component can be made of.
 const CORE_MODULE: [u8; 25] = *b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x02\x09\x01\x03env\x01f\0\0";
 
-#[tokio::test]
-async fn a_file_that_is_no_component_is_refused_and_harms_no_one_else() {
-    let folder = tempfile::tempdir().expect("a folder");
+async fn a_file_that_is_no_component_is_refused_and_harms_no_one_else(
+    route: Route,
+) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
     let callee = std::fs::read(Guest::Callee.path()).expect("the callee");
     let mut noise = Noise(0x1234_5678_9abc_def1);
     let random = (0..10_000).map(|_| noise.next() as u8).collect();
-    let nats = nats().await;
-    for route in Route::LOCAL {
-        let deployment = host(route).start_pair_on(&nats).await;
-        let driver = deployment.driver().await.expect("the caller");
-        let id = deployment.host().id();
-        let control = deployment.control().clone().with_deadline(2 * PROMPTLY);
-        for (name, content) in [
-            ("empty", &vec![]),
-            ("random", &random),
-            ("header", &callee[..7].to_vec()),
-            ("truncated", &callee[..callee.len() / 2].to_vec()),
-            ("core", &CORE_MODULE.to_vec()),
-        ] {
-            let path = folder.path().join(format!("{name}.wasm"));
-            std::fs::write(&path, content).expect("written");
-            let reference = format!("file://{}", path.display());
-            let started = control.scale(id, &reference, name, 1).await;
-            let error = match started {
-                Ok(()) => panic!("{name} was started over {route:?}"),
-                Err(error) => format!("{error:#}"),
-            };
-            assert!(
-                error.contains("the host says"),
-                "{name} over {route:?}: {error}"
-            );
-            let inventory = control.inventory(id).await.expect("the host answers");
-            assert!(inventory.component(name).is_none(), "{name} is listed");
-            assert_eq!(driver.ping(1).await.expect("an answer"), 2);
-        }
-        // The id is not taken by what was refused.
-        let deployed = deployment.deploy(Guest::Callee, "truncated", 1).await;
-        deployed.expect("deployed");
+    let (deployment, driver) = host(route).pair().await?;
+    let id = deployment.host().id();
+    let control = deployment.control().clone().with_deadline(2 * PROMPTLY);
+    for (name, content) in [
+        ("empty", &vec![]),
+        ("random", &random),
+        ("header", &callee[..7].to_vec()),
+        ("truncated", &callee[..callee.len() / 2].to_vec()),
+        ("core", &CORE_MODULE.to_vec()),
+    ] {
+        let path = folder.path().join(format!("{name}.wasm"));
+        std::fs::write(&path, content).expect("written");
+        let reference = format!("file://{}", path.display());
+        let started = control.scale(id, &reference, name, 1).await;
+        let error = match started {
+            Ok(()) => panic!("{name} was started over {route:?}"),
+            Err(error) => format!("{error:#}"),
+        };
+        assert!(
+            error.contains("the host says"),
+            "{name} over {route:?}: {error}"
+        );
+        let inventory = control.inventory(id).await.expect("the host answers");
+        assert!(inventory.component(name).is_none(), "{name} is listed");
+        assert_eq!(driver.ping(1).await?, 2);
     }
+    // The id is not taken by what was refused.
+    deployment.deploy(Guest::Callee, "truncated", 1).await?;
+    Ok(())
 }

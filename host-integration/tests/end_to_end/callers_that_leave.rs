@@ -9,7 +9,13 @@ use inhost_testbed::{Driver, NatsServer, CALLEE, CALLER, ECHO};
 use tokio::task::JoinHandle;
 
 use crate::support::load::Pair;
-use crate::support::{calls, nats, queued, until, Hosts as _, Route, PROMPTLY};
+use crate::support::{calls, nats, on_routes, queued, until, Hosts as _, Route, PROMPTLY};
+
+on_routes! { LOCAL:
+    calls_that_wait_are_skipped_when_the_time_of_their_callers_is_over,
+    a_call_that_waits_for_an_instance_does_not_begin_when_its_caller_has_gone,
+    calls_that_wait_are_answered_when_their_caller_is_stopped,
+}
 
 /// How long a caller may run.
 const EXECUTION: Duration = Duration::from_secs(2);
@@ -75,101 +81,96 @@ where
         .collect()
 }
 
-#[tokio::test]
-async fn calls_that_wait_are_skipped_when_the_time_of_their_callers_is_over() {
-    let nats = nats().await;
-    for route in Route::LOCAL {
-        let Taken { pair, by, accepted } = start(&nats, route).await;
-        let before = pair.tally.total();
-        let host = pair.deployment.host();
-        let driver = pair.deployment.driver().await.expect("the caller");
-        let waiting = calls_of(
-            &driver,
-            |driver, id| async move { driver.call_count(id).await },
-        );
-        until_queued(&pair, WAITING).await;
-        for answer in join_all(waiting).await {
-            answer
-                .expect("no panic")
-                .expect_err("its time is over before the callee is free");
-        }
-        assert!(!by.is_finished(), "the callee was free before");
-        by.await
+async fn calls_that_wait_are_skipped_when_the_time_of_their_callers_is_over(
+    route: Route,
+) -> anyhow::Result<()> {
+    let Taken { pair, by, accepted } = start(&nats().await, route).await;
+    let before = pair.tally.total();
+    let host = pair.deployment.host();
+    let driver = pair.deployment.driver().await?;
+    let waiting = calls_of(
+        &driver,
+        |driver, id| async move { driver.call_count(id).await },
+    );
+    until_queued(&pair, WAITING).await;
+    for answer in join_all(waiting).await {
+        answer
             .expect("no panic")
-            .expect_err("its time is over, too");
-        // Its end comes a moment before its instance is free and the queue is gone through.
-        until("what waited is still queued", async || {
-            queued(host).await == 0
-        })
-        .await;
-
-        // The next call is served at once, and it is the only one that ran.
-        let answer = tokio::time::timeout(PROMPTLY, driver.call_count(WAITING)).await;
-        let answer = answer.expect("the instance is free");
-        assert_eq!(answer.expect("an answer"), 1, "over {route:?}");
-        // The one that the host had accepted before is the subject of the next test.
-        let ran = pair.tally.total() - before - pair.tally.count(accepted);
-        assert_eq!(ran, 1, "over {route:?}");
-        assert_eq!(queued(host).await, 0, "over {route:?}");
-
-        // Nothing is left of what waited: the queue has room for as many again.
-        let waiting = calls_of(
-            &driver,
-            |driver, id| async move { driver.ping(id as u32).await },
-        );
-        for answer in join_all(waiting).await {
-            answer.expect("no panic").expect("an answer");
-        }
-        let status = host.status().await.expect("the host counts its calls");
-        assert_eq!(status["calls"]["spilled"], 0, "over {route:?}: {status}");
+            .expect_err("its time is over before the callee is free");
     }
+    assert!(!by.is_finished(), "the callee was free before");
+    by.await?.expect_err("its time is over, too");
+    // Its end comes a moment before its instance is free and the queue is gone through.
+    until("what waited is still queued", async || {
+        queued(host).await == 0
+    })
+    .await;
+
+    // The next call is served at once, and it is the only one that ran.
+    let answer = tokio::time::timeout(PROMPTLY, driver.call_count(WAITING)).await;
+    let answer = answer.expect("the instance is free");
+    assert_eq!(answer.expect("an answer"), 1);
+    // The one that the host had accepted before is the subject of the next test.
+    let ran = pair.tally.total() - before - pair.tally.count(accepted);
+    assert_eq!(ran, 1);
+    assert_eq!(queued(host).await, 0);
+
+    // Nothing is left of what waited: the queue has room for as many again.
+    let waiting = calls_of(
+        &driver,
+        |driver, id| async move { driver.ping(id as u32).await },
+    );
+    for answer in join_all(waiting).await {
+        answer.expect("no panic").expect("an answer");
+    }
+    let status = host.status().await?;
+    assert_eq!(status["calls"]["spilled"], 0, "{status}");
+    Ok(())
 }
 
-#[tokio::test]
-async fn a_call_that_waits_for_an_instance_does_not_begin_when_its_caller_has_gone() {
-    let nats = nats().await;
-    for route in Route::LOCAL {
-        let Taken { pair, by, accepted } = start(&nats, route).await;
-        by.await
-            .expect("no panic")
-            .expect_err("its time is over, too");
-        let driver = pair.deployment.driver().await.expect("the caller");
-        assert_eq!(driver.call_count(1).await.expect("an answer"), 1);
-        assert_eq!(pair.tally.count(accepted), 0, "over {route:?} it ran");
-    }
+async fn a_call_that_waits_for_an_instance_does_not_begin_when_its_caller_has_gone(
+    route: Route,
+) -> anyhow::Result<()> {
+    let Taken { pair, by, accepted } = start(&nats().await, route).await;
+    by.await?.expect_err("its time is over, too");
+    let driver = pair.deployment.driver().await?;
+    assert_eq!(driver.call_count(1).await?, 1);
+    assert_eq!(pair.tally.count(accepted), 0, "it ran");
+    Ok(())
 }
 
-#[tokio::test]
-async fn calls_that_wait_are_answered_when_their_caller_is_stopped() {
+async fn calls_that_wait_are_answered_when_their_caller_is_stopped(
+    route: Route,
+) -> anyhow::Result<()> {
     // As on a stock host: stopping a component lets what it does come to its end.
-    let nats = nats().await;
-    for route in Route::LOCAL {
-        let pair = Pair::start(&nats, route.host(), 1).await;
-        let (deployment, host) = (&pair.deployment, pair.deployment.host());
-        let driver = deployment.driver().await.expect("the caller");
-        let taken = tokio::spawn({
-            let driver = driver.clone();
-            async move { driver.call_wait(1000).await }
-        });
-        until("the call has not begun", async || calls(host).await.0 > 0).await;
-        let waiting = calls_of(
-            &driver,
-            |driver, id| async move { driver.ping(id as u32).await },
-        );
-        until_queued(&pair, WAITING).await;
-        let stopped = deployment.control().stop_component(host.id(), CALLER).await;
-        stopped.expect("stopped");
-        until("the caller is still served", async || {
-            let served = deployment.served(CALLER).await;
-            served.expect("the server answers") == 0
-        })
-        .await;
-        driver.ping(1).await.expect_err("the caller is stopped");
-        for (id, answer) in (0..).zip(join_all(waiting).await) {
-            let answer = answer.expect("no panic").expect("an answer");
-            assert_eq!(answer, id + 1, "over {route:?}");
-        }
-        taken.await.expect("no panic").expect("an answer");
-        assert_eq!(queued(host).await, 0, "over {route:?}");
+    let pair = Pair::start(&nats().await, route.host(), 1).await;
+    let (deployment, host) = (&pair.deployment, pair.deployment.host());
+    let driver = deployment.driver().await?;
+    let taken = tokio::spawn({
+        let driver = driver.clone();
+        async move { driver.call_wait(1000).await }
+    });
+    until("the call has not begun", async || calls(host).await.0 > 0).await;
+    let waiting = calls_of(
+        &driver,
+        |driver, id| async move { driver.ping(id as u32).await },
+    );
+    until_queued(&pair, WAITING).await;
+    deployment
+        .control()
+        .stop_component(host.id(), CALLER)
+        .await?;
+    until("the caller is still served", async || {
+        let served = deployment.served(CALLER).await;
+        served.expect("the server answers") == 0
+    })
+    .await;
+    driver.ping(1).await.expect_err("the caller is stopped");
+    for (id, answer) in (0..).zip(join_all(waiting).await) {
+        let answer = answer.expect("no panic").expect("an answer");
+        assert_eq!(answer, id + 1);
     }
+    taken.await??;
+    assert_eq!(queued(host).await, 0);
+    Ok(())
 }

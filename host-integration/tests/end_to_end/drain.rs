@@ -6,7 +6,14 @@ use inhost_testbed::{Deployment, Driver, HeldTally, Host, HostBuilder, NatsServe
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use crate::support::{held_tally, nats, queued, until, Hosts as _, Route, PROMPTLY};
+use crate::support::{held_tally, nats, on_routes, queued, until, Hosts as _, Route, PROMPTLY};
+
+on_routes! { OURS:
+    calls_in_flight_come_to_their_end_and_none_is_taken,
+    a_host_without_calls_ends_at_once,
+    one_way_calls_that_wait_are_run,
+    what_takes_longer_is_ended_with_an_error_and_counted,
+}
 
 /// How a host is told to stop.
 #[derive(Clone, Copy, Debug)]
@@ -108,93 +115,82 @@ fn assert_says(line: &str, parts: &[&str]) {
     }
 }
 
-#[tokio::test]
-async fn calls_in_flight_come_to_their_end_and_none_is_taken() {
+async fn calls_in_flight_come_to_their_end_and_none_is_taken(route: Route) -> anyhow::Result<()> {
     let nats = nats().await;
-    for route in Route::OURS {
-        for stop in [Stop::Signal, Stop::Command] {
-            let what = format!("{route:?}, {stop:?}");
-            let lattice = format!("{route:?}-{stop:?}");
-            let stage = Stage::start(&nats, route.host().lattice(lattice), 10).await;
-            let call = stage.count(7, 1).await;
-            stage.tell(stop).await;
-            stage.takes_no_calls().await;
-            let refused = tokio::time::timeout(PROMPTLY, stage.driver.ping(1)).await;
-            refused.expect("at once").expect_err("it takes no calls");
-            assert!(!call.is_finished(), "{what}");
-            assert_eq!(stage.tally.release(), Some(7));
-            assert_eq!(call.await.expect("no panic").expect(&what), 7);
-            let line = stage.ended().await;
-            assert_says(&line, &["finished=2", "begun=0", "ended=0", "lost=0"]);
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_host_without_calls_ends_at_once() {
-    let nats = nats().await;
-    for route in Route::OURS {
-        let stage = Stage::start(&nats, route.host(), 10).await;
-        stage.driver.ping(1).await.expect("an answer");
-        stage.tell(Stop::Signal).await;
-        let line = stage.ended().await;
-        assert_says(&line, &["finished=0", "begun=0", "ended=0", "lost=0"]);
-    }
-}
-
-#[tokio::test]
-async fn one_way_calls_that_wait_are_run() {
-    let nats = nats().await;
-    for route in Route::OURS {
-        let stage = Stage::start(&nats, route.host(), 1).await;
-        let notes = stage.notes(4).await;
-        stage.tally.wait_for(1, PROMPTLY).await.expect("one runs");
-        // One more has been taken, and waits for an instance.
-        until("they wait", async || match route {
-            // The callers of those that have been taken go on.
-            Route::Nats => notes.iter().filter(|note| note.is_finished()).count() == 2,
-            _ => queued(&stage.host).await == 2,
-        })
-        .await;
-        stage.tell(Stop::Signal).await;
-        stage.takes_no_calls().await;
-        for arrived in 1..=4 {
-            let more = stage.tally.wait_for(arrived, PROMPTLY).await;
-            more.unwrap_or_else(|error| panic!("{route:?}: {error:#}"));
-            assert!(stage.tally.release().is_some());
-        }
-        let line = stage.ended().await;
-        let expected: &[_] = match route {
-            // Two wait to be taken, and with them their callers.
-            Route::Nats => &["finished=6", "begun=3", "ended=0", "lost=0"],
-            _ => &["finished=4", "begun=2", "ended=0", "lost=0"],
-        };
-        assert_says(&line, expected);
-    }
-}
-
-#[tokio::test]
-async fn what_takes_longer_is_ended_with_an_error_and_counted() {
-    let nats = nats().await;
-    for route in Route::OURS {
-        let host = route.host().args(["--drain-seconds", "1"]);
-        let stage = Stage::start(&nats, host, 1).await;
+    for stop in [Stop::Signal, Stop::Command] {
+        let what = format!("{route:?}, {stop:?}");
+        let lattice = format!("{route:?}-{stop:?}");
+        let stage = Stage::start(&nats, route.host().lattice(lattice), 10).await;
         let call = stage.count(7, 1).await;
-        stage.notes(3).await;
-        stage.tell(Stop::Signal).await;
-        let call = tokio::time::timeout(PROMPTLY, call).await;
-        call.expect("at once")
-            .expect("no panic")
-            .expect_err("it was ended");
+        stage.tell(stop).await;
+        stage.takes_no_calls().await;
+        let refused = tokio::time::timeout(PROMPTLY, stage.driver.ping(1)).await;
+        refused.expect("at once").expect_err("it takes no calls");
+        assert!(!call.is_finished(), "{what}");
+        assert_eq!(stage.tally.release(), Some(7));
+        assert_eq!(call.await?.expect(&what), 7);
         let line = stage.ended().await;
-        assert_says(&line, &["finished=0", "lost=3", "WARN"]);
-        // The caller's call, and the callee's. Over NATS there may be callers of others that wait for theirs to be taken.
-        let ended: &[_] = match route {
-            Route::Nats => &["ended=2", "ended=3", "ended=4"],
-            _ => &["ended=2"],
-        };
-        assert!(ended.iter().any(|it| line.contains(it)), "{line}");
+        assert_says(&line, &["finished=2", "begun=0", "ended=0", "lost=0"]);
     }
+    Ok(())
+}
+
+async fn a_host_without_calls_ends_at_once(route: Route) -> anyhow::Result<()> {
+    let stage = Stage::start(&nats().await, route.host(), 10).await;
+    stage.driver.ping(1).await?;
+    stage.tell(Stop::Signal).await;
+    let line = stage.ended().await;
+    assert_says(&line, &["finished=0", "begun=0", "ended=0", "lost=0"]);
+    Ok(())
+}
+
+async fn one_way_calls_that_wait_are_run(route: Route) -> anyhow::Result<()> {
+    let stage = Stage::start(&nats().await, route.host(), 1).await;
+    let notes = stage.notes(4).await;
+    stage.tally.wait_for(1, PROMPTLY).await.expect("one runs");
+    // One more has been taken, and waits for an instance.
+    until("they wait", async || match route {
+        // The callers of those that have been taken go on.
+        Route::Nats => notes.iter().filter(|note| note.is_finished()).count() == 2,
+        _ => queued(&stage.host).await == 2,
+    })
+    .await;
+    stage.tell(Stop::Signal).await;
+    stage.takes_no_calls().await;
+    for arrived in 1..=4 {
+        let more = stage.tally.wait_for(arrived, PROMPTLY).await;
+        more.unwrap_or_else(|error| panic!("{route:?}: {error:#}"));
+        assert!(stage.tally.release().is_some());
+    }
+    let line = stage.ended().await;
+    let expected: &[_] = match route {
+        // Two wait to be taken, and with them their callers.
+        Route::Nats => &["finished=6", "begun=3", "ended=0", "lost=0"],
+        _ => &["finished=4", "begun=2", "ended=0", "lost=0"],
+    };
+    assert_says(&line, expected);
+    Ok(())
+}
+
+async fn what_takes_longer_is_ended_with_an_error_and_counted(route: Route) -> anyhow::Result<()> {
+    let host = route.host().args(["--drain-seconds", "1"]);
+    let stage = Stage::start(&nats().await, host, 1).await;
+    let call = stage.count(7, 1).await;
+    stage.notes(3).await;
+    stage.tell(Stop::Signal).await;
+    let call = tokio::time::timeout(PROMPTLY, call).await;
+    call.expect("at once")
+        .expect("no panic")
+        .expect_err("it was ended");
+    let line = stage.ended().await;
+    assert_says(&line, &["finished=0", "lost=3", "WARN"]);
+    // The caller's call, and the callee's. Over NATS there may be callers of others that wait for theirs to be taken.
+    let ended: &[_] = match route {
+        Route::Nats => &["ended=2", "ended=3", "ended=4"],
+        _ => &["ended=2"],
+    };
+    assert!(ended.iter().any(|it| line.contains(it)), "{line}");
+    Ok(())
 }
 
 #[tokio::test]
@@ -216,22 +212,22 @@ async fn a_second_signal_ends_the_host_at_once() {
 }
 
 #[tokio::test]
-async fn a_stop_command_with_a_time_of_its_own_is_in_time() {
+async fn a_stop_command_with_a_time_of_its_own_is_in_time() -> anyhow::Result<()> {
     let nats = nats().await;
     let stage = Stage::start(&nats, Route::Duplex.host(), 1).await;
     let call = stage.count(7, 1).await;
     let operation = format!("host.stop.{}", stage.host.id());
     let command = serde_json::json!({ "timeout": 2000 });
-    let told = stage
+    stage
         .deployment
         .control()
         .request(&operation, &command)
-        .await;
-    told.expect("told");
+        .await?;
     let call = tokio::time::timeout(PROMPTLY, call).await;
     call.expect("at once")
         .expect("no panic")
         .expect_err("it was ended");
     let line = stage.ended().await;
     assert_says(&line, &["finished=0", "ended=2", "lost=0"]);
+    Ok(())
 }

@@ -7,7 +7,11 @@ use inhost_testbed::{
     CALLER,
 };
 
-use crate::support::{entries, nats, until, Hosts as _, Route, PROMPTLY};
+use crate::support::{entries, nats, on_routes, until, Hosts as _, Route, PROMPTLY};
+
+on_routes! { LOCAL:
+    the_log_names_component_and_function_of_a_local_call_that_failed,
+}
 
 /// How often a call over NATS is tried: upstream's transport loses one now and then (see guarantees.md, "Calls over
 /// NATS").
@@ -144,8 +148,9 @@ async fn still_works(name: &str, driver: &Driver) {
 }
 
 #[tokio::test]
-async fn each_kind_of_failure_is_the_same_for_the_caller_over_each_route_and_on_a_stock_host() {
-    let folder = tempfile::tempdir().expect("a folder");
+async fn each_kind_of_failure_is_the_same_for_the_caller_over_each_route_and_on_a_stock_host(
+) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
     let stock = tokio::task::spawn_blocking(stock_host).await;
     let stock = stock.expect("no panic").expect("there is a stock host");
     let time = ["--max-execution-time-ms", LONGEST_MS];
@@ -156,7 +161,7 @@ async fn each_kind_of_failure_is_the_same_for_the_caller_over_each_route_and_on_
     let mut outcomes = Vec::new();
     for (name, host) in hosts {
         let deployment = start(host, folder.path()).await;
-        let driver = deployment.driver().await.expect("the caller");
+        let driver = deployment.driver().await?;
         for failure in Failure::ALL {
             if name == "stock" && !failure.is_for_stock() {
                 continue;
@@ -182,28 +187,29 @@ async fn each_kind_of_failure_is_the_same_for_the_caller_over_each_route_and_on_
             "{ours:#?}"
         );
     }
+    Ok(())
 }
 
-#[tokio::test]
-async fn the_log_names_component_and_function_of_a_local_call_that_failed() {
-    let folder = tempfile::tempdir().expect("a folder");
-    for route in Route::LOCAL {
-        let host = route.host().args(["--max-execution-time-ms", LONGEST_MS]);
-        let deployment = start(host, folder.path()).await;
-        let driver = deployment.driver().await.expect("the caller");
-        for failure in Failure::ALL {
-            let before = deployment.host().log_lines().len();
-            let outcome = outcome(failure, &deployment, &driver).await;
-            assert!(outcome.contains("failed"), "{failure:?}: {outcome}");
-            let what = format!("over {route:?} no entry has all of {:?}", failure.named());
-            until(&what, async || {
-                let lines = deployment.host().log_lines();
-                let all = |entry: String| failure.named().iter().all(|n| entry.contains(n));
-                let named = entries(&lines[before..]).any(all);
-                named
-            })
-            .await;
-            still_works("over a local route", &driver).await;
-        }
+async fn the_log_names_component_and_function_of_a_local_call_that_failed(
+    route: Route,
+) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let host = route.host().args(["--max-execution-time-ms", LONGEST_MS]);
+    let deployment = start(host, folder.path()).await;
+    let driver = deployment.driver().await?;
+    for failure in Failure::ALL {
+        let before = deployment.host().log_lines().len();
+        let outcome = outcome(failure, &deployment, &driver).await;
+        assert!(outcome.contains("failed"), "{failure:?}: {outcome}");
+        let what = format!("no entry has all of {:?}", failure.named());
+        until(&what, async || {
+            let lines = deployment.host().log_lines();
+            let all = |entry: String| failure.named().iter().all(|n| entry.contains(n));
+            let named = entries(&lines[before..]).any(all);
+            named
+        })
+        .await;
+        still_works("over a local route", &driver).await;
     }
+    Ok(())
 }

@@ -14,8 +14,12 @@ use inhost_testbed::{
     ECHO, TALLY,
 };
 
-use crate::support::{nats, Hosts as _, Route, PROMPTLY};
+use crate::support::{nats, on_routes, Hosts as _, Route, PROMPTLY};
 use crate::telemetry::exporting;
+
+on_routes! { OURS:
+    a_trace_from_outside_goes_through_the_host,
+}
 
 /// A trace of someone outside.
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -54,7 +58,7 @@ async fn next(calls: &mut (impl Stream<Item = Headers> + Unpin)) -> Headers {
 }
 
 #[tokio::test]
-async fn a_call_that_leaves_the_host_says_who_calls_and_over_which_link() {
+async fn a_call_that_leaves_the_host_says_who_calls_and_over_which_link() -> anyhow::Result<()> {
     let nats = nats().await;
     let stock = tokio::task::spawn_blocking(stock_host).await;
     let stock = stock.expect("no panic").expect("there is a stock host");
@@ -64,9 +68,8 @@ async fn a_call_that_leaves_the_host_says_who_calls_and_over_which_link() {
     hosts.push(("stock".to_owned(), Host::stock(stock).lattice("stock")));
     for (name, host) in hosts {
         let deployment = host.start_on(&nats).await;
-        let deployed = deployment.deploy(Guest::Caller, CALLER, 10).await;
-        deployed.expect("deployed");
-        let elsewhere = deployment.peer("elsewhere").await.expect("a connection");
+        deployment.deploy(Guest::Caller, CALLER, 10).await?;
+        let elsewhere = deployment.peer("elsewhere").await?;
         let served = elsewhere
             .serve(ECHO, "ping", |(n,): (u32,)| async move { (n + 1,) })
             .await;
@@ -74,10 +77,10 @@ async fn a_call_that_leaves_the_host_says_who_calls_and_over_which_link() {
         let control = deployment.control();
         for link in ["default", "second"] {
             let link = Link::new(CALLER, "elsewhere", "inhost:demo", "echo").named(link);
-            control.link_put(&link).await.expect("linked");
+            control.link_put(&link).await?;
         }
         let mut calls = overheard(&deployment, "elsewhere", &format!("{ECHO}.ping")).await;
-        let driver = deployment.driver().await.expect("the caller");
+        let driver = deployment.driver().await?;
         let driver = driver.with_deadline(DEADLINE);
         // An answer may be lost on its way over NATS. What counts here is what was sent.
         let _ = driver.ping(1).await;
@@ -90,6 +93,7 @@ async fn a_call_that_leaves_the_host_says_who_calls_and_over_which_link() {
             assert_eq!(headers, Headers::from(expected), "{name}");
         }
     }
+    Ok(())
 }
 
 /// The chain that is looked at: this test calls the caller, the caller the callee, and the callee the tally, which is
@@ -135,45 +139,41 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-#[tokio::test]
-async fn a_trace_from_outside_goes_through_the_host() {
-    for route in Route::OURS {
-        let mut chain = Chain::start(route).await;
-        let headers = chain.call("01").await;
-        let spans = chain.collector.wait_for(PROMPTLY, |received| {
-            let of = |component: &str| {
-                let mut spans = received.spans.iter();
-                let ours = |span: &&Span| {
-                    let id = span.attributes.get("id");
-                    span.name == "component_invocation" && id.is_some_and(|id| id == component)
-                };
-                spans.find(ours).cloned()
+async fn a_trace_from_outside_goes_through_the_host(route: Route) -> anyhow::Result<()> {
+    let mut chain = Chain::start(route).await;
+    let headers = chain.call("01").await;
+    let spans = chain.collector.wait_for(PROMPTLY, |received| {
+        let of = |component: &str| {
+            let mut spans = received.spans.iter();
+            let ours = |span: &&Span| {
+                let id = span.attributes.get("id");
+                span.name == "component_invocation" && id.is_some_and(|id| id == component)
             };
-            Some([of(CALLER)?, of(CALLEE)?])
-        });
-        let [caller, callee] = spans
-            .await
-            .unwrap_or_else(|error| panic!("over {route:?}: {error:#}"));
-        assert_eq!(hex(&caller.trace), TRACE, "over {route:?}");
-        assert_eq!(hex(&caller.parent), SPAN, "over {route:?}");
-        assert_eq!(hex(&callee.trace), TRACE, "over {route:?}");
-        assert_eq!(callee.parent, caller.id, "over {route:?}");
-        let expected = [
-            ("source-id", CALLEE.to_owned()),
-            ("link-name", "default".to_owned()),
-            ("traceparent", format!("00-{TRACE}-{}-01", hex(&callee.id))),
-            ("tracestate", STATE.to_owned()),
-        ];
-        let expected = expected.map(|(name, value)| (name.to_owned(), vec![value]));
-        assert_eq!(headers, Headers::from(expected), "over {route:?}");
-        let (local, remote) = crate::support::calls(chain.deployment.host()).await;
-        assert_eq!(local + remote, 2, "over {route:?}");
-        assert_eq!(local, u64::from(route != Route::Nats), "over {route:?}");
-    }
+            spans.find(ours).cloned()
+        };
+        Some([of(CALLER)?, of(CALLEE)?])
+    });
+    let [caller, callee] = spans.await.unwrap_or_else(|error| panic!("{error:#}"));
+    assert_eq!(hex(&caller.trace), TRACE);
+    assert_eq!(hex(&caller.parent), SPAN);
+    assert_eq!(hex(&callee.trace), TRACE);
+    assert_eq!(callee.parent, caller.id);
+    let expected = [
+        ("source-id", CALLEE.to_owned()),
+        ("link-name", "default".to_owned()),
+        ("traceparent", format!("00-{TRACE}-{}-01", hex(&callee.id))),
+        ("tracestate", STATE.to_owned()),
+    ];
+    let expected = expected.map(|(name, value)| (name.to_owned(), vec![value]));
+    assert_eq!(headers, Headers::from(expected));
+    let (local, remote) = crate::support::calls(chain.deployment.host()).await;
+    assert_eq!(local + remote, 2);
+    assert_eq!(local, u64::from(route != Route::Nats));
+    Ok(())
 }
 
 #[tokio::test]
-async fn a_trace_that_is_not_to_be_recorded_is_not() {
+async fn a_trace_that_is_not_to_be_recorded_is_not() -> anyhow::Result<()> {
     let mut carried = Vec::new();
     for route in Route::OURS {
         let mut chain = Chain::start(route).await;
@@ -185,8 +185,8 @@ async fn a_trace_that_is_not_to_be_recorded_is_not() {
         );
         carried.push(headers);
         // Spans are exported in the order in which they end: after this one, the others would have been there.
-        let driver = chain.deployment.driver().await.expect("the caller");
-        driver.ping(1).await.expect("an answer");
+        let driver = chain.deployment.driver().await?;
+        driver.ping(1).await?;
         let recorded = chain.collector.wait_for(PROMPTLY, |received| {
             let pinged = |span: &&Span| {
                 let func = span.attributes.get("func");
@@ -205,4 +205,5 @@ async fn a_trace_that_is_not_to_be_recorded_is_not() {
         carried.iter().all(|headers| headers == &carried[0]),
         "{carried:#?}"
     );
+    Ok(())
 }

@@ -5,7 +5,11 @@ use std::net::SocketAddr;
 use inhost_testbed::{get_text, listens, Deployment, Guest, Link, CALLEE};
 use tokio::net::TcpListener;
 
-use crate::support::{assert_calls, nats, Hosts as _, Route, PROMPTLY};
+use crate::support::{assert_calls, nats, on_routes, Hosts as _, Route, PROMPTLY};
+
+on_routes! { OURS:
+    a_request_is_answered_by_a_component_that_calls_another,
+}
 
 const SERVER: &str = "http-server";
 
@@ -19,38 +23,26 @@ async fn free_address() -> SocketAddr {
     listener.local_addr().expect("its address")
 }
 
-#[tokio::test]
-async fn a_request_is_answered_by_a_component_that_calls_another() {
-    let nats = nats().await;
-    for route in Route::OURS {
-        let host = route.host().args(SERVER_FEATURE);
-        let deployment = host.start_on(&nats).await;
-        deployment
-            .deploy(Guest::Callee, CALLEE, 10)
-            .await
-            .expect("deployed");
-        deployment
-            .deploy(Guest::Http, "http", 10)
-            .await
-            .expect("deployed");
-        deployment
-            .link("http", CALLEE, "echo")
-            .await
-            .expect("linked");
+async fn a_request_is_answered_by_a_component_that_calls_another(
+    route: Route,
+) -> anyhow::Result<()> {
+    let host = route.host().args(SERVER_FEATURE);
+    let deployment = host.start_on(&nats().await).await;
+    deployment.deploy(Guest::Callee, CALLEE, 10).await?;
+    deployment.deploy(Guest::Http, "http", 10).await?;
+    deployment.link("http", CALLEE, "echo").await?;
 
-        let address = serve(&deployment, "http").await;
-        for n in 0..5 {
-            let body = get_text(address, &format!("/ping?n={n}"))
-                .await
-                .expect("an answer");
-            assert_eq!(body.trim(), (n + 1).to_string(), "over {route:?}");
-        }
-        assert!(
-            get_text(address, "/elsewhere").await.is_err(),
-            "404 is an error"
-        );
-        assert_calls(route, deployment.host(), 5).await;
+    let address = serve(&deployment, "http").await;
+    for n in 0..5 {
+        let body = get_text(address, &format!("/ping?n={n}")).await?;
+        assert_eq!(body.trim(), (n + 1).to_string());
     }
+    assert!(
+        get_text(address, "/elsewhere").await.is_err(),
+        "404 is an error"
+    );
+    assert_calls(route, deployment.host(), 5).await;
+    Ok(())
 }
 
 /// Starts the built-in HTTP server for a component on a host that has [`SERVER_FEATURE`].

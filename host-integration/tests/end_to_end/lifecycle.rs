@@ -12,8 +12,17 @@ use inhost_testbed::{
 
 use crate::errors::spinning;
 use crate::support::{
-    deploy_pair_with, nats, until, until_not_listed, Hosts as _, Route, PROMPTLY,
+    deploy_pair_with, nats, on_routes, until, until_not_listed, Hosts as _, Route, PROMPTLY,
 };
+
+on_routes! { OURS:
+    a_host_ends_in_order_when_it_is_asked_to,
+    a_host_ends_in_order_while_a_guest_computes,
+}
+
+on_routes! { LOCAL:
+    what_is_served_is_listed_until_the_component_stops,
+}
 
 #[tokio::test]
 async fn the_log_says_which_backend_and_mode_are_on() {
@@ -33,38 +42,29 @@ async fn the_log_says_which_backend_and_mode_are_on() {
     }
 }
 
-#[tokio::test]
-async fn what_is_served_is_listed_until_the_component_stops() {
-    let nats = nats().await;
-    for route in Route::LOCAL {
-        let deployment = route.start_pair_on(&nats).await;
-        let host = deployment.host();
-        let served = || async {
-            let status = host.status().await.expect("the host lists what it serves");
-            let endpoints = status["endpoints"].as_array().expect("a list").clone();
-            let prefix = format!("{}.{CALLEE}", deployment.lattice());
-            endpoints
-                .into_iter()
-                .filter(|endpoint| endpoint["prefix"] == prefix.as_str())
-                .count()
-        };
-        assert!(served().await >= 10, "the callee's functions are listed");
-        let control = deployment.control();
-        control
-            .stop_component(host.id(), CALLEE)
-            .await
-            .expect("stopped");
-        until_not_listed(host, CALLEE).await;
-    }
+async fn what_is_served_is_listed_until_the_component_stops(route: Route) -> anyhow::Result<()> {
+    let deployment = route.start_pair_on(&nats().await).await;
+    let host = deployment.host();
+    let served = || async {
+        let status = host.status().await.expect("the host lists what it serves");
+        let endpoints = status["endpoints"].as_array().expect("a list").clone();
+        let prefix = format!("{}.{CALLEE}", deployment.lattice());
+        endpoints
+            .into_iter()
+            .filter(|endpoint| endpoint["prefix"] == prefix.as_str())
+            .count()
+    };
+    assert!(served().await >= 10, "the callee's functions are listed");
+    let control = deployment.control();
+    control.stop_component(host.id(), CALLEE).await?;
+    until_not_listed(host, CALLEE).await;
+    Ok(())
 }
 
-#[tokio::test]
-async fn a_host_ends_in_order_when_it_is_asked_to() {
-    let nats = nats().await;
-    for route in Route::OURS {
-        let deployment = route.start_pair_on(&nats).await;
-        stops(deployment).await;
-    }
+async fn a_host_ends_in_order_when_it_is_asked_to(route: Route) -> anyhow::Result<()> {
+    let deployment = route.start_pair_on(&nats().await).await;
+    stops(deployment).await;
+    Ok(())
 }
 
 /// Else a host waits for its calls.
@@ -89,19 +89,17 @@ async fn computes(deployment: &Deployment, call: impl Future<Output: Debug>) {
     }
 }
 
-#[tokio::test]
-async fn a_host_ends_in_order_while_a_guest_computes() {
-    let nats = nats().await;
-    for route in Route::OURS {
-        // The only one is shared by the guest and the host.
-        let host = route.host().env("TOKIO_WORKER_THREADS", "1");
-        let host = host.args(NO_TIME_FOR_CALLS);
-        stops(start_computing(&nats, host).await).await;
-    }
+async fn a_host_ends_in_order_while_a_guest_computes(route: Route) -> anyhow::Result<()> {
+    // The only one is shared by the guest and the host.
+    let host = route.host().env("TOKIO_WORKER_THREADS", "1");
+    let host = host.args(NO_TIME_FOR_CALLS);
+    stops(start_computing(&nats().await, host).await).await;
+    Ok(())
 }
 
 #[tokio::test]
-async fn a_host_ends_though_a_guest_that_the_host_library_runs_keeps_all_its_threads() {
+async fn a_host_ends_though_a_guest_that_the_host_library_runs_keeps_all_its_threads(
+) -> anyhow::Result<()> {
     let nats = nats().await;
     let host = Route::Duplex
         .host()
@@ -109,7 +107,7 @@ async fn a_host_ends_though_a_guest_that_the_host_library_runs_keeps_all_its_thr
         // Else its last lines are the backtrace of its error.
         .env("RUST_BACKTRACE", "0")
         .args(NO_TIME_FOR_CALLS);
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempfile::tempdir()?;
     let deployment = host.start_on(&nats).await;
     let files = Handler::MESSAGING.write_to(folder.path(), "messaging");
     let [caller, _] = files.expect("written");
@@ -117,13 +115,12 @@ async fn a_host_ends_though_a_guest_that_the_host_library_runs_keeps_all_its_thr
     for (file, id) in [(caller, CALLER), (callee, CALLEE)] {
         let file = reference(&file).expect("a reference");
         let deployed = deployment.deploy_on(deployment.host(), &file, id, 10);
-        deployed.await.expect("deployed");
+        deployed.await?;
     }
     let (package, interface) = Handler::MESSAGING.link;
     let link = Link::new(CALLER, CALLEE, package, interface);
-    let linked = deployment.control().link_put(&link).await;
-    linked.expect("linked");
-    let caller = deployment.peer(CALLER).await.expect("the caller");
+    deployment.control().link_put(&link).await?;
+    let caller = deployment.peer(CALLER).await?;
     computes(
         &deployment,
         caller.call::<_, (bool,)>(Handler::CALL, "call", (1_u64,)),
@@ -133,6 +130,7 @@ async fn a_host_ends_though_a_guest_that_the_host_library_runs_keeps_all_its_thr
     let stopped = deployment.stop().await;
     let error = stopped.expect_err("not in order").to_string();
     assert!(error.contains("did not shut down within 10s"), "{error}");
+    Ok(())
 }
 
 async fn stops(deployment: Deployment) {

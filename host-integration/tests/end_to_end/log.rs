@@ -46,13 +46,13 @@ async fn a_line_has_the_same_span_and_the_same_fields_as_one_of_the_published_cr
 }
 
 #[tokio::test]
-async fn rust_log_chooses_what_is_logged_of_which_part() {
+async fn rust_log_chooses_what_is_logged_of_which_part() -> anyhow::Result<()> {
     let nats = nats().await;
     let host = Route::Duplex
         .host()
         .env("RUST_LOG", "wasmcloud_host=error,inhost=debug");
     let deployment = host.start_pair_on(&nats).await;
-    let driver = deployment.driver().await.expect("the caller");
+    let driver = deployment.driver().await?;
     driver.call_unlinked().await.expect_err("there is no link");
     // Complete once the host has ended.
     let log = deployment.host().log().clone();
@@ -61,4 +61,5 @@ async fn rust_log_chooses_what_is_logged_of_which_part() {
     let of = |target: &str| lines.iter().filter(|line| line.contains(target)).count();
     assert_eq!(of(" WARN wasmcloud_host"), 0, "{lines:#?}");
     assert_ne!(of(" INFO inhost"), 0, "{lines:#?}");
+    Ok(())
 }

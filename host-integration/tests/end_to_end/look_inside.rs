@@ -7,7 +7,11 @@ use std::time::Duration;
 use inhost_testbed::{found, get_text, Host, CALLEE, CALLER, ECHO};
 use serde_json::{json, Value};
 
-use crate::support::{nats, Hosts as _, Route, PROMPTLY};
+use crate::support::{nats, on_routes, Hosts as _, Route, PROMPTLY};
+
+on_routes! { OURS:
+    calls_are_counted_for_each_function,
+}
 
 /// A browser that has to start, on a busy machine.
 const BROWSER_DEADLINE: Duration = Duration::from_secs(60);
@@ -33,50 +37,46 @@ fn counted<'a>(status: &'a Value, function: &str) -> &'a Value {
         .unwrap_or_else(|| panic!("{function} is not listed: {status:#}"))
 }
 
-#[tokio::test]
-async fn calls_are_counted_for_each_function() {
-    let nats = nats().await;
-    for route in Route::OURS {
-        let deployment = route.start_pair_on(&nats).await;
-        let driver = deployment.driver().await.expect("the caller");
-        for n in 0..3 {
-            assert_eq!(driver.ping(n).await.expect("an answer"), n + 1);
-        }
-        let trapped = driver.call_trap("on purpose").await;
-        trapped.expect_err("the callee traps");
-
-        let status = status_when_idle(deployment.host()).await;
-        assert_eq!(status["host"], deployment.host().id());
-        let (local, remote) = match route.is_local() {
-            false => (0, 3),
-            true => (3, 0),
-        };
-        let ping = counted(&status, "ping");
-        let expected = json!({
-            "local": local, "remote": remote, "spilled": 0, "fallback": 0, "refused": 0,
-        });
-        assert_eq!(ping["calls"], expected, "over {route:?}");
-        assert_eq!(ping["served"], route != Route::Nats, "over {route:?}");
-        assert_eq!(
-            (&ping["in_flight"], &ping["queued"]),
-            (&0.into(), &0.into())
-        );
-        let bytes = (&ping["params_bytes"], &ping["results_bytes"]);
-        assert_eq!(bytes, (&local.into(), &local.into()));
-        let failed = u64::from(route != Route::Nats);
-        assert_eq!(counted(&status, "trap")["failures"]["failed"], failed);
-
-        let slowest = status["slowest"].as_array().expect("a list");
-        assert_eq!(slowest.len(), 4 * usize::from(route != Route::Nats));
-        let durations: Vec<_> = slowest
-            .iter()
-            .map(|it| it["duration_us"].as_u64())
-            .collect();
-        assert!(durations.is_sorted_by(|a, b| a >= b), "{durations:?}");
-        let traps = slowest.iter().filter(|it| it["outcome"] == "failed");
-        assert_eq!(traps.count() as u64, failed);
-        assert_eq!(status["tap"], Value::Null);
+async fn calls_are_counted_for_each_function(route: Route) -> anyhow::Result<()> {
+    let (deployment, driver) = route.pair().await?;
+    for n in 0..3 {
+        assert_eq!(driver.ping(n).await?, n + 1);
     }
+    let trapped = driver.call_trap("on purpose").await;
+    trapped.expect_err("the callee traps");
+
+    let status = status_when_idle(deployment.host()).await;
+    assert_eq!(status["host"], deployment.host().id());
+    let (local, remote) = match route.is_local() {
+        false => (0, 3),
+        true => (3, 0),
+    };
+    let ping = counted(&status, "ping");
+    let expected = json!({
+        "local": local, "remote": remote, "spilled": 0, "fallback": 0, "refused": 0,
+    });
+    assert_eq!(ping["calls"], expected);
+    assert_eq!(ping["served"], route != Route::Nats);
+    assert_eq!(
+        (&ping["in_flight"], &ping["queued"]),
+        (&0.into(), &0.into())
+    );
+    let bytes = (&ping["params_bytes"], &ping["results_bytes"]);
+    assert_eq!(bytes, (&local.into(), &local.into()));
+    let failed = u64::from(route != Route::Nats);
+    assert_eq!(counted(&status, "trap")["failures"]["failed"], failed);
+
+    let slowest = status["slowest"].as_array().expect("a list");
+    assert_eq!(slowest.len(), 4 * usize::from(route != Route::Nats));
+    let durations: Vec<_> = slowest
+        .iter()
+        .map(|it| it["duration_us"].as_u64())
+        .collect();
+    assert!(durations.is_sorted_by(|a, b| a >= b), "{durations:?}");
+    let traps = slowest.iter().filter(|it| it["outcome"] == "failed");
+    assert_eq!(traps.count() as u64, failed);
+    assert_eq!(status["tap"], Value::Null);
+    Ok(())
 }
 
 /// The browser to test with: the environment variable CHROME, or one of these on PATH.
@@ -127,17 +127,17 @@ async fn dom(browser: PathBuf, url: &str) -> String {
     reason = "that a test did not test is to be seen"
 )]
 #[tokio::test]
-async fn a_browser_shows_the_page_and_keeps_it_up_to_date() {
+async fn a_browser_shows_the_page_and_keeps_it_up_to_date() -> anyhow::Result<()> {
     let Some(browser) = browser() else {
         eprintln!(
             "skipped: there is no browser. Put chromium on PATH, or name one in the environment variable CHROME"
         );
-        return;
+        return Ok(());
     };
     let deployment = Route::Duplex.start_pair_on(&nats().await).await;
-    let driver = deployment.driver().await.expect("the caller");
+    let driver = deployment.driver().await?;
     for n in 0..7 {
-        assert_eq!(driver.ping(n).await.expect("an answer"), n + 1);
+        assert_eq!(driver.ping(n).await?, n + 1);
     }
     let address = deployment.host().status_address().expect("an address");
     let page = dom(browser, &format!("http://{address}/")).await;
@@ -163,14 +163,16 @@ async fn a_browser_shows_the_page_and_keeps_it_up_to_date() {
         body.contains("data-updated=\"yes\""),
         "it was not refreshed"
     );
+    Ok(())
 }
 
 #[tokio::test]
-async fn the_page_has_an_address_of_its_own() {
+async fn the_page_has_an_address_of_its_own() -> anyhow::Result<()> {
     let nats = nats().await;
     let deployment = Route::Mpsc.start_on(&nats).await;
     let address = deployment.host().status_address().expect("an address");
-    let page = get_text(address, "/ui").await.expect("the page");
+    let page = get_text(address, "/ui").await?;
     assert!(page.starts_with("<!doctype html>"), "{page}");
     assert!(page.contains(deployment.host().id()));
+    Ok(())
 }

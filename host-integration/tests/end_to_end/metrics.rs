@@ -36,16 +36,16 @@ fn value(
 }
 
 #[tokio::test]
-async fn calls_in_memory_are_counted_and_timed() {
+async fn calls_in_memory_are_counted_and_timed() -> anyhow::Result<()> {
     const PINGS: u64 = 5;
     const TRAPS: u64 = 2;
     let nats = nats().await;
     for (route, backend) in [(Route::Duplex, "duplex"), (Route::Mpsc, "mpsc")] {
         let (deployment, collector) = start(&nats, route).await;
-        deployment.deploy_pair().await.expect("deployed and linked");
-        let driver = deployment.driver().await.expect("the caller");
+        deployment.deploy_pair().await?;
+        let driver = deployment.driver().await?;
         for n in 0..PINGS as u32 {
-            assert_eq!(driver.ping(n).await.expect("an answer"), n + 1);
+            assert_eq!(driver.ping(n).await?, n + 1);
         }
         for _ in 0..TRAPS {
             let trapped = driver.call_trap("on purpose").await;
@@ -107,15 +107,16 @@ async fn calls_in_memory_are_counted_and_timed() {
         ];
         assert_eq!(names, BTreeSet::from(all));
     }
+    Ok(())
 }
 
 #[tokio::test]
-async fn calls_over_nats_are_counted_by_route() {
+async fn calls_over_nats_are_counted_by_route() -> anyhow::Result<()> {
     let nats = nats().await;
     let (deployment, collector) = start(&nats, Route::Nats).await;
-    deployment.deploy_pair().await.expect("deployed and linked");
-    let driver = deployment.driver().await.expect("the caller");
-    assert_eq!(driver.ping(1).await.expect("an answer"), 2);
+    deployment.deploy_pair().await?;
+    let driver = deployment.driver().await?;
+    assert_eq!(driver.ping(1).await?, 2);
     let remote = [("route", "remote")];
     let counted = collector.wait_for(PROMPTLY, |received| {
         value(
@@ -128,4 +129,5 @@ async fn calls_over_nats_are_counted_by_route() {
         )
     });
     assert_eq!(counted.await.expect("the series"), 1);
+    Ok(())
 }

@@ -9,7 +9,13 @@ use std::time::{Duration, Instant};
 use inhost_testbed::{get_text_within, Deployment, Guest, Load, CALLEE, HTTP};
 
 use crate::support::load::{load, may_be_lost, Calls};
-use crate::support::{calls, nats, Hosts as _, Route};
+use crate::support::{calls, nats, on_routes, Hosts as _, Route};
+
+on_routes! { LOCAL:
+    calls_within_a_host_go_on_without_nats_and_those_to_another_work_again_after_it_is_back,
+    a_nats_server_that_stands_still_holds_up_only_the_calls_to_another_host,
+    components_can_be_started_and_linked_after_the_nats_server_was_away,
+}
 
 /// How long a call may take that needs no NATS, on a machine that does much else. One that needs it takes [`EXECUTION`].
 const LIMIT: Duration = Duration::from_secs(4);
@@ -106,76 +112,76 @@ async fn until_remote_works(hosts: &Hosts, what: &str) {
     assert!(lost <= may_be_lost(20), "{what}: {lost} of 20 calls fail");
 }
 
-#[tokio::test]
-async fn calls_within_a_host_go_on_without_nats_and_those_to_another_work_again_after_it_is_back() {
-    for route in Route::LOCAL {
-        let what = format!("over {route:?}");
-        let hosts = start(route).await;
-        until_remote_works(&hosts, &what).await;
-        let load = local_load(&hosts);
-        load.answers(200).await;
+async fn calls_within_a_host_go_on_without_nats_and_those_to_another_work_again_after_it_is_back(
+    route: Route,
+) -> anyhow::Result<()> {
+    let what = format!("over {route:?}");
+    let hosts = start(route).await;
+    until_remote_works(&hosts, &what).await;
+    let load = local_load(&hosts);
+    load.answers(200).await;
 
-        let nats = hosts.deployment.nats().clone();
-        nats.kill();
-        load.answers(400).await;
-        let start = Instant::now();
-        let answer = ping(hosts.remote, 1, 2 * REMOTE_LIMIT).await;
-        answer.expect_err("there is no way to the other host");
-        assert!(start.elapsed() < REMOTE_LIMIT, "{what}: it hangs");
-        load.answers(200).await;
+    let nats = hosts.deployment.nats().clone();
+    nats.kill();
+    load.answers(400).await;
+    let start = Instant::now();
+    let answer = ping(hosts.remote, 1, 2 * REMOTE_LIMIT).await;
+    answer.expect_err("there is no way to the other host");
+    assert!(start.elapsed() < REMOTE_LIMIT, "{what}: it hangs");
+    load.answers(200).await;
 
-        nats.restart().await.expect("the nats-server is back");
-        until_remote_works(&hosts, &what).await;
-        load.answers(200).await;
-        assert_undisturbed(&hosts, load, &what).await;
-    }
+    nats.restart().await?;
+    until_remote_works(&hosts, &what).await;
+    load.answers(200).await;
+    assert_undisturbed(&hosts, load, &what).await;
+    Ok(())
 }
 
-#[tokio::test]
-async fn a_nats_server_that_stands_still_holds_up_only_the_calls_to_another_host() {
-    for route in Route::LOCAL {
-        let what = format!("over {route:?}");
-        let hosts = start(route).await;
-        until_remote_works(&hosts, &what).await;
-        let load = local_load(&hosts);
-        load.answers(200).await;
+async fn a_nats_server_that_stands_still_holds_up_only_the_calls_to_another_host(
+    route: Route,
+) -> anyhow::Result<()> {
+    let what = format!("over {route:?}");
+    let hosts = start(route).await;
+    until_remote_works(&hosts, &what).await;
+    let load = local_load(&hosts);
+    load.answers(200).await;
 
-        let nats = hosts.deployment.nats().clone();
-        nats.pause().await.expect("paused");
-        let start = Instant::now();
-        let remote = tokio::spawn(ping(hosts.remote, 1, REMOTE_LIMIT));
-        while start.elapsed() < STANDSTILL {
-            load.answers(100).await;
-        }
-        assert!(!remote.is_finished(), "{what}: nothing moves");
-        nats.resume().await.expect("resumed");
-        // It may be answered now, or its time may be over.
-        let _answer = remote.await.expect("no panic");
-        until_remote_works(&hosts, &what).await;
-        assert_undisturbed(&hosts, load, &what).await;
+    let nats = hosts.deployment.nats().clone();
+    nats.pause().await?;
+    let start = Instant::now();
+    let remote = tokio::spawn(ping(hosts.remote, 1, REMOTE_LIMIT));
+    while start.elapsed() < STANDSTILL {
+        load.answers(100).await;
     }
+    assert!(!remote.is_finished(), "{what}: nothing moves");
+    nats.resume().await?;
+    // It may be answered now, or its time may be over.
+    let _answer = remote.await?;
+    until_remote_works(&hosts, &what).await;
+    assert_undisturbed(&hosts, load, &what).await;
+    Ok(())
 }
 
-#[tokio::test]
-async fn components_can_be_started_and_linked_after_the_nats_server_was_away() {
-    for route in Route::LOCAL {
-        let deployment = route.start_on(&nats().await).await;
-        deployment.nats().kill();
-        deployment.nats().restart().await.expect("it is back");
-        let work = async {
-            // The control interface answers once the host has connected again.
-            while deployment
-                .control()
-                .ping()
-                .await
-                .is_ok_and(|hosts| hosts.is_empty())
-            {}
-            deployment.deploy_pair().await.expect("deployed and linked");
-            let driver = deployment.driver().await.expect("the caller");
-            assert_eq!(driver.ping(1).await.expect("an answer"), 2);
-        };
-        tokio::time::timeout(RECOVERY, work)
+async fn components_can_be_started_and_linked_after_the_nats_server_was_away(
+    route: Route,
+) -> anyhow::Result<()> {
+    let deployment = route.start_on(&nats().await).await;
+    deployment.nats().kill();
+    deployment.nats().restart().await?;
+    let work = async {
+        // The control interface answers once the host has connected again.
+        while deployment
+            .control()
+            .ping()
             .await
-            .unwrap_or_else(|_| panic!("over {route:?} the host does not recover"));
-    }
+            .is_ok_and(|hosts| hosts.is_empty())
+        {}
+        deployment.deploy_pair().await.expect("deployed and linked");
+        let driver = deployment.driver().await.expect("the caller");
+        assert_eq!(driver.ping(1).await.expect("an answer"), 2);
+    };
+    tokio::time::timeout(RECOVERY, work)
+        .await
+        .unwrap_or_else(|_| panic!("the host does not recover"));
+    Ok(())
 }

@@ -5,7 +5,16 @@ use std::sync::Arc;
 
 use inhost_testbed::{Deployment, Guest, HeldTally, NatsServer, Tally, Upload, CALLEE, HTTP};
 
-use crate::support::{calls, nats, queued, until, Hosts as _, Route, PROMPTLY};
+use crate::support::{calls, nats, on_routes, queued, until, Hosts as _, Route, PROMPTLY};
+
+on_routes! { OURS:
+    a_stream_whose_caller_has_gone_on_comes_whole_and_once,
+}
+
+on_routes! { LOCAL:
+    a_callee_learns_that_a_stream_was_cut_off_and_leaves_its_instance,
+    streams_that_wait_when_their_callee_is_scaled_come_whole_and_once,
+}
 
 /// In bytes, from nothing to many times what a transport holds of a stream.
 const SIZES: [u64; 6] = [0, 1, 1_000, 64 * 1024, 1_000_000, 8 << 20];
@@ -34,97 +43,92 @@ async fn tally(deployment: &Deployment) -> Tally {
     tally.expect("the tally is served")
 }
 
-#[tokio::test]
-async fn a_stream_whose_caller_has_gone_on_comes_whole_and_once() {
-    let nats = nats().await;
-    for route in Route::OURS {
-        let (deployment, server) = start(&nats, route, 10).await;
-        let tally = tally(&deployment).await;
-        for (id, size) in (1..).zip(SIZES) {
-            let sent = tokio::time::timeout(PROMPTLY, Upload::send(server, id, size)).await;
-            let sent = sent.unwrap_or_else(|_| panic!("over {route:?} {size} bytes hang"));
-            sent.expect("the caller goes on");
-        }
-        // Each tells that it begins, and how it ends.
-        let told = 2 * SIZES.len() as u64;
-        let all = tally.wait_for_total(told, PROMPTLY).await;
-        all.unwrap_or_else(|error| panic!("over {route:?}: {error:#}"));
-        for id in 1..=SIZES.len() as u64 {
-            assert_eq!(tally.count(id | Upload::WHOLE), 1, "{id} over {route:?}");
-        }
-        let counted = match route.is_local() {
-            false => (0, told + told / 2),
-            true => (told / 2, told),
-        };
-        assert_eq!(calls(deployment.host()).await, counted, "over {route:?}");
+async fn a_stream_whose_caller_has_gone_on_comes_whole_and_once(
+    route: Route,
+) -> anyhow::Result<()> {
+    let (deployment, server) = start(&nats().await, route, 10).await;
+    let tally = tally(&deployment).await;
+    for (id, size) in (1..).zip(SIZES) {
+        let sent = tokio::time::timeout(PROMPTLY, Upload::send(server, id, size)).await;
+        let sent = sent.unwrap_or_else(|_| panic!("{size} bytes hang"));
+        sent.expect("the caller goes on");
     }
+    // Each tells that it begins, and how it ends.
+    let told = 2 * SIZES.len() as u64;
+    let all = tally.wait_for_total(told, PROMPTLY).await;
+    all.unwrap_or_else(|error| panic!("{error:#}"));
+    for id in 1..=SIZES.len() as u64 {
+        assert_eq!(tally.count(id | Upload::WHOLE), 1, "{id} over {route:?}");
+    }
+    let counted = match route.is_local() {
+        false => (0, told + told / 2),
+        true => (told / 2, told),
+    };
+    assert_eq!(calls(deployment.host()).await, counted);
+    Ok(())
 }
 
-#[tokio::test]
-async fn a_callee_learns_that_a_stream_was_cut_off_and_leaves_its_instance() {
-    let nats = nats().await;
-    for route in Route::LOCAL {
-        let (deployment, server) = start(&nats, route, 1).await;
-        let tally = tally(&deployment).await;
-        for (id, size) in [(1, SMALL), (2, 8 << 20)] {
-            let half = Upload::begin(server, id, size, size / 2).await;
-            let half = half.expect("it is taken");
-            until("it is not begun", async || {
-                tally.count(id | Upload::BEGUN) == 1
-            })
-            .await;
-            drop(half);
-            until("the callee does not learn of it", async || {
-                tally.count(id | Upload::CUT) == 1
-            })
-            .await;
-        }
-        // The only instance is free.
-        let next = tokio::time::timeout(PROMPTLY, Upload::send(server, 3, SMALL)).await;
-        next.expect("it is begun").expect("the caller goes on");
-        until("the next one does not come", async || tally.count(3) == 1).await;
-        assert_eq!(tally.total(), 6, "over {route:?}");
+async fn a_callee_learns_that_a_stream_was_cut_off_and_leaves_its_instance(
+    route: Route,
+) -> anyhow::Result<()> {
+    let (deployment, server) = start(&nats().await, route, 1).await;
+    let tally = tally(&deployment).await;
+    for (id, size) in [(1, SMALL), (2, 8 << 20)] {
+        let half = Upload::begin(server, id, size, size / 2).await;
+        let half = half.expect("it is taken");
+        until("it is not begun", async || {
+            tally.count(id | Upload::BEGUN) == 1
+        })
+        .await;
+        drop(half);
+        until("the callee does not learn of it", async || {
+            tally.count(id | Upload::CUT) == 1
+        })
+        .await;
     }
+    // The only instance is free.
+    let next = tokio::time::timeout(PROMPTLY, Upload::send(server, 3, SMALL)).await;
+    next.expect("it is begun").expect("the caller goes on");
+    until("the next one does not come", async || tally.count(3) == 1).await;
+    assert_eq!(tally.total(), 6);
+    Ok(())
 }
 
-#[tokio::test]
-async fn streams_that_wait_when_their_callee_is_scaled_come_whole_and_once() {
+async fn streams_that_wait_when_their_callee_is_scaled_come_whole_and_once(
+    route: Route,
+) -> anyhow::Result<()> {
     const WAITING: u64 = 8;
-    let nats = nats().await;
-    for route in Route::LOCAL {
-        let (deployment, server) = start(&nats, route, 1).await;
-        let tally = HeldTally::serve(deployment.client(), deployment.lattice(), "tally").await;
-        let tally = tally.expect("the tally is served");
-        for id in 0..=WAITING {
-            let sent = Upload::send(server, id, SMALL).await;
-            sent.expect("the caller goes on");
-        }
-        let begun = tally.wait_for(1, PROMPTLY).await;
-        begun.expect("the first one is begun");
-        // One has been taken, and waits for the instance.
-        let host = deployment.host();
-        until("they do not wait", async || {
-            queued(host).await == WAITING - 1
-        })
-        .await;
-        let callee = Guest::Streamer.reference().expect("the component");
-        let scaled = deployment
-            .control()
-            .scale(host.id(), &callee, CALLEE, 2)
-            .await;
-        scaled.expect("scaled");
-        let told = 2 * (WAITING as usize + 1);
-        until("not all of them come", async || {
-            tally.release();
-            tally.arrived().len() == told
-        })
-        .await;
-        let mut arrived = tally.arrived();
-        arrived.sort_unstable();
-        let whole = (0..=WAITING).map(|id| id | Upload::WHOLE);
-        let expected: Vec<_> = whole
-            .chain((0..=WAITING).map(|id| id | Upload::BEGUN))
-            .collect();
-        assert_eq!(arrived, expected, "over {route:?}");
+    let (deployment, server) = start(&nats().await, route, 1).await;
+    let tally = HeldTally::serve(deployment.client(), deployment.lattice(), "tally").await?;
+    for id in 0..=WAITING {
+        let sent = Upload::send(server, id, SMALL).await;
+        sent.expect("the caller goes on");
     }
+    let begun = tally.wait_for(1, PROMPTLY).await;
+    begun.expect("the first one is begun");
+    // One has been taken, and waits for the instance.
+    let host = deployment.host();
+    until("they do not wait", async || {
+        queued(host).await == WAITING - 1
+    })
+    .await;
+    let callee = Guest::Streamer.reference()?;
+    deployment
+        .control()
+        .scale(host.id(), &callee, CALLEE, 2)
+        .await?;
+    let told = 2 * (WAITING as usize + 1);
+    until("not all of them come", async || {
+        tally.release();
+        tally.arrived().len() == told
+    })
+    .await;
+    let mut arrived = tally.arrived();
+    arrived.sort_unstable();
+    let whole = (0..=WAITING).map(|id| id | Upload::WHOLE);
+    let expected: Vec<_> = whole
+        .chain((0..=WAITING).map(|id| id | Upload::BEGUN))
+        .collect();
+    assert_eq!(arrived, expected);
+    Ok(())
 }

@@ -30,12 +30,12 @@ fn address(host: &Host) -> String {
 }
 
 #[tokio::test]
-async fn a_shell_is_enough_to_see_what_the_page_shows() {
+async fn a_shell_is_enough_to_see_what_the_page_shows() -> anyhow::Result<()> {
     let nats = nats().await;
     let deployment = Route::Duplex.start_pair_on(&nats).await;
     let (host, driver) = (deployment.host(), deployment.driver().await);
     let (address, driver) = (address(host), driver.expect("the caller"));
-    assert_eq!(driver.ping(1).await.expect("an answer"), 2);
+    assert_eq!(driver.ping(1).await?, 2);
     until("the call has not ended", async || {
         host.status().await.expect("a listing")["slowest"] != serde_json::json!([])
     })
@@ -60,6 +60,7 @@ async fn a_shell_is_enough_to_see_what_the_page_shows() {
     let json = printed(&["status", "--json", &format!("http://{address}/")]).await;
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json["calls"]["local"], 1);
+    Ok(())
 }
 
 #[tokio::test]
@@ -110,13 +111,12 @@ fn comparable(line: &str) -> String {
 
 /// One call has the only instance of the callee, and two more want it.
 #[tokio::test]
-async fn calls_in_flight_are_listed_as_the_page_shows_them() {
+async fn calls_in_flight_are_listed_as_the_page_shows_them() -> anyhow::Result<()> {
     let nats = nats().await;
     let deployment = Route::Duplex.start_on(&nats).await;
     let host = deployment.host();
-    let deployed = deployment.deploy_pair_of(1, 10).await;
-    deployed.expect("deployed and linked");
-    let driver = deployment.driver().await.expect("the caller");
+    deployment.deploy_pair_of(1, 10).await?;
+    let driver = deployment.driver().await?;
     let mut calls = Vec::new();
     let running = async |count: usize, states: &[&str]| {
         until("the calls are not in flight", async || {
@@ -152,9 +152,10 @@ async fn calls_in_flight_are_listed_as_the_page_shows_them() {
         "{shown:#?}"
     );
     for call in calls {
-        call.await.expect("no panic").expect("an answer");
+        call.await??;
     }
     running(0, &[]).await;
+    Ok(())
 }
 
 /// A host whose modes can be changed, with callee and caller on it.
@@ -168,21 +169,18 @@ async fn steerable(more: &[&str]) -> Deployment {
 }
 
 #[tokio::test]
-async fn a_mode_that_is_changed_holds_for_the_next_call() {
+async fn a_mode_that_is_changed_holds_for_the_next_call() -> anyhow::Result<()> {
     let deployment = steerable(&[]).await;
     let host = deployment.host();
-    let (address, driver) = (
-        address(host),
-        deployment.driver().await.expect("the caller"),
-    );
-    assert_eq!(driver.ping(1).await.expect("an answer"), 2);
+    let (address, driver) = (address(host), deployment.driver().await?);
+    assert_eq!(driver.ping(1).await?, 2);
     assert_eq!(calls(host).await, (1, 0));
 
     let line = ["mode", "callee=off", &address, "--by", "alice"];
     let answer = printed(&line).await;
     let expected = transcript("wasmcloud mode callee=off 127.0.0.1:8081 --by alice");
     assert_eq!([comparable(answer.trim_end())], *expected);
-    assert_eq!(driver.ping(1).await.expect("an answer"), 2);
+    assert_eq!(driver.ping(1).await?, 2);
     assert_eq!(calls(host).await, (1, 1));
     let logged = host.wait_for_log("the mode of calls was changed", PROMPTLY);
     let logged = logged.await.expect("it is in the log");
@@ -201,7 +199,7 @@ async fn a_mode_that_is_changed_holds_for_the_next_call() {
         &*answer.expect("an answer").payload,
         br#"{"accepted":true}"#
     );
-    assert_eq!(driver.ping(1).await.expect("an answer"), 2);
+    assert_eq!(driver.ping(1).await?, 2);
     assert_eq!(calls(host).await, (2, 1));
 
     let refused = deployment
@@ -221,17 +219,15 @@ async fn a_mode_that_is_changed_holds_for_the_next_call() {
     let changes: Vec<_> = changes.lines().skip(1).map(comparable).collect();
     let page = transcript("wasmcloud status 127.0.0.1:8081 | tail -n 3");
     assert_eq!(changes, page[..], "{shown}");
+    Ok(())
 }
 
 /// The components have versions from the beginning, so that memory can be switched on.
 #[tokio::test]
-async fn a_host_that_started_with_off_is_switched_to_memory_and_back() {
+async fn a_host_that_started_with_off_is_switched_to_memory_and_back() -> anyhow::Result<()> {
     let deployment = steerable(&["--local-dispatch", "off"]).await;
     let host = deployment.host();
-    let (address, driver) = (
-        address(host),
-        deployment.driver().await.expect("the caller"),
-    );
+    let (address, driver) = (address(host), deployment.driver().await?);
     for (mode, expected) in [
         ("off", (0, 1)),
         ("prefer", (1, 1)),
@@ -239,13 +235,15 @@ async fn a_host_that_started_with_off_is_switched_to_memory_and_back() {
         ("off", (2, 2)),
     ] {
         printed(&["mode", mode, &address]).await;
-        assert_eq!(driver.ping(1).await.expect("an answer"), 2, "{mode}");
+        assert_eq!(driver.ping(1).await?, 2, "{mode}");
         assert_eq!(calls(host).await, expected, "{mode}");
     }
+    Ok(())
 }
 
 #[tokio::test]
-async fn commands_that_are_refused_are_few_lines_in_the_log_with_who_sent_them() {
+async fn commands_that_are_refused_are_few_lines_in_the_log_with_who_sent_them(
+) -> anyhow::Result<()> {
     const REFUSED: &str = "a command to change the mode of calls is refused";
     let deployment = steerable(&[]).await;
     let host = deployment.host();
@@ -253,8 +251,7 @@ async fn commands_that_are_refused_are_few_lines_in_the_log_with_who_sent_them()
     let client = deployment.client();
     let started = Instant::now();
     let command = r#"{"mode":"off\n2026-11-29 INFO stopped by admin","by":"eve"}"#;
-    let answer = client.request(subject.clone(), command.into()).await;
-    answer.expect("an answer");
+    client.request(subject.clone(), command.into()).await?;
     let line = host.wait_for_log(REFUSED, PROMPTLY).await;
     let line = line.expect("it is in the log");
     for part in [r#"by="eve""#, "nats", r"off\n2026-11-29 INFO stopped"] {
@@ -287,6 +284,7 @@ async fn commands_that_are_refused_are_few_lines_in_the_log_with_who_sent_them()
         (1..sent).contains(&left_out.expect("a number")),
         "{lines:?}"
     );
+    Ok(())
 }
 
 /// Sends `head` with a command to turn memory off, and returns the status line.
@@ -306,7 +304,7 @@ async fn post(host: &Host, head: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_web_page_changes_no_mode_and_no_one_does_without_the_flag() {
+async fn a_web_page_changes_no_mode_and_no_one_does_without_the_flag() -> anyhow::Result<()> {
     let deployment = steerable(&[]).await;
     let host = deployment.host();
     for (head, status) in [
@@ -319,10 +317,10 @@ async fn a_web_page_changes_no_mode_and_no_one_does_without_the_flag() {
         let answer = post(host, head).await;
         assert!(answer.contains(status), "{head}: {answer}");
     }
-    assert_eq!(host.status().await.expect("a listing")["mode"], "prefer");
+    assert_eq!(host.status().await?["mode"], "prefer");
     let own = post(host, "host: localhost\r\nx-wasmcloud-steer: yes\r\n").await;
     assert!(own.contains("200"), "{own}");
-    assert_eq!(host.status().await.expect("a listing")["mode"], "off");
+    assert_eq!(host.status().await?["mode"], "off");
 
     let nats = nats().await;
     let deployment = Route::Duplex.start_on(&nats).await;
@@ -331,9 +329,10 @@ async fn a_web_page_changes_no_mode_and_no_one_does_without_the_flag() {
     assert_eq!(output.status.code(), Some(1));
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.contains("--local-steer on"), "{errors}");
-    let status = host.status().await.expect("a listing");
+    let status = host.status().await?;
     assert_eq!(
         (&status["mode"], &status["changes"]),
         (&"prefer".into(), &serde_json::Value::Null)
     );
+    Ok(())
 }

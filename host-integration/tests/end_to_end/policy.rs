@@ -8,7 +8,17 @@ use inhost_testbed::{
 };
 use serde_json::Value;
 
-use crate::support::{assert_calls, calls, nats, until, Hosts as _, Route, PROMPTLY};
+use crate::support::{assert_calls, calls, nats, on_routes, until, Hosts as _, Route, PROMPTLY};
+
+on_routes! { OURS:
+    a_service_that_does_not_answer_denies_and_is_asked_again,
+    without_a_service_a_call_is_denied_at_once,
+    a_changed_decision_holds_for_the_calls_that_follow,
+}
+
+on_routes! { LOCAL:
+    the_caller_s_error_names_the_function_that_was_denied,
+}
 
 /// Where the host asks, and where it hears of changed decisions.
 const TOPIC: &str = "policy.requests";
@@ -80,7 +90,7 @@ async fn refused<T: std::fmt::Debug>(
 }
 
 #[tokio::test]
-async fn a_denied_call_fails_for_its_caller_and_the_callee_does_not_run() {
+async fn a_denied_call_fails_for_its_caller_and_the_callee_does_not_run() -> anyhow::Result<()> {
     let nats = nats().await;
     let mut errors = Vec::new();
     for route in Route::OURS {
@@ -101,7 +111,7 @@ async fn a_denied_call_fails_for_its_caller_and_the_callee_does_not_run() {
         let line = deployment.host().wait_for_log(why, PROMPTLY).await;
         line.expect("the host logs why");
         // What is allowed still goes, the same way.
-        assert_eq!(driver.ping(1).await.expect("an answer"), 2);
+        assert_eq!(driver.ping(1).await?, 2);
         assert_eq!(tally.total(), 0, "over {route:?} the callee has run");
         assert_calls(route, deployment.host(), 4).await;
         let asked = service.requests_of(CALL);
@@ -114,6 +124,7 @@ async fn a_denied_call_fails_for_its_caller_and_the_callee_does_not_run() {
         errors.windows(2).all(|two| two[0] == two[1]),
         "the same outcome over each route: {errors:#?}"
     );
+    Ok(())
 }
 
 fn without_lattice(error: &str) -> String {
@@ -122,35 +133,32 @@ fn without_lattice(error: &str) -> String {
     })
 }
 
-#[tokio::test]
-async fn the_caller_s_error_names_the_function_that_was_denied() {
-    let nats = nats().await;
-    for route in Route::LOCAL {
-        let guarded = start(&nats, route, |request| match about(request, "count") {
-            true => Decision::Deny,
-            false => Decision::Permit,
-        });
-        let guarded = guarded.await;
-        refused(route, guarded.driver.call_count(7)).await;
-        let log = guarded.deployment.host().log();
-        let error = log.wait_for("ended without finishing its results", PROMPTLY);
-        let line = error.await.expect("the caller's error is in the log");
-        for name in [CALLEE, ECHO, "count"] {
-            assert!(line.contains(name), "`{name}` is missing in: {line}");
-        }
+async fn the_caller_s_error_names_the_function_that_was_denied(route: Route) -> anyhow::Result<()> {
+    let decide = |request: &Value| match about(request, "count") {
+        true => Decision::Deny,
+        false => Decision::Permit,
+    };
+    let guarded = start(&nats().await, route, decide).await;
+    refused(route, guarded.driver.call_count(7)).await;
+    let log = guarded.deployment.host().log();
+    let error = log.wait_for("ended without finishing its results", PROMPTLY);
+    let line = error.await.expect("the caller's error is in the log");
+    for name in [CALLEE, ECHO, "count"] {
+        assert!(line.contains(name), "`{name}` is missing in: {line}");
     }
+    Ok(())
 }
 
 #[tokio::test]
-async fn the_service_is_asked_the_same_about_a_call_over_each_route() {
+async fn the_service_is_asked_the_same_about_a_call_over_each_route() -> anyhow::Result<()> {
     let nats = nats().await;
     let mut asked = Vec::new();
     for route in Route::OURS {
         let guarded = start(&nats, route, |_| Decision::Permit).await;
         for n in 0..3 {
-            assert_eq!(guarded.driver.ping(n).await.expect("an answer"), n + 1);
+            assert_eq!(guarded.driver.ping(n).await?, n + 1);
         }
-        assert_eq!(guarded.driver.call_count(7).await.expect("an answer"), 1);
+        assert_eq!(guarded.driver.call_count(7).await?, 1);
         // The last one is that of the tally, which is elsewhere.
         let (local, remote) = calls(guarded.deployment.host()).await;
         let expected = match route.is_local() {
@@ -188,6 +196,7 @@ async fn the_service_is_asked_the_same_about_a_call_over_each_route() {
     for (route, asked_here) in Route::OURS.iter().zip(&asked).skip(1) {
         assert_eq!(asked_here, &asked[0], "over {route:?} and over NATS");
     }
+    Ok(())
 }
 
 /// A request without what is another one for each request and each host.
@@ -206,97 +215,82 @@ fn comparable(mut request: Value) -> Value {
     request
 }
 
-#[tokio::test]
-async fn a_service_that_does_not_answer_denies_and_is_asked_again() {
-    let nats = nats().await;
-    for route in Route::OURS {
-        let mut asked = 0;
-        let decide = move |request: &Value| {
-            asked += u32::from(about(request, "count"));
-            match about(request, "count") && asked < 3 {
-                true => Decision::Silence,
-                false => Decision::Permit,
-            }
-        };
-        let guarded = start(&nats, route, decide).await;
-        for _ in 0..2 {
-            refused(route, guarded.driver.call_count(7)).await;
-        }
-        assert_eq!(
-            guarded.tally.total(),
-            0,
-            "over {route:?} the callee has run"
-        );
-        let answer = tokio::time::timeout(PROMPTLY, guarded.driver.call_count(7)).await;
-        let count = answer.expect("in time").expect("it is allowed now");
-        assert_eq!((count, guarded.tally.total()), (1, 1), "over {route:?}");
-    }
-}
-
-#[tokio::test]
-async fn without_a_service_a_call_is_denied_at_once() {
-    let nats = nats().await;
-    for route in Route::OURS {
-        // So that the host knows that the caller may be called, and does not know it of the callee.
-        let guarded = start(&nats, route, |request| match about(request, "count") {
+async fn a_service_that_does_not_answer_denies_and_is_asked_again(
+    route: Route,
+) -> anyhow::Result<()> {
+    let mut asked = 0;
+    let decide = move |request: &Value| {
+        asked += u32::from(about(request, "count"));
+        match about(request, "count") && asked < 3 {
             true => Decision::Silence,
             false => Decision::Permit,
-        });
-        let Guarded {
-            deployment,
-            driver,
-            service,
-            tally,
-        } = guarded.await;
-        assert_eq!(driver.ping(1).await.expect("an answer"), 2);
-        refused(route, driver.call_count(7)).await;
-        drop(service);
-        refused(route, driver.call_count(7)).await;
-        assert_eq!(tally.total(), 0, "over {route:?} the callee has run");
-        // What the host has been told of holds.
-        assert_eq!(driver.ping(1).await.expect("an answer"), 2);
-        assert_calls(route, deployment.host(), 4).await;
+        }
+    };
+    let guarded = start(&nats().await, route, decide).await;
+    for _ in 0..2 {
+        refused(route, guarded.driver.call_count(7)).await;
     }
+    assert_eq!(guarded.tally.total(), 0, "the callee has run");
+    let answer = tokio::time::timeout(PROMPTLY, guarded.driver.call_count(7)).await;
+    let count = answer.expect("in time").expect("it is allowed now");
+    assert_eq!((count, guarded.tally.total()), (1, 1));
+    Ok(())
 }
 
-#[tokio::test]
-async fn a_changed_decision_holds_for_the_calls_that_follow() {
-    let nats = nats().await;
-    for route in Route::OURS {
-        let guarded = start(&nats, route, |_| Decision::Permit).await;
-        let Guarded {
-            deployment,
-            driver,
-            service,
-            tally,
-        } = guarded;
-        assert_eq!(driver.call_count(1).await.expect("an answer"), 1);
-        let requests = service.requests_of(CALL);
-        let request = requests.iter().find(|request| about(request, "count"));
-        let request = request.expect("the host has asked about the callee");
-        for permitted in [false, true] {
-            let changes = of(CHANGES, route);
-            let change =
-                PolicyService::change(deployment.client(), &changes, request, permitted).await;
-            change.expect("announced");
-            let what = format!("over {route:?} it is not permitted={permitted}");
-            until(&what, async || {
-                driver.call_count(2).await.is_ok() == permitted
-            })
-            .await;
-            if !permitted {
-                // Now that the host has heard of it, the callee does not run any more.
-                let before = tally.total();
-                for _ in 0..3 {
-                    refused(route, driver.call_count(3)).await;
-                }
-                assert_eq!(tally.total(), before, "over {route:?} the callee has run");
+async fn without_a_service_a_call_is_denied_at_once(route: Route) -> anyhow::Result<()> {
+    // So that the host knows that the caller may be called, and does not know it of the callee.
+    let decide = |request: &Value| match about(request, "count") {
+        true => Decision::Silence,
+        false => Decision::Permit,
+    };
+    let guarded = start(&nats().await, route, decide).await;
+    let Guarded {
+        deployment,
+        driver,
+        service,
+        tally,
+    } = guarded;
+    assert_eq!(driver.ping(1).await?, 2);
+    refused(route, driver.call_count(7)).await;
+    drop(service);
+    refused(route, driver.call_count(7)).await;
+    assert_eq!(tally.total(), 0, "the callee has run");
+    // What the host has been told of holds.
+    assert_eq!(driver.ping(1).await?, 2);
+    assert_calls(route, deployment.host(), 4).await;
+    Ok(())
+}
+
+async fn a_changed_decision_holds_for_the_calls_that_follow(route: Route) -> anyhow::Result<()> {
+    let guarded = start(&nats().await, route, |_| Decision::Permit).await;
+    let Guarded {
+        deployment,
+        driver,
+        service,
+        tally,
+    } = guarded;
+    assert_eq!(driver.call_count(1).await?, 1);
+    let requests = service.requests_of(CALL);
+    let request = requests.iter().find(|request| about(request, "count"));
+    let request = request.expect("the host has asked about the callee");
+    for permitted in [false, true] {
+        let changes = of(CHANGES, route);
+        let change = PolicyService::change(deployment.client(), &changes, request, permitted).await;
+        change.expect("announced");
+        let what = format!("it is not permitted={permitted}");
+        until(&what, async || {
+            driver.call_count(2).await.is_ok() == permitted
+        })
+        .await;
+        if !permitted {
+            // Now that the host has heard of it, the callee does not run any more.
+            let before = tally.total();
+            for _ in 0..3 {
+                refused(route, driver.call_count(3)).await;
             }
+            assert_eq!(tally.total(), before, "the callee has run");
         }
-        assert_eq!(
-            service.requests_of(CALL).len(),
-            requests.len(),
-            "over {route:?}"
-        );
     }
+    assert_eq!(service.requests_of(CALL).len(), requests.len());
+    Ok(())
 }

@@ -6,7 +6,15 @@ use std::sync::Arc;
 use inhost_testbed::{reference, write_component, Deployment, Driver, NatsServer, ECHO};
 use tempfile::TempDir;
 
-use crate::support::{assert_calls, deploy_pair_with, nats, Hosts as _, Route};
+use crate::support::{assert_calls, deploy_pair_with, nats, on_routes, Hosts as _, Route};
+
+on_routes! { OURS:
+    an_instance_serves_as_many_invocations_as_was_asked_for,
+}
+
+on_routes! { LOCAL:
+    an_instance_that_trapped_serves_no_more,
+}
 
 /// A callee whose `ping` answers how often it was called in this instance. It traps when it is passed 0.
 fn counting(folder: &Path) -> String {
@@ -57,14 +65,13 @@ impl Pair {
     }
 }
 
-#[tokio::test]
-async fn an_instance_serves_as_many_invocations_as_was_asked_for() {
-    let nats = nats().await;
-    for route in Route::OURS {
-        let pair = Pair::start(&nats, route, &["--reuse-instances", "callee=3"]).await;
-        assert_eq!(pair.count(7).await, [1, 2, 3, 1, 2, 3, 1], "over {route:?}");
-        assert_calls(route, pair.deployment.host(), 7).await;
-    }
+async fn an_instance_serves_as_many_invocations_as_was_asked_for(
+    route: Route,
+) -> anyhow::Result<()> {
+    let pair = Pair::start(&nats().await, route, &["--reuse-instances", "callee=3"]).await;
+    assert_eq!(pair.count(7).await, [1, 2, 3, 1, 2, 3, 1]);
+    assert_calls(route, pair.deployment.host(), 7).await;
+    Ok(())
 }
 
 #[tokio::test]
@@ -76,14 +83,11 @@ async fn a_component_that_was_not_named_has_a_new_instance_for_each_invocation()
     }
 }
 
-#[tokio::test]
-async fn an_instance_that_trapped_serves_no_more() {
-    let nats = nats().await;
-    for route in Route::LOCAL {
-        let pair = Pair::start(&nats, route, &["--reuse-instances", "callee=100"]).await;
-        assert_eq!(pair.count(2).await, [1, 2], "over {route:?}");
-        let trapped = pair.driver.ping(0).await;
-        trapped.expect_err("the callee traps, and its caller with it");
-        assert_eq!(pair.count(2).await, [1, 2], "over {route:?}");
-    }
+async fn an_instance_that_trapped_serves_no_more(route: Route) -> anyhow::Result<()> {
+    let pair = Pair::start(&nats().await, route, &["--reuse-instances", "callee=100"]).await;
+    assert_eq!(pair.count(2).await, [1, 2]);
+    let trapped = pair.driver.ping(0).await;
+    trapped.expect_err("the callee traps, and its caller with it");
+    assert_eq!(pair.count(2).await, [1, 2]);
+    Ok(())
 }

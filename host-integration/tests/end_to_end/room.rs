@@ -31,7 +31,8 @@ async fn used_up(deployment: &Deployment) -> u64 {
 }
 
 #[tokio::test]
-async fn instances_that_wait_for_an_invocation_leave_room_for_other_components() {
+async fn instances_that_wait_for_an_invocation_leave_room_for_other_components(
+) -> anyhow::Result<()> {
     const BUSY: &str = "busy";
     let nats = nats().await;
     for route in Route::OURS {
@@ -42,13 +43,11 @@ async fn instances_that_wait_for_an_invocation_leave_room_for_other_components()
             (Guest::Callee, CALLEE),
             (Guest::Caller, CALLER),
         ] {
-            let deployed = deployment.deploy(guest, id, DEFAULT_COUNT).await;
-            deployed.expect("deployed");
+            deployment.deploy(guest, id, DEFAULT_COUNT).await?;
         }
-        let linked = deployment.link(CALLER, CALLEE, "echo").await;
-        linked.expect("linked");
+        deployment.link(CALLER, CALLEE, "echo").await?;
         // A spike: all the room there is is taken.
-        let busy = deployment.peer(BUSY).await.expect("a peer");
+        let busy = deployment.peer(BUSY).await?;
         for attempt in 1.. {
             let spike = (0..24).map(|_| busy.call::<_, (u32,)>(ECHO, "wait", (50_u32,)));
             let spike = tokio::time::timeout(PROMPTLY, join_all(spike)).await;
@@ -58,13 +57,14 @@ async fn instances_that_wait_for_an_invocation_leave_room_for_other_components()
             }
             assert!(attempt < ATTEMPTS, "over {route:?} there is room for all");
         }
-        let driver = deployment.driver().await.expect("the caller");
+        let driver = deployment.driver().await?;
         let before = used_up(&deployment).await;
         let calls = driver.run(Workload::Ping, 0, 20).await;
         let calls = calls.unwrap_or_else(|error| panic!("over {route:?}: {error:#}"));
         assert_eq!(calls.len(), 20, "over {route:?}");
         assert_eq!(used_up(&deployment).await, before, "over {route:?}");
     }
+    Ok(())
 }
 
 /// A component of one core module whose `ping` is that of the component that it is linked to.
@@ -135,7 +135,8 @@ async fn deploy_relay(
 }
 
 #[tokio::test]
-async fn a_callee_whose_callers_hold_all_the_room_does_not_run_and_that_is_said_at_once() {
+async fn a_callee_whose_callers_hold_all_the_room_does_not_run_and_that_is_said_at_once(
+) -> anyhow::Result<()> {
     let nats = nats().await;
     for route in Route::LOCAL {
         for mode in ["require", "prefer"] {
@@ -150,7 +151,7 @@ async fn a_callee_whose_callers_hold_all_the_room_does_not_run_and_that_is_said_
                 let took = begun.elapsed();
                 assert!(took < AT_ONCE, "over {route:?}: {took:?}");
             }
-            let status = deployment.host().status().await.expect("the listing");
+            let status = deployment.host().status().await?;
             assert_eq!(status["calls"]["spilled"], 0, "over {route:?}");
             for part in [
                 "--max-components",
@@ -175,4 +176,5 @@ async fn a_callee_whose_callers_hold_all_the_room_does_not_run_and_that_is_said_
         };
         assert_eq!(answer, 2, "over {route:?}");
     }
+    Ok(())
 }

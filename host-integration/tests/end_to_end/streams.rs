@@ -11,7 +11,19 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::TcpStream;
 
 use crate::http::{serve, SERVER_FEATURE};
-use crate::support::{assert_calls, nats, queued, until, Hosts as _, Route, PROMPTLY};
+use crate::support::{assert_calls, nats, on_routes, queued, until, Hosts as _, Route, PROMPTLY};
+
+on_routes! { OURS:
+    a_stream_comes_back_from_another_component_before_its_end_is_sent,
+}
+
+on_routes! { LOCAL:
+    a_client_that_goes_in_the_middle_of_a_stream_leaves_the_instance_to_the_next,
+    a_callee_that_traps_with_a_stream_ends_the_call_at_once_and_its_caller_learns_why,
+    a_stream_that_is_cut_off_on_its_way_in_is_not_whole_on_its_way_out,
+    streams_that_wait_when_their_callee_is_scaled_come_back_once,
+    a_client_that_does_not_read_stops_who_sends_and_gets_all_of_it_later,
+}
 
 const FRONT: &str = "front";
 const BACK: &str = CALLEE;
@@ -37,54 +49,48 @@ async fn start(nats: &Arc<NatsServer>, route: Route, instances: u32) -> (Deploym
 
 // Needs the runtime of `host-integration/wrpc-runtime-wasmtime`: the published one cannot link an import that takes a
 // stream.
-#[tokio::test]
-async fn a_stream_comes_back_from_another_component_before_its_end_is_sent() {
-    let nats = nats().await;
-    for route in Route::OURS {
-        let (deployment, address) = start(&nats, route, 10).await;
-        let exchange = async {
-            let (mut request, mut response) = post(address).await;
-            // Each comes back before the next one is sent.
-            for piece in [b"first".to_vec(), b"second".to_vec(), pattern(LARGE)] {
-                let (answer, ()) = tokio::join!(response.next(piece.len()), request.send(&piece));
-                assert!(
-                    answer == piece,
-                    "over {route:?} {} bytes came back as others",
-                    piece.len()
-                );
-            }
-            request.end().await;
-            response.ends().await;
-        };
-        tokio::time::timeout(PROMPTLY, exchange)
-            .await
-            .unwrap_or_else(|_| panic!("over {route:?} the exchange hangs"));
-        assert_calls(route, deployment.host(), 1).await;
-    }
+async fn a_stream_comes_back_from_another_component_before_its_end_is_sent(
+    route: Route,
+) -> anyhow::Result<()> {
+    let (deployment, address) = start(&nats().await, route, 10).await;
+    let exchange = async {
+        let (mut request, mut response) = post(address).await;
+        // Each comes back before the next one is sent.
+        for piece in [b"first".to_vec(), b"second".to_vec(), pattern(LARGE)] {
+            let (answer, ()) = tokio::join!(response.next(piece.len()), request.send(&piece));
+            assert!(answer == piece, "{} bytes came back as others", piece.len());
+        }
+        request.end().await;
+        response.ends().await;
+    };
+    tokio::time::timeout(PROMPTLY, exchange)
+        .await
+        .unwrap_or_else(|_| panic!("the exchange hangs"));
+    assert_calls(route, deployment.host(), 1).await;
+    Ok(())
 }
 
-#[tokio::test]
-async fn a_client_that_goes_in_the_middle_of_a_stream_leaves_the_instance_to_the_next() {
-    let nats = nats().await;
-    for route in Route::LOCAL {
-        let (_deployment, address) = start(&nats, route, 1).await;
-        let begin = async || {
-            let (mut request, response) = post(address).await;
-            request.send(b"first").await;
-            (request, response)
-        };
-        let (request, mut response) = begin().await;
-        let answered = tokio::time::timeout(PROMPTLY, response.next(5)).await;
-        assert_eq!(answered.expect("it is answered"), b"first");
-        // The callee has returned the stream, and holds its only instance while there may be more.
-        let (_next_request, mut next) = begin().await;
-        let answered = tokio::time::timeout(A_WHILE, next.next(5)).await;
-        answered.expect_err("there is no instance for it");
-        drop((request, response));
-        let answered = tokio::time::timeout(PROMPTLY, next.next(5)).await;
-        let answered = answered.unwrap_or_else(|_| panic!("over {route:?} it is still taken"));
-        assert_eq!(answered, b"first", "over {route:?}");
-    }
+async fn a_client_that_goes_in_the_middle_of_a_stream_leaves_the_instance_to_the_next(
+    route: Route,
+) -> anyhow::Result<()> {
+    let (_deployment, address) = start(&nats().await, route, 1).await;
+    let begin = async || {
+        let (mut request, response) = post(address).await;
+        request.send(b"first").await;
+        (request, response)
+    };
+    let (request, mut response) = begin().await;
+    let answered = tokio::time::timeout(PROMPTLY, response.next(5)).await;
+    assert_eq!(answered.expect("it is answered"), b"first");
+    // The callee has returned the stream, and holds its only instance while there may be more.
+    let (_next_request, mut next) = begin().await;
+    let answered = tokio::time::timeout(A_WHILE, next.next(5)).await;
+    answered.expect_err("there is no instance for it");
+    drop((request, response));
+    let answered = tokio::time::timeout(PROMPTLY, next.next(5)).await;
+    let answered = answered.unwrap_or_else(|_| panic!("it is still taken"));
+    assert_eq!(answered, b"first");
+    Ok(())
 }
 
 /// A `pipe` that takes the stream, and traps.
@@ -164,126 +170,120 @@ const READS: &str = r#"(component
     (instance $reads (export "call" (func $call)))
     (export "inhost:demo/reads" (instance $reads)))"#;
 
-#[tokio::test]
-async fn a_callee_that_traps_with_a_stream_ends_the_call_at_once_and_its_caller_learns_why() {
-    let nats = nats().await;
-    let folder = tempfile::tempdir().expect("a folder");
+async fn a_callee_that_traps_with_a_stream_ends_the_call_at_once_and_its_caller_learns_why(
+    route: Route,
+) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
     let [reads, traps] = [("reads.wasm", READS), ("traps.wasm", TRAPS)].map(|(name, text)| {
         let component = write_component(folder.path(), name, text).expect("written");
         reference(&component).expect("written")
     });
-    for route in Route::LOCAL {
-        let deployment = route.start_on(&nats).await;
-        let host = deployment.host();
-        for (component, id) in [(&reads, FRONT), (&traps, BACK)] {
-            let deployed = deployment.deploy_on(host, component, id, 1).await;
-            deployed.expect("deployed");
-        }
-        deployment.link(FRONT, BACK, "pipe").await.expect("linked");
-        let caller = deployment.peer(FRONT).await.expect("the caller");
-        let call = caller.call::<_, (String,)>("inhost:demo/reads", "call", ());
-        let ended = tokio::time::timeout(PROMPTLY, call).await;
-        let ended = ended.unwrap_or_else(|_| panic!("over {route:?} it does not end"));
-        let (why,) = ended.expect("the stream fails, and not its reader");
-        for part in ["inhost:demo/pipe@0.1.0.through", "unreachable"] {
-            assert!(why.contains(part), "over {route:?} it is told: {why}");
-        }
-        assert_calls(route, host, 1).await;
+    let deployment = route.start_on(&nats().await).await;
+    let host = deployment.host();
+    for (component, id) in [(&reads, FRONT), (&traps, BACK)] {
+        deployment.deploy_on(host, component, id, 1).await?;
     }
+    deployment.link(FRONT, BACK, "pipe").await?;
+    let caller = deployment.peer(FRONT).await?;
+    let call = caller.call::<_, (String,)>("inhost:demo/reads", "call", ());
+    let ended = tokio::time::timeout(PROMPTLY, call).await;
+    let ended = ended.unwrap_or_else(|_| panic!("it does not end"));
+    let (why,) = ended.expect("the stream fails, and not its reader");
+    for part in ["inhost:demo/pipe@0.1.0.through", "unreachable"] {
+        assert!(why.contains(part), "it is told: {why}");
+    }
+    assert_calls(route, host, 1).await;
+    Ok(())
 }
 
 /// The body of the request breaks off, and so does that of the response.
-#[tokio::test]
-async fn a_stream_that_is_cut_off_on_its_way_in_is_not_whole_on_its_way_out() {
-    let nats = nats().await;
-    for route in Route::LOCAL {
-        let (deployment, address) = start(&nats, route, 1).await;
-        let (mut request, mut response) = post(address).await;
-        request.send(b"first").await;
-        assert_eq!(response.next(5).await, b"first", "over {route:?}");
-        request.0.shutdown().await.expect("shut down");
-        let rest = tokio::time::timeout(PROMPTLY, response.rest()).await;
-        let rest = rest.unwrap_or_else(|_| panic!("over {route:?} it does not end"));
-        assert!(!rest.ends_with(b"0\r\n\r\n"), "over {route:?} it is whole");
-        // The only instance is free.
-        let (mut request, mut response) = post(address).await;
-        request.send(b"next").await;
-        let next = tokio::time::timeout(PROMPTLY, response.next(4)).await;
-        assert_eq!(next.expect("it is answered"), b"next", "over {route:?}");
-        assert_calls(route, deployment.host(), 2).await;
-    }
+async fn a_stream_that_is_cut_off_on_its_way_in_is_not_whole_on_its_way_out(
+    route: Route,
+) -> anyhow::Result<()> {
+    let (deployment, address) = start(&nats().await, route, 1).await;
+    let (mut request, mut response) = post(address).await;
+    request.send(b"first").await;
+    assert_eq!(response.next(5).await, b"first");
+    request.0.shutdown().await?;
+    let rest = tokio::time::timeout(PROMPTLY, response.rest()).await;
+    let rest = rest.unwrap_or_else(|_| panic!("it does not end"));
+    assert!(!rest.ends_with(b"0\r\n\r\n"), "it is whole");
+    // The only instance is free.
+    let (mut request, mut response) = post(address).await;
+    request.send(b"next").await;
+    let next = tokio::time::timeout(PROMPTLY, response.next(4)).await;
+    assert_eq!(next.expect("it is answered"), b"next");
+    assert_calls(route, deployment.host(), 2).await;
+    Ok(())
 }
 
 /// Those that wait pass to the next version, and none is made again.
-#[tokio::test]
-async fn streams_that_wait_when_their_callee_is_scaled_come_back_once() {
+async fn streams_that_wait_when_their_callee_is_scaled_come_back_once(
+    route: Route,
+) -> anyhow::Result<()> {
     const WAITING: u32 = 4;
-    let nats = nats().await;
-    for route in Route::LOCAL {
-        let (deployment, address) = start(&nats, route, 1).await;
-        let mut open = Vec::new();
-        for _ in 0..=WAITING {
-            let (mut request, response) = post(address).await;
-            request.send(b"first").await;
-            open.push((request, response));
-        }
-        let host = deployment.host();
-        // One is answered, and one has been taken, and waits for the instance.
-        until("they do not wait", async || {
-            queued(host).await == u64::from(WAITING) - 1
-        })
-        .await;
-        let callee = Guest::Streamer.reference().expect("the component");
-        let control = deployment.control();
-        let scaled = control.scale(host.id(), &callee, BACK, WAITING + 1).await;
-        scaled.expect("scaled");
-        for (request, response) in &mut open {
-            let exchange = async {
-                assert_eq!(response.next(5).await, b"first", "over {route:?}");
-                request.end().await;
-                response.ends().await;
-            };
-            tokio::time::timeout(PROMPTLY, exchange)
-                .await
-                .unwrap_or_else(|_| panic!("over {route:?} one of them is not answered"));
-        }
-        assert_calls(route, host, u64::from(WAITING) + 1).await;
+    let (deployment, address) = start(&nats().await, route, 1).await;
+    let mut open = Vec::new();
+    for _ in 0..=WAITING {
+        let (mut request, response) = post(address).await;
+        request.send(b"first").await;
+        open.push((request, response));
     }
+    let host = deployment.host();
+    // One is answered, and one has been taken, and waits for the instance.
+    until("they do not wait", async || {
+        queued(host).await == u64::from(WAITING) - 1
+    })
+    .await;
+    let callee = Guest::Streamer.reference()?;
+    let control = deployment.control();
+    control.scale(host.id(), &callee, BACK, WAITING + 1).await?;
+    for (request, response) in &mut open {
+        let exchange = async {
+            assert_eq!(response.next(5).await, b"first");
+            request.end().await;
+            response.ends().await;
+        };
+        tokio::time::timeout(PROMPTLY, exchange)
+            .await
+            .unwrap_or_else(|_| panic!("one of them is not answered"));
+    }
+    assert_calls(route, host, u64::from(WAITING) + 1).await;
+    Ok(())
 }
 
 /// All that is on the way is bounded: both streams, there and back, and the sockets.
-#[tokio::test]
-async fn a_client_that_does_not_read_stops_who_sends_and_gets_all_of_it_later() {
+async fn a_client_that_does_not_read_stops_who_sends_and_gets_all_of_it_later(
+    route: Route,
+) -> anyhow::Result<()> {
     const PIECES: usize = 64;
-    let nats = nats().await;
-    for route in Route::LOCAL {
-        let (_deployment, address) = start(&nats, route, 1).await;
-        let (mut request, mut response) = post(address).await;
-        let (piece, sent) = (pattern(LARGE), AtomicUsize::new(0));
-        let send = async {
-            for _ in 0..PIECES {
-                request.send(&piece).await;
-                sent.fetch_add(1, Ordering::Relaxed);
-            }
-            request.end().await;
-        };
-        let read = async {
-            let mut before = PIECES;
-            while sent.load(Ordering::Relaxed) != before || before == 0 {
-                before = sent.load(Ordering::Relaxed);
-                tokio::time::sleep(5 * A_WHILE).await;
-            }
-            assert!(before < PIECES * 2 / 3, "over {route:?}: {before} MiB");
-            for _ in 0..PIECES {
-                assert!(response.next(piece.len()).await == piece, "over {route:?}");
-            }
-            response.ends().await;
-        };
-        let exchange = async { tokio::join!(send, read) };
-        tokio::time::timeout(6 * PROMPTLY, exchange)
-            .await
-            .unwrap_or_else(|_| panic!("over {route:?} the exchange hangs"));
-    }
+    let (_deployment, address) = start(&nats().await, route, 1).await;
+    let (mut request, mut response) = post(address).await;
+    let (piece, sent) = (pattern(LARGE), AtomicUsize::new(0));
+    let send = async {
+        for _ in 0..PIECES {
+            request.send(&piece).await;
+            sent.fetch_add(1, Ordering::Relaxed);
+        }
+        request.end().await;
+    };
+    let read = async {
+        let mut before = PIECES;
+        while sent.load(Ordering::Relaxed) != before || before == 0 {
+            before = sent.load(Ordering::Relaxed);
+            tokio::time::sleep(5 * A_WHILE).await;
+        }
+        assert!(before < PIECES * 2 / 3, "{before} MiB");
+        for _ in 0..PIECES {
+            assert!(response.next(piece.len()).await == piece);
+        }
+        response.ends().await;
+    };
+    let exchange = async { tokio::join!(send, read) };
+    tokio::time::timeout(6 * PROMPTLY, exchange)
+        .await
+        .unwrap_or_else(|_| panic!("the exchange hangs"));
+    Ok(())
 }
 
 /// Bytes that do not repeat in step with the size of any buffer.

@@ -19,7 +19,7 @@ async fn next(records: &mut async_nats::Subscriber) -> Value {
 
 /// With all that is known of the call, and nothing of what it carried.
 #[tokio::test]
-async fn each_call_in_memory_has_a_record() {
+async fn each_call_in_memory_has_a_record() -> anyhow::Result<()> {
     const SECRET: &str = "do not tell anyone";
     let nats = nats().await;
     for (route, backend) in [(Route::Duplex, "duplex"), (Route::Mpsc, "mpsc")] {
@@ -29,10 +29,10 @@ async fn each_call_in_memory_has_a_record() {
         let subject = format!("wasmbus.local.{lattice}.tap");
         let records = deployment.client().subscribe(subject.clone()).await;
         let mut records = records.expect("subscribed");
-        deployment.client().flush().await.expect("known there");
-        let driver = deployment.driver().await.expect("the caller");
+        deployment.client().flush().await?;
+        let driver = deployment.driver().await?;
 
-        assert_eq!(driver.ping(1).await.expect("an answer"), 2);
+        assert_eq!(driver.ping(1).await?, 2);
         let record = next(&mut records).await;
         let keys: Vec<_> = record.as_object().expect("an object").keys().collect();
         let expected = [
@@ -78,32 +78,33 @@ async fn each_call_in_memory_has_a_record() {
             (&subject.into(), &0.into())
         );
     }
+    Ok(())
 }
 
 #[tokio::test]
-async fn records_go_to_the_subject_that_is_given_and_calls_over_nats_have_none() {
+async fn records_go_to_the_subject_that_is_given_and_calls_over_nats_have_none(
+) -> anyhow::Result<()> {
     let nats = nats().await;
     let tapped = |route: Route| {
         let host = route.host();
         host.env("WASMCLOUD_LOCAL_DISPATCH_TAP", "calls.{lattice}")
     };
-    let remote = Deployment::start_on(nats.clone(), tapped(Route::Nats)).await;
-    let remote = remote.expect("the host starts");
-    let local = Deployment::start_on(nats, tapped(Route::Duplex)).await;
-    let local = local.expect("the host starts");
+    let remote = Deployment::start_on(nats.clone(), tapped(Route::Nats)).await?;
+    let local = Deployment::start_on(nats, tapped(Route::Duplex)).await?;
     let records = remote.client().subscribe("calls.*").await;
     let mut records = records.expect("subscribed");
-    remote.client().flush().await.expect("known there");
+    remote.client().flush().await?;
     for deployment in [&remote, &local] {
-        deployment.deploy_pair().await.expect("deployed and linked");
-        let driver = deployment.driver().await.expect("the caller");
-        assert_eq!(driver.ping(1).await.expect("an answer"), 2);
+        deployment.deploy_pair().await?;
+        let driver = deployment.driver().await?;
+        assert_eq!(driver.ping(1).await?, 2);
     }
     let message = tokio::time::timeout(PROMPTLY, records.next()).await;
     let message = message.expect("in time").expect("a record");
     assert_eq!(&*message.subject, format!("calls.{}", local.lattice()));
     let more = tokio::time::timeout(Duration::from_millis(50), records.next()).await;
     more.expect_err("one call was made in memory");
+    Ok(())
 }
 
 /// A nats-server on which no one may publish where records of calls go.
@@ -126,15 +127,15 @@ async fn nats_that_denies(folder: &Path) -> NatsServer {
 }
 
 #[tokio::test]
-async fn a_tap_that_is_denied_says_so_once() {
+async fn a_tap_that_is_denied_says_so_once() -> anyhow::Result<()> {
     const CALLS: u32 = 50;
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempfile::tempdir()?;
     let nats = Arc::new(nats_that_denies(folder.path()).await);
     let host = Route::Duplex.host().arg("--local-dispatch-tap");
     let deployment = host.start_pair_on(&nats).await;
-    let driver = deployment.driver().await.expect("the caller");
+    let driver = deployment.driver().await?;
     for n in 0..CALLS {
-        assert_eq!(driver.ping(n).await.expect("an answer"), n + 1);
+        assert_eq!(driver.ping(n).await?, n + 1);
     }
     let host = deployment.host();
     let said = host.wait_for_log("does not let this host publish there", PROMPTLY);
@@ -154,4 +155,5 @@ async fn a_tap_that_is_denied_says_so_once() {
     assert_eq!(about("does not let this host publish there"), 1);
     // Once by the client for NATS, and once by the host, which repeats it.
     assert_eq!(about("permissions violation"), 2, "{}", lines.join("\n"));
+    Ok(())
 }

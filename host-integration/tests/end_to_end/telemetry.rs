@@ -8,7 +8,12 @@ use inhost_testbed::{
     CALLER, DRIVER, ECHO,
 };
 
-use crate::support::{assert_calls, nats, Hosts as _, Route, PROMPTLY};
+use crate::support::{assert_calls, nats, on_routes, Hosts as _, Route, PROMPTLY};
+
+on_routes! { OURS:
+    caller_and_callee_are_in_one_trace,
+    a_chain_of_calls_is_in_one_trace,
+}
 
 /// What the host names the span of a call that it serves.
 const INVOCATION: &str = "component_invocation";
@@ -84,30 +89,27 @@ fn branch(all: &[&Span], span: &Span, depth: usize, lines: &mut Vec<String>) {
     }
 }
 
-#[tokio::test]
-async fn caller_and_callee_are_in_one_trace() {
-    let nats = nats().await;
-    for route in Route::OURS {
-        let (deployment, driver, collector) = start_pair(&nats, route).await;
-        assert_eq!(driver.ping(1).await.expect("an answer"), 2);
-        assert_calls(route, deployment.host(), 1).await;
-        let tree = collector
-            .wait_for(PROMPTLY, |received| tree(received, 2))
-            .await
-            .unwrap_or_else(|error| panic!("over {route:?}: {error:#}"));
-        let expected = [
-            format!("{INVOCATION} {CALLER} {DRIVER}.ping"),
-            "  call_instance_function".to_owned(),
-            format!("  {INVOCATION} {CALLEE} {ECHO}.ping"),
-            "    call_instance_function".to_owned(),
-        ];
-        assert_eq!(tree, expected, "over {route:?}");
-    }
+async fn caller_and_callee_are_in_one_trace(route: Route) -> anyhow::Result<()> {
+    let (deployment, driver, collector) = start_pair(&nats().await, route).await;
+    assert_eq!(driver.ping(1).await?, 2);
+    assert_calls(route, deployment.host(), 1).await;
+    let tree = collector
+        .wait_for(PROMPTLY, |received| tree(received, 2))
+        .await
+        .unwrap_or_else(|error| panic!("{error:#}"));
+    let expected = [
+        format!("{INVOCATION} {CALLER} {DRIVER}.ping"),
+        "  call_instance_function".to_owned(),
+        format!("  {INVOCATION} {CALLEE} {ECHO}.ping"),
+        "    call_instance_function".to_owned(),
+    ];
+    assert_eq!(tree, expected);
+    Ok(())
 }
 
 /// Of the invocation of the caller, which comes from outside, and of that of the callee.
 #[tokio::test]
-async fn the_span_of_an_invocation_says_which_way_it_came() {
+async fn the_span_of_an_invocation_says_which_way_it_came() -> anyhow::Result<()> {
     let nats = nats().await;
     for (route, came, over) in [
         (Route::Nats, "remote", "nats"),
@@ -115,7 +117,7 @@ async fn the_span_of_an_invocation_says_which_way_it_came() {
         (Route::Mpsc, "local", "mpsc"),
     ] {
         let (_deployment, driver, collector) = start_pair(&nats, route).await;
-        assert_eq!(driver.ping(1).await.expect("an answer"), 2);
+        assert_eq!(driver.ping(1).await?, 2);
         for (id, expected) in [(CALLER, ("remote", "nats")), (CALLEE, (came, over))] {
             let said = collector.wait_for(PROMPTLY, |received| {
                 let mut spans = received.spans.iter();
@@ -128,43 +130,39 @@ async fn the_span_of_an_invocation_says_which_way_it_came() {
             assert_eq!((&*said.0, &*said.1), expected, "{id}, over {route:?}");
         }
     }
+    Ok(())
 }
 
-#[tokio::test]
-async fn a_chain_of_calls_is_in_one_trace() {
-    let nats = nats().await;
-    for route in Route::OURS {
-        let (deployment, collector) = start(&nats, route).await;
-        for (guest, id) in [
-            (Guest::Callee, CALLEE),
-            (Guest::Middle, "middle"),
-            (Guest::Caller, CALLER),
-        ] {
-            let deployed = deployment.deploy(guest, id, 10).await;
-            deployed.expect("deployed");
-        }
-        for (source, target) in [(CALLER, "middle"), ("middle", CALLEE)] {
-            let linked = deployment.link(source, target, "echo").await;
-            linked.expect("linked");
-        }
-        let driver = deployment.driver().await.expect("the caller");
-        assert_eq!(driver.ping(1).await.expect("an answer"), 2);
-        assert_calls(route, deployment.host(), 2).await;
-        let tree = collector
-            .wait_for(PROMPTLY, |received| tree(received, 3))
-            .await
-            .unwrap_or_else(|error| panic!("over {route:?}: {error:#}"));
-        let calls: Vec<_> = tree
-            .iter()
-            .filter(|line| line.contains(INVOCATION))
-            .collect();
-        let expected = [
-            format!("{INVOCATION} {CALLER} {DRIVER}.ping"),
-            format!("  {INVOCATION} middle {ECHO}.ping"),
-            format!("    {INVOCATION} {CALLEE} {ECHO}.ping"),
-        ];
-        assert_eq!(calls, expected.iter().collect::<Vec<_>>(), "over {route:?}");
+async fn a_chain_of_calls_is_in_one_trace(route: Route) -> anyhow::Result<()> {
+    let (deployment, collector) = start(&nats().await, route).await;
+    for (guest, id) in [
+        (Guest::Callee, CALLEE),
+        (Guest::Middle, "middle"),
+        (Guest::Caller, CALLER),
+    ] {
+        deployment.deploy(guest, id, 10).await?;
     }
+    for (source, target) in [(CALLER, "middle"), ("middle", CALLEE)] {
+        deployment.link(source, target, "echo").await?;
+    }
+    let driver = deployment.driver().await?;
+    assert_eq!(driver.ping(1).await?, 2);
+    assert_calls(route, deployment.host(), 2).await;
+    let tree = collector
+        .wait_for(PROMPTLY, |received| tree(received, 3))
+        .await
+        .unwrap_or_else(|error| panic!("{error:#}"));
+    let calls: Vec<_> = tree
+        .iter()
+        .filter(|line| line.contains(INVOCATION))
+        .collect();
+    let expected = [
+        format!("{INVOCATION} {CALLER} {DRIVER}.ping"),
+        format!("  {INVOCATION} middle {ECHO}.ping"),
+        format!("    {INVOCATION} {CALLEE} {ECHO}.ping"),
+    ];
+    assert_eq!(calls, expected.iter().collect::<Vec<_>>());
+    Ok(())
 }
 
 /// The host's series without what is another one on each host. They name host and lattice.
@@ -198,7 +196,7 @@ fn value(metrics: &BTreeMap<Series, u64>, metric: &str, guest: Guest, operation:
 }
 
 #[tokio::test]
-async fn calls_and_failures_are_counted_alike() {
+async fn calls_and_failures_are_counted_alike() -> anyhow::Result<()> {
     const PINGS: u64 = 5;
     const TRAPS: u64 = 2;
     let nats = nats().await;
@@ -206,7 +204,7 @@ async fn calls_and_failures_are_counted_alike() {
     for route in Route::OURS {
         let (deployment, driver, collector) = start_pair(&nats, route).await;
         for n in 0..PINGS as u32 {
-            assert_eq!(driver.ping(n).await.expect("an answer"), n + 1);
+            assert_eq!(driver.ping(n).await?, n + 1);
         }
         for _ in 0..TRAPS {
             let trapped = driver.call_trap("on purpose").await;
@@ -245,4 +243,5 @@ async fn calls_and_failures_are_counted_alike() {
     for (route, metrics) in Route::OURS.iter().zip(&counted).skip(1) {
         assert_eq!(metrics, &counted[0], "over {route:?} and over NATS");
     }
+    Ok(())
 }

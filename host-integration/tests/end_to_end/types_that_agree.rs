@@ -4,7 +4,11 @@ use std::path::Path;
 
 use inhost_testbed::{reference, write_component, Deployment, CALLEE, CALLER, ECHO};
 
-use crate::support::{nats, Hosts as _, Route};
+use crate::support::{nats, on_routes, Hosts as _, Route};
+
+on_routes! { OURS:
+    types_that_read_each_other_on_the_wire_do_so_in_memory,
+}
 
 /// A function that passes one number, of a type that is one core value.
 struct Pair {
@@ -96,41 +100,40 @@ async fn deploy(deployment: &Deployment, reference: &str, id: &str) {
     deployed.unwrap_or_else(|error| panic!("{reference}: {error:#}"));
 }
 
-#[tokio::test]
-async fn types_that_read_each_other_on_the_wire_do_so_in_memory() {
-    let folder = tempfile::tempdir().expect("a folder");
+async fn types_that_read_each_other_on_the_wire_do_so_in_memory(
+    route: Route,
+) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
     let nats = nats().await;
-    for route in Route::OURS {
-        for (number, pair) in PAIRS.iter().enumerate() {
-            let lattice = format!("{route:?}-{number}");
-            let host = route.host().lattice(lattice);
-            let deployment = host.start_on(&nats).await;
-            let references = [
-                write(
-                    folder.path(),
-                    &format!("callee-{number}"),
-                    &callee(pair.callee),
-                ),
-                write(
-                    folder.path(),
-                    &format!("caller-{number}"),
-                    &caller(pair.caller),
-                ),
-            ];
-            deploy(&deployment, &references[0], CALLEE).await;
-            deploy(&deployment, &references[1], CALLER).await;
-            let linked = deployment.link(CALLER, CALLEE, "echo").await;
-            linked.expect("linked");
-            let driver = deployment.driver().await.expect("the caller");
-            for (sent, expected) in pair.calls {
-                let answer = driver.ping(*sent).await;
-                let what = format!("{} as {} over {route:?}, {sent}", pair.caller, pair.callee);
-                match (answer, expected) {
-                    (Ok(answer), Some(expected)) => assert_eq!(answer, *expected, "{what}"),
-                    (Err(_), None) => {}
-                    (answer, expected) => panic!("{what}: {answer:?} instead of {expected:?}"),
-                }
+    for (number, pair) in PAIRS.iter().enumerate() {
+        let lattice = format!("{route:?}-{number}");
+        let host = route.host().lattice(lattice);
+        let deployment = host.start_on(&nats).await;
+        let references = [
+            write(
+                folder.path(),
+                &format!("callee-{number}"),
+                &callee(pair.callee),
+            ),
+            write(
+                folder.path(),
+                &format!("caller-{number}"),
+                &caller(pair.caller),
+            ),
+        ];
+        deploy(&deployment, &references[0], CALLEE).await;
+        deploy(&deployment, &references[1], CALLER).await;
+        deployment.link(CALLER, CALLEE, "echo").await?;
+        let driver = deployment.driver().await?;
+        for (sent, expected) in pair.calls {
+            let answer = driver.ping(*sent).await;
+            let what = format!("{} as {} over {route:?}, {sent}", pair.caller, pair.callee);
+            match (answer, expected) {
+                (Ok(answer), Some(expected)) => assert_eq!(answer, *expected, "{what}"),
+                (Err(_), None) => {}
+                (answer, expected) => panic!("{what}: {answer:?} instead of {expected:?}"),
             }
         }
     }
+    Ok(())
 }

@@ -9,7 +9,11 @@ use inhost_testbed::{
 use tokio::task::JoinSet;
 
 use crate::support::rounds::rounds;
-use crate::support::{calls, held_tally, nats, until, until_within, Hosts as _, Route};
+use crate::support::{calls, held_tally, nats, on_routes, until, until_within, Hosts as _, Route};
+
+on_routes! { LOCAL:
+    all_that_waits_is_begun_once_and_answered_through_updates_and_scales,
+}
 
 /// How many calls without results there are for each round.
 const NOTES: u64 = 200;
@@ -192,44 +196,44 @@ impl Stage {
     }
 }
 
-#[tokio::test]
-async fn all_that_waits_is_begun_once_and_answered_through_updates_and_scales() {
+async fn all_that_waits_is_begun_once_and_answered_through_updates_and_scales(
+    route: Route,
+) -> anyhow::Result<()> {
     let rounds = rounds(ROUNDS);
     let (notes, large) = (NOTES * rounds as u64, LARGE * rounds as u64);
     let all = (notes + large) as usize;
-    for route in Route::LOCAL {
-        let stage = Stage::start(route, (notes, large)).await;
-        let driver = stage.driver.clone().with_deadline(PATIENT);
-        let noted = stream::iter(0..notes).map(|id| driver.call_note(id));
-        let noted = noted.buffer_unordered(AT_ONCE);
-        let noted = noted.for_each(|noted| async { noted.expect("the caller goes on") });
-        noted.await;
-        let mut answers = JoinSet::new();
-        for id in notes..notes + large {
-            let driver = driver.clone();
-            answers.spawn(async move {
-                let answer = driver.call_count(id).await;
-                assert_eq!(answer.expect("it is answered"), id);
-            });
-        }
-        until_within(ROUND, "they do not wait", async || {
-            let (local, remote) = calls(stage.deployment.host()).await;
-            (local + remote) as usize >= all
-        })
-        .await;
-        for round in 0..rounds {
-            let begun = all * round / rounds;
-            let more = |part| begun + all / rounds * part / 2;
-            tokio::join!(stage.update(round), stage.release(more(1)));
-            tokio::join!(stage.scale(round), stage.release(more(2)));
-        }
-        stage.release(all).await;
-        while stage.tally.release().is_some() {}
-        while let Some(answered) = answers.join_next().await {
-            answered.expect("no call fails");
-        }
-        let mut begun = stage.tally.arrived();
-        begun.sort_unstable();
-        assert_eq!(begun, Vec::from_iter(0..notes + large), "over {route:?}");
+    let stage = Stage::start(route, (notes, large)).await;
+    let driver = stage.driver.clone().with_deadline(PATIENT);
+    let noted = stream::iter(0..notes).map(|id| driver.call_note(id));
+    let noted = noted.buffer_unordered(AT_ONCE);
+    let noted = noted.for_each(|noted| async { noted.expect("the caller goes on") });
+    noted.await;
+    let mut answers = JoinSet::new();
+    for id in notes..notes + large {
+        let driver = driver.clone();
+        answers.spawn(async move {
+            let answer = driver.call_count(id).await;
+            assert_eq!(answer.expect("it is answered"), id);
+        });
     }
+    until_within(ROUND, "they do not wait", async || {
+        let (local, remote) = calls(stage.deployment.host()).await;
+        (local + remote) as usize >= all
+    })
+    .await;
+    for round in 0..rounds {
+        let begun = all * round / rounds;
+        let more = |part| begun + all / rounds * part / 2;
+        tokio::join!(stage.update(round), stage.release(more(1)));
+        tokio::join!(stage.scale(round), stage.release(more(2)));
+    }
+    stage.release(all).await;
+    while stage.tally.release().is_some() {}
+    while let Some(answered) = answers.join_next().await {
+        answered.expect("no call fails");
+    }
+    let mut begun = stage.tally.arrived();
+    begun.sort_unstable();
+    assert_eq!(begun, Vec::from_iter(0..notes + large));
+    Ok(())
 }

@@ -304,14 +304,3 @@ impl Scene<'_> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tenth_of_a_long_run_is_its_warm_up() {
-        let warm_ups = [1, 100, 4_000, 20_000, 1_000_000].map(warm_up_calls);
-        assert_eq!(warm_ups, [0, 50, 1_000, 2_000, 100_000]);
-    }
-}

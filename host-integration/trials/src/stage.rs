@@ -109,15 +109,3 @@ pub(crate) async fn until_asked_to_end<T>(
         _ = interrupt.recv() => Ok(None),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn work_that_ends_gives_its_result() {
-        let done = block_on(until_asked_to_end(async { Ok(1) }));
-        assert_eq!(done.unwrap(), Some(1));
-        assert!(block_on(until_asked_to_end::<()>(async { bail!("no") })).is_err());
-    }
-}

@@ -111,6 +111,13 @@ mod types;
 mod values;
 mod view;
 
+// What unit tests share with those in `tests` and with the benches names the crate as they do.
+#[cfg(test)]
+extern crate self as wrpc_runtime_wasmtime;
+#[cfg(test)]
+#[path = "../tests/support/ctx.rs"]
+mod test_ctx;
+
 pub use instance::export::{Export, NotExported};
 pub use instance::reuse::{reuse_instances, AlreadyChosen};
 pub use instance::{CallFailed, Instance};

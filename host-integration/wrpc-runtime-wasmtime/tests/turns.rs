@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use inhost_dispatch::{time_used_up, Nowhere};
 use tokio::sync::Mutex;
-use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, Store};
-use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiView};
 use wrpc_runtime_wasmtime::{
-    collect_component_resources, in_ticks, take_turns, Instance, Root, SharedResourceTable, Step,
-    WrpcView,
+    collect_component_resources, in_ticks, take_turns, Instance, Root, Step,
 };
+
+#[path = "support/ctx.rs"]
+mod ctx;
 
 /// Those that compute for long stand in one line.
 static ALONE: Mutex<()> = Mutex::const_new(());
@@ -19,39 +20,7 @@ static ALONE: Mutex<()> = Mutex::const_new(());
 /// The maximum execution time.
 const LIMIT: Duration = Duration::from_secs(3);
 
-struct Data {
-    wasi: WasiCtx,
-    table: ResourceTable,
-    shared: SharedResourceTable,
-    client: Nowhere<()>,
-    limit: Duration,
-}
-
-impl WasiView for Data {
-    fn table(&mut self) -> &mut ResourceTable {
-        &mut self.table
-    }
-
-    fn ctx(&mut self) -> &mut WasiCtx {
-        &mut self.wasi
-    }
-}
-
-impl WrpcView for Data {
-    type Invoke = Nowhere<()>;
-
-    fn client(&self) -> &Nowhere<()> {
-        &self.client
-    }
-
-    fn shared_resources(&mut self) -> &mut SharedResourceTable {
-        &mut self.shared
-    }
-
-    fn timeout(&self) -> Option<Duration> {
-        Some(in_ticks(self.limit))
-    }
-}
+type Data = ctx::Ctx<Nowhere<()>>;
 
 /// Computes for ever, or for as many rounds as it is told, for `limit` at most.
 fn instance(limit: Duration) -> anyhow::Result<Instance<Data>> {
@@ -76,13 +45,7 @@ fn instance(limit: Duration) -> anyhow::Result<Instance<Data>> {
     collect_component_resources(&engine, &component.component_type(), &mut Vec::new());
     let pre = Linker::new(&engine).instantiate_pre(&component)?;
     Ok(Instance::new(pre, move || {
-        let data = Data {
-            wasi: WasiCtxBuilder::new().build(),
-            table: ResourceTable::new(),
-            shared: SharedResourceTable::default(),
-            client: Nowhere::new(),
-            limit,
-        };
+        let data = Data::with(Nowhere::new(), Some(in_ticks(limit)), ());
         let mut store = Store::new(&engine, data);
         store.set_epoch_deadline(in_ticks(limit).as_secs());
         store

@@ -14,8 +14,8 @@ use inhost_dispatch::{self as dispatch, Modes, QueueLimits};
 
 pub use inhost_backends::{BackendKind, UnknownBackend};
 pub use inhost_dispatch::{
-    Drained, Ended, Ending, Generations, Mode, Observer, Outcome, Pace, Route, Running, ScopeId,
-    Stage, Target, UnknownMode,
+    Calls, Drained, Ended, Ending, Failures, Generations, Mode, Observer, Outcome, Pace, Route,
+    Running, ScopeId, Served as Endpoint, Stage, Target, UnknownMode,
 };
 
 use inhost_backends::AnyBackend;
@@ -24,7 +24,7 @@ mod drain;
 mod status;
 
 pub use crate::http::{HttpName, InvalidHttpName};
-pub use status::{Calls, Endpoint, Failures, Function, HttpTarget, Status};
+pub use status::{Function, HttpTarget, Status};
 
 use crate::http::Http;
 

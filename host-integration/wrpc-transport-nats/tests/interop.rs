@@ -17,6 +17,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use wrpc_transport::{Index as _, Invoke, Serve};
 use wrpc_transport_nats::nats::open_calls;
 
+/// What is wrong when a test does not end.
+const OPEN: &str = "calls are still open";
+
 /// Runs a test for ours with ours, ours with upstream's, and upstream's with ours. Afterwards nothing of ours is open.
 ///
 /// Upstream's loses a call now and then, so a test with it on one side may be tried again.
@@ -29,7 +32,7 @@ macro_rules! both_ways {
             let server = Server::start().await;
             let (caller, callee) = (server.connect().await, server.connect().await);
             promptly($test(ours(&caller, None), ours(&callee, Some(GROUP)), &callee)).await;
-            until("all calls are over", || (open_calls(&caller) + open_calls(&callee) == 0).then_some(())).await;
+            until(OPEN, || open_calls(&caller) + open_calls(&callee) == 0).await;
         }
 
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -38,7 +41,7 @@ macro_rules! both_ways {
                 let server = Server::start().await;
                 let (caller, callee) = (server.connect().await, server.connect().await);
                 $test(ours(&caller, None), stock(&callee, Some(GROUP)).await, &callee).await;
-                until("all calls are over", || (open_calls(&caller) == 0).then_some(())).await;
+                until(OPEN, || open_calls(&caller) == 0).await;
             }).await;
         }
 
@@ -48,7 +51,7 @@ macro_rules! both_ways {
                 let server = Server::start().await;
                 let (caller, callee) = (server.connect().await, server.connect().await);
                 $test(stock(&caller, None).await, ours(&callee, Some(GROUP)), &callee).await;
-                until("all calls are over", || (open_calls(&callee) == 0).then_some(())).await;
+                until(OPEN, || open_calls(&callee) == 0).await;
             }).await;
         }
     })* };
@@ -219,10 +222,7 @@ async fn a_caller_that_is_dropped_disturbs_no_later_call() {
     let _callee = serve_echo(ours(&far, Some(GROUP)), None).await;
     settle(&far).await;
     promptly(drop_calls(ours(&near, None))).await;
-    until("all calls are over", || {
-        (open_calls(&near) + open_calls(&far) == 0).then_some(())
-    })
-    .await;
+    until(OPEN, || open_calls(&near) + open_calls(&far) == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -233,10 +233,7 @@ async fn a_caller_that_is_dropped_disturbs_no_later_call_to_upstream() {
         let _callee = serve_echo(stock(&far, Some(GROUP)).await, None).await;
         settle(&far).await;
         drop_calls(ours(&near, None)).await;
-        until("all calls are over", || {
-            (open_calls(&near) == 0).then_some(())
-        })
-        .await;
+        until(OPEN, || open_calls(&near) == 0).await;
     })
     .await;
 }

@@ -36,8 +36,8 @@ async fn of_twenty_thousand_calls_none_is_lost_and_nothing_stays_behind() {
         .buffer_unordered(64)
         .for_each(|call| async { promptly(async { call.expect("a call") }).await })
         .await;
-    until("nothing is open", || {
-        (open_calls(&near) == 0 && open_calls(&far) == 0).then_some(())
+    until("calls are still open", || {
+        open_calls(&near) == 0 && open_calls(&far) == 0
     })
     .await;
 }

@@ -14,7 +14,15 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use crate::support::{held_tally, nats, queued, until, Hosts as _, Route, PROMPTLY};
+use crate::support::{held_tally, nats, on_routes, queued, until, Hosts as _, Route, PROMPTLY};
+
+on_routes! { OURS:
+    a_component_that_would_call_an_http_handler_does_not_start,
+}
+
+on_routes! { LOCAL:
+    a_handler_takes_no_more_bytes_than_a_guest_can_hold,
+}
 
 /// Has a test for each promise that holds on a kind of call, and lists them.
 macro_rules! hold {
@@ -288,52 +296,46 @@ async fn counted(kind: &Handler) {
 }
 
 /// What the host library's runtime receives is bounded where it comes from.
-#[tokio::test]
-async fn a_handler_takes_no_more_bytes_than_a_guest_can_hold() {
+async fn a_handler_takes_no_more_bytes_than_a_guest_can_hold(route: Route) -> anyhow::Result<()> {
     const MEMORY: [&str; 1] = ["--max-linear-memory-bytes=1048576"];
     let kind = &Handler::MESSAGING;
-    let nats = nats().await;
-    for route in Route::LOCAL {
-        let stage = Stage::start(&nats, route, kind, 1, &MEMORY).await;
-        let callee = stage.deployment.peer(CALLEE).await.expect("a peer");
-        let body = vec![0_u8; 3 << 20];
-        let message = (String::new(), body, None::<String>);
-        let sent =
-            callee.call::<_, (Result<(), String>,)>(kind.instance, kind.function, (message,));
-        let sent = tokio::time::timeout(PROMPTLY, sent).await;
-        sent.expect("it ends").expect_err("it is too much");
-        let said = format!(
-            "the caller of `{}.{}` of component `{}.{CALLEE}` sends more than 2097152 bytes of parameters",
-            kind.instance,
-            kind.function,
-            stage.deployment.lattice()
-        );
-        let log = stage.deployment.host().log();
-        let said = log.wait_for(&said, PROMPTLY).await;
-        said.unwrap_or_else(|error| panic!("over {route:?}: {error:#}"));
-        let next = stage.begun(1, 1).await;
-        assert_eq!(stage.answered(vec![next]).await, 1, "over {route:?}");
-    }
+    let stage = Stage::start(&nats().await, route, kind, 1, &MEMORY).await;
+    let callee = stage.deployment.peer(CALLEE).await?;
+    let body = vec![0_u8; 3 << 20];
+    let message = (String::new(), body, None::<String>);
+    let sent = callee.call::<_, (Result<(), String>,)>(kind.instance, kind.function, (message,));
+    let sent = tokio::time::timeout(PROMPTLY, sent).await;
+    sent.expect("it ends").expect_err("it is too much");
+    let said = format!(
+        "the caller of `{}.{}` of component `{}.{CALLEE}` sends more than 2097152 bytes of parameters",
+        kind.instance,
+        kind.function,
+        stage.deployment.lattice()
+    );
+    let log = stage.deployment.host().log();
+    let said = log.wait_for(&said, PROMPTLY).await;
+    said.unwrap_or_else(|error| panic!("{error:#}"));
+    let next = stage.begun(1, 1).await;
+    assert_eq!(stage.answered(vec![next]).await, 1);
+    Ok(())
 }
 
 /// A call of the one kind that there is not.
-#[tokio::test]
-async fn a_component_that_would_call_an_http_handler_does_not_start() {
+async fn a_component_that_would_call_an_http_handler_does_not_start(
+    route: Route,
+) -> anyhow::Result<()> {
     const CALLER_OF_HANDLER: &str = r#"(component
         (import "wasi:http/incoming-handler@0.2.0" (instance $handler (export "handle" (func))))
         (core func $handle (canon lower (func $handler "handle")))
         (func $call (canon lift (core func $handle)))
         (instance $call (export "call" (func $call)))
         (export "inhost:promises/call" (instance $call)))"#;
-    let nats = nats().await;
-    for route in Route::OURS {
-        let deployment = route.start_on(&nats).await;
-        let folder = tempfile::tempdir().expect("a folder");
-        let caller =
-            write_component(folder.path(), "caller.wasm", CALLER_OF_HANDLER).expect("written");
-        let caller = reference(&caller).expect("written");
-        let deployed = deployment.deploy_on(deployment.host(), &caller, CALLER, 1);
-        let error = format!("{:#}", deployed.await.expect_err("it cannot be linked"));
-        assert!(error.contains("wasi:http/incoming-handler"), "{error}");
-    }
+    let deployment = route.start_on(&nats().await).await;
+    let folder = tempfile::tempdir()?;
+    let caller = write_component(folder.path(), "caller.wasm", CALLER_OF_HANDLER).expect("written");
+    let caller = reference(&caller).expect("written");
+    let deployed = deployment.deploy_on(deployment.host(), &caller, CALLER, 1);
+    let error = format!("{:#}", deployed.await.expect_err("it cannot be linked"));
+    assert!(error.contains("wasi:http/incoming-handler"), "{error}");
+    Ok(())
 }

@@ -136,18 +136,20 @@ fn name(heading: &str) -> String {
         .join("_")
 }
 
-/// Whether `source` has a test of this name, or a function of the suite that all backends run.
+/// Whether `source` has a test of this name, one that is run on each route, or a function of the suite that all backends run.
 fn has_test(source: &str, test: &str) -> bool {
     let lines: Vec<_> = source.lines().map(str::trim).collect();
-    (0..lines.len()).any(|at| {
-        let Some((before, rest)) = lines[at].split_once("fn ") else {
-            return false;
-        };
-        let named = rest.strip_prefix(test);
-        let named = named.is_some_and(|rest| rest.starts_with(['(', '<']));
-        let is_test = at > 0 && lines[at - 1].contains("test");
-        named && (before == "pub async " || is_test)
-    })
+    let on_routes = format!("{test},");
+    lines.contains(&&*on_routes)
+        || (0..lines.len()).any(|at| {
+            let Some((before, rest)) = lines[at].split_once("fn ") else {
+                return false;
+            };
+            let named = rest.strip_prefix(test);
+            let named = named.is_some_and(|rest| rest.starts_with(['(', '<']));
+            let is_test = at > 0 && lines[at - 1].contains("test");
+            named && (before == "pub async " || is_test)
+        })
 }
 
 #[test]
@@ -188,8 +190,8 @@ fn each_cell_that_holds_has_its_test() {
 #[test]
 fn a_test_that_is_not_there_and_a_cell_that_is_new_are_noticed() {
     let source =
-        "#[tokio::test]\nasync fn one() {\n}\nfn two() {}\npub async fn three<B>(make: B) {\n";
-    assert!(has_test(source, "one") && has_test(source, "three"));
+        "#[tokio::test]\nasync fn one() {\n}\nfn two() {}\npub async fn three<B>(make: B) {\non_routes! { OURS:\n    five,\n}\n";
+    assert!(has_test(source, "one") && has_test(source, "three") && has_test(source, "five"));
     assert!(!has_test(source, "two") && !has_test(source, "on") && !has_test(source, "four"));
     let page = "\n| call | at most once | stop, update |\n|---|---|---|\n| `A`, b¹ | yes² | no³ |\n| c | as D | yes |\n\n| x |";
     let expected = [("a_b", "at_most_once"), ("c", "stop_update")];

@@ -13,6 +13,25 @@ use inhost_testbed::{
     CALLEE, CALLER, DEFAULT_COUNT,
 };
 
+/// Makes each of these a test on each route of [`Route::OURS`] or [`Route::LOCAL`], with a name of its own: `NAME::duplex`.
+macro_rules! on_routes {
+    (OURS: $($test:ident),* $(,)?) => {
+        $(on_routes! { $test: nats = Nats, duplex = Duplex, mpsc = Mpsc })*
+    };
+    (LOCAL: $($test:ident),* $(,)?) => {
+        $(on_routes! { $test: duplex = Duplex, mpsc = Mpsc })*
+    };
+    ($test:ident: $($name:ident = $route:ident),*) => {
+        mod $test {
+            $(#[tokio::test]
+            async fn $name() -> anyhow::Result<()> {
+                super::$test($crate::support::Route::$route).await
+            })*
+        }
+    };
+}
+pub(crate) use on_routes;
+
 /// A call that is answered takes far less; one that hangs is caught.
 pub(crate) const PROMPTLY: Duration = Duration::from_secs(5);
 
@@ -34,6 +53,13 @@ pub(crate) trait Hosts: Sized {
         let deployed = deployment.deploy_pair().await;
         deployed.expect("callee and caller are deployed and linked");
         deployment
+    }
+
+    /// The same on a nats-server of its own, and what calls the caller.
+    async fn pair(self) -> anyhow::Result<(Deployment, Driver)> {
+        let deployment = self.start_pair_on(&nats().await).await;
+        let driver = deployment.driver().await?;
+        Ok((deployment, driver))
     }
 }
 

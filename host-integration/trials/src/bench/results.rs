@@ -204,18 +204,4 @@ pub(crate) mod tests {
         assert_eq!(results.row(Load::Ping, 32, Route::Mpsc), None);
         assert_eq!(results.rest(Route::Mpsc), Some(104.0));
     }
-
-    #[test]
-    fn curves_need_two_points() {
-        let curves = results().curves();
-        let titles: Vec<_> = curves.iter().map(|curve| &*curve.title).collect();
-        assert_eq!(
-            titles,
-            [
-                "registry lookup of one again and again, by registered functions",
-                "ping, duplex, calls a second by callers",
-                "ping, duplex, median by callers",
-            ]
-        );
-    }
 }

@@ -246,32 +246,3 @@ fn rest<'a>(participants: impl Iterator<Item = &'a Participant>) -> Vec<Rest> {
     });
     medians.collect()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn plan(quick: bool) -> Plan {
-        Plan {
-            binaries: Binaries {
-                host: PathBuf::new(),
-                stock: Some(PathBuf::new()),
-            },
-            worker: PathBuf::new(),
-            compose: None,
-            profile: None,
-            routes: Route::ALL.to_vec(),
-            quick,
-            only: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn a_part_of_a_run_is_only_that() {
-        let part = Plan {
-            only: vec!["ping".to_owned()],
-            ..plan(true)
-        };
-        assert!(part.planned_in_all() < plan(true).planned_in_all() / 2);
-    }
-}

@@ -276,18 +276,3 @@ fn text(value: &Value) -> anyhow::Result<String> {
         .with_context(|| format!("{value} is not a text"))?
         .to_owned())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn components_are_found_by_their_id() {
-        let inventory = json!({ "components": [{ "id": "a", "max_instances": 3 }] });
-        assert_eq!(component(&inventory, "a").unwrap()["max_instances"], 3);
-        assert!(component(&inventory, "b").is_err());
-        assert_eq!(count(&inventory["components"]), 1);
-        assert_eq!(count(&inventory["providers"]), 0);
-    }
-}

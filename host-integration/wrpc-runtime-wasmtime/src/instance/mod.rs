@@ -23,7 +23,7 @@ use wasmtime::{AsContextMut, Store, Trap};
 use wasmtime_wasi::WasiView;
 use wrpc_transport::Index;
 
-use crate::instance::export::Export;
+use crate::instance::export::{Export, NotExported};
 use crate::instance::kept::{Kept, Ready};
 use crate::instance::limit::Since;
 use crate::instance::room::{is_no_room, Room, WHAT_TO_DO};
@@ -95,8 +95,8 @@ where
     ///
     /// # Errors
     ///
-    /// [`NotExported`](crate::NotExported) when the component has no such function.
-    pub fn export(&self, instance: &str, name: &str) -> Result<Export, crate::NotExported> {
+    /// [`NotExported`] when the component has no such function.
+    pub fn export(&self, instance: &str, name: &str) -> Result<Export, NotExported> {
         Export::resolve(self.pre.component(), instance, name)
     }
 

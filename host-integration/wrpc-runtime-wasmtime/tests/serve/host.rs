@@ -13,9 +13,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
-use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiView};
-use wrpc_runtime_wasmtime::{ServeExt as _, SharedResourceTable, WrpcView};
+use wrpc_runtime_wasmtime::ServeExt as _;
 use wrpc_transport::Invoke;
+
+#[path = "../support/ctx.rs"]
+mod ctx;
 
 /// A backend for tests.
 #[derive(Clone)]
@@ -56,63 +58,26 @@ impl Invoke for NoPeer {
 pub(crate) type Nothing = wrpc_runtime_wasmtime::Root<DuplexStream>;
 
 /// The data of a store. It counts how many of it there are.
-pub(crate) struct Ctx {
-    wasi: WasiCtx,
-    table: ResourceTable,
-    shared: SharedResourceTable,
-    alive: Arc<AtomicUsize>,
-    timeout: Duration,
+pub(crate) type Ctx = ctx::Ctx<NoPeer, Alive>;
+
+/// One of those that are counted.
+pub(crate) struct Alive(Arc<AtomicUsize>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Ctx {
     pub(crate) fn new(alive: &Arc<AtomicUsize>) -> Self {
-        alive.fetch_add(1, Ordering::SeqCst);
-        Self {
-            wasi: WasiCtxBuilder::new().build(),
-            table: ResourceTable::new(),
-            shared: SharedResourceTable::default(),
-            alive: Arc::clone(alive),
-            timeout: Duration::from_secs(1),
-        }
+        Self::with_timeout(alive, Duration::from_secs(1))
     }
 
     /// As [`Ctx::new`], with more time for an invocation than a second.
     pub(crate) fn with_timeout(alive: &Arc<AtomicUsize>, timeout: Duration) -> Self {
-        let mut ctx = Self::new(alive);
-        ctx.timeout = timeout;
-        ctx
-    }
-}
-
-impl Drop for Ctx {
-    fn drop(&mut self) {
-        self.alive.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-impl WasiView for Ctx {
-    fn table(&mut self) -> &mut ResourceTable {
-        &mut self.table
-    }
-
-    fn ctx(&mut self) -> &mut WasiCtx {
-        &mut self.wasi
-    }
-}
-
-impl WrpcView for Ctx {
-    type Invoke = NoPeer;
-
-    fn client(&self) -> &NoPeer {
-        &NoPeer
-    }
-
-    fn shared_resources(&mut self) -> &mut SharedResourceTable {
-        &mut self.shared
-    }
-
-    fn timeout(&self) -> Option<Duration> {
-        Some(self.timeout)
+        alive.fetch_add(1, Ordering::SeqCst);
+        Self::with(NoPeer, Some(timeout), Alive(Arc::clone(alive)))
     }
 }
 

@@ -1,34 +1,28 @@
 //! How streams end, and calls with them.
 
 use wasmtime::component::Val;
-use wasmtime_wasi::StreamError;
 
-use crate::feed::{feed, next, Endless};
+use crate::feed::{breaks_off, feed, next, Endless};
 use crate::guests::CLOSED;
-use crate::hosts::Pair;
 use crate::soon;
 
 #[tokio::test]
 async fn a_stream_that_closes_is_closed_for_the_callee() {
-    soon(async {
-        let mut pair = Pair::new().await?;
-        let (param, stream) = feed();
-        let stream = pair.own(stream)?;
+    soon(async |mut pair| {
+        let (param, stream) = pair.param()?;
         param.chunk("a");
         param.chunk("b");
         drop(param);
         assert_eq!(pair.call("count", &[stream]).await?, Val::U32(CLOSED));
-        pair.ended.recv().await.expect("it ends")
+        pair.ended().await
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_parameter_that_fails_fails_the_call() {
-    soon(async {
-        let mut pair = Pair::new().await?;
-        let (param, stream) = feed();
-        let stream = pair.own(stream)?;
+    soon(async |mut pair| {
+        let (param, stream) = pair.param()?;
         param.chunk("a");
         param.fail("the disk is gone");
         let error = pair.call("count", &[stream]).await;
@@ -42,11 +36,9 @@ async fn a_parameter_that_fails_fails_the_call() {
 
 #[tokio::test]
 async fn a_parameter_that_fails_after_the_call_has_returned_fails_what_is_made_of_it() {
-    soon(async {
-        let mut pair = Pair::new().await?;
-        let (param, stream) = feed();
+    soon(async |mut pair| {
+        let (param, stream) = pair.param()?;
         let (_result, made) = feed();
-        let stream = pair.own(stream)?;
         pair.next_for_callee(made);
         param.chunk("a");
         let Val::Tuple(results) = pair.call("both", &[stream]).await? else {
@@ -54,13 +46,12 @@ async fn a_parameter_that_fails_after_the_call_has_returned_fails_what_is_made_o
         };
         param.fail("the disk is gone");
         let mut rest = pair.take(results.into_iter().next().expect("two"))?;
-        let error = next(&mut rest).await.expect_err("it broke off");
-        assert!(
-            matches!(error, StreamError::LastOperationFailed(_)),
-            "{error}"
-        );
-        let ended = pair.ended.recv().await.expect("it ends");
-        let error = format!("{:#}", ended.expect_err("a stream of its results failed"));
+        breaks_off(&mut rest).await;
+        let error = pair
+            .ended()
+            .await
+            .expect_err("a stream of its results failed");
+        let error = format!("{error:#}");
         assert!(error.contains("broke off"), "{error}");
         Ok(())
     })
@@ -69,8 +60,7 @@ async fn a_parameter_that_fails_after_the_call_has_returned_fails_what_is_made_o
 
 #[tokio::test]
 async fn a_result_that_fails_is_not_taken_for_one_that_closes() {
-    soon(async {
-        let mut pair = Pair::new().await?;
+    soon(async |mut pair| {
         let (result, made) = feed();
         pair.next_for_callee(made);
         let fresh = pair.call("fresh", &[]).await?;
@@ -78,13 +68,12 @@ async fn a_result_that_fails_is_not_taken_for_one_that_closes() {
         result.chunk("a");
         assert_eq!(next(&mut fresh).await?.as_deref(), Some("a"));
         result.fail("the disk is gone");
-        let error = next(&mut fresh).await.expect_err("it broke off");
-        assert!(
-            matches!(error, StreamError::LastOperationFailed(_)),
-            "{error}"
-        );
-        let ended = pair.ended.recv().await.expect("it ends");
-        let error = format!("{:#}", ended.expect_err("a stream of its results failed"));
+        breaks_off(&mut fresh).await;
+        let error = pair
+            .ended()
+            .await
+            .expect_err("a stream of its results failed");
+        let error = format!("{error:#}");
         assert!(error.contains("the disk is gone"), "{error}");
         Ok(())
     })
@@ -93,23 +82,20 @@ async fn a_result_that_fails_is_not_taken_for_one_that_closes() {
 
 #[tokio::test]
 async fn a_callee_that_has_read_enough_ends_a_producer_that_has_nothing() {
-    soon(async {
-        let mut pair = Pair::new().await?;
-        let (param, stream) = feed();
-        let stream = pair.own(stream)?;
+    soon(async |mut pair| {
+        let (param, stream) = pair.param()?;
         param.chunk("a");
         // It produces nothing more, and does not close.
         assert_eq!(pair.call("peek", &[stream]).await?, Val::U32(7));
         param.unwanted().await;
-        pair.ended.recv().await.expect("it ends")
+        pair.ended().await
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_caller_that_has_read_enough_ends_a_producer_that_has_nothing_and_the_call_is_done() {
-    soon(async {
-        let mut pair = Pair::new().await?;
+    soon(async |mut pair| {
         let (result, made) = feed();
         pair.next_for_callee(made);
         let fresh = pair.call("fresh", &[]).await?;
@@ -118,18 +104,16 @@ async fn a_caller_that_has_read_enough_ends_a_producer_that_has_nothing_and_the_
         assert_eq!(next(&mut fresh).await?.as_deref(), Some("a"));
         drop(fresh);
         result.unwanted().await;
-        pair.ended.recv().await.expect("it ends")
+        pair.ended().await
     })
     .await;
 }
 
 #[tokio::test]
 async fn parameters_are_sent_for_as_long_as_there_is_a_stream_of_the_results() {
-    soon(async {
-        let mut pair = Pair::new().await?;
-        let (param, stream) = feed();
+    soon(async |mut pair| {
+        let (param, stream) = pair.param()?;
         let (result, made) = feed();
-        let stream = pair.own(stream)?;
         pair.next_for_callee(made);
         param.chunk("a");
         let Val::Tuple(results) = pair.call("both", &[stream]).await? else {
@@ -144,7 +128,7 @@ async fn parameters_are_sent_for_as_long_as_there_is_a_stream_of_the_results() {
         param.unwanted().await;
         result.unwanted().await;
         // The stream of the parameter may have broken off before the call could end.
-        let _ended = pair.ended.recv().await.expect("it ends");
+        let _ended = pair.ended().await;
         Ok(())
     })
     .await;
@@ -152,11 +136,9 @@ async fn parameters_are_sent_for_as_long_as_there_is_a_stream_of_the_results() {
 
 #[tokio::test]
 async fn a_store_that_goes_ends_the_streams_of_its_calls() {
-    soon(async {
-        let mut pair = Pair::new().await?;
-        let (param, stream) = feed();
+    soon(async |mut pair| {
+        let (param, stream) = pair.param()?;
         let (result, made) = feed();
-        let stream = pair.own(stream)?;
         pair.next_for_callee(made);
         param.chunk("a");
         pair.call("both", &[stream]).await?;
@@ -173,10 +155,8 @@ async fn a_store_that_goes_ends_the_streams_of_its_calls() {
 
 #[tokio::test]
 async fn all_of_a_stream_reaches_a_callee_whose_caller_wants_no_results_and_has_left() {
-    soon(async {
-        let mut pair = Pair::new().await?;
-        let (param, stream) = feed();
-        let stream = pair.own(stream)?;
+    soon(async |mut pair| {
+        let (param, stream) = pair.param()?;
         param.chunk("a");
         {
             let mut call =
@@ -205,10 +185,8 @@ async fn all_of_a_stream_reaches_a_callee_whose_caller_wants_no_results_and_has_
 #[tokio::test(start_paused = true)]
 async fn a_callee_learns_that_a_stream_broke_off_and_cleans_up() {
     for name in ["ingest", "count"] {
-        soon(async {
-            let mut pair = Pair::new().await?;
-            let (param, stream) = feed();
-            let stream = pair.own(stream)?;
+        soon(async |mut pair| {
+            let (param, stream) = pair.param()?;
             pair.release();
             param.chunk("a");
             let mut result = [Val::Bool(false)];
@@ -229,7 +207,7 @@ async fn a_callee_learns_that_a_stream_broke_off_and_cleans_up() {
                 assert_eq!(pair.seen.recv().await.expect("it goes on"), chunk, "{name}");
             }
             // To whom it has nothing to say, it has not failed.
-            let ended = pair.ended.recv().await.expect("it ends");
+            let ended = pair.ended().await;
             assert_eq!(ended.is_ok(), name == "ingest", "{name}: {ended:?}");
             Ok(())
         })
@@ -239,10 +217,8 @@ async fn a_callee_learns_that_a_stream_broke_off_and_cleans_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_dropped_ends_the_callee_and_the_producer() {
-    soon(async {
-        let mut pair = Pair::new().await?;
-        let (param, stream) = feed();
-        let stream = pair.own(stream)?;
+    soon(async |mut pair| {
+        let (param, stream) = pair.param()?;
         param.chunk("a");
         {
             let mut call = Box::pin(pair.call("hold", std::slice::from_ref(&stream)));
@@ -253,12 +229,7 @@ async fn a_call_that_is_dropped_ends_the_callee_and_the_producer() {
             }
         }
         param.unwanted().await;
-        let error = pair
-            .ended
-            .recv()
-            .await
-            .expect("it ends")
-            .expect_err("early");
+        let error = pair.ended().await.expect_err("early");
         assert!(error.to_string().contains("caller has gone"), "{error:#}");
         Ok(())
     })
@@ -267,30 +238,24 @@ async fn a_call_that_is_dropped_ends_the_callee_and_the_producer() {
 
 #[tokio::test]
 async fn a_callee_that_does_not_read_is_let_go_on() {
-    soon(async {
-        let mut pair = Pair::new().await?;
+    soon(async |mut pair| {
         let stream = pair.own(Endless(std::sync::Arc::default()))?;
         pair.release();
         assert_eq!(pair.call("hold", &[stream]).await?, Val::U32(7));
-        pair.ended.recv().await.expect("it ends")
+        pair.ended().await
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_callee_that_fails_fails_the_streams_that_it_was_to_return() {
-    soon(async {
-        let mut pair = Pair::new().await?;
+    soon(async |mut pair| {
         // There is none for it to return.
         let fresh = pair.call("fresh", &[]).await?;
         let mut fresh = pair.take(fresh)?;
-        let error = next(&mut fresh).await.expect_err("it has failed");
-        assert!(
-            matches!(error, StreamError::LastOperationFailed(_)),
-            "{error}"
-        );
-        let ended = pair.ended.recv().await.expect("it ends");
-        let error = format!("{:#}", ended.expect_err("it trapped"));
+        breaks_off(&mut fresh).await;
+        let error = pair.ended().await.expect_err("it trapped");
+        let error = format!("{error:#}");
         assert!(error.contains("no stream for the callee"), "{error}");
         Ok(())
     })

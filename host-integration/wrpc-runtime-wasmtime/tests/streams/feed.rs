@@ -63,6 +63,13 @@ pub(crate) async fn next(stream: &mut InputStream) -> StreamResult<Option<String
     }
 }
 
+/// Checks that a stream ends with a failure, and does not close.
+pub(crate) async fn breaks_off(stream: &mut InputStream) {
+    let error = next(stream).await.expect_err("it breaks off");
+    let failed = matches!(error, StreamError::LastOperationFailed(_));
+    assert!(failed, "{error}");
+}
+
 /// A stream that always has more, and counts what was taken of it.
 pub(crate) struct Endless(pub(crate) Arc<AtomicUsize>);
 

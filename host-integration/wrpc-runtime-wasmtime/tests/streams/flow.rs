@@ -3,16 +3,14 @@
 use wasmtime::component::Val;
 
 use crate::feed::{feed, next};
-use crate::hosts::{Pair, Path};
+use crate::hosts::Path;
 use crate::soon;
 
 #[tokio::test]
 async fn both_sides_read_while_both_sides_still_produce() {
-    soon(async {
-        let mut pair = Pair::new().await?;
-        let (param, stream) = feed();
+    soon(async |mut pair| {
+        let (param, stream) = pair.param()?;
         let (result, made) = feed();
-        let stream = pair.own(stream)?;
         pair.next_for_callee(made);
 
         param.chunk("param 1");
@@ -38,15 +36,14 @@ async fn both_sides_read_while_both_sides_still_produce() {
         assert_eq!(next(&mut rest).await?, None);
         drop(result);
         assert_eq!(next(&mut fresh).await?, None);
-        pair.ended.recv().await.expect("it ends").map(drop)
+        pair.ended().await
     })
     .await;
 }
 
 #[tokio::test]
 async fn streams_pass_in_records_options_lists_and_tuples() {
-    soon(async {
-        let mut pair = Pair::new().await?;
+    soon(async |mut pair| {
         let feeds: Vec<_> = (0..3).map(|_| feed()).collect();
         let mut producers = Vec::new();
         let mut streams = Vec::new();
@@ -91,15 +88,14 @@ async fn streams_pass_in_records_options_lists_and_tuples() {
             drop(producer);
             assert_eq!(next(&mut stream).await?, None);
         }
-        pair.ended.recv().await.expect("it ends").map(drop)
+        pair.ended().await
     })
     .await;
 }
 
 #[tokio::test]
 async fn the_transport_is_told_the_paths_of_streams() {
-    soon(async {
-        let mut pair = Pair::new().await?;
+    soon(async |mut pair| {
         let path = |path: &[usize]| -> Path { path.iter().copied().map(Some).collect() };
         let none: [Path; 0] = [];
         assert_eq!(pair.client.told("serve both"), [path(&[0])]);
@@ -108,8 +104,7 @@ async fn the_transport_is_told_the_paths_of_streams() {
         let in_a_list = [Some(0), Some(2), None, Some(1)].into();
         assert_eq!(pair.client.told("serve deep"), [path(&[0, 1]), in_a_list]);
 
-        let (_param, stream) = feed();
-        let stream = pair.own(stream)?;
+        let (_param, stream) = pair.param()?;
         pair.call("both", &[stream]).await?;
         let results = [path(&[0, 0]), path(&[0, 1])];
         assert_eq!(pair.client.told("invoke both"), results);

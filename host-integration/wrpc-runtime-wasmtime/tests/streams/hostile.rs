@@ -8,7 +8,7 @@ use wasmtime::component::Val;
 use wasmtime_wasi::pipe::MemoryInputPipe;
 use wrpc_transport::{Index as _, Invoke as _};
 
-use crate::feed::{feed, next};
+use crate::feed::next;
 use crate::guests::{API, CLOSED, WIDE};
 use crate::hosts::{Pair, Path};
 use crate::soon;
@@ -51,14 +51,13 @@ fn assert_says(error: &anyhow::Error, parts: &[&str]) {
 
 #[tokio::test]
 async fn a_list_of_257_streams_passes_in_both_directions() {
-    soon(async { pass(&mut Pair::new().await?, 257).await }).await;
+    soon(async |mut pair| pass(&mut pair, 257).await).await;
 }
 
 /// The transport is told 256 paths. Of a local call it need not be told any.
 #[tokio::test]
 async fn a_tuple_of_257_streams_passes_in_both_directions() {
-    soon(async {
-        let mut pair = Pair::new().await?;
+    soon(async |mut pair| {
         let tuple = Val::Tuple(streams(&mut pair, WIDE)?);
         let Val::Tuple(tuple) = pair.call("wide", &[tuple]).await? else {
             anyhow::bail!("it returns a tuple");
@@ -71,8 +70,7 @@ async fn a_tuple_of_257_streams_passes_in_both_directions() {
 
 #[tokio::test]
 async fn more_streams_than_a_message_may_hold_are_an_error_where_they_arrive() {
-    soon(async {
-        let mut pair = Pair::new().await?;
+    soon(async |mut pair| {
         let list = Val::List(streams(&mut pair, MOST + 1)?);
         let error = pair.call("many", &[list]).await.expect_err("parameters");
         let where_from = [
@@ -103,15 +101,13 @@ async fn more_streams_than_a_message_may_hold_are_an_error_where_they_arrive() {
 
 #[tokio::test]
 async fn a_stream_that_never_starts_takes_no_longer_than_the_call_may() {
-    soon(async {
-        let mut pair = Pair::new().await?;
+    soon(async |mut pair| {
         pair.set_timeout(Duration::from_millis(100));
-        let (_producer, stream) = feed();
-        let stream = pair.own(stream)?;
+        let (_producer, stream) = pair.param()?;
         let error = pair.call("count", &[stream]).await.expect_err("no answer");
         assert_says(&error, &["test:peer/api@1.0.0.count"]);
         // The callee learns that its caller has gone.
-        assert!(pair.ended.recv().await.expect("it ends").is_err());
+        assert!(pair.ended().await.is_err());
 
         pair.restart_caller().await?;
         pass(&mut pair, 1).await
@@ -121,8 +117,7 @@ async fn a_stream_that_never_starts_takes_no_longer_than_the_call_may() {
 
 #[tokio::test]
 async fn what_is_sent_at_a_path_that_is_not_in_the_type_is_in_no_ones_way() {
-    soon(async {
-        let pair = Pair::new().await?;
+    soon(async |pair| {
         let none: [Path; 0] = [];
         let call = pair
             .client

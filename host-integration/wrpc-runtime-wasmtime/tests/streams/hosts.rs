@@ -17,15 +17,15 @@ use tokio::task::JoinSet;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Instance, InstancePre, Linker, Resource, Val};
 use wasmtime::{Config, Engine, Store};
-use wasmtime_wasi::{
-    HostInputStream, InputStream, ResourceTable, WasiCtx, WasiCtxBuilder, WasiView,
-};
-use wrpc_runtime_wasmtime::{
-    collect_component_resources, link_item, ServeExt as _, SharedResourceTable, WrpcView,
-};
+use wasmtime_wasi::{HostInputStream, InputStream};
+use wrpc_runtime_wasmtime::{collect_component_resources, link_item, ServeExt as _};
 use wrpc_transport::{Invoke, Serve};
 
+use crate::feed::{feed, Producer};
 use crate::guests::{self, API, CONTROL};
+
+#[path = "../support/ctx.rs"]
+mod ctx;
 
 /// A backend for tests.
 #[derive(Clone)]
@@ -116,62 +116,18 @@ pub(crate) struct Control {
     released: Arc<Semaphore>,
 }
 
-/// The data of a store, as that of the host.
-pub(crate) struct Ctx {
-    wasi: WasiCtx,
-    table: ResourceTable,
-    shared: SharedResourceTable,
-    client: Client,
-    control: Control,
-    timeout: Option<Duration>,
-}
-
-impl WasiView for Ctx {
-    fn table(&mut self) -> &mut ResourceTable {
-        &mut self.table
-    }
-
-    fn ctx(&mut self) -> &mut WasiCtx {
-        &mut self.wasi
-    }
-}
-
-impl WrpcView for Ctx {
-    type Invoke = Client;
-
-    fn client(&self) -> &Client {
-        &self.client
-    }
-
-    fn shared_resources(&mut self) -> &mut SharedResourceTable {
-        &mut self.shared
-    }
-
-    fn timeout(&self) -> Option<Duration> {
-        self.timeout
-    }
-}
+pub(crate) type Ctx = ctx::Ctx<Client, Control>;
 
 fn store(engine: &Engine, client: &Client, control: &Control) -> Store<Ctx> {
-    Store::new(
-        engine,
-        Ctx {
-            wasi: WasiCtxBuilder::new().build(),
-            table: ResourceTable::new(),
-            shared: SharedResourceTable::default(),
-            client: client.clone(),
-            control: control.clone(),
-            timeout: None,
-        },
-    )
+    Store::new(engine, Ctx::with(client.clone(), None, control.clone()))
 }
 
 fn define_control(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
     let mut control = linker.instance(CONTROL)?;
     control.func_wrap_async("make", |mut store, (): ()| {
         Box::new(async move {
-            let Ctx { control, table, .. } = store.data_mut();
-            let mut streams = control
+            let Ctx { besides, table, .. } = store.data_mut();
+            let mut streams = besides
                 .streams
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
@@ -181,13 +137,13 @@ fn define_control(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
     })?;
     control.func_wrap_async("saw", |store, (chunk,): (Vec<u8>,)| {
         Box::new(async move {
-            let _ = store.data().control.saw.send(chunk.into());
+            let _ = store.data().besides.saw.send(chunk.into());
             Ok(())
         })
     })?;
     control.func_wrap_async("wait", |store, (): ()| {
         Box::new(async move {
-            let released = Arc::clone(&store.data().control.released);
+            let released = Arc::clone(&store.data().besides.released);
             released.acquire().await?.forget();
             Ok(())
         })
@@ -303,6 +259,17 @@ impl Pair {
             .expect("the caller exports what it passes on");
         func.call_async(&mut *store, params, results).await?;
         func.post_return_async(&mut *store).await
+    }
+
+    /// A stream of the test's, as a value of the caller.
+    pub(crate) fn param(&mut self) -> anyhow::Result<(Producer, Val)> {
+        let (producer, stream) = feed();
+        Ok((producer, self.own(stream)?))
+    }
+
+    /// How the next of the callee's calls ends.
+    pub(crate) async fn ended(&mut self) -> anyhow::Result<()> {
+        self.ended.recv().await.expect("it ends")
     }
 
     /// A stream as a value of the caller.

@@ -14,8 +14,7 @@ const HELD: usize = 64 << 10;
 
 #[tokio::test]
 async fn a_callee_that_does_not_read_stops_the_producer() {
-    soon(async {
-        let mut pair = Pair::new().await?;
+    soon(async |mut pair| {
         let taken = Arc::new(AtomicUsize::new(0));
         let stream = pair.own(Endless(Arc::clone(&taken)))?;
         {
@@ -34,8 +33,7 @@ async fn a_callee_that_does_not_read_stops_the_producer() {
 
 #[tokio::test]
 async fn a_caller_that_does_not_read_stops_the_producer() {
-    soon(async {
-        let mut pair = Pair::new().await?;
+    soon(async |mut pair| {
         let taken = Arc::new(AtomicUsize::new(0));
         pair.next_for_callee(Endless(Arc::clone(&taken)));
         let fresh = pair.call("fresh", &[]).await?;
@@ -57,8 +55,7 @@ async fn a_caller_that_does_not_read_stops_the_producer() {
 
 #[tokio::test]
 async fn a_resource_of_the_host_that_may_be_absent_is_an_error_only_when_it_is_there() {
-    soon(async {
-        let mut pair = Pair::new().await?;
+    soon(async |mut pair| {
         let none = [Val::Option(None)];
         assert_eq!(pair.call("maybe", &none).await?, Val::U32(0));
 

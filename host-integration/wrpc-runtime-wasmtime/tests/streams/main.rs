@@ -8,12 +8,14 @@ mod hostile;
 mod hosts;
 mod limits;
 
+use hosts::Pair;
 use inhost_conformance::support::within_a_minute;
 
-/// Runs a test that must not hang.
-async fn soon<T>(test: impl std::future::Future<Output = anyhow::Result<T>>) {
+/// Runs a test that must not hang with a caller and a callee.
+async fn soon(test: impl AsyncFnOnce(Pair) -> anyhow::Result<()>) {
     within_a_minute("a call with streams", async {
-        test.await.map(drop).expect("the call");
+        let pair = Pair::new().await.expect("caller and callee");
+        test(pair).await.expect("the call");
     })
     .await;
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use inhost_dispatch as dispatch;
 use serde::Serialize;
 
-use super::{Config, Shared};
+use super::{Calls, Config, Endpoint, Failures, Shared};
 use crate::http::Http;
 
 /// What is served on this host, and which way its calls went.
@@ -49,36 +49,6 @@ pub struct HttpTarget {
     pub offered: bool,
 }
 
-/// How many calls that components of this host made went which way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Calls {
-    /// In memory.
-    pub local: u64,
-    /// Over NATS: the callee is elsewhere, or the mode is off.
-    pub remote: u64,
-    /// Over NATS, because the queue at the local callee was full, or emptied so slowly that another host is faster.
-    pub spilled: u64,
-    /// Over NATS, because the local callee went away before it took the call.
-    pub fallback: u64,
-    /// Nowhere: the callee is not here, and the mode is `require`.
-    pub refused: u64,
-}
-
-/// A function that is served on this host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Endpoint {
-    /// The lattice and the component: `lattice.component-id`.
-    pub prefix: Box<str>,
-    /// The WIT instance with its version.
-    pub instance: Box<str>,
-    /// The function.
-    pub function: Box<str>,
-    /// How many invocations wait to be taken.
-    pub queued: usize,
-}
-
 /// What was counted of a function since the process started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -106,24 +76,6 @@ pub struct Function {
     pub results_bytes: u64,
 }
 
-/// How many calls failed, and in which way. All but `not_sent` are local calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Failures {
-    /// The callee ran and did not finish its results: it trapped, or was stopped.
-    pub failed: u64,
-    /// The callee's host refused it: a policy denied it.
-    pub denied: u64,
-    /// The function stopped being served before it ran, or there was no room for an instance.
-    pub not_run: u64,
-    /// The caller left before it had its results.
-    pub caller_left: u64,
-    /// It could not be sent over NATS.
-    pub not_sent: u64,
-    /// Of those that did not run, the ones without results whose callers had gone on: no one was told.
-    pub lost: u64,
-}
-
 impl Status {
     pub(super) fn of(config: &Config, shared: &Shared, http: Option<&Arc<Http>>) -> Self {
         let http = http.into_iter().flat_map(|http| http.names());
@@ -149,7 +101,7 @@ impl Status {
             in_flight: shared.in_flight(),
             pool_used_up: dispatch::pool_used_up(),
             time_used_up: dispatch::time_used_up(),
-            calls: shared.calls().into(),
+            calls: shared.calls(),
             functions: functions.collect(),
             http: http
                 .map(|(name, component, offered)| HttpTarget {
@@ -158,15 +110,7 @@ impl Status {
                     offered,
                 })
                 .collect(),
-            endpoints: served
-                .into_iter()
-                .map(|served| Endpoint {
-                    prefix: served.prefix,
-                    instance: served.instance,
-                    function: served.function,
-                    queued: served.queued,
-                })
-                .collect(),
+            endpoints: served,
         }
     }
 }
@@ -181,35 +125,10 @@ impl Function {
             served: queued.is_some(),
             queued: queued.unwrap_or_default(),
             in_flight: counted.in_flight,
-            calls: counted.calls.into(),
-            failures: counted.failures.into(),
+            calls: counted.calls,
+            failures: counted.failures,
             params_bytes: counted.params_bytes,
             results_bytes: counted.results_bytes,
-        }
-    }
-}
-
-impl From<dispatch::Calls> for Calls {
-    fn from(calls: dispatch::Calls) -> Self {
-        Self {
-            local: calls.local,
-            remote: calls.remote,
-            spilled: calls.spilled,
-            fallback: calls.fallback,
-            refused: calls.refused,
-        }
-    }
-}
-
-impl From<dispatch::Failures> for Failures {
-    fn from(failures: dispatch::Failures) -> Self {
-        Self {
-            failed: failures.failed,
-            denied: failures.denied,
-            not_run: failures.not_run,
-            caller_left: failures.caller_left,
-            not_sent: failures.not_sent,
-            lost: failures.lost,
         }
     }
 }

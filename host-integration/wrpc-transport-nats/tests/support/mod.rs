@@ -1,17 +1,16 @@
 //! A nats-server of one's own, and a callee that echoes.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
 use futures::StreamExt as _;
+use inhost_testbed::NatsServer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::task::JoinHandle;
+use tokio::runtime::Handle;
+use tokio::task::{spawn_blocking, JoinHandle};
 use wrpc_transport::{Index as _, Invoke, Serve};
 use wrpc_transport_nats::local::{Config, Local, Mode};
 use wrpc_transport_nats::Client;
@@ -24,103 +23,37 @@ pub const GROUP: &str = "group";
 /// What nothing here should take.
 pub const PROMPTLY: Duration = Duration::from_secs(60);
 
-/// A nats-server on a free port. Dropping it ends it.
-pub struct Server {
-    process: Child,
-    folder: PathBuf,
-    port: u16,
-}
+/// A nats-server of a test's own. Dropping it ends it.
+pub struct Server(NatsServer);
 
 impl Server {
     pub async fn start() -> Self {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!(
-            "nats-{}-{}",
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        ));
-        std::fs::create_dir_all(&folder).expect("a folder for the server");
-        let process = spawn("-1", &folder);
-        let ports = folder.join(format!("nats-server_{}.ports", process.id()));
-        let port = until("the server says its port", || {
-            let ports = std::fs::read(&ports).ok()?;
-            let ports: serde_json::Value = serde_json::from_slice(&ports).ok()?;
-            ports["nats"][0].as_str()?.rsplit_once(':')?.1.parse().ok()
-        })
-        .await;
-        Self {
-            process,
-            folder,
-            port,
-        }
+        // A test may be one that is moved from thread to thread, and what starts a server is not.
+        let runtime = Handle::current();
+        let server = spawn_blocking(move || runtime.block_on(NatsServer::start()));
+        Self(server.await.expect("no panic").expect("a nats-server"))
     }
 
     pub async fn connect(&self) -> Arc<async_nats::Client> {
-        let client = async_nats::connect(format!("127.0.0.1:{}", self.port)).await;
+        let client = self.0.client().await;
         Arc::new(client.expect("a connection to the server"))
     }
 
     /// Ends the server, without a word to its clients.
-    pub fn kill(&mut self) {
-        self.process.kill().expect("the server can be killed");
-        self.process.wait().expect("the server ends");
+    pub fn kill(&self) {
+        self.0.kill();
     }
 
     /// Starts it again, on the same port.
-    pub fn restart(&mut self) {
-        self.process = spawn(&self.port.to_string(), &self.folder);
+    pub async fn restart(&self) {
+        self.0.restart().await.expect("the server starts again");
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-fn spawn(port: &str, folder: &Path) -> Child {
-    Command::new(binary())
-        .args(["-a", "127.0.0.1", "-p", port, "--ports_file_dir"])
-        .arg(folder)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the nats-server starts")
-}
-
-/// The server that `NATS_SERVER` names, else one on `PATH`, else one that `cargo xtask` has fetched.
-fn binary() -> PathBuf {
-    let variable = std::env::var_os("NATS_SERVER").filter(|path| !path.is_empty());
-    if let Some(path) = variable {
-        return path.into();
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let on_path = std::env::split_paths(&path).map(|folder| folder.join("nats-server"));
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
-    let fetched = std::fs::read_dir(target.expect("a target folder").join("tools/nats-server"));
-    let fetched = fetched
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|version| version.path().join("nats-server"));
-    on_path
-        .chain(fetched)
-        .find(|path| path.is_file())
-        .expect("a nats-server: put one on PATH, or set NATS_SERVER, or run `cargo xtask test`, which fetches one")
-}
-
-/// Waits until `what` is there, and returns it.
-pub async fn until<T>(name: &str, mut what: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PROMPTLY;
-    loop {
-        if let Some(found) = what() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "waited too long until {name}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+/// Waits until `holds`. `what` says what is wrong when it does not.
+pub async fn until(what: &str, holds: impl FnMut() -> bool) {
+    let held = inhost_testbed::until_known(what, PROMPTLY, holds).await;
+    held.unwrap_or_else(|error| panic!("{error}"));
 }
 
 /// Waits until the server knows what has been subscribed over `nats`.

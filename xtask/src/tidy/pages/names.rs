@@ -128,13 +128,18 @@ fn tests(text: &str) -> impl Iterator<Item = String> + '_ {
         .map(str::to_owned)
 }
 
-/// The names of functions without parameters in Rust code, as tests are.
+/// The names of functions without parameters in Rust code, as tests are, and of those that are run on each route.
 fn functions(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().filter_map(|line| {
+    let functions = text.lines().filter_map(|line| {
         let (before, rest) = line.split_once("fn ")?;
         let (name, _) = rest.split_once("()")?;
         ["", "async "].contains(&before).then_some(name)
-    })
+    });
+    let on_routes = text.split("\non_routes! {").skip(1).flat_map(|rest| {
+        let list = rest.split('}').next().unwrap_or_default();
+        list.split([':', ',']).skip(1).map(str::trim)
+    });
+    functions.chain(on_routes)
 }
 
 #[cfg(test)]
@@ -163,6 +168,13 @@ mod tests {
             "`--lattice=x`, WASMCLOUD_LATTICE=x, WASMCLOUD_LABEL_zone, `modes::require_works`\n\
                     |---|---|\n`Host::builder()` `a::b::c` -- and - x--y";
         assert_eq!(found(text), Vec::<String>::new());
+    }
+
+    #[test]
+    fn tests_are_functions_and_what_is_run_on_each_route() {
+        let text = "use a::b;\n\non_routes! { LOCAL:\n    one,\n    two,\n}\n\nasync fn three() {\n    a(b, four,);\n}\n";
+        let tests: Vec<_> = functions(text).filter(|it| !it.is_empty()).collect();
+        assert_eq!(tests, ["three", "one", "two"]);
     }
 
     #[test]

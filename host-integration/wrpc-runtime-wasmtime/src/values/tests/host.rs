@@ -11,7 +11,6 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Config, Engine, Store};
-use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiView};
 use wrpc_transport::{Index, Invoke};
 
 use super::guest::{FUNCTION, INSTANCE};
@@ -21,7 +20,6 @@ use crate::invocation::invoke::Import;
 use crate::types::{Budget, Function};
 use crate::values::wire::Kind;
 use crate::values::{self, Signature};
-use crate::view::{SharedResourceTable, WrpcView};
 use crate::{CallFailed, Instance, Root};
 
 /// A peer that answers what it is sent, and keeps it.
@@ -91,47 +89,14 @@ impl Invoke for Mirror {
     }
 }
 
-pub(super) struct Ctx {
-    wasi: WasiCtx,
-    table: ResourceTable,
-    shared: SharedResourceTable,
-    peer: Mirror,
-}
-
-impl WasiView for Ctx {
-    fn table(&mut self) -> &mut ResourceTable {
-        &mut self.table
-    }
-
-    fn ctx(&mut self) -> &mut WasiCtx {
-        &mut self.wasi
-    }
-}
-
-impl WrpcView for Ctx {
-    type Invoke = Mirror;
-
-    fn client(&self) -> &Mirror {
-        &self.peer
-    }
-
-    fn shared_resources(&mut self) -> &mut SharedResourceTable {
-        &mut self.shared
-    }
-}
+pub(super) type Ctx = crate::test_ctx::Ctx<Mirror>;
 
 pub(super) fn engine() -> Engine {
     Engine::new(Config::new().async_support(true)).expect("a valid configuration")
 }
 
 pub(super) fn store(engine: &Engine, peer: &Mirror) -> Store<Ctx> {
-    let ctx = Ctx {
-        wasi: WasiCtxBuilder::new().build(),
-        table: ResourceTable::new(),
-        shared: SharedResourceTable::default(),
-        peer: peer.clone(),
-    };
-    Store::new(engine, ctx)
+    Store::new(engine, Ctx::with(peer.clone(), None, ()))
 }
 
 /// The component, with its import linked and its export resolved.

@@ -12,6 +12,14 @@ use super::agreement::check;
 use super::guest::{pass_on, FUNCTION, INSTANCE};
 use super::host::{engine, Mirror};
 use super::resources::{call_in, instance_of};
+use types::ty;
+
+#[allow(
+    dead_code,
+    reason = "shared with tests of the codec, which use more of it"
+)]
+#[path = "../../../../codec/tests/vectors/types.rs"]
+mod types;
 
 /// See `tests/data/README.md`.
 const VECTORS: &str = include_str!("../../../tests/data/wire-vectors.json");
@@ -79,45 +87,4 @@ fn bytes(hex: &str) -> Vec<u8> {
     digits
         .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
         .collect()
-}
-
-fn ty(tree: &Value) -> Type {
-    let members = |value: &Value| value.as_array().expect("a list of members").clone();
-    let optional = |value: &Value| (!value.is_null()).then(|| ty(value));
-    if let Some(name) = tree.as_str() {
-        return match name {
-            "bool" => Type::Bool,
-            "u8" => Type::U8,
-            "s8" => Type::S8,
-            "u16" => Type::U16,
-            "s16" => Type::S16,
-            "u32" => Type::U32,
-            "s32" => Type::S32,
-            "u64" => Type::U64,
-            "s64" => Type::S64,
-            "f32" => Type::F32,
-            "f64" => Type::F64,
-            "char" => Type::Char,
-            "string" => Type::String,
-            "own" => Type::Handle(0),
-            other => panic!("unknown type {other}"),
-        };
-    }
-    let (kind, of) = tree
-        .as_object()
-        .expect("a type")
-        .iter()
-        .next()
-        .expect("a kind");
-    match kind.as_str() {
-        "list" => Type::list(ty(of)),
-        "option" => Type::option(ty(of)),
-        "tuple" => Type::Tuple(members(of).iter().map(ty).collect()),
-        "record" => Type::Tuple(members(of).iter().map(|field| ty(&field[1])).collect()),
-        "variant" => Type::Variant(members(of).iter().map(|case| optional(&case[1])).collect()),
-        "enum" => Type::Variant(vec![None; members(of).len()]),
-        "flags" => Type::Flags(members(of).len()),
-        "result" => Type::result(optional(&of["ok"]), optional(&of["err"])),
-        other => panic!("unknown kind of type {other}"),
-    }
 }

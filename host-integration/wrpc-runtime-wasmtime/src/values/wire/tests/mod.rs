@@ -17,47 +17,12 @@ use bytes::{Bytes, BytesMut};
 use tokio_util::codec::Encoder as _;
 use wasmtime::component::{types, Component, Type, Val};
 use wasmtime::{AsContextMut as _, Config, Engine, Store};
-use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiView};
 
 use self::transport::{Outgoing, Peer, Slice};
 use super::deferred::Deferred;
 use super::{read_value, ValEncoder};
-use crate::view::{SharedResourceTable, WrpcView};
 
-/// The data of a test's store.
-struct Ctx {
-    wasi: WasiCtx,
-    table: ResourceTable,
-    shared: SharedResourceTable,
-    peer: Peer,
-    timeout: Option<Duration>,
-}
-
-impl WasiView for Ctx {
-    fn table(&mut self) -> &mut ResourceTable {
-        &mut self.table
-    }
-
-    fn ctx(&mut self) -> &mut WasiCtx {
-        &mut self.wasi
-    }
-}
-
-impl WrpcView for Ctx {
-    type Invoke = Peer;
-
-    fn client(&self) -> &Peer {
-        &self.peer
-    }
-
-    fn shared_resources(&mut self) -> &mut SharedResourceTable {
-        &mut self.shared
-    }
-
-    fn timeout(&self) -> Option<Duration> {
-        self.timeout
-    }
-}
+type Ctx = crate::test_ctx::Ctx<Peer>;
 
 fn engine() -> Engine {
     let mut config = Config::new();
@@ -72,16 +37,7 @@ fn store(engine: &Engine) -> Store<Ctx> {
 }
 
 fn store_with(engine: &Engine, peer: Peer, timeout: Option<Duration>) -> Store<Ctx> {
-    Store::new(
-        engine,
-        Ctx {
-            wasi: WasiCtxBuilder::new().build(),
-            table: ResourceTable::new(),
-            shared: SharedResourceTable::default(),
-            peer,
-            timeout,
-        },
-    )
+    Store::new(engine, Ctx::with(peer, timeout, ()))
 }
 
 /// The type that `text` means, in which the types named in [`named_types`] can be used.
