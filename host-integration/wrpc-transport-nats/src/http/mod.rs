@@ -143,16 +143,20 @@ impl Http {
         };
     }
 
-    /// The names, with the components that they are those of, and whether these are offered under them, in whichever lattice.
-    pub(crate) fn names(&self) -> impl Iterator<Item = (&HttpName, &str, bool)> {
-        self.components.iter().map(|(name, id)| {
+    /// The names, with the components that they are those of, and whether a request to them stays here, in whichever lattice:
+    /// the component is offered under its name, and `answers`, by its prefix.
+    pub(crate) fn names(
+        &self,
+        answers: impl Fn(&str) -> bool,
+    ) -> impl Iterator<Item = (&HttpName, &str, bool)> {
+        self.components.iter().map(move |(name, id)| {
             let offers = self.offers.read().unwrap_or_else(PoisonError::into_inner);
             let mut offers = offers.iter();
-            let offered = offers.any(|(prefix, names)| {
+            let answered = offers.any(|(prefix, names)| {
                 let of = prefix.rsplit_once('.').map(|(_, of)| of);
-                of == Some(id) && names.contains(name)
+                of == Some(id) && names.contains(name) && answers(prefix)
             });
-            (name, &**id, offered)
+            (name, &**id, answered)
         })
     }
 
@@ -196,6 +200,11 @@ impl Http {
 /// Whether a function is that of an HTTP client.
 pub(crate) fn is_outgoing(instance: &str, func: &str) -> bool {
     instance == OUTGOING && func == HANDLE
+}
+
+/// Whether a function is that of an HTTP server.
+pub(crate) fn is_incoming(instance: &str, func: &str) -> bool {
+    instance == INCOMING && func == HANDLE
 }
 
 #[cfg(test)]
