@@ -414,3 +414,50 @@ async fn the_listing_says_of_a_name_what_a_request_to_it_meets() {
     it.scale(0).await;
     it.until_answered(NAME, false).await;
 }
+
+#[tokio::test]
+async fn a_body_that_no_one_reads_ends_its_request_before_it_takes_all_of_the_memory() {
+    const MIB: u64 = 1 << 20;
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let it = Between::start(&nats, route.host().arg(FLAG), NAME, 2).await;
+        it.until_answered(NAME, true).await;
+        let host = it.deployment.host();
+        let fetch = async |query: &str| {
+            let path = format!("/fetch?to=orders.local&{query}");
+            let answer = get_text_within(Duration::from_secs(60), it.front, &path).await;
+            answer.expect("an answer")
+        };
+        let post = async |size: u64| {
+            until("both instances are in use", async || {
+                host.status().await.expect("the listing")["in_flight"] == 2
+            })
+            .await;
+            fetch(&format!("path=/seen&method=POST&size={size}")).await
+        };
+        // It waits for an instance with its request, and is read then.
+        let wait = "path=/wait?ms=5000";
+        let (_, _, read) = tokio::join!(fetch(wait), fetch(wait), post(60 * MIB));
+        let size = 60 * MIB;
+        assert_eq!(
+            line(&read, "body "),
+            format!("{size} of {size}"),
+            "over {route:?}"
+        );
+
+        let wait = "path=/wait?ms=20000";
+        let (waited, _, ended) = tokio::join!(fetch(wait), fetch(wait), post(3000 * MIB));
+        assert!(waited.ends_with("waited\n"), "over {route:?}: {waited}");
+        let code = "ErrorCode::HttpRequestBodySize(None)";
+        assert_eq!(line(&ended, "error "), code, "over {route:?}");
+        let why = host.wait_for_log("more than 285212672 bytes of a stream", PROMPTLY);
+        let why = why.await.expect("the log says why");
+        assert!(why.contains(ORDERS), "{why}");
+        if let Some(peak) = host.usage().peak_resident_bytes() {
+            assert!(peak < 1000 * MIB, "over {route:?}: {peak}");
+        }
+        // The host library had taken the request, and its guest waits for the rest of the body. The other instance is free.
+        let answer = fetch("path=/seen").await;
+        assert_eq!(line(&answer, "status "), "200", "over {route:?}");
+    }
+}
