@@ -261,7 +261,7 @@ where
             let traveller = Traveller::leaves(self.local.observer(), &cx, &target, route);
             let invoked = self.remote.invoke(cx, instance, func, params, paths).await;
             let (outgoing, incoming) = invoked.inspect_err(|_| target.counters.not_sent())?;
-            let outgoing = Outgoing::remote(outgoing, traveller.clone());
+            let outgoing = Outgoing::remote(outgoing, target, traveller.clone());
             Ok((outgoing, Incoming::remote(incoming, traveller)))
         })
     }
@@ -356,12 +356,17 @@ where
             let endpoint = Arc::new(Endpoint::<C, B>::new(target, limits, patience));
             let local = Arc::clone(&self.local);
             let calls = calls.map_ok(move |(cx, outgoing, incoming)| {
-                let traveller = Traveller::arrives(local.observer(), &cx, endpoint.target());
+                let target = endpoint.target();
+                let traveller = Traveller::arrives(local.observer(), &cx, target);
+                let outgoing = Outgoing::remote(outgoing, Arc::clone(target), traveller.clone());
                 // Each version has a subscription of its own, as on a stock host.
                 let (home, context) = (Arc::clone(&endpoint) as _, None);
                 let callee = Callee { home, context };
-                let incoming = Incoming::remote_params(incoming, callee, traveller.clone());
-                (cx, Outgoing::remote(outgoing, traveller), incoming)
+                (
+                    cx,
+                    outgoing,
+                    Incoming::remote_params(incoming, callee, traveller),
+                )
             });
             return Ok(Either::Left(calls.chain(stream::pending())));
         }

@@ -79,7 +79,8 @@
 //! 4. `call`: what both sides of the call share, and the streams that they write and read. `lazy`: the [`Backend`] makes a
 //!    byte stream for the parameters, or for the results, once a side writes to it. `paths` gives each path of
 //!    [`Index`](wrpc_transport::Index) a byte stream of its own. `home`: what the call knows of the endpoint. `patience`: for
-//!    how long a callee waits for parameters, and how many bytes of them it takes.
+//!    how long a callee waits for parameters, and how many bytes of them it takes. `pile`: what a writer may add to a write that
+//!    waits.
 //! 5. `beside`: what a callee and a caller can do with the streams of a local call besides to write and to read: pass on in
 //!    one piece and without a copy, say why the call failed, learn that no one waits any more, put back a call that has not
 //!    started. `ambient`: what goes along in the task.

@@ -165,8 +165,12 @@ where
                 };
                 let (target, observer) = (callee.home.target(), self.told.0.observer());
                 let traveller = Traveller::arrives(observer, &context, target);
-                let incoming = Incoming::remote_params(incoming, callee, traveller.clone());
-                (context, Outgoing::remote(outgoing, traveller), incoming)
+                let outgoing = Outgoing::remote(outgoing, Arc::clone(target), traveller.clone());
+                (
+                    context,
+                    outgoing,
+                    Incoming::remote_params(incoming, callee, traveller),
+                )
             }));
         }
     }

@@ -5,17 +5,17 @@
 //! configured otherwise. (Upstream: `wasmbus/event.rs` and `Host::heartbeat`.)
 //!
 //! Where the credentials of the host do not allow this, nothing is known, and calls go as if there were no other host. So it is
-//! where there are many hosts: each would hear all of the others, which is more for the NATS server with their square.
+//! for as long as there are many hosts: each would hear all of the others, which is more for the NATS server with their square.
+//! Then they are counted now and then, with `host.ping`: the more there are, the less often.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use anyhow::ensure;
 use async_nats::{Client, Message, Subscriber};
 use futures::StreamExt as _;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::Deserialize;
-use tokio::time::{interval, Instant};
+use tokio::time::{interval, sleep, timeout, Instant};
 use tracing::info;
 use wrpc_transport_nats::local::Local;
 
@@ -26,6 +26,16 @@ const SILENT: Duration = Duration::from_secs(90);
 
 /// How many other hosts are listened to. In a lattice with more, none is.
 const MAX_HOSTS: usize = 64;
+
+/// How many are counted at most.
+const MOST_COUNTED: usize = 1024;
+
+/// For each host that there is, for how long it is not looked again whether there are fewer. As each asks all others, each is
+/// asked once in this time, however many there are.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// When no host answers any more.
+const ANSWERED: Duration = Duration::from_secs(2);
 
 /// What a host says of itself.
 #[derive(Deserialize)]
@@ -84,17 +94,50 @@ struct Other {
     heard: Instant,
 }
 
-/// Keeps `local` informed, for as long as it is polled. Ends in a lattice with too many hosts.
+/// There are more hosts than are listened to.
+struct TooMany;
+
+/// Keeps `local` informed, for as long as it is polled. Ends with the connection.
 pub(crate) async fn watch(client: Client, place: Place, local: Local) {
+    watch_with(client, place, local, PAUSE).await;
+}
+
+/// As [`watch`], with a pause for each host.
+async fn watch_with(client: Client, place: Place, local: Local, pause: Duration) {
     let mut others = Others {
         place: &place,
         local: &local,
         hosts: HashMap::new(),
     };
-    if let Err(error) = others.listen(&client).await {
+    let error = loop {
+        match others.listen(&client).await {
+            Ok(TooMany) => {}
+            Err(error) => break error,
+        }
         others.forget(|_| true);
-        info!("it is not known any more which components other hosts run: {error:#}");
-    }
+        info!(
+            "the lattice has more than {MAX_HOSTS} other hosts, and they are not listened to: it is not known which components they \
+             run. It is looked now and then whether there are fewer"
+        );
+        let mut count = MAX_HOSTS + 1;
+        let counted = loop {
+            sleep(pause * u32::try_from(count).unwrap_or(u32::MAX)).await;
+            match others.count(&client).await {
+                Ok(now) if now <= MAX_HOSTS => break Ok(now),
+                Ok(now) => count = now,
+                Err(error) => break Err(error),
+            }
+        };
+        match counted {
+            Ok(hosts) => info!(
+                hosts,
+                "the other hosts of the lattice are listened to again"
+            ),
+            Err(error) => break error,
+        }
+    };
+    others.forget(|_| true);
+    info!("it is not known any more which components other hosts run: {error:#}");
 }
 
 impl Heard {
@@ -112,7 +155,8 @@ impl Heard {
 }
 
 impl Others<'_> {
-    async fn listen(&mut self, client: &Client) -> anyhow::Result<()> {
+    /// Listens until there are too many, or the connection is closed.
+    async fn listen(&mut self, client: &Client) -> anyhow::Result<TooMany> {
         let [to_ping, to_get] = [client.new_inbox(), client.new_inbox()];
         let mut heard = Heard::subscribe(client, self.place, [&to_ping, &to_get]).await?;
         let ping = format!("{}.host.ping", self.place.topic);
@@ -148,11 +192,26 @@ impl Others<'_> {
                 }
                 _ = looks.tick() => self.forget(|(_, host)| host.heard.elapsed() >= SILENT),
             }
-            ensure!(
-                self.hosts.len() <= MAX_HOSTS,
-                "the lattice has more than {MAX_HOSTS} other hosts, and they are not listened to"
-            );
+            if self.hosts.len() > MAX_HOSTS {
+                return Ok(TooMany);
+            }
         }
+    }
+
+    /// How many other hosts there are, up to a number.
+    async fn count(&self, client: &Client) -> anyhow::Result<usize> {
+        let inbox = client.new_inbox();
+        let mut answers = client.subscribe(inbox.clone()).await?;
+        // The server sends no more than that, and one of them is this host.
+        answers.unsubscribe_after(MOST_COUNTED as u64 + 1).await?;
+        let ping = format!("{}.host.ping", self.place.topic);
+        client.publish_with_reply(ping, inbox, "".into()).await?;
+        let mut others = BTreeSet::new();
+        while let Ok(Some(message)) = timeout(ANSWERED, answers.next()).await {
+            let id = read::<Answer<Host>>(&message).map(|answer| answer.response.id);
+            others.extend(id.filter(|id| *id != self.place.host_id));
+        }
+        Ok(others.len())
     }
 
     fn scaled(&mut self, message: &Message) {
@@ -215,4 +274,81 @@ impl Others<'_> {
 /// What cannot be read is of a version that this does not know.
 fn read<T: DeserializeOwned>(message: &Message) -> Option<T> {
     serde_json::from_slice(&message.payload).ok()
+}
+
+// Without a backend there is nothing to watch.
+#[cfg(all(test, any(feature = "duplex", feature = "mpsc")))]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::Arc;
+
+    use inhost_testbed::{until, NatsServer};
+    use serde_json::json;
+    use tokio::task::JoinSet;
+    use wrpc_transport_nats::local::Config;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn many_hosts_are_not_listened_to_until_there_are_fewer() {
+        let nats = NatsServer::start().await.expect("a NATS server");
+        let [client, hosts] = [nats.client().await, nats.client().await];
+        let [client, hosts] = [client, hosts].map(|it| it.expect("a connection"));
+        let place = Place {
+            host_id: "HOST".into(),
+            topic: "wasmbus.ctl.v1.many".into(),
+            lattice: "many".into(),
+        };
+        let (number, asked) = (
+            Arc::new(AtomicUsize::new(100)),
+            Arc::new(AtomicUsize::new(0)),
+        );
+        let mut tasks = JoinSet::new();
+        let ping = format!("{}.host.ping", place.topic);
+        let mut pings = hosts.subscribe(ping).await.expect("subscribed");
+        hosts.flush().await.expect("flushed");
+        let (they, answering, are_asked) = (hosts.clone(), Arc::clone(&number), Arc::clone(&asked));
+        tasks.spawn(async move {
+            while let Some(ping) = pings.next().await {
+                let reply = ping.reply.expect("a request");
+                for number in 0..answering.load(Ordering::Relaxed) {
+                    let answer = json!({"response": {"id": format!("HOST{number}")}});
+                    let answer = answer.to_string().into();
+                    they.publish(reply.clone(), answer).await.expect("sent");
+                }
+                are_asked.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let heartbeats = place.event("host_heartbeat");
+        let hears = async |is: bool| {
+            let what = format!("listening is {is}");
+            let listening = until(&what, Duration::from_secs(30), async || {
+                Ok(nats.subscriptions(&heartbeats).await?.is_empty() != is)
+            });
+            listening.await.expect("so");
+        };
+        let local = Local::new(Config::default()).expect("the default backend");
+        let pause = Duration::from_millis(1);
+        tasks.spawn(watch_with(client, place.clone(), local, pause));
+        hears(false).await;
+        until("they are counted", Duration::from_secs(30), async || {
+            Ok(asked.load(Ordering::Relaxed) > 3)
+        })
+        .await
+        .expect("so");
+        hears(false).await;
+        number.store(MAX_HOSTS, Ordering::Relaxed);
+        hears(true).await;
+        let heartbeat = |number: usize| {
+            let id = format!("ANOTHER{number}");
+            json!({"source": id, "data": {"host_id": id, "components": []}}).to_string()
+        };
+        number.store(100, Ordering::Relaxed);
+        let one_more = heartbeat(0).into();
+        hosts
+            .publish(heartbeats.clone(), one_more)
+            .await
+            .expect("sent");
+        hears(false).await;
+    }
 }

@@ -114,6 +114,7 @@ macro_rules! suite {
             a_nested_handle_keeps_its_side_there
             a_path_that_the_other_side_never_asks_for_ends_with_it
             a_path_asked_for_after_the_other_side_is_gone_ends_at_once
+            what_a_writer_adds_while_it_waits_is_bounded
             a_path_cannot_be_taken_twice
             an_empty_path_is_an_error
         }

@@ -1,6 +1,7 @@
 //! Cases for `Index`: streams of their own for paths of a call.
 
 use std::io;
+use std::task::Poll;
 
 use inhost_dispatch::{why_failed, Backend, CallError, Caller};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -260,6 +261,46 @@ pub async fn a_path_asked_for_after_the_other_side_is_gone_ends_at_once<B: Backe
     let mut writer = params.index(&[0]).expect("writer");
     let error = writer.write_all(b"lost").await.expect_err("write");
     assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+}
+
+/// A writer that does not wait when it is told to, as those of the host library, is ended before all of the memory is its own.
+/// One that waits may have as much as it likes, and so has one at the root.
+pub async fn what_a_writer_adds_while_it_waits_is_bounded<B: Backend>(make: impl Make<B>) {
+    const MIB: usize = 1 << 20;
+    let zeros = vec![0; 600 * MIB];
+    let piles_up = |writer: &mut Out<B>| {
+        let held = (1..600).find_map(|mib| {
+            let mut write = task::spawn(writer.write(&zeros[..mib * MIB]));
+            match write.poll() {
+                Poll::Ready(Err(error)) => Some((mib, error)),
+                _ => None,
+            }
+        });
+        let (mib, error) = held?;
+        assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
+        assert!(matches!(call_error(&error), CallError::NotRead { .. }));
+        assert!(error.to_string().contains("more than 285212672"), "{error}");
+        Some(mib)
+    };
+    let host = Host::new(make(limit(64)));
+    let ((mut params, mut results), (outgoing, incoming)) = host.call("").await;
+    assert_eq!(piles_up(&mut params), None, "it is a root");
+    for (writers, readers) in [(&params, &incoming), (&outgoing, &results)] {
+        let mut writer = writers.index(&[0]).expect("writer");
+        let mut reader = readers.index(&[0]).expect("reader");
+        assert_eq!(piles_up(&mut writer), Some(273));
+        drop(writer);
+        let mut waits = writers.index(&[1]).expect("writer");
+        let _unread = readers.index(&[1]).expect("reader");
+        for _ in 0..3 {
+            let mut write = task::spawn(waits.write_all(&zeros));
+            assert_pending!(write.poll());
+        }
+        let end = task::spawn(tokio::task::unconstrained(read_all(&mut reader))).poll();
+        assert_eq!(assert_ready!(end).expect("read").len(), 64);
+    }
+    let why = why_failed(&mut results).expect("what the callee's stream ended with");
+    assert!(why.to_string().contains("285212672"), "{why}");
 }
 
 /// Each path has one stream each way. A second request is an error, not a stream that no one serves.

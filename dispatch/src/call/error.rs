@@ -110,6 +110,21 @@ pub enum CallError {
         /// How many bytes they may have.
         limit: usize,
     },
+    /// A stream of the call is written faster than it is read, by a writer that does not wait when it is told to: what it has
+    /// piled up is more than it may.
+    ///
+    /// The [`io::ErrorKind`] is `OutOfMemory`.
+    #[error(
+        "more than {limit} bytes of a stream of a call to {target} wait to be read, and its writer goes on: its reader is too slow \
+         for it, or has not started"
+    )]
+    #[non_exhaustive]
+    NotRead {
+        /// The function, its instance and its component.
+        target: String,
+        /// How many bytes may wait.
+        limit: usize,
+    },
     /// One side asked for the same path twice.
     #[error(
         "path {path:?} of a call to {target} was taken before; each path has one stream each way"
@@ -159,6 +174,11 @@ impl CallError {
         let target = target.to_string();
         let error = Self::ParamsTooLarge { target, limit };
         io::Error::new(io::ErrorKind::InvalidData, error)
+    }
+
+    pub(crate) fn not_read(target: &Target, limit: usize) -> io::Error {
+        let target = target.to_string();
+        io::Error::new(io::ErrorKind::OutOfMemory, Self::NotRead { target, limit })
     }
 
     /// `instances` are those that the component serves here.

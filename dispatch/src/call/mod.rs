@@ -31,6 +31,7 @@ mod loom;
 mod outgoing;
 mod paths;
 mod patience;
+mod pile;
 
 pub(crate) use error::in_one_line;
 pub use error::CallError;

@@ -9,9 +9,10 @@ use wrpc_transport::Index;
 
 use super::error::CallError;
 use super::paths::Side;
+use super::pile::{Pile, LIMIT};
 use super::{join, Call, Handle, Way};
 use crate::backend::Backend;
-use crate::observe::{Counters, Traveller};
+use crate::observe::{Counters, Target, Traveller};
 use crate::route::Route;
 
 /// The stream a side of a call writes to: parameters at the caller, results at the callee.
@@ -31,6 +32,7 @@ use crate::route::Route;
 /// # Errors
 ///
 /// [`CallError::ReaderGone`] in an [`io::Error`] of kind `BrokenPipe` when the other side dropped its stream.
+/// [`CallError::NotRead`], of kind `OutOfMemory`, at a path whose writer has added 272 MiB to a write that waits.
 pub struct Outgoing<B: Backend, R>(Inner<B, R>);
 
 /// Small, because the streams of a call pass through many hands on the way to who reads and writes them.
@@ -53,18 +55,33 @@ where
 /// The remote half of [`Outgoing`].
 struct Remote<R> {
     stream: R,
+    target: Arc<Target>,
     traveller: Traveller,
-    is_root: bool,
+    /// `None` at the root.
+    pile: Option<Pile>,
 }
 
 /// The local half of [`Outgoing`]: it knows nothing of the remote transport.
 pub(crate) struct LocalOutgoing<B: Backend> {
     /// `None` at a root that nothing was written to: it has no stream yet.
-    stream: Option<Box<B::Writer>>,
+    stream: Option<Box<Stream<B::Writer>>>,
     handle: Handle<B>,
     path: Box<[usize]>,
     /// Whether it was shut down.
     ended: bool,
+}
+
+/// A stream, and what its writer has added to a write that waits.
+struct Stream<W> {
+    writer: W,
+    pile: Pile,
+}
+
+impl<W> Stream<W> {
+    fn new(writer: W) -> Box<Self> {
+        let pile = Pile::default();
+        Box::new(Self { writer, pile })
+    }
 }
 
 impl<B: Backend, R> Outgoing<B, R> {
@@ -72,12 +89,13 @@ impl<B: Backend, R> Outgoing<B, R> {
         Self(Inner::Local(local))
     }
 
-    /// The root of the parameters or of the results of a call over the remote transport.
-    pub(crate) fn remote(stream: R, traveller: Traveller) -> Self {
+    /// The root of the parameters or of the results of a call of `target` over the remote transport.
+    pub(crate) fn remote(stream: R, target: Arc<Target>, traveller: Traveller) -> Self {
         Self(Inner::Remote(Box::new(Remote {
             stream,
+            target,
             traveller,
-            is_root: true,
+            pile: None,
         })))
     }
 
@@ -125,7 +143,7 @@ impl<B: Backend, R: Index<R>> Index<Self> for Outgoing<B, R> {
             Inner::Local(local) => {
                 let path = join(local.handle.call.target(), &local.path, path)?;
                 Inner::Local(LocalOutgoing {
-                    stream: Some(Box::new(local.handle.writer(&path)?)),
+                    stream: Some(Stream::new(local.handle.writer(&path)?)),
                     handle: local.handle.clone(),
                     path,
                     ended: false,
@@ -133,8 +151,9 @@ impl<B: Backend, R: Index<R>> Index<Self> for Outgoing<B, R> {
             }
             Inner::Remote(remote) => Inner::Remote(Box::new(Remote {
                 stream: remote.stream.index(path)?,
+                target: Arc::clone(&remote.target),
                 traveller: remote.traveller.clone(),
-                is_root: false,
+                pile: Some(Pile::default()),
             })),
             Inner::Adapted(stream) => return stream.index(path),
         }))
@@ -174,6 +193,24 @@ impl<B: Backend> LocalOutgoing<B> {
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
         }
+        let polled = self.poll_write_within(cx, buf);
+        match &mut self.stream {
+            Some(stream) if !self.path.is_empty() => {
+                if !stream.pile.is_too_high(buf.len(), &polled) {
+                    return polled;
+                }
+                let call = &self.handle.call;
+                let error = CallError::not_read(call.target(), LIMIT);
+                if self.handle.way == Way::Results {
+                    call.set_cause(error.to_string().into());
+                }
+                Poll::Ready(Err(error))
+            }
+            _ => polled,
+        }
+    }
+
+    fn poll_write_within(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let queued = self.handle.queued();
         let Some(call) = queued.filter(|call| !call.room.has_left()) else {
             return self.poll_write_now(cx, buf);
@@ -196,9 +233,9 @@ impl<B: Backend> LocalOutgoing<B> {
     fn poll_write_now(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let stream = match &mut self.stream {
             Some(stream) => stream,
-            begins => begins.insert(Box::new(self.handle.begin_root()?)),
+            begins => begins.insert(Stream::new(self.handle.begin_root()?)),
         };
-        Pin::new(stream).poll_write(cx, buf)
+        Pin::new(&mut stream.writer).poll_write(cx, buf)
     }
 
     /// Waits as long as the call is beyond the bounds of the queue that it is in.
@@ -219,7 +256,7 @@ impl<B: Backend> LocalOutgoing<B> {
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_within(cx));
         match &mut self.stream {
-            Some(stream) => Pin::new(stream).poll_flush(cx),
+            Some(stream) => Pin::new(&mut stream.writer).poll_flush(cx),
             None => Poll::Ready(Ok(())),
         }
     }
@@ -229,7 +266,7 @@ impl<B: Backend> LocalOutgoing<B> {
         self.ended = true;
         self.finishing();
         match &mut self.stream {
-            Some(stream) => Pin::new(stream).poll_shutdown(cx),
+            Some(stream) => Pin::new(&mut stream.writer).poll_shutdown(cx),
             None => {
                 self.handle.root().end();
                 Poll::Ready(Ok(()))
@@ -272,7 +309,14 @@ impl<B: Backend, R: AsyncWrite + Unpin> AsyncWrite for Outgoing<B, R> {
                     written
                 })
                 .map_err(|error| local.explain(error)),
-            Inner::Remote(remote) => Pin::new(&mut remote.stream).poll_write(cx, buf),
+            Inner::Remote(remote) => {
+                let polled = Pin::new(&mut remote.stream).poll_write(cx, buf);
+                let pile = remote.pile.as_mut();
+                match pile.is_some_and(|pile| pile.is_too_high(buf.len(), &polled)) {
+                    true => Poll::Ready(Err(CallError::not_read(&remote.target, LIMIT))),
+                    false => polled,
+                }
+            }
             Inner::Adapted(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
@@ -292,7 +336,7 @@ impl<B: Backend, R: AsyncWrite + Unpin> AsyncWrite for Outgoing<B, R> {
                 .map_err(|error| local.explain(error)),
             Inner::Remote(remote) => {
                 let shut_down = Pin::new(&mut remote.stream).poll_shutdown(cx);
-                if remote.is_root && shut_down.is_ready() {
+                if remote.pile.is_none() && shut_down.is_ready() {
                     remote.traveller.sent();
                 }
                 shut_down

@@ -8,7 +8,7 @@ use wrpc_transport_nats::local::{BackendKind, Config, HttpName, Mode};
 
 use crate::subject;
 
-use super::values::{each_once, memory_of_machine, socket_address, whole};
+use super::values::{each_once, first_twice, memory_of_machine, socket_address, whole};
 
 /// What these flags stand under in the help.
 pub(super) const HEADING: &str = "In-host invocation";
@@ -198,12 +198,17 @@ impl LocalArgs {
     ///
     /// # Errors
     ///
-    /// When a flag says two things of a component.
+    /// When a flag says two things of a component, or of a host name.
     pub(crate) fn check(&self) -> Result<(), String> {
         let targets = self.targets.iter().map(|(id, _)| id);
         each_once("--local-dispatch-target", targets)?;
         let names: Vec<_> = self.http.iter().map(|(name, _)| name.to_string()).collect();
-        each_once("--local-http", &names)?;
+        if let Some(name) = first_twice(&names) {
+            return Err(format!(
+                "`--local-http` gives the host name `{name}` to more than one component: give each name once, as in \
+                 `orders.local=orders`"
+            ));
+        }
         each_once("--reuse-instances", self.reuse.iter().map(|(id, _)| id))
     }
 }
@@ -307,9 +312,10 @@ fn target_mode(text: &str) -> Result<(String, Mode), String> {
 
 /// Parses a host name and the ID of the component that answers requests to it.
 fn http_target(text: &str) -> Result<(HttpName, String), String> {
-    let (name, id) = text
-        .split_once('=')
-        .ok_or("it has the form NAME=ID, as in `orders.local=orders`")?;
+    let mut parts = text.split('=');
+    let (Some(name), Some(id), None) = (parts.next(), parts.next(), parts.next()) else {
+        return Err("it has the form NAME=ID, as in `orders.local=orders`".to_owned());
+    };
     let name = name.parse().map_err(|error| format!("{error}"))?;
     component_id(id)?;
     Ok((name, id.into()))
@@ -342,7 +348,7 @@ fn component_id(id: &str) -> Result<(), String> {
     let invalid = |c: char| c.is_whitespace() || matches!(c, '.' | '*' | '>');
     if id.is_empty() || id.contains(invalid) {
         return Err(format!(
-            "`{id}` is no component ID: it is empty, or has a space, `.`, `*` or `>` in it"
+            "`{id}` is no component ID: it is empty, or has a space, `.`, `*` or `>` in it. Use one like `orders`"
         ));
     }
     Ok(())

@@ -50,13 +50,18 @@ pub(crate) fn each_once<'a>(
     flag: &str,
     ids: impl IntoIterator<Item = &'a String>,
 ) -> Result<(), String> {
-    let mut seen = HashSet::new();
-    match ids.into_iter().find(|id| !seen.insert(*id)) {
+    match first_twice(ids) {
         Some(id) => Err(format!(
             "`{flag}` names the component `{id}` more than once: give each ID one value"
         )),
         None => Ok(()),
     }
+}
+
+/// The first of `texts` that was there before.
+pub(crate) fn first_twice<'a>(texts: impl IntoIterator<Item = &'a String>) -> Option<&'a String> {
+    let mut seen = HashSet::new();
+    texts.into_iter().find(|text| !seen.insert(*text))
 }
 
 /// How many bytes of memory the machine has. Where that is not known, it is as many as there can be.

@@ -23,13 +23,16 @@
 //! With `--local-dispatch off` for all components none of this is done: the host then does what a stock host does.
 
 use std::collections::HashSet;
+use std::future::ready;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
-use async_nats::{Client, Subscriber};
+use async_nats::{Client, Event, Subscriber};
 use futures::StreamExt as _;
 use nkeys::KeyPair;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use wasmcloud_host::WasmbusHostConfig;
 use wrpc_transport_nats::local::Local;
 
@@ -47,6 +50,14 @@ mod settle;
 // Without a backend there is nothing to watch.
 #[cfg(all(test, any(feature = "duplex", feature = "mpsc")))]
 mod tests;
+
+/// How many messages are heard before it is looked what is new. That takes longer than to hear one, and anyone in the lattice may
+/// send many.
+const HEARD: usize = 256;
+
+/// For how long the client says nothing of its connection when it has dropped a message. It says, and logs, one thing after the
+/// other, keeps a few, and would say it of each message that it drops.
+const DROPS: Duration = Duration::from_secs(1);
 
 /// Where the control interface is, and who the host is there.
 pub(crate) struct Control {
@@ -84,8 +95,13 @@ impl Control {
             nats_credentials::connect_options(self.jwt.clone(), self.key.clone(), self.tls);
         let trouble = trouble.clone();
         let options = options.event_callback(move |event| {
+            let pause = matches!(event, Event::SlowConsumer(_)).then_some(DROPS);
             trouble.note(event);
-            std::future::ready(())
+            async move {
+                if let Some(pause) = pause {
+                    sleep(pause).await;
+                }
+            }
         });
         options
             .name("wasmcloud updates")
@@ -109,8 +125,8 @@ impl Updates {
         task.spawn(elsewhere::watch(client.clone(), place, others));
         let host = Host::new(client, control.place, local, trouble);
         let host = Arc::new(host);
-        if let Some(offers) = Offers::subscribe(&host).await? {
-            task.spawn(offers.watch());
+        if let Some((offers, changes)) = Offers::subscribe(&host).await? {
+            task.spawn(offers.watch(changes));
         }
         let heard = Heard::subscribe(&host).await?;
         task.spawn(watch(host, heard));
@@ -150,28 +166,52 @@ impl Heard {
 async fn watch(host: Arc<Host>, mut heard: Heard) {
     // One for each component at a time.
     let (mut running, mut settling) = (HashSet::new(), JoinSet::new());
+    // How many messages were heard since it was looked.
+    let mut unlooked = 0;
     loop {
         // From here on a change is not missed.
         let changed = host.local().changed();
-        for id in host.with_news() {
-            if running.insert(id.clone()) {
-                settling.spawn(settle::component(Arc::clone(&host), id));
+        if unlooked == 0 {
+            for id in host.with_news() {
+                if running.insert(id.clone()) {
+                    settling.spawn(settle::component(Arc::clone(&host), id));
+                }
             }
         }
-        tokio::select! {
+        let hears = unlooked < HEARD;
+        let was_heard = tokio::select! {
             // A command comes before what the host says of it.
             biased;
-            Some(message) = heard.scales.next() => host.hear_scale(&message.payload),
-            Some(message) = heard.updates.next() => host.hear_update(&message.payload),
-            Some(message) = heard.refused.next() => host.hear_refused(&message.payload),
-            Some(message) = heard.scaled.next() => host.hear_scaled(&message.payload),
+            Some(message) = heard.scales.next(), if hears => {
+                host.hear_scale(&message.payload);
+                true
+            }
+            Some(message) = heard.updates.next(), if hears => {
+                host.hear_update(&message.payload);
+                true
+            }
+            Some(message) = heard.refused.next(), if hears => {
+                host.hear_refused(&message.payload);
+                true
+            }
+            Some(message) = heard.scaled.next(), if hears => {
+                host.hear_scaled(&message.payload);
+                true
+            }
             Some(ended) = settling.join_next() => {
                 if let Ok(id) = ended {
                     running.remove(&id);
                 }
+                false
             }
-            () = host.trouble().missed() => host.miss(),
-            () = changed => {}
-        }
+            () = host.trouble().missed() => {
+                host.miss();
+                false
+            }
+            () = changed => false,
+            // No message is there.
+            () = ready(()), if unlooked > 0 => false,
+        };
+        unlooked = if was_heard { unlooked + 1 } else { 0 };
     }
 }

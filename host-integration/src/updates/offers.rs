@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::Subscriber;
-use futures::StreamExt as _;
+use futures::stream::{select, StreamExt as _};
+use tokio::sync::Notify;
 use tokio::time::sleep;
 use tracing::{info, warn};
 use wrpc_transport_nats::local::InvalidHttpName;
@@ -26,40 +27,62 @@ const LONGEST: usize = 1024;
 /// When it is asked again for a configuration that could not be had.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// What any host says of configurations.
+pub(super) struct Changes {
+    set: Subscriber,
+    deleted: Subscriber,
+}
+
+impl Changes {
+    /// Tells `changed` of them. Any number may come at once, while it is looked as what a component is offered.
+    async fn hear(self, changed: &Notify) {
+        let mut all = select(self.set, self.deleted);
+        while all.next().await.is_some() {
+            changed.notify_one();
+        }
+    }
+}
+
 /// The watch of what is offered.
 pub(super) struct Offers {
     host: Arc<Host>,
     /// The components that requests may be answered by.
     ids: BTreeSet<String>,
-    set: Subscriber,
-    deleted: Subscriber,
     /// What each is offered as, as it is written.
     known: HashMap<String, String>,
 }
 
 impl Offers {
-    /// `None` where no component answers requests.
+    /// The watch, and what it is to look at. `None` where no component answers requests.
     ///
     /// # Errors
     ///
     /// When the connection is closed.
-    pub(super) async fn subscribe(host: &Arc<Host>) -> anyhow::Result<Option<Self>> {
+    pub(super) async fn subscribe(host: &Arc<Host>) -> anyhow::Result<Option<(Self, Changes)>> {
         let ids: BTreeSet<_> = host.local().config().http.values().cloned().collect();
         if ids.is_empty() {
             return Ok(None);
         }
         let (client, place) = (host.client(), host.place());
-        Ok(Some(Self {
-            host: Arc::clone(host),
-            ids,
+        let changes = Changes {
             set: client.subscribe(place.event("config_set")).await?,
             deleted: client.subscribe(place.event("config_deleted")).await?,
+        };
+        let offers = Self {
+            host: Arc::clone(host),
+            ids,
             known: HashMap::new(),
-        }))
+        };
+        Ok(Some((offers, changes)))
     }
 
     /// Looks, and looks again when something has changed.
-    pub(super) async fn watch(mut self) {
+    pub(super) async fn watch(self, changes: Changes) {
+        let changed = Notify::new();
+        tokio::join!(changes.hear(&changed), self.look_whenever(&changed));
+    }
+
+    async fn look_whenever(mut self, changed: &Notify) {
         let host = Arc::clone(&self.host);
         let (mut looked, mut failed) = (HashMap::new(), BTreeSet::new());
         let (mut misses, mut stale) = (0, true);
@@ -92,8 +115,7 @@ impl Offers {
             }
             stale = tokio::select! {
                 () = told => false,
-                Some(_) = self.set.next() => true,
-                Some(_) = self.deleted.next() => true,
+                () = changed.notified() => true,
                 () = sleep(AGAIN), if !failed.is_empty() => false,
             };
         }

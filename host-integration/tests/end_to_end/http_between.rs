@@ -74,15 +74,15 @@ impl Between {
         until("it is served", is_served).await;
     }
 
-    /// Waits until the component is offered under this name, or is not.
-    async fn until_offered(&self, name: &str, is: bool) {
-        let offered = async || {
+    /// Waits until the component answers to this name, or does not.
+    async fn until_answered(&self, name: &str, is: bool) {
+        let answered = async || {
             let status = self.deployment.host().status().await.expect("the listing");
             let names = status["http"].as_array().expect("a list").iter();
             let mut entries = names.filter(|it| it["name"] == name && it["component"] == ORDERS);
-            entries.next().is_some_and(|it| it["offered"] == is)
+            entries.next().is_some_and(|it| it["answered"] == is)
         };
-        until("the offer is known", offered).await;
+        until("it is so", answered).await;
     }
 
     /// Has a request made, and says what came back.
@@ -127,7 +127,7 @@ async fn a_request_to_a_component_of_the_host_stays_in_memory() {
     let nats = nats().await;
     for route in Route::LOCAL {
         let mut it = Between::start(&nats, route.host().arg(FLAG), NAME, 10).await;
-        it.until_offered(NAME, true).await;
+        it.until_answered(NAME, true).await;
         let answer = it
             .fetch("to=orders.local&path=/seen/it&method=POST&size=300000&trailer=t")
             .await;
@@ -183,7 +183,7 @@ async fn a_request_goes_to_the_client_unless_host_and_component_agree() {
     let to_orders = "to=orders.local&path=/seen";
     for route in Route::LOCAL {
         let mut it = Between::start(&nats, route.host().arg(FLAG), NAME, 10).await;
-        it.until_offered(NAME, true).await;
+        it.until_answered(NAME, true).await;
         it.fetch(to_orders).await.expect("an answer");
         it.goes_to_client("to=orders.local:8080&path=/seen").await;
         it.goes_to_client("to=other.local&path=/seen").await;
@@ -194,9 +194,9 @@ async fn a_request_goes_to_the_client_unless_host_and_component_agree() {
         ] {
             let put = control.config_put(OFFER, &[("local-http", offer)]).await;
             put.expect("the configuration is stored");
-            it.until_offered(name, is).await;
+            it.until_answered(name, is).await;
         }
-        it.until_offered(NAME, false).await;
+        it.until_answered(NAME, false).await;
         it.goes_to_client(to_orders).await;
         it.fetch("to=orders.local:8080&path=/seen")
             .await
@@ -218,7 +218,13 @@ async fn a_request_goes_to_the_client_unless_host_and_component_agree() {
         10,
     )
     .await;
-    off.until_offered(NAME, true).await;
+    let log = off.deployment.host().log();
+    let known = log.wait_for(
+        "the component is offered for HTTP requests in memory",
+        PROMPTLY,
+    );
+    known.await.expect("the offer is known");
+    off.until_answered(NAME, false).await;
     off.goes_to_client(to_orders).await;
     assert_eq!(calls(off.deployment.host()).await, (0, 1));
 }
@@ -254,7 +260,7 @@ async fn a_request_that_is_not_answered_ends_with_an_error_of_http_and_its_insta
     let nats = nats().await;
     for route in Route::LOCAL {
         let mut it = Between::start(&nats, route.host().arg(FLAG), NAME, 1).await;
-        it.until_offered(NAME, true).await;
+        it.until_answered(NAME, true).await;
         for (query, error) in [
             ("path=/trap", "ErrorCode::HttpProtocolError"),
             (
@@ -316,7 +322,7 @@ async fn a_policy_decides_about_a_request_as_about_any_call() {
             .arg(FLAG)
             .arg(format!("--policy-topic={topic}"));
         let mut it = Between::start(&nats, host, NAME, 10).await;
-        it.until_offered(NAME, true).await;
+        it.until_answered(NAME, true).await;
         let answer = it
             .fetch("to=orders.local&path=/seen")
             .await
@@ -338,7 +344,7 @@ async fn what_waits_when_the_component_is_scaled_is_answered_and_what_waits_when
     let nats = nats().await;
     for route in Route::LOCAL {
         let it = Between::start(&nats, route.host().arg(FLAG), NAME, 1).await;
-        it.until_offered(NAME, true).await;
+        it.until_answered(NAME, true).await;
         let waits = async |count: u64| {
             until("they are under way", async || {
                 let status = it.deployment.host().status().await.expect("the listing");
@@ -382,5 +388,76 @@ async fn what_waits_when_the_component_is_scaled_is_answered_and_what_waits_when
             answers.iter().any(|it| it.ends_with("waited\n")),
             "what runs goes on: {answers:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn the_listing_says_of_a_name_what_a_request_to_it_meets() {
+    let nats = nats().await;
+    let to_orders = "to=orders.local&path=/seen";
+    let host = Route::Duplex.host().lattice("listed").arg(FLAG);
+    let mut it = Between::start(&nats, host, NAME, 10).await;
+    it.until_answered(NAME, true).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let other = Guest::Callee.reference().expect("the guest");
+    let again = Guest::Fetcher.copy_to(folder.path(), "again.wasm");
+    for (reference, is) in [(other, false), (again.expect("a copy"), true)] {
+        let host = it.deployment.host().id();
+        let updated = it.deployment.control().update(host, &reference, ORDERS);
+        updated.await.expect("updated");
+        it.until_answered(NAME, is).await;
+        match is {
+            true => drop(it.fetch(to_orders).await.expect("an answer")),
+            false => it.goes_to_client(to_orders).await,
+        }
+    }
+    it.scale(0).await;
+    it.until_answered(NAME, false).await;
+}
+
+#[tokio::test]
+async fn a_body_that_no_one_reads_ends_its_request_before_it_takes_all_of_the_memory() {
+    const MIB: u64 = 1 << 20;
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let it = Between::start(&nats, route.host().arg(FLAG), NAME, 2).await;
+        it.until_answered(NAME, true).await;
+        let host = it.deployment.host();
+        let fetch = async |query: &str| {
+            let path = format!("/fetch?to=orders.local&{query}");
+            let answer = get_text_within(Duration::from_secs(60), it.front, &path).await;
+            answer.expect("an answer")
+        };
+        let post = async |size: u64| {
+            until("both instances are in use", async || {
+                host.status().await.expect("the listing")["in_flight"] == 2
+            })
+            .await;
+            fetch(&format!("path=/seen&method=POST&size={size}")).await
+        };
+        // It waits for an instance with its request, and is read then.
+        let wait = "path=/wait?ms=5000";
+        let (_, _, read) = tokio::join!(fetch(wait), fetch(wait), post(60 * MIB));
+        let size = 60 * MIB;
+        assert_eq!(
+            line(&read, "body "),
+            format!("{size} of {size}"),
+            "over {route:?}"
+        );
+
+        let wait = "path=/wait?ms=20000";
+        let (waited, _, ended) = tokio::join!(fetch(wait), fetch(wait), post(3000 * MIB));
+        assert!(waited.ends_with("waited\n"), "over {route:?}: {waited}");
+        let code = "ErrorCode::HttpRequestBodySize(None)";
+        assert_eq!(line(&ended, "error "), code, "over {route:?}");
+        let why = host.wait_for_log("more than 285212672 bytes of a stream", PROMPTLY);
+        let why = why.await.expect("the log says why");
+        assert!(why.contains(ORDERS), "{why}");
+        if let Some(peak) = host.usage().peak_resident_bytes() {
+            assert!(peak < 1000 * MIB, "over {route:?}: {peak}");
+        }
+        // The host library had taken the request, and its guest waits for the rest of the body. The other instance is free.
+        let answer = fetch("path=/seen").await;
+        assert_eq!(line(&answer, "status "), "200", "over {route:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use inhost_testbed::{HostBuilder, NatsServer};
+use inhost_testbed::{Guest, HostBuilder, NatsServer, CALLEE};
 
 use crate::support::{nats, Hosts as _, Route, PROMPTLY};
 
@@ -62,4 +62,47 @@ async fn rust_log_chooses_what_is_logged_of_which_part() -> anyhow::Result<()> {
     assert_eq!(of(" WARN wasmcloud_host"), 0, "{lines:#?}");
     assert_ne!(of(" INFO inhost"), 0, "{lines:#?}");
     Ok(())
+}
+
+#[tokio::test]
+async fn a_flood_of_events_is_no_flood_of_lines() {
+    /// More than a subscription holds.
+    const MANY: usize = 300_000;
+    let nats = nats().await;
+    let host = Route::Duplex.host().arg("--local-http=a.local=callee");
+    let deployment = host.start_pair_on(&nats).await;
+    let (client, lattice) = (deployment.client(), deployment.lattice());
+    let event = serde_json::json!({"source": "A", "data": {
+        "host_id": "A", "component_id": CALLEE, "image_ref": "file:///a", "max_instances": 1,
+    }});
+    let event = event.to_string();
+    for name in [
+        "config_set",
+        "component_scaled",
+        "component_scale_failed",
+        "host_heartbeat",
+    ] {
+        let subject = format!("wasmbus.evt.{lattice}.{name}");
+        for _ in 0..MANY {
+            let sent = client.publish(subject.clone(), event.clone().into()).await;
+            sent.expect("sent");
+        }
+    }
+    client.flush().await.expect("flushed");
+    let driver = deployment.driver().await.expect("the caller");
+    assert_eq!(driver.ping(1).await.expect("an answer"), 2);
+    let reference = Guest::Callee.reference().expect("the callee");
+    let host = deployment.host();
+    // It is heard after all that came before.
+    let scaled = deployment
+        .control()
+        .scale(host.id(), &reference, CALLEE, 7)
+        .await;
+    scaled.expect("scaled");
+    let lines = host.log().lines();
+    let drops = lines
+        .iter()
+        .filter(|line| line.contains("slow consumer"))
+        .count();
+    assert!(drops < 60, "{drops} of {} lines", lines.len());
 }

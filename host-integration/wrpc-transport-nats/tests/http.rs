@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -503,4 +504,40 @@ async fn a_request_that_was_not_taken_is_refused() {
     let (answer, ()) = tokio::join!(waiting, ends);
     let code = answer.expect("it is answered").expect_err("an error");
     assert!(matches!(code, ErrorCode::ConnectionRefused), "{code:?}");
+}
+
+#[tokio::test]
+async fn a_body_that_no_one_reads_is_not_sent_for_ever() {
+    for kind in BackendKind::compiled_in() {
+        let world = World::new(*kind, |_| ()).await;
+        let target = Target {
+            lets: Some(Arc::default()),
+            ..Target::default()
+        };
+        let _serving = world.serve(&target).await;
+        let piece = Bytes::from(vec![0; 1 << 20]);
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        // As one of a guest, which comes through a channel.
+        let body = stream::repeat(piece).then(move |piece| {
+            count.fetch_add(1, Ordering::Relaxed);
+            async {
+                tokio::task::yield_now().await;
+                piece
+            }
+        });
+        let endless = Request {
+            body: Box::pin(body),
+            ..request("orders", vec![], None)
+        };
+        let answer = world.fetch(endless, within(LONG)).await;
+        let code = answer.expect("it is answered").expect_err("an error");
+        let is_that = matches!(code, ErrorCode::HttpRequestBodySize(None));
+        assert!(is_that, "{code:?}");
+        // Its sender learns that no one takes it any more.
+        let ended = || (Arc::strong_count(&asked) == 1).then_some(());
+        until("the body is let go", ended).await;
+        let pieces = asked.load(Ordering::Relaxed);
+        assert!((272..600).contains(&pieces), "{pieces}");
+    }
 }

@@ -49,13 +49,13 @@ impl Calls {
     }
 }
 
-/// A host name that a component answers to in memory, if it is offered so.
+/// A host name that a component of the host answers to in memory, as it is now.
 #[derive(Deserialize)]
 struct HttpTarget {
     name: Printable,
     component: Printable,
     #[serde(default)]
-    offered: bool,
+    answered: bool,
 }
 
 #[derive(Deserialize)]
@@ -181,15 +181,15 @@ fn http(
     HttpTarget {
         name,
         component,
-        offered,
+        answered,
     }: &HttpTarget,
 ) -> String {
-    let offered = if *offered {
+    let otherwise = if *answered {
         ""
     } else {
-        ", which is not offered"
+        ", but now they go to the provider"
     };
-    format!("http requests to {name}: {component}{offered}\n")
+    format!("http requests to {name}: {component}{otherwise}\n")
 }
 
 fn functions(listing: &Listing) -> String {
@@ -380,8 +380,8 @@ mod tests {
                 "duration_us": 1234, "queued_us": 12, "callee_us": null, "seconds_ago": 4
             }],
             "http": [
-                {"name": "orders.local", "component": "orders", "offered": true},
-                {"name": "b:81", "component": "b", "offered": false}
+                {"name": "orders.local", "component": "orders", "answered": true},
+                {"name": "b:81", "component": "b", "answered": false}
             ],
             "changes": [{"target": null, "mode": "off", "by": "alice", "over": "nats", "seconds_ago": 3}],
             "tap": {"subject": "calls", "published": 8, "dropped": 9}
@@ -389,7 +389,7 @@ mod tests {
         for part in [
             "host NHOST, version 1.5.1",
             "mode prefer, callee: require; backend duplex",
-            "http requests to orders.local: orders\nhttp requests to b:81: b, which is not offered\n",
+            "http requests to orders.local: orders\nhttp requests to b:81: b, but now they go to the provider\n",
             "5 in memory, 1 over NATS, 0 spilled, 0 fallback, 2 refused",
             "3 in flight, 2 of them queued",
             "callee     a:b/c.f   yes           5     1        0         0        2       1          3       2",

@@ -74,6 +74,7 @@ const ELSEWHERE: &[(&str, &[Shown])] = &[
             ("ends", "a_request_that_is_not_answered_ends_with_an_error_of_http_and_its_instance_is_free", "tests/end_to_end/http_between.rs"),
             ("permit", "a_request_that_is_not_answered_ends_with_an_error_of_http_and_its_instance_is_free", "tests/end_to_end/http_between.rs"),
             ("stop_update", "what_waits_when_the_component_is_scaled_is_answered_and_what_waits_when_it_is_stopped_is_refused", "tests/end_to_end/http_between.rs"),
+            ("bounded", "a_body_that_no_one_reads_ends_its_request_before_it_takes_all_of_the_memory", "tests/end_to_end/http_between.rs"),
             ("counted", "a_request_to_a_component_of_the_host_stays_in_memory", "tests/end_to_end/http_between.rs"),
         ],
     ),

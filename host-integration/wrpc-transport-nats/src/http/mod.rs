@@ -41,7 +41,7 @@ pub struct HttpName {
 impl HttpName {
     /// Whether a request to `authority` goes there, when its scheme has the port `default`.
     fn is(&self, authority: &str, default: u16) -> bool {
-        let Some((host, port)) = split(authority) else {
+        let Ok((host, port)) = split(authority) else {
             return false;
         };
         let port = port.unwrap_or(default);
@@ -49,35 +49,60 @@ impl HttpName {
     }
 }
 
-/// The host of an authority, and its port. `None` if it has no host, or more than these two.
-fn split(authority: &str) -> Option<(&str, Option<u16>)> {
+/// The host of an authority, and its port.
+///
+/// # Errors
+///
+/// What is wrong with it: it has no host, or more than these two.
+fn split(authority: &str) -> Result<(&str, Option<u16>), &'static str> {
     let end = authority.rfind(']').map_or(0, |at| at + 1);
     let (host, port) = match authority[end..].find(':') {
         Some(at) => {
             let (host, port) = authority.split_at(end + at);
-            (host, Some(port[1..].parse().ok()?))
+            let port = port[1..].parse().ok().filter(|port| *port > 0);
+            (
+                host,
+                Some(port.ok_or("its port is no number from 1 to 65535")?),
+            )
         }
         None => (authority, None),
     };
     let is_of_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     let bracketed = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
-    let is_valid = match bracketed {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => !host.is_empty() && host.chars().all(is_of_host),
-    };
-    is_valid.then_some((host, port))
+    match bracketed {
+        Some(address) if address.parse::<std::net::Ipv6Addr>().is_err() => {
+            Err("what is in brackets is no IPv6 address")
+        }
+        None if host.is_empty() => Err("it has no host name"),
+        None if !host.chars().all(is_of_host) => {
+            Err("a host name has ASCII letters, digits, `-`, `_` and `.` only")
+        }
+        None if host.split('.').any(str::is_empty) => {
+            Err("its host name begins or ends with a dot, or has two in a row")
+        }
+        _ => Ok((host, port)),
+    }
 }
 
 /// A text that is no [`HttpName`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not the name of an HTTP server: use a host name, with a port unless it is that of the scheme, as in `orders.local` or `orders.local:8080`")]
-pub struct InvalidHttpName(String);
+#[error(
+    "`{text}` is not the name of an HTTP server: {why}. Use a host name, with a port unless it is that of the scheme, as in \
+     `orders.local` or `orders.local:8080`"
+)]
+pub struct InvalidHttpName {
+    text: String,
+    why: &'static str,
+}
 
 impl FromStr for HttpName {
     type Err = InvalidHttpName;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (host, port) = split(text).ok_or_else(|| InvalidHttpName(text.into()))?;
+        let (host, port) = split(text).map_err(|why| InvalidHttpName {
+            text: text.into(),
+            why,
+        })?;
         let host = host.to_ascii_lowercase().into();
         Ok(Self { host, port })
     }
@@ -118,16 +143,20 @@ impl Http {
         };
     }
 
-    /// The names, with the components that they are those of, and whether these are offered under them, in whichever lattice.
-    pub(crate) fn names(&self) -> impl Iterator<Item = (&HttpName, &str, bool)> {
-        self.components.iter().map(|(name, id)| {
+    /// The names, with the components that they are those of, and whether a request to them stays here, in whichever lattice:
+    /// the component is offered under its name, and `answers`, by its prefix.
+    pub(crate) fn names(
+        &self,
+        answers: impl Fn(&str) -> bool,
+    ) -> impl Iterator<Item = (&HttpName, &str, bool)> {
+        self.components.iter().map(move |(name, id)| {
             let offers = self.offers.read().unwrap_or_else(PoisonError::into_inner);
             let mut offers = offers.iter();
-            let offered = offers.any(|(prefix, names)| {
+            let answered = offers.any(|(prefix, names)| {
                 let of = prefix.rsplit_once('.').map(|(_, of)| of);
-                of == Some(id) && names.contains(name)
+                of == Some(id) && names.contains(name) && answers(prefix)
             });
-            (name, &**id, offered)
+            (name, &**id, answered)
         })
     }
 
@@ -173,6 +202,11 @@ pub(crate) fn is_outgoing(instance: &str, func: &str) -> bool {
     instance == OUTGOING && func == HANDLE
 }
 
+/// Whether a function is that of an HTTP server.
+pub(crate) fn is_incoming(instance: &str, func: &str) -> bool {
+    instance == INCOMING && func == HANDLE
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,11 +239,27 @@ mod tests {
 
     #[test]
     fn what_is_no_name_is_refused_and_what_is_one_is_written_as_it_is_read() {
-        for bad in [
-            "", ":80", "a b", "a:b", "a:70000", "http://a", "a/b", "[::1", "u@a", "é",
+        for (bad, why) in [
+            ("", "no host name"),
+            (":80", "no host name"),
+            ("a b", "letters"),
+            ("a:b", "its port"),
+            ("a:", "its port"),
+            ("a:0", "its port"),
+            ("a:70000", "its port"),
+            ("http://a", "its port"),
+            ("a/b", "letters"),
+            ("[::1", "its port"),
+            ("[a]", "IPv6"),
+            ("u@a", "letters"),
+            ("é", "letters"),
+            (".a", "a dot"),
+            ("a.", "a dot"),
+            ("a..b", "two in a row"),
         ] {
             let error = bad.parse::<HttpName>().expect_err(bad).to_string();
-            assert!(error.contains(&format!("`{bad}`")), "{error}");
+            let named = error.contains(&format!("`{bad}` is not")) && error.contains(why);
+            assert!(named && error.contains("as in `orders.local`"), "{error}");
         }
         for good in ["orders", "orders.local:8080", "127.0.0.1", "[::1]:80"] {
             assert_eq!(name(good).to_string(), good);

@@ -3,6 +3,8 @@
 use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::Arc;
 use std::task::{ready, Context, Poll};
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use inhost_dispatch::CallError;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{sleep, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tracing::debug;
+use tracing::{debug, warn};
 use wrpc_transport::Index;
 
 use crate::client::{ParamWriter, Reader};
@@ -23,6 +25,8 @@ enum ErrorCode {
     /// There is no answer in time.
     ConnectionReadTimeout = 9,
     HttpRequestDenied = 15,
+    /// More of the body waits to be read than may. A larger one that is read in time passes, so no size is said.
+    HttpRequestBodySize = 17,
     /// The server has ended without an answer.
     HttpProtocolError = 35,
 }
@@ -32,30 +36,67 @@ pub(super) fn adapt(
     (params, results): (ParamWriter, Reader),
     first_byte: Option<Duration>,
 ) -> (ParamWriter, Reader) {
-    let given_up = CancellationToken::new();
-    let params = Params {
-        stream: Some(params),
-        cancelled: Box::pin(given_up.clone().cancelled_owned()),
-        given_up: given_up.clone(),
-    };
+    let exchange = Arc::new(Exchange::default());
+    let too_much = Box::pin(exchange.too_much.clone().cancelled_owned());
     let results = Results {
         stream: Some(results),
-        answer: Answer::Awaited(first_byte.map(Timer::Set)),
-        given_up,
+        answer: Answer::Awaited {
+            timer: first_byte.map(Timer::Set),
+            too_much,
+        },
+        exchange: Arc::clone(&exchange),
     };
+    let params = Params::new(To::Component(Box::new(params)), exchange);
     (ParamWriter::adapted(params), Reader::adapted(results))
 }
 
-/// The request. Of what becomes of it its sender hears in the answer only: a client sends, and a server may not look.
+/// What the two sides of a request know of each other.
+#[derive(Default)]
+struct Exchange {
+    /// What its sender hears, which is decided once: it is there by the first of the two.
+    told: AtomicU8,
+    /// Told when more of the request waits than may, and its sender is to hear that.
+    too_much: CancellationToken,
+    /// Told when its sender has heard that there is no answer, or does not want one any more.
+    over: CancellationToken,
+}
+
+const NOTHING: u8 = 0;
+const ANSWER: u8 = 1;
+const TOO_MUCH: u8 = 2;
+
+impl Exchange {
+    /// Whether its sender hears this.
+    fn tell(&self, what: u8) -> bool {
+        let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
+        let told = self.told.compare_exchange(NOTHING, what, success, failure);
+        told.is_ok() || told == Err(what)
+    }
+}
+
+/// The request. Of what becomes of it its sender hears in the answer first: a client sends, and a server may not look. After an
+/// answer that is an error, nothing more is taken.
 struct Params {
-    /// `None` once no one reads it.
-    stream: Option<ParamWriter>,
-    /// Told when its sender was told that there is no answer.
-    given_up: CancellationToken,
-    cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
+    to: To,
+    exchange: Arc<Exchange>,
+    over: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+/// Where it goes.
+enum To {
+    Component(Box<ParamWriter>),
+    /// Its reader has gone, and that is no failure.
+    NoOne,
+    /// More of it waits than may.
+    TooMuch,
 }
 
 impl Params {
+    fn new(to: To, exchange: Arc<Exchange>) -> Self {
+        let over = Box::pin(exchange.over.clone().cancelled_owned());
+        Self { to, exchange, over }
+    }
+
     /// What a stream has said of something that leaves `done` if no one reads.
     fn unless_unread<T>(
         &mut self,
@@ -63,20 +104,49 @@ impl Params {
         done: T,
         poll: impl FnOnce(Pin<&mut ParamWriter>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if self.given_up.is_cancelled() {
-            self.stream = None;
+        if self.exchange.over.is_cancelled() {
+            return Poll::Ready(Err(over()));
         }
-        let Some(stream) = &mut self.stream else {
-            return Poll::Ready(Ok(done));
+        let error = match &mut self.to {
+            To::Component(stream) => match poll(Pin::new(&mut **stream), cx) {
+                Poll::Ready(Ok(written)) => return Poll::Ready(Ok(written)),
+                Poll::Ready(Err(error)) => Some(error),
+                Poll::Pending => None,
+            },
+            To::NoOne => return Poll::Ready(Ok(done)),
+            To::TooMuch => None,
         };
-        match poll(Pin::new(stream), cx) {
-            Poll::Ready(Ok(written)) => return Poll::Ready(Ok(written)),
-            Poll::Ready(Err(error)) => debug!("the rest of an HTTP request is not read: {error}"),
-            Poll::Pending => ready!(self.cancelled.as_mut().poll(cx)),
+        match error {
+            Some(error) if !is_too_much(&error) => {
+                debug!("the rest of an HTTP request is not read: {error}");
+                self.to = To::NoOne;
+                return Poll::Ready(Ok(done));
+            }
+            Some(error) => {
+                warn!("an HTTP request to a component of this host is ended: {error}");
+                if !self.exchange.tell(TOO_MUCH) {
+                    // An answer has begun. It breaks off with this.
+                    return Poll::Ready(Err(error));
+                }
+                self.to = To::TooMuch;
+                self.exchange.too_much.cancel();
+            }
+            None => {}
         }
-        self.stream = None;
-        Poll::Ready(Ok(done))
+        ready!(self.over.as_mut().poll(cx));
+        Poll::Ready(Err(over()))
     }
+}
+
+fn is_too_much(error: &io::Error) -> bool {
+    matches!(CallError::find(error), Some(CallError::NotRead { .. }))
+}
+
+fn over() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::BrokenPipe,
+        "the HTTP request has failed, and the rest of it is not sent",
+    )
 }
 
 impl AsyncWrite for Params {
@@ -102,13 +172,12 @@ impl AsyncWrite for Params {
 
 impl Index<ParamWriter> for Params {
     fn index(&self, path: &[usize]) -> anyhow::Result<ParamWriter> {
-        let stream = self.stream.as_ref().map(|it| it.index(path)).transpose()?;
-        let given_up = self.given_up.clone();
-        Ok(ParamWriter::adapted(Self {
-            stream,
-            cancelled: Box::pin(given_up.clone().cancelled_owned()),
-            given_up,
-        }))
+        let to = match &self.to {
+            To::Component(stream) => To::Component(Box::new(stream.index(path)?)),
+            To::NoOne | To::TooMuch => To::NoOne,
+        };
+        let exchange = Arc::clone(&self.exchange);
+        Ok(ParamWriter::adapted(Self::new(to, exchange)))
     }
 }
 
@@ -117,12 +186,15 @@ struct Results {
     /// `None` once the request was given up.
     stream: Option<Reader>,
     answer: Answer,
-    given_up: CancellationToken,
+    exchange: Arc<Exchange>,
 }
 
 enum Answer {
     /// Nothing of it is there.
-    Awaited(Option<Timer>),
+    Awaited {
+        timer: Option<Timer>,
+        too_much: Pin<Box<WaitForCancellationFutureOwned>>,
+    },
     /// It comes from the component.
     Comes,
     /// What is left of an error, which is all of it.
@@ -138,15 +210,16 @@ enum Timer {
 impl Results {
     /// The call ends for its caller, with `code`.
     fn fail(&mut self, code: ErrorCode) {
-        // The result is an error, and the error is this case, without a value.
+        // The result is an error, and the error is this case.
         self.answer = Answer::Failed(match code {
             ErrorCode::ConnectionRefused => &[1, ErrorCode::ConnectionRefused as u8],
             ErrorCode::ConnectionReadTimeout => &[1, ErrorCode::ConnectionReadTimeout as u8],
             ErrorCode::HttpRequestDenied => &[1, ErrorCode::HttpRequestDenied as u8],
+            // This case may have a value, and has none.
+            ErrorCode::HttpRequestBodySize => &[1, ErrorCode::HttpRequestBodySize as u8, 0],
             ErrorCode::HttpProtocolError => &[1, ErrorCode::HttpProtocolError as u8],
         });
         self.stream = None;
-        self.given_up.cancel();
     }
 }
 
@@ -180,18 +253,28 @@ impl AsyncRead for Results {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if let (Answer::Awaited(timer), Some(stream)) = (&mut this.answer, &mut this.stream) {
+        if let (Answer::Awaited { timer, too_much }, Some(stream)) =
+            (&mut this.answer, &mut this.stream)
+        {
             let before = buf.filled().len();
-            let code = match Pin::new(&mut *stream).poll_read(cx, buf) {
+            let polled = Pin::new(&mut *stream).poll_read(cx, buf);
+            let code = match polled {
                 Poll::Ready(Ok(())) if buf.filled().len() > before => {
-                    this.answer = Answer::Comes;
-                    return Poll::Ready(Ok(()));
+                    if this.exchange.tell(ANSWER) {
+                        this.answer = Answer::Comes;
+                        return Poll::Ready(Ok(()));
+                    }
+                    buf.set_filled(before);
+                    ErrorCode::HttpRequestBodySize
                 }
                 Poll::Ready(Ok(())) if buf.remaining() == 0 => return Poll::Ready(Ok(())),
                 Poll::Ready(Ok(())) => ErrorCode::HttpProtocolError,
                 Poll::Ready(Err(error)) => {
                     debug!("an HTTP request that a component of this host was to answer has failed: {error}");
                     code_of(stream, &error)
+                }
+                Poll::Pending if too_much.as_mut().poll(cx).is_ready() => {
+                    ErrorCode::HttpRequestBodySize
                 }
                 Poll::Pending => {
                     let Some(timer) = timer else {
@@ -208,10 +291,21 @@ impl AsyncRead for Results {
                 let (now, later) = left.split_at(left.len().min(buf.remaining()));
                 buf.put_slice(now);
                 *left = later;
+                if later.is_empty() {
+                    this.exchange.over.cancel();
+                }
                 Poll::Ready(Ok(()))
             }
             (_, Some(stream)) => Pin::new(stream).poll_read(cx, buf),
             (_, None) => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl Drop for Results {
+    fn drop(&mut self) {
+        if !matches!(self.answer, Answer::Comes) {
+            self.exchange.over.cancel();
         }
     }
 }

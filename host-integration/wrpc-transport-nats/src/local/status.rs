@@ -7,7 +7,7 @@ use inhost_dispatch as dispatch;
 use serde::Serialize;
 
 use super::{Calls, Config, Endpoint, Failures, Shared};
-use crate::http::Http;
+use crate::http::{is_incoming, Http, HttpName};
 
 /// What is served on this host, and which way its calls went.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -45,8 +45,9 @@ pub struct HttpTarget {
     pub name: String,
     /// The component's ID.
     pub component: String,
-    /// Whether who deploys the component offers it under this name. Requests go to the HTTP client provider otherwise.
-    pub offered: bool,
+    /// Whether a request to this name would be answered by the component: who deploys it offers it under the name, it serves
+    /// HTTP requests here, and the mode of calls to it is not `off`. Requests go to the HTTP client provider otherwise.
+    pub answered: bool,
 }
 
 /// What was counted of a function since the process started.
@@ -78,8 +79,13 @@ pub struct Function {
 
 impl Status {
     pub(super) fn of(config: &Config, shared: &Shared, http: Option<&Arc<Http>>) -> Self {
-        let http = http.into_iter().flat_map(|http| http.names());
         let (served, modes) = (shared.served(), shared.modes());
+        let answers = |prefix: &str| {
+            let mut served = served.iter();
+            served.any(|it| &*it.prefix == prefix && is_incoming(&it.instance, &it.function))
+        };
+        let http = http.map(|http| http.names(answers).map(HttpTarget::from));
+        let http = http.into_iter().flatten().collect();
         let mut queued = HashMap::new();
         for it in &served {
             let waiting = queued.entry((&*it.prefix, &*it.instance, &*it.function));
@@ -103,14 +109,18 @@ impl Status {
             time_used_up: dispatch::time_used_up(),
             calls: shared.calls(),
             functions: functions.collect(),
-            http: http
-                .map(|(name, component, offered)| HttpTarget {
-                    name: name.to_string(),
-                    component: component.into(),
-                    offered,
-                })
-                .collect(),
+            http,
             endpoints: served,
+        }
+    }
+}
+
+impl From<(&HttpName, &str, bool)> for HttpTarget {
+    fn from((name, component, answered): (&HttpName, &str, bool)) -> Self {
+        Self {
+            name: name.to_string(),
+            component: component.into(),
+            answered,
         }
     }
 }
