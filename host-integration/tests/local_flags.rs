@@ -76,14 +76,14 @@ const FLAGS: [Flag; 14] = [
         variable: "WASMCLOUD_LOCAL_QUEUE_INVOCATIONS",
         default: Some("1024"),
         good: Some("1"),
-        bad: &["0", "-1", "many"],
+        bad: &["0", "-1", "many", "1k", "18446744073709551615"],
     },
     Flag {
         name: "--local-queue-bytes",
         variable: "WASMCLOUD_LOCAL_QUEUE_BYTES",
         default: Some("67108864"),
-        good: Some("0"),
-        bad: &["-1", "64MiB", "1.5", "18446744073709551615"],
+        good: Some("1"),
+        bad: &["0", "-1", "64MiB", "1.5", "18446744073709551615"],
     },
     Flag {
         name: "--local-linger-us",
@@ -110,6 +110,8 @@ const FLAGS: [Flag; 14] = [
             "=10",
             "payments=0",
             "payments=many",
+            "payments=10s",
+            "payments=4294967296",
             "a.b=10",
         ],
     },
@@ -277,6 +279,43 @@ fn limits_with_which_nothing_can_run_are_refused_with_an_example() {
         let large = format!("{flag}={}", u32::MAX);
         let (code, _, stderr) = run(wasmcloud().args(["--help-markdown", &large]));
         assert_eq!(code, 0, "{large}: {stderr}");
+    }
+}
+
+#[test]
+fn a_number_of_our_flags_that_cannot_be_is_refused_with_an_example() {
+    // 0, more than the machine has or than can be meant, and one with a unit. Where 0 is good, it turns something off.
+    for (flag, example, bad) in [
+        (
+            "--local-buffer-bytes",
+            "`65536` for 64 KiB",
+            &["0", "18446744073709551615", "64KiB"][..],
+        ),
+        (
+            "--local-queue-invocations",
+            "`1024`",
+            &["0", "18446744073709551615", "1k"],
+        ),
+        (
+            "--local-queue-bytes",
+            "`67108864` for 64 MiB",
+            &["0", "18446744073709551615", "64MiB"],
+        ),
+        (
+            "--reuse-instances=payments",
+            "`payments=1000`",
+            &["0", "4294967296", "10s"],
+        ),
+        ("--local-linger-us", "`200`", &["10001", "50us"]),
+        ("--drain-seconds", "`15`", &["3601", "15s"]),
+    ] {
+        for bad in bad {
+            let argument = format!("{flag}={bad}");
+            let (code, _, stderr) = run(wasmcloud().arg(&argument));
+            assert_eq!(code, 2, "{argument}: {stderr}");
+            assert!(stderr.contains(example), "{argument}: {stderr}");
+            assert!(stderr.contains("without a unit"), "{argument}: {stderr}");
+        }
     }
 }
 

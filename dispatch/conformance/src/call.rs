@@ -60,6 +60,10 @@ pub async fn a_callee_takes_no_more_bytes_of_parameters_than_it_can_hold<B: Back
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         let is_said = matches!(call_error(&error), CallError::ParamsTooLarge { .. });
         assert!(is_said && error.to_string().contains(FUNCTION), "{error}");
+        assert!(
+            error.to_string().contains("--max-linear-memory-bytes"),
+            "{error}"
+        );
         drop((nested, outgoing, incoming));
         let error = read_all(&mut results).await.expect_err("it did not run");
         assert!(error.to_string().contains(FUNCTION), "{error}");

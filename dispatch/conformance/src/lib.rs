@@ -17,6 +17,7 @@ pub mod caller;
 pub mod cancel;
 pub mod generations;
 pub mod leave;
+pub mod memory;
 pub mod model;
 pub mod modes;
 pub mod observe;

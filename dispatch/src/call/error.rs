@@ -101,7 +101,8 @@ pub enum CallError {
     /// The [`io::ErrorKind`] is `InvalidData`.
     #[error(
         "the caller of {target} sends more than {limit} bytes of parameters, which is more than the memory of a guest can hold, \
-         so the function did not run. Send less at a time, or let guests have more memory"
+         so the function did not run. Send less at a time, or let guests have more memory \
+         (`--max-linear-memory-bytes`)"
     )]
     #[non_exhaustive]
     ParamsTooLarge {

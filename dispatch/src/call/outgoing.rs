@@ -15,6 +15,9 @@ use crate::backend::Backend;
 use crate::observe::{Counters, Target, Traveller};
 use crate::route::Route;
 
+/// What a write takes at least in the queue that its call waits in, in bytes: a backend may have a message for each.
+const A_WRITE: usize = 64;
+
 /// The stream a side of a call writes to: parameters at the caller, results at the callee.
 ///
 /// # End of stream
@@ -25,9 +28,10 @@ use crate::route::Route;
 ///
 /// # Waiting
 ///
-/// As long as the call waits in a queue, what is written to its parameters counts there, and a write for which there is no
-/// room waits until the call is taken. When the queue was full from the beginning, and the mode is
-/// [`Mode::Require`](crate::Mode::Require), `flush` and `shutdown` of a parameter stream wait for room, too.
+/// As long as the call waits in a queue, what is written to its parameters counts there, a write as 64 bytes at least,
+/// and one for which there is no room waits until the call is taken. When the queue was full from the beginning, and
+/// the mode is [`Mode::Require`](crate::Mode::Require), `flush` and `shutdown` of a parameter stream wait for room,
+/// too.
 ///
 /// # Errors
 ///
@@ -217,15 +221,16 @@ impl<B: Backend> LocalOutgoing<B> {
         };
         // What waits in a queue counts there, whichever way it got into it.
         let home = call.home();
-        let most = ready!(home.poll_grow(&call.room, self.id(), buf.len(), cx));
+        let asked = buf.len().max(A_WRITE);
+        let grown = ready!(home.poll_grow(&call.room, self.id(), asked, cx));
         let call = Arc::clone(call);
-        let polled = self.poll_write_now(cx, &buf[..most]);
-        let written = match polled {
-            Poll::Ready(Ok(written)) => written,
+        let polled = self.poll_write_now(cx, &buf[..grown.min(buf.len())]);
+        let takes = match polled {
+            Poll::Ready(Ok(written)) => written.max(A_WRITE).min(grown),
             _ => 0,
         };
-        if written < most {
-            call.home().shrink(&call.room, most - written);
+        if takes < grown {
+            call.home().shrink(&call.room, grown - takes);
         }
         polled
     }

@@ -88,7 +88,8 @@ pub(crate) struct LocalArgs {
     )]
     pub(crate) queue_invocations: NonZeroUsize,
 
-    /// Bytes of parameters that may wait at one function before further invocations go over NATS; 64 MiB unless set
+    /// Bytes of parameters that may wait at one function before further invocations go over NATS, at least 1; 64 MiB
+    /// unless set
     #[arg(
         long = "local-queue-bytes",
         value_name = "BYTES",
@@ -267,24 +268,23 @@ fn buffer_bytes(text: &str) -> Result<NonZeroUsize, String> {
     )
 }
 
-/// Parses how many bytes of parameters wait.
+/// Parses how many bytes of parameters wait. With 0, one call waits and no more: that is said in invocations.
 fn queue_bytes(text: &str) -> Result<usize, String> {
     whole(
         text,
-        0..=memory_of_machine(),
+        1..=memory_of_machine(),
         "bytes",
         "`67108864` for 64 MiB",
     )
 }
 
-/// Parses how many invocations wait.
+/// The least that a call takes that waits, in bytes.
+const A_CALL: usize = 1024;
+
+/// Parses how many invocations wait: as many as the machine has memory for, at most.
 fn invocations(text: &str) -> Result<NonZeroUsize, String> {
-    whole(
-        text,
-        NonZeroUsize::MIN..=NonZeroUsize::MAX,
-        "invocations",
-        "`1024`",
-    )
+    let most = NonZeroUsize::new(memory_of_machine() / A_CALL).unwrap_or(NonZeroUsize::MAX);
+    whole(text, NonZeroUsize::MIN..=most, "invocations", "`1024`")
 }
 
 /// The longest time that a thread may be asked to wait, in microseconds. Others would miss it.
@@ -326,7 +326,7 @@ fn target_calls(text: &str) -> Result<(String, NonZeroU32), String> {
     let (id, calls) = target(text, "ID=N, as in `payments=1000`")?;
     let calls = calls.parse().map_err(|_| {
         format!(
-            "`{calls}` is no number of invocations: use one from 1 to {}",
+            "`{calls}` is no number of invocations: use one from 1 to {}, without a unit, as in `payments=1000`",
             u32::MAX
         )
     })?;

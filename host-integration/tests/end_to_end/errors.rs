@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use inhost_testbed::{
-    reference, stock_host, write_component, Deployment, Driver, Host, HostBuilder, Link, CALLEE,
+    reference, stock_host, write_spinning, Deployment, Driver, Host, HostBuilder, Link, CALLEE,
     CALLER,
 };
 
@@ -83,17 +83,7 @@ impl Failure {
 
 /// A component whose `ping` never ends by itself.
 pub(crate) fn spinning(folder: &Path) -> String {
-    let file = write_component(
-        folder,
-        "spins.wasm",
-        r#"(component
-            (core module $module
-                (func (export "ping") (param i32) (result i32) (loop $again (br $again)) unreachable))
-            (core instance $core (instantiate $module))
-            (func $ping (param "n" u32) (result u32) (canon lift (core func $core "ping")))
-            (instance $echo (export "ping" (func $ping)))
-            (export "inhost:demo/echo@0.1.0" (instance $echo)))"#,
-    );
+    let file = write_spinning(folder);
     file.and_then(|file| reference(&file)).expect("a component")
 }
 

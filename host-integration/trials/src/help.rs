@@ -28,6 +28,7 @@ pub(crate) const SOAK: &str = help!(
     "cargo xtask soak",
     "cargo xtask soak --calls 1000000 --concurrency 128 --backend mpsc",
     "cargo xtask soak --seed 7 --json soak.json",
+    "cargo xtask soak --tight --calls 100000",
 );
 
 pub(crate) const WASH: &str = help!(

@@ -17,6 +17,7 @@ mod plan;
 mod progress;
 mod slow;
 mod summary;
+mod tight;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -28,7 +29,7 @@ use clap::Args;
 use inhost_testbed::{target_dir, Backend, Counts, Deployment, Host, LocalDispatch};
 use tempfile::TempDir;
 
-use self::cast::{Cast, COMPONENTS};
+use self::cast::{Cast, CALLED_OFTEN, COMPONENTS};
 use self::checks::Check;
 use self::disturb::{Disturber, Times};
 use self::ending::{at_rest, probe, stop_components};
@@ -37,6 +38,7 @@ use self::leftovers::Footprint;
 use self::load::{load, Run, EXECUTION};
 use self::slow::Slow;
 use self::summary::Summary;
+use self::tight::Scarce;
 use crate::host::HostArguments;
 use crate::report;
 use crate::stage::{block_on, start_nats, until_asked_to_end, Interrupted};
@@ -71,6 +73,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "BACKEND", default_value_t = Backend::Duplex)]
     backend: Backend,
 
+    /// Start the host with little room: short queues, few instances of what is called, and a small pool of them
+    #[arg(long)]
+    tight: bool,
+
     /// What the kinds, sizes and contents of the calls follow from
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
@@ -88,7 +94,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let folder = target_dir().join("soak");
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot create {}", folder.display()))?;
-    let log = folder.join(format!("host-{}.log", arguments.backend));
+    let tight = if arguments.tight { "-tight" } else { "" };
+    let log = folder.join(format!("host-{}{tight}.log", arguments.backend));
     let summary = block_on(until_asked_to_end(soak(arguments, &binary, &log)));
     let summary = summary.with_context(|| format!("the host's log is {}", log.display()))?;
     let summary = summary.ok_or(Interrupted)?;
@@ -118,6 +125,7 @@ async fn soak(arguments: &Arguments, binary: &Path, log: &Path) -> anyhow::Resul
         concurrency,
         backend,
         seed,
+        tight,
         ..
     } = *arguments;
     let nats = start_nats().await?;
@@ -131,12 +139,17 @@ async fn soak(arguments: &Arguments, binary: &Path, log: &Path) -> anyhow::Resul
             "--max-execution-time-ms",
             &EXECUTION.as_millis().to_string(),
         ]);
+    let host = match tight {
+        false => host,
+        true => host.args(tight::arguments(concurrency, &CALLED_OFTEN)),
+    };
     let mut deployment = Deployment::start_on(nats.into(), host).await?;
     let instances = concurrency + SPARE_INSTANCES + slow::AT_ONCE;
     let files = tempfile::tempdir().context("cannot create a folder for components")?;
-    let cast = Cast::deploy(&deployment, instances, files.path()).await?;
+    let called = if tight { tight::CALLED } else { instances };
+    let cast = Cast::deploy(&deployment, instances, called, files.path()).await?;
 
-    let run = Arc::new(Run::start(calls));
+    let run = Arc::new(Run::start(calls, tight));
     let times = Arc::new(Times::new());
     let scene = Scene {
         arguments,
@@ -144,7 +157,7 @@ async fn soak(arguments: &Arguments, binary: &Path, log: &Path) -> anyhow::Resul
         run: &run,
         times: &times,
         files: &files,
-        instances,
+        called,
     };
     let start = Instant::now();
     let before = scene.counts(&deployment).await?;
@@ -157,12 +170,20 @@ async fn soak(arguments: &Arguments, binary: &Path, log: &Path) -> anyhow::Resul
     at_rest(&deployment, None).await?;
     let counted = scene.counts(&deployment).await?.since(before);
     let ledger = run.ledger();
+    let status = deployment.host().status().await?;
+    let scarce = tight.then(|| Scarce::read(&status, log)).transpose()?;
     let mut checks = vec![warm.count];
-    checks.extend(checks::of_calls(&ledger, calls, counted));
-    let lost = leftovers::lost(&deployment.host().status().await?);
+    let spilled = scarce.map(Scarce::spilled);
+    checks.extend(checks::of_calls(&ledger, calls, counted, spilled));
+    let lost = scarce.map_or_else(|| leftovers::lost(&status), Scarce::may_be_lost);
     checks.extend(came.checks(lost));
     checks.push(warm.slow.check());
-    checks.push(probe(&cast.callers.direct, instances).await);
+    checks.extend(
+        scarce
+            .into_iter()
+            .flat_map(|it| it.checks(&ledger, calls, concurrency)),
+    );
+    checks.push(probe(&cast.callers.direct, called).await);
     let end = at_rest(&deployment, warm.footprint).await?;
     checks.extend(checks::of_process(warm.footprint, end));
     let idle = deployment.host().status().await?;
@@ -185,6 +206,7 @@ async fn soak(arguments: &Arguments, binary: &Path, log: &Path) -> anyhow::Resul
             ("scalings", times.count(Disturbance::Scaling)),
         ],
         footprints: [warm.footprint, end, stopped],
+        scarce,
         checks,
     })
 }
@@ -197,7 +219,8 @@ struct Scene<'a> {
     run: &'a Arc<Run>,
     times: &'a Arc<Times>,
     files: &'a TempDir,
-    instances: u32,
+    /// How many instances there may be of what is called.
+    called: u32,
 }
 
 /// How many of `calls` calls are made before memory and threads are looked at for the first time: a tenth. In a short
@@ -254,7 +277,7 @@ impl Scene<'_> {
             host_id: deployment.host().id().to_owned(),
             cast: self.cast,
             files: self.files.path(),
-            count: self.instances,
+            count: self.called,
         };
         let schedule = disturb::schedule(*self.run.ended().borrow(), calls);
         let server = deployment.client().server_info();

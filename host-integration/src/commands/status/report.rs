@@ -21,6 +21,10 @@ pub(super) struct Listing {
     #[serde(default)]
     in_flight: u64,
     #[serde(default)]
+    pool_used_up: u64,
+    #[serde(default)]
+    time_used_up: u64,
+    #[serde(default)]
     functions: Vec<Function>,
     #[serde(default)]
     http: Vec<HttpTarget>,
@@ -173,8 +177,34 @@ fn head(listing: &Listing) -> String {
     format!(
         "host {host}, version {version}\nmode {mode}{targets}; backend {backend}\n{http}\
          calls: {local} in memory, {remote} over NATS, {spilled} spilled, {fallback} fallback, {refused} refused\n\
-         in memory now: {in_flight} in flight, {queued} of them queued\n"
+         in memory now: {in_flight} in flight, {queued} of them queued\n{}",
+        used_up(listing)
     )
+}
+
+/// What the host has had too little of, and which flag gives more of it. Nothing when there was enough.
+fn used_up(listing: &Listing) -> String {
+    let scarce = [
+        (
+            listing.calls.spilled,
+            "left a queue that was full or slow",
+            "scale the callee up, or `--local-queue-invocations` and `--local-queue-bytes`",
+        ),
+        (
+            listing.pool_used_up,
+            "found no room for an instance",
+            "`--max-components`, or a lower `max_instances` of components",
+        ),
+        (
+            listing.time_used_up,
+            "computed for too long",
+            "less work at a time, or `--max-execution-time-ms`",
+        ),
+    ];
+    let scarce = scarce.into_iter().filter(|(calls, ..)| *calls > 0);
+    scarce
+        .map(|(calls, what, helps)| format!("{calls} {what}; what helps: {helps}\n"))
+        .collect()
 }
 
 fn http(
@@ -364,6 +394,7 @@ mod tests {
         let text = shown(serde_json::json!({
             "host": "NHOST", "version": "1.5.1", "mode": "prefer", "targets": {"callee": "require"}, "backend": "duplex",
             "calls": {"local": 5, "remote": 1, "spilled": 0, "fallback": 0, "refused": 2}, "in_flight": 3, "endpoints": [],
+            "pool_used_up": 0, "time_used_up": 0,
             "functions": [{
                 "prefix": "default.callee", "instance": "a:b/c", "function": "f", "served": true, "queued": 2,
                 "in_flight": 3, "calls": {"local": 5, "remote": 1, "refused": 2},
@@ -400,6 +431,26 @@ mod tests {
             "subject calls: 8 published, 9 dropped",
         ] {
             assert!(text.contains(part), "`{part}` is not in:\n{text}");
+        }
+        assert!(
+            !text.contains("what helps"),
+            "all there was enough of:\n{text}"
+        );
+    }
+
+    #[test]
+    fn what_was_used_up_is_shown_with_what_helps() {
+        let text = shown(serde_json::json!({
+            "host": "", "version": "", "mode": "prefer", "calls": {"spilled": 3}, "pool_used_up": 4, "time_used_up": 5
+        }));
+        for (line, flag) in [
+            ("3 left a queue that was full", "--local-queue-invocations"),
+            ("4 found no room for an instance", "--max-components"),
+            ("5 computed for too long", "--max-execution-time-ms"),
+        ] {
+            let mut lines = text.lines();
+            let found = lines.find(|it| it.contains(line));
+            assert!(found.is_some_and(|it| it.contains(flag)), "{line}: {text}");
         }
     }
 

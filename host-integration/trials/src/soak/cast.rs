@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{ensure, Context as _};
 use inhost_testbed::{
-    reference, Deployment, Driver, Guest, Handler, Link, Peer, Tally, Upload, CALLEE, CALLER, HTTP,
+    reference, write_computing, Deployment, Driver, Guest, Handler, Link, Peer, Tally, Upload,
+    CALLEE, CALLER, HTTP,
 };
 
 /// The caller whose calls pass through [`MIDDLE`].
@@ -21,11 +22,14 @@ const SINK: &str = "sink";
 const MESSAGING: [&str; 2] = ["messaging-caller", "messaging-callee"];
 const KEYVALUE: [&str; 2] = ["keyvalue-caller", "keyvalue-callee"];
 
+/// Who calls one that computes, and who is called.
+const COMPUTING: [&str; 2] = ["computing-caller", "computing-callee"];
+
 /// What the callees tell of their calls.
 const TALLY: &str = "tally";
 
 /// All components. What calls comes before what is called.
-pub(super) const COMPONENTS: [&str; 10] = [
+pub(super) const COMPONENTS: [&str; 12] = [
     CHAIN,
     CALLER,
     MIDDLE,
@@ -36,10 +40,15 @@ pub(super) const COMPONENTS: [&str; 10] = [
     MESSAGING[1],
     KEYVALUE[0],
     KEYVALUE[1],
+    COMPUTING[0],
+    COMPUTING[1],
 ];
 
 /// The ids of calls that are made to see whether who is called answers. No call of the plan has one of them.
 const PROBE: u64 = 1;
+
+/// Those of which instances may be kept: they are called often.
+pub(super) const CALLED_OFTEN: [&str; 2] = [CALLEE, MIDDLE];
 
 /// Those who make calls when they are asked to.
 #[derive(Clone, Debug)]
@@ -48,6 +57,8 @@ pub(super) struct Callers {
     pub(super) direct: Driver,
     /// Calls a component that calls the callee.
     pub(super) chain: Driver,
+    /// Calls one that computes.
+    pub(super) computing: Driver,
     /// Call a handler each.
     pub(super) messaging: Peer,
     pub(super) keyvalue: Peer,
@@ -57,7 +68,7 @@ pub(super) struct Callers {
 
 impl Callers {
     /// The most calls of components that [`Callers::probe`] makes, what the callees tell of them included.
-    pub(super) const PROBE_CALLS: u64 = 8;
+    pub(super) const PROBE_CALLS: u64 = 9;
 
     /// Whether all that is called answers.
     ///
@@ -65,12 +76,24 @@ impl Callers {
     ///
     /// When something does not.
     pub(super) async fn probe(&self) -> anyhow::Result<()> {
-        let answer = self.direct.ping(1).await?;
-        ensure!(answer == 2, "the callee answers ping(1) with {answer}");
+        for driver in [&self.direct, &self.computing] {
+            pinged(driver, 1).await?;
+        }
         handled(&self.messaging, PROBE).await?;
         handled(&self.keyvalue, PROBE).await?;
         Upload::send(self.streams, PROBE, 0).await
     }
+}
+
+/// Has `driver` call `ping(n)`.
+///
+/// # Errors
+///
+/// When the call fails, or when its answer is not the right one.
+pub(super) async fn pinged(driver: &Driver, n: u32) -> anyhow::Result<()> {
+    let answer = driver.ping(n).await?;
+    ensure!(answer == n + 1, "ping({n}) is answered with {answer}");
+    Ok(())
 }
 
 /// Has `caller` call its handler with `id`.
@@ -124,23 +147,26 @@ pub(super) struct Cast {
 }
 
 impl Cast {
-    /// Starts all components, each with as many instances as there can be calls, and links them. `folder` is for the files
-    /// of some of them.
+    /// Starts all components, those that only call with as many instances as there can be calls and the others with
+    /// `called`, and links them. `folder` is for the files of some of them.
     pub(super) async fn deploy(
         deployment: &Deployment,
         instances: u32,
+        called: u32,
         folder: &Path,
     ) -> anyhow::Result<Self> {
         let target = |id, file| Target { id, file };
         let mut targets = vec![
             target(CALLEE, Guest::Callee.path()),
             target(SINK, Guest::Streamer.path()),
+            target(COMPUTING[1], write_computing(folder)?),
         ];
         let mut started = vec![
-            (Guest::Middle.reference()?, MIDDLE, instances),
+            (Guest::Middle.reference()?, MIDDLE, called),
             // Besides the calls, there is who asks whether the callee answers.
             (Guest::Caller.reference()?, CALLER, instances + 1),
             (Guest::Caller.reference()?, CHAIN, instances),
+            (Guest::Caller.reference()?, COMPUTING[0], instances + 1),
         ];
         for (handler, [caller, callee]) in [
             (Handler::MESSAGING, MESSAGING),
@@ -154,7 +180,7 @@ impl Cast {
             deployment.control().link_put(&link).await?;
         }
         for target in &targets {
-            started.push((target.reference()?, target.id, instances));
+            started.push((target.reference()?, target.id, called));
         }
         for (reference, id, count) in started {
             let host = deployment.host();
@@ -167,6 +193,7 @@ impl Cast {
             (CALLER, CALLEE, "echo"),
             (CHAIN, MIDDLE, "echo"),
             (MIDDLE, CALLEE, "echo"),
+            (COMPUTING[0], COMPUTING[1], "echo"),
             (HTTP, SINK, "pipe"),
             (SINK, TALLY, "tally"),
             (MESSAGING[1], TALLY, "tally"),
@@ -178,6 +205,7 @@ impl Cast {
             callers: Callers {
                 direct: deployment.driver().await?,
                 chain: Driver::new(deployment.peer(CHAIN).await?),
+                computing: Driver::new(deployment.peer(COMPUTING[0]).await?),
                 messaging: deployment.peer(MESSAGING[0]).await?,
                 keyvalue: deployment.peer(KEYVALUE[0]).await?,
                 streams,

@@ -66,8 +66,14 @@ pub(super) fn of_count(what: &'static str, invocations: Invocations, counted: Co
     )
 }
 
-/// What has to hold of the calls, of which there were to be `calls`. `counted` is what the host counted.
-pub(super) fn of_calls(ledger: &Ledger, calls: u64, counted: Counts) -> Vec<Check> {
+/// What has to hold of the calls, of which there were to be `calls`. `counted` is what the host counted; `spilled` of
+/// them left a queue that was full, where that may be.
+pub(super) fn of_calls(
+    ledger: &Ledger,
+    calls: u64,
+    counted: Counts,
+    spilled: Option<u64>,
+) -> Vec<Check> {
     let invocations = ledger.invocations;
     vec![
         Check::new(
@@ -108,17 +114,26 @@ pub(super) fn of_calls(ledger: &Ledger, calls: u64, counted: Counts) -> Vec<Chec
             invocations,
             counted,
         ),
-        Check::new(
-            "calls went over NATS only while the callee was disturbed",
-            counted.remote <= invocations.disturbed,
-            format!(
-                "{} over NATS, {} in memory, {} at most while it was disturbed",
-                thousands(counted.remote),
-                thousands(counted.local),
-                thousands(invocations.disturbed)
-            ),
-        ),
+        of_remote(invocations, counted, spilled),
     ]
+}
+
+fn of_remote(invocations: Invocations, counted: Counts, spilled: Option<u64>) -> Check {
+    let left = spilled.map(|it| format!(", {} as a queue was full", thousands(it)));
+    Check::new(
+        match spilled {
+            None => "calls went over NATS only while the callee was disturbed",
+            Some(_) => "calls went over NATS only as a queue was full, or the callee disturbed",
+        },
+        counted.remote <= invocations.disturbed + spilled.unwrap_or_default(),
+        format!(
+            "{} over NATS, {} in memory, {} at most while it was disturbed{}",
+            thousands(counted.remote),
+            thousands(counted.local),
+            thousands(invocations.disturbed),
+            left.unwrap_or_default(),
+        ),
+    )
 }
 
 /// What has to hold of the host's process. `None` where the system does not say.
@@ -175,21 +190,21 @@ mod tests {
     #[test]
     fn a_run_in_which_all_is_known_passes() {
         for counted in [counts(20, 0), counts(35, 0), counts(22, 3)] {
-            let checks = of_calls(&ledger(), 35, counted);
+            let checks = of_calls(&ledger(), 35, counted, None);
             assert!(failed(&checks).is_empty(), "{checks:#?}");
         }
     }
 
     #[test]
     fn a_call_that_no_one_knows_of_is_missed() {
-        let checks = of_calls(&ledger(), 36, counts(30, 0));
+        let checks = of_calls(&ledger(), 36, counts(30, 0), None);
         assert_eq!(failed(&checks), ["every call is accounted for"]);
     }
 
     #[test]
     fn a_host_that_loses_the_count_is_noticed() {
         for counted in [counts(19, 0), counts(36, 0)] {
-            let checks = of_calls(&ledger(), 35, counted);
+            let checks = of_calls(&ledger(), 35, counted, None);
             let expected = ["the host has counted the calls that were made"];
             assert_eq!(failed(&checks), expected);
         }
@@ -197,9 +212,12 @@ mod tests {
 
     #[test]
     fn calls_over_nats_without_need_are_noticed() {
-        let checks = of_calls(&ledger(), 35, counts(10, 16));
+        let checks = of_calls(&ledger(), 35, counts(10, 16), None);
         let expected = ["calls went over NATS only while the callee was disturbed"];
         assert_eq!(failed(&checks), expected);
+        // Queues that are full are a reason.
+        let checks = of_calls(&ledger(), 35, counts(10, 16), Some(1));
+        assert!(failed(&checks).is_empty(), "{checks:#?}");
     }
 
     #[test]
@@ -207,13 +225,13 @@ mod tests {
         let mut wrong = ledger();
         wrong.wrong = 1;
         wrong.succeeded -= 1;
-        let checks = of_calls(&wrong, 35, counts(30, 0));
+        let checks = of_calls(&wrong, 35, counts(30, 0), None);
         assert_eq!(failed(&checks), ["every answer is right"]);
 
         let mut defect = ledger();
         let outcome = Outcome::Unexpected("lost".to_owned());
         defect.note(&work(Kind::Direct, 1), outcome, false);
-        let checks = of_calls(&defect, 36, counts(30, 0));
+        let checks = of_calls(&defect, 36, counts(30, 0), None);
         assert_eq!(failed(&checks), ["no call failed without a reason"]);
     }
 
@@ -222,7 +240,7 @@ mod tests {
         let mut ledger = Ledger::default();
         let failure = Failure::Disturbed(Disturbance::Restart);
         ledger.note(&work(Kind::Direct, 10), Outcome::Failed(failure), true);
-        let checks = of_calls(&ledger, 10, counts(0, 0));
+        let checks = of_calls(&ledger, 10, counts(0, 0), None);
         assert_eq!(failed(&checks), ["some calls succeeded"]);
     }
 

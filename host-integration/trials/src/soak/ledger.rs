@@ -31,6 +31,8 @@ pub(super) enum Failure {
     Trap,
     /// The callee was not there, or not there any more.
     Disturbed(Disturbance),
+    /// There was no room for an instance of the callee, or of a caller.
+    NoRoom,
     /// An earlier call of the batch failed, or a later one: when a call fails, its caller ends too, and with it
     /// what it knows.
     WithItsBatch,
@@ -80,12 +82,19 @@ pub(super) struct Ledger {
     /// The single calls that were answered, by what was called.
     pub(super) messages: u64,
     pub(super) keyvalues: u64,
+    pub(super) computations: u64,
     pub(super) streams: u64,
     /// What the streams had.
     pub(super) stream_bytes: u64,
     pub(super) longest: Duration,
     /// Batches about which the caller says something else than what was planned.
     pub(super) not_as_planned: u64,
+    /// How many works failed for want of room, by who runs what is called: the runtime's side of a call, or the host
+    /// library.
+    pub(super) refused: u64,
+    pub(super) refused_by_library: u64,
+    /// Whether any call may find no room, unnoticed by what is made of it here.
+    pub(super) is_tight: bool,
     /// The first defects, in words.
     pub(super) defects: Vec<String>,
     pub(super) invocations: Invocations,
@@ -115,11 +124,18 @@ impl Ledger {
                 match work.kind {
                     Kind::Handler(Handler::Messaging) => self.messages += calls,
                     Kind::Handler(Handler::Keyvalue) => self.keyvalues += calls,
+                    Kind::Compute => self.computations += calls,
                     _ => self.streams += calls,
                 }
             }
             Outcome::Failed(failure) => {
                 *self.failed.entry(failure).or_default() += 1;
+                if failure == Failure::NoRoom {
+                    match work.is_run_by_library() {
+                        false => self.refused += 1,
+                        true => self.refused_by_library += 1,
+                    }
+                }
                 if calls > 1 {
                     *self.failed.entry(Failure::WithItsBatch).or_default() += calls - 1;
                 }
@@ -176,14 +192,14 @@ impl Ledger {
             Outcome::Answered(_) | Outcome::Done => true,
             // Its only call has reached the callee, unless something was in its way.
             Outcome::Failed(Failure::Trap) | Outcome::Cancelled(Cancellation::TimeOut) => {
-                !disturbed
+                !disturbed && !self.is_tight
             }
             // The test may have gone before the caller had begun.
             Outcome::Cancelled(Cancellation::Abandoned | Cancellation::CutOff) => false,
             Outcome::Failed(_) | Outcome::Unexpected(_) => false,
         };
         // What a callee would tell of itself, if it is not sure to.
-        let untold = match sure && !disturbed {
+        let untold = match sure && !disturbed && !self.is_tight {
             true => 0,
             false => work.told(),
         };
@@ -239,6 +255,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Trap => f.write_str("the callee trapped, as it was asked to"),
             Self::Disturbed(how) => write!(f, "the callee was being {how}"),
+            Self::NoRoom => f.write_str("there was no room for an instance"),
             Self::WithItsBatch => {
                 f.write_str("in the batch of one of these, so not known to be done")
             }
@@ -378,12 +395,14 @@ pub(super) mod tests {
         let mut ledger = Ledger::default();
         for kind in [
             Kind::Stream,
+            Kind::Compute,
             Kind::Handler(Handler::Messaging),
             Kind::Handler(Handler::Keyvalue),
         ] {
             ledger.note(&work(kind, 1), Outcome::Done, false);
         }
-        assert_eq!((ledger.succeeded, ledger.accounted()), (3, 3));
+        assert_eq!((ledger.succeeded, ledger.accounted()), (4, 4));
+        assert_eq!(ledger.computations, 1);
         let by_kind = (ledger.streams, ledger.messages, ledger.keyvalues);
         assert_eq!(by_kind, (1, 1, 1));
         assert_eq!(ledger.stream_bytes, work(Kind::Stream, 1).stream_bytes());
@@ -392,11 +411,28 @@ pub(super) mod tests {
         ledger.note_probe(2);
         // The one that was cut off may have been called or not, and have told of it or not.
         let expected = Invocations {
-            least: 3,
-            most: 8,
+            least: 4,
+            most: 9,
             disturbed: 2,
         };
         assert_eq!(ledger.invocations, expected);
+    }
+
+    #[test]
+    fn what_found_no_room_is_counted_by_work_and_by_who_runs_it() {
+        let mut ledger = Ledger {
+            is_tight: true,
+            ..Ledger::default()
+        };
+        let refused = Outcome::Failed(Failure::NoRoom);
+        for (kind, calls) in [(Kind::Direct, 10), (Kind::Compute, 1), (Kind::Stream, 1)] {
+            ledger.note(&work(kind, calls), refused.clone(), false);
+        }
+        assert_eq!((ledger.refused, ledger.refused_by_library), (2, 1));
+        assert_eq!(ledger.accounted(), 12);
+        // Whether one that traps has reached the callee is not known either.
+        ledger.note(&work(Kind::Trap, 1), Outcome::Failed(Failure::Trap), false);
+        assert_eq!(ledger.invocations.least, 0);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use inhost_testbed::{Driver, Upload};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::cast::{handled, Callers};
+use super::cast::{handled, pinged, Callers};
 use super::deliveries::Deliveries;
 use super::disturb::Times;
 use super::ledger::{Cancellation, Failure, Ledger, Outcome};
@@ -35,6 +35,8 @@ const BEGUN_WITHIN: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(super) struct Run {
     state: Mutex<State>,
+    /// Whether calls may find no room.
+    is_tight: bool,
     /// How many calls have ended.
     ended: watch::Sender<u64>,
 }
@@ -47,11 +49,16 @@ struct State {
 }
 
 impl Run {
-    pub(super) fn start(calls: u64) -> Self {
+    /// A run of `calls` calls, on a host in which they may find no room if it `is_tight`.
+    pub(super) fn start(calls: u64, is_tight: bool) -> Self {
         Self {
+            is_tight,
             state: Mutex::new(State {
-                ledger: Ledger::default(),
-                deliveries: Deliveries::default(),
+                ledger: Ledger {
+                    is_tight,
+                    ..Ledger::default()
+                },
+                deliveries: Deliveries::new(is_tight),
                 progress: Progress::start(calls),
             }),
             ended: watch::Sender::new(0),
@@ -119,7 +126,7 @@ pub(super) async fn load(
                 let start = Instant::now();
                 let answer = ask(&callers, &work).await;
                 let disturbance = times.since(start);
-                let outcome = judge(&work, answer, start.elapsed(), disturbance);
+                let outcome = judge(&work, answer, start.elapsed(), disturbance, run.is_tight);
                 let failed = !matches!(outcome, Outcome::Answered(_) | Outcome::Done);
                 run.note(&work, outcome, disturbance.is_some(), start);
                 if failed && disturbance.is_some() {
@@ -157,6 +164,11 @@ async fn ask(callers: &Callers, work: &Work) -> anyhow::Result<Answer> {
             hasty.call_wait(ABANDONED_MS).await.map(|_| Answer::Single)
         }
         Kind::TimeOut => direct.call_wait(TIME_OUT_MS).await.map(|_| Answer::Single),
+        Kind::Compute => {
+            let computing = patient(&callers.computing);
+            let computed = pinged(&computing, work.computes_ms()).await;
+            computed.map(|()| Answer::Single)
+        }
         Kind::Stream | Kind::CutStream => {
             let (id, size) = (work.id().unwrap_or_default(), work.stream_bytes());
             let sent = async {
@@ -188,16 +200,20 @@ async fn ask(callers: &Callers, work: &Work) -> anyhow::Result<Answer> {
     }
 }
 
-/// What became of `work`, which ended `after` some time, and during which the callee may have been disturbed.
+/// What became of `work`, which ended `after` some time, and during which the callee may have been disturbed. If the
+/// host `is_tight`, it may have found no room.
 fn judge(
     work: &Work,
     answer: anyhow::Result<Answer>,
     after: Duration,
     disturbance: Option<super::ledger::Disturbance>,
+    is_tight: bool,
 ) -> Outcome {
     let error = match answer {
         Ok(Answer::Report(report)) => return Outcome::Answered(report),
-        Ok(Answer::Single) if matches!(work.kind, Kind::Stream | Kind::Handler(_)) => {
+        Ok(Answer::Single)
+            if matches!(work.kind, Kind::Stream | Kind::Handler(_) | Kind::Compute) =>
+        {
             return Outcome::Done
         }
         Ok(Answer::Single) if work.kind == Kind::CutStream => {
@@ -210,7 +226,12 @@ fn judge(
     };
     // What is kept waiting, by whoever, is no failure of the callee's.
     let as_planned = match work.kind {
-        Kind::Direct | Kind::Chain | Kind::Stream | Kind::CutStream | Kind::Handler(_) => None,
+        Kind::Direct
+        | Kind::Chain
+        | Kind::Compute
+        | Kind::Stream
+        | Kind::CutStream
+        | Kind::Handler(_) => None,
         Kind::Trap | Kind::HandlerTrap(_) => {
             (after < EXECUTION).then_some(Outcome::Failed(Failure::Trap))
         }
@@ -227,6 +248,7 @@ fn judge(
         (None, Some(disturbance)) if after < DEADLINE => {
             Outcome::Failed(Failure::Disturbed(disturbance))
         }
+        (None, None) if is_tight && after < DEADLINE => Outcome::Failed(Failure::NoRoom),
         (None, _) => Outcome::Unexpected(format!(
             "failed after {:.1} s: {error:#}",
             after.as_secs_f64()
@@ -243,7 +265,13 @@ mod tests {
     use super::*;
 
     fn failed(kind: Kind, after: Duration, disturbance: Option<Disturbance>) -> Outcome {
-        judge(&work(kind, 1), Err(anyhow!("no")), after, disturbance)
+        judge(
+            &work(kind, 1),
+            Err(anyhow!("no")),
+            after,
+            disturbance,
+            false,
+        )
     }
 
     const SOON: Duration = Duration::from_millis(1);
@@ -253,7 +281,7 @@ mod tests {
         let batch = work(Kind::Direct, 10);
         for disturbance in [None, Some(Disturbance::Restart)] {
             let answer = Ok(Answer::Report(report(&batch)));
-            let outcome = judge(&batch, answer, SOON, disturbance);
+            let outcome = judge(&batch, answer, SOON, disturbance, false);
             assert_eq!(outcome, Outcome::Answered(report(&batch)));
         }
     }
@@ -267,6 +295,18 @@ mod tests {
             let outcome = failed(kind, SOON, None);
             assert!(matches!(outcome, Outcome::Unexpected(_)), "{outcome:?}");
         }
+    }
+
+    #[test]
+    fn a_call_may_find_no_room_where_there_is_little_and_may_not_hang() {
+        let failed = |kind, after| judge(&work(kind, 1), Err(anyhow!("no")), after, None, true);
+        for kind in [Kind::Direct, Kind::Compute, Kind::Abandoned, Kind::Stream] {
+            assert_eq!(failed(kind, SOON), Outcome::Failed(Failure::NoRoom));
+            let outcome = failed(kind, DEADLINE);
+            assert!(!matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
+        }
+        let trap = Outcome::Failed(Failure::Trap);
+        assert_eq!(failed(Kind::Trap, SOON), trap);
     }
 
     #[test]
@@ -298,15 +338,19 @@ mod tests {
     #[test]
     fn an_answer_of_what_should_fail_is_a_defect() {
         for kind in [Kind::Trap, Kind::HandlerTrap(Handler::Keyvalue)] {
-            let outcome = judge(&work(kind, 1), Ok(Answer::Single), SOON, None);
+            let outcome = judge(&work(kind, 1), Ok(Answer::Single), SOON, None, false);
             assert!(matches!(outcome, Outcome::Unexpected(_)), "{outcome:?}");
         }
     }
 
     #[test]
-    fn a_stream_and_a_call_of_a_handler_are_done_or_fail_with_a_reason() {
-        for kind in [Kind::Stream, Kind::Handler(Handler::Messaging)] {
-            let outcome = judge(&work(kind, 1), Ok(Answer::Single), SOON, None);
+    fn single_calls_with_an_answer_are_done_or_fail_with_a_reason() {
+        for kind in [
+            Kind::Stream,
+            Kind::Compute,
+            Kind::Handler(Handler::Messaging),
+        ] {
+            let outcome = judge(&work(kind, 1), Ok(Answer::Single), SOON, None, false);
             assert_eq!(outcome, Outcome::Done);
             let outcome = failed(kind, SOON, Some(Disturbance::Restart));
             let expected = Failure::Disturbed(Disturbance::Restart);
@@ -314,13 +358,19 @@ mod tests {
             let outcome = failed(kind, SOON, None);
             assert!(matches!(outcome, Outcome::Unexpected(_)), "{outcome:?}");
         }
-        let outcome = judge(&work(Kind::CutStream, 1), Ok(Answer::Single), SOON, None);
+        let outcome = judge(
+            &work(Kind::CutStream, 1),
+            Ok(Answer::Single),
+            SOON,
+            None,
+            false,
+        );
         assert_eq!(outcome, Outcome::Cancelled(Cancellation::CutOff));
     }
 
     #[test]
     fn a_run_knows_how_many_calls_have_ended() {
-        let run = Run::start(20);
+        let run = Run::start(20, false);
         let ended = run.ended();
         let batch = work(Kind::Direct, 10);
         run.note(

@@ -26,6 +26,16 @@ const CALLS_A_TIME_OUT: u64 = 5_000;
 /// One call in this many is a one-way stream, one is of a messaging handler, and one of a key-value store.
 const CALLS_A_NUMBERED: u64 = 50;
 
+/// In one call in this many, the callee computes.
+const CALLS_A_COMPUTATION: u64 = 200;
+
+/// For how many milliseconds, more or less: mostly for a few turns, now and then until it stands in line, and seldom
+/// until it is among those that take very long.
+const COMPUTATIONS_MS: [u32; 3] = [20, 150, 1_200];
+
+/// One in this many of them is of the second kind, and one in so many times this many of the third.
+const COMPUTATIONS_A_LONG_ONE: u64 = 8;
+
 /// One in this many of the streams is cut off, and one of the calls of the handlers is to trap.
 const NUMBERED_A_FAILURE: u64 = 10;
 
@@ -54,6 +64,8 @@ pub(super) enum Kind {
     Abandoned,
     /// A call that takes longer than the caller may run.
     TimeOut,
+    /// A call in which the callee computes before it answers.
+    Compute,
     /// A call without results that takes a stream.
     Stream,
     /// The same, by a client that goes when half of the stream is sent.
@@ -88,6 +100,31 @@ impl Work {
             _ => return None,
         };
         Some(interface << 56 | self.seed)
+    }
+
+    /// For how many milliseconds the callee computes, more or less, if it does.
+    pub(super) fn computes_ms(&self) -> u32 {
+        let is_one_in = |many: u64| self.seed % many == many - 1;
+        let [short, long, very_long] = COMPUTATIONS_MS;
+        match self.kind {
+            Kind::Compute if is_one_in(COMPUTATIONS_A_LONG_ONE.pow(2)) => very_long,
+            Kind::Compute if is_one_in(COMPUTATIONS_A_LONG_ONE) => long,
+            Kind::Compute => short,
+            _ => 0,
+        }
+    }
+
+    /// Whether the host library runs one of the components in it by itself, so that the runtime's side of a call does
+    /// not see whether there is room for it.
+    pub(super) fn is_run_by_library(&self) -> bool {
+        use Handler::Messaging;
+        matches!(
+            self.kind,
+            Kind::Stream
+                | Kind::CutStream
+                | Kind::Handler(Messaging)
+                | Kind::HandlerTrap(Messaging)
+        )
     }
 
     /// How many calls the callee makes to tell of it.
@@ -156,6 +193,7 @@ pub(super) fn plan(seed: u64, calls: u64, concurrency: u64) -> Vec<Work> {
     let time_outs = singles(Kind::TimeOut, (calls / CALLS_A_TIME_OUT).min(MAX_TIME_OUTS));
     let mut works = singles(Kind::Trap, calls / CALLS_A_TRAP);
     works.extend(singles(Kind::Abandoned, calls / CALLS_AN_ABANDONED));
+    works.extend(singles(Kind::Compute, calls / CALLS_A_COMPUTATION));
     let numbered = [
         (Kind::Stream, Kind::CutStream),
         (
@@ -258,6 +296,7 @@ mod tests {
         assert_eq!(count(Kind::Trap), 40);
         assert_eq!(count(Kind::Abandoned), 20);
         assert_eq!(count(Kind::TimeOut), 4);
+        assert_eq!(count(Kind::Compute), 100);
         assert_eq!((count(Kind::Stream), count(Kind::CutStream)), (360, 40));
         for handler in [Handler::Messaging, Handler::Keyvalue] {
             let (called, trapped) = (Kind::Handler(handler), Kind::HandlerTrap(handler));
@@ -274,6 +313,15 @@ mod tests {
         let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
         assert_eq!((ids.len(), distinct.len()), (3 * 360 + 40, 3 * 360 + 40));
         assert!(!ids.contains(&0), "with which a callee traps");
+    }
+
+    #[test]
+    fn computations_are_mostly_short_and_some_are_long() {
+        let works = plan(1, 20_000, 64);
+        let count = |ms| works.iter().filter(|it| it.computes_ms() == ms).count();
+        let [short, long, very_long] = COMPUTATIONS_MS.map(count);
+        assert_eq!((short, long, very_long), (88, 11, 1));
+        assert_eq!(count(0), works.len() - 100);
     }
 
     #[test]

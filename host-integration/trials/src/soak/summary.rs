@@ -9,6 +9,7 @@ use serde_json::{json, Value};
 use super::checks::Check;
 use super::ledger::Ledger;
 use super::leftovers::Footprint;
+use super::tight::Scarce;
 use crate::report;
 use crate::report::units::{duration, mebibytes, rate, thousands};
 
@@ -27,6 +28,8 @@ pub(super) struct Summary {
     pub(super) disturbances: [(&'static str, u64); 3],
     /// After the first calls, at the end, and when all components were stopped.
     pub(super) footprints: [Option<Footprint>; 3],
+    /// What was scarce on a host with little room.
+    pub(super) scarce: Option<Scarce>,
     pub(super) checks: Vec<Check>,
 }
 
@@ -53,9 +56,10 @@ impl Summary {
                 mebibytes(ledger.bytes),
             ),
             format!(
-                "           {} messages, {} keyvalue, {} one-way streams with {}",
+                "           {} messages, {} keyvalue, {} computed, {} one-way streams with {}",
                 thousands(ledger.messages),
                 thousands(ledger.keyvalues),
+                thousands(ledger.computations),
                 thousands(ledger.streams),
                 mebibytes(ledger.stream_bytes),
             ),
@@ -120,6 +124,7 @@ impl Summary {
                 "echo-record": ledger.records,
                 "messaging": ledger.messages,
                 "keyvalue": ledger.keyvalues,
+                "computing": ledger.computations,
                 "one-way-streams": ledger.streams,
             },
             "bytes": ledger.bytes,
@@ -129,6 +134,7 @@ impl Summary {
             "host_should_count": ledger.invocations,
             "disturbances": self.disturbances.into_iter().collect::<std::collections::BTreeMap<_, _>>(),
             "footprint": { "after_the_first_calls": warm, "end": end, "without_components": stopped },
+            "scarce": self.scarce,
             "checks": self.checks,
         })
     }
@@ -181,6 +187,7 @@ mod tests {
             counted: Counts::default(),
             disturbances: [("restarts", 1), ("updates", 0), ("scalings", 0)],
             footprints: [None; 3],
+            scarce: None,
             checks: vec![Check::new("memory is flat", false, "it is not")],
         }
     }

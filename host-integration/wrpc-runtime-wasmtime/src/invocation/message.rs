@@ -23,7 +23,8 @@ pub(crate) enum ReceiveError {
     #[error("the peer sent something else than the types of this function")]
     Malformed(#[source] DecodeError),
     #[error(
-        "the peer sends more than the guest can hold; send it in parts or as a stream, or let guests have more memory"
+        "the peer sends more than the guest can hold; send it in parts or as a stream, or let guests have more \
+         memory (`--max-linear-memory-bytes`)"
     )]
     TooLarge(#[source] DecodeError),
     #[error("the stream failed")]

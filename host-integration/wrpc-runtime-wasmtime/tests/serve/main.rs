@@ -196,6 +196,7 @@ async fn parameters_without_end_are_refused_and_the_next_call_is_answered() {
         "1048576",
         "as a stream",
         "more memory",
+        "`--max-linear-memory-bytes`",
     ] {
         assert!(error.contains(part), "`{part}` is not in: {error}");
     }

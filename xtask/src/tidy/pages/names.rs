@@ -18,9 +18,10 @@ const OURS: &str = "host-integration/tests/local_flags.rs";
 const TESTS: &str = "host-integration/tests";
 
 /// Flags of other programs that pages name.
-const OTHER_FLAGS: [&str; 14] = [
+const OTHER_FLAGS: [&str; 15] = [
     "cargo --all-features --example --features --locked --no-default-features --package --profile --release --test",
-    "cargo xtask --backend --calls --concurrency --help --only --out --profile --quick --routes --seed",
+    "cargo test --nocapture",
+    "cargo xtask --backend --calls --concurrency --help --only --out --profile --quick --routes --seed --tight",
     "wasmcloud local --call --component --help --link",
     "wasmcloud status --json",
     "wasmcloud mode --by",

@@ -160,7 +160,7 @@ where
             let room = self.room;
             invalid(format!(
                 "a string or list takes {bytes} bytes or more in the memory of the guest, of which {room} are left for it; \
-                 send it in parts or as a stream, or let guests have more memory"
+                 send it in parts or as a stream, or let guests have more memory (`--max-linear-memory-bytes`)"
             ))
         })?;
         Ok(())
