@@ -1,5 +1,6 @@
 //! The workspace's tasks: `cargo xtask test`, `lint`, `tidy`, `guests`, `example`, `vectors`, and the programs that it builds and
-//! runs: `fuzz`, `costs`, and those of `host-integration/trials`, which are `demo`, `up`, `bench`, `soak`, `wash`.
+//! runs: `fuzz`, `costs`, and those of `host-integration/trials`, which are `demo`, `up`, `bench`, `languages`, `soak`,
+//! `wash`.
 
 #![allow(
     clippy::print_stdout,
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Task::Demo(arguments) => trials::run("demo", &arguments),
         Task::Up(arguments) => trials::run("up", &arguments),
         Task::Bench(arguments) => trials::run("bench", &arguments),
+        Task::Languages(arguments) => trials::run("languages", &arguments),
         Task::Soak(arguments) => trials::run("soak", &arguments),
         Task::Costs(arguments) => trials::costs(&arguments),
         Task::Wash(arguments) => trials::run("wash", &arguments),

@@ -28,6 +28,9 @@ pub(crate) enum Task {
     /// Compare calls on every route: over NATS, in memory, without a host
     #[command(disable_help_flag = true)]
     Bench(trials::Arguments),
+    /// Time calls between components in Rust, JavaScript and Python: over NATS, in memory, with reuse
+    #[command(disable_help_flag = true)]
+    Languages(trials::Arguments),
     /// Count instructions, allocations and system calls of a call, and compare them with those on record
     #[command(disable_help_flag = true)]
     Costs(trials::Arguments),
@@ -103,7 +106,16 @@ mod tests {
     fn each_command_has_examples_that_it_takes() {
         let mut command = Arguments::command();
         // Those have their help from the program that they run.
-        for trial in ["demo", "up", "bench", "costs", "fuzz", "soak", "wash"] {
+        for trial in [
+            "demo",
+            "up",
+            "bench",
+            "languages",
+            "costs",
+            "fuzz",
+            "soak",
+            "wash",
+        ] {
             command = command.mut_subcommand(trial, |it| {
                 it.after_help(format!(
                     "  cargo xtask {trial} --calls 5 --json -\nExit codes: 0"

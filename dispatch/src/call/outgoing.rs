@@ -36,7 +36,7 @@ const A_WRITE: usize = 64;
 /// # Errors
 ///
 /// [`CallError::ReaderGone`] in an [`io::Error`] of kind `BrokenPipe` when the other side dropped its stream.
-/// [`CallError::NotRead`], of kind `OutOfMemory`, at a path whose writer has added 272 MiB to a write that waits.
+/// [`CallError::NotRead`], of kind `OutOfMemory`, at a path whose writer has added 240 MiB to a write that waits.
 pub struct Outgoing<B: Backend, R>(Inner<B, R>);
 
 /// Small, because the streams of a call pass through many hands on the way to who reads and writes them.

@@ -9,9 +9,9 @@ use std::task::Poll;
 
 /// How many bytes a writer may add to those that it was told to wait with.
 ///
-/// As many as a call over NATS may have waiting: a reader that has not started yet, because it waits for an instance, say, has to
-/// be able to come to what a guest can hold.
-pub(crate) const LIMIT: usize = 256 * 1024 * 1024 + 16 * 1024 * 1024;
+/// A reader that has not started yet, because it waits for an instance, say, has to be able to come to what a guest can hold: 256 MiB
+/// unless it was configured otherwise. It is somewhat less because the buffers that bytes pile up in double when they are full.
+pub(crate) const LIMIT: usize = 240 * 1024 * 1024;
 
 /// What a writer has added to its writes.
 #[derive(Default)]

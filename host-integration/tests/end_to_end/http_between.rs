@@ -450,11 +450,11 @@ async fn a_body_that_no_one_reads_ends_its_request_before_it_takes_all_of_the_me
         assert!(waited.ends_with("waited\n"), "over {route:?}: {waited}");
         let code = "ErrorCode::HttpRequestBodySize(None)";
         assert_eq!(line(&ended, "error "), code, "over {route:?}");
-        let why = host.wait_for_log("more than 285212672 bytes of a stream", PROMPTLY);
+        let why = host.wait_for_log("more than 251658240 bytes of a stream", PROMPTLY);
         let why = why.await.expect("the log says why");
         assert!(why.contains(ORDERS), "{why}");
         if let Some(peak) = host.usage().peak_resident_bytes() {
-            assert!(peak < 1000 * MIB, "over {route:?}: {peak}");
+            assert!(peak < 800 * MIB, "over {route:?}: {peak}");
         }
         // The host library had taken the request, and its guest waits for the rest of the body. The other instance is free.
         let answer = fetch("path=/seen").await;

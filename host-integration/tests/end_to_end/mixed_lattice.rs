@@ -20,7 +20,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const ATTEMPTS: usize = 5;
 
 /// The stock host.
-async fn stock() -> HostBuilder {
+pub(crate) async fn stock() -> HostBuilder {
     let binary = tokio::task::spawn_blocking(stock_host).await;
     let binary = binary.expect("no panic").expect("there is a stock host");
     Host::stock(binary).lattice("mixed")

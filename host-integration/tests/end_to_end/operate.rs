@@ -3,8 +3,9 @@
 use std::process::{Output, Stdio};
 use std::time::Instant;
 
-use inhost_testbed::{Deployment, Host, CALLEE, ECHO};
+use inhost_testbed::{Deployment, Guest, Host, CALLEE, CALLER, ECHO};
 
+use crate::mixed_lattice::stock;
 use crate::support::{calls, nats, until, Hosts as _, Route, PROMPTLY};
 
 /// Runs a command of the binary to its end.
@@ -79,12 +80,13 @@ async fn a_host_that_does_not_answer_is_an_error_that_says_what_to_look_at() {
     assert_eq!(wasmcloud(&["status"]).await.status.code(), Some(2));
 }
 
-/// The page with what an operator types and sees.
+/// The pages with what an operator types and sees.
 const PAGE: &str = include_str!("../../docs/operate.md");
+const SWAP_IN: &str = include_str!("../../docs/swap-in.md");
 
 /// What the page says that the command `line` prints.
-fn transcript(line: &str) -> Vec<String> {
-    let (_, rest) = PAGE
+fn transcript(page: &str, line: &str) -> Vec<String> {
+    let (_, rest) = page
         .split_once(&format!("$ {line}\n"))
         .unwrap_or_else(|| panic!("`{line}` is not on the page"));
     let lines = rest.lines();
@@ -107,6 +109,43 @@ fn comparable(line: &str) -> String {
         }
     }
     words.join(" ")
+}
+
+/// What `wasmcloud status` prints of a host, without what differs each time.
+async fn status_of(host: &Host) -> Vec<String> {
+    let shown = printed(&["status", &address(host)]).await;
+    let lines = shown.lines().map(comparable);
+    lines.filter(|line| !line.is_empty()).collect()
+}
+
+/// The lattice has a stock host, which serves both components, too.
+#[tokio::test]
+async fn one_more_host_beside_a_stock_one_shows_its_calls_as_the_page_says() {
+    let nats = nats().await;
+    let mut deployment = stock().await.start_on(&nats).await;
+    deployment.deploy_pair().await.expect("deployed and linked");
+    let trial = Route::Duplex.host().args(["--label", "trial=yes"]);
+    let number = deployment.add_host(trial).await.expect("it starts");
+    let trial = &deployment.hosts()[number];
+    for (guest, id) in [(Guest::Callee, CALLEE), (Guest::Caller, CALLER)] {
+        let component = guest.reference().expect("the component");
+        let deployed = deployment.deploy_on(trial, &component, id, 10).await;
+        deployed.expect("deployed");
+    }
+    let driver = deployment.driver().await.expect("the caller");
+    // Each call from outside is given to one of the two hosts. A stock one loses some.
+    until("the trial has a part of the calls", async || {
+        let _ = tokio::time::timeout(PROMPTLY, driver.ping(1)).await;
+        calls(trial).await != (0, 0)
+    })
+    .await;
+    until("the call has not ended", async || {
+        trial.status().await.expect("a listing")["slowest"] != serde_json::json!([])
+    })
+    .await;
+    let page = transcript(SWAP_IN, "target/dist/wasmcloud status 127.0.0.1:8081");
+    let shown = status_of(trial).await;
+    assert_eq!(shown, page, "{shown:#?}");
 }
 
 /// One call has the only instance of the callee, and two more want it.
@@ -140,15 +179,10 @@ async fn calls_in_flight_are_listed_as_the_page_shows_them() -> anyhow::Result<(
         running(states.len(), states).await;
     }
 
-    let shown = printed(&["status", &address(host)]).await;
-    let shown: Vec<_> = shown
-        .lines()
-        .map(comparable)
-        .filter(|line| !line.is_empty())
-        .collect();
+    let shown = status_of(host).await;
     assert_eq!(
         shown,
-        transcript("wasmcloud status 127.0.0.1:8081"),
+        transcript(PAGE, "wasmcloud status 127.0.0.1:8081"),
         "{shown:#?}"
     );
     for call in calls {
@@ -178,7 +212,7 @@ async fn a_mode_that_is_changed_holds_for_the_next_call() -> anyhow::Result<()> 
 
     let line = ["mode", "callee=off", &address, "--by", "alice"];
     let answer = printed(&line).await;
-    let expected = transcript("wasmcloud mode callee=off 127.0.0.1:8081 --by alice");
+    let expected = transcript(PAGE, "wasmcloud mode callee=off 127.0.0.1:8081 --by alice");
     assert_eq!([comparable(answer.trim_end())], *expected);
     assert_eq!(driver.ping(1).await?, 2);
     assert_eq!(calls(host).await, (1, 1));
@@ -217,7 +251,7 @@ async fn a_mode_that_is_changed_holds_for_the_next_call() -> anyhow::Result<()> 
         .split_once("Modes that were changed")
         .expect("they are shown");
     let changes: Vec<_> = changes.lines().skip(1).map(comparable).collect();
-    let page = transcript("wasmcloud status 127.0.0.1:8081 | tail -n 3");
+    let page = transcript(PAGE, "wasmcloud status 127.0.0.1:8081 | tail -n 3");
     assert_eq!(changes, page[..], "{shown}");
     Ok(())
 }

@@ -24,6 +24,11 @@ pub(crate) const BENCH: &str = help!(
     "cargo xtask bench --profile release --quick",
 );
 
+pub(crate) const LANGUAGES: &str = help!(
+    "cargo xtask languages",
+    "cargo xtask languages --calls 500 --host target/release/wasmcloud",
+);
+
 pub(crate) const SOAK: &str = help!(
     "cargo xtask soak",
     "cargo xtask soak --calls 1000000 --concurrency 128 --backend mpsc",

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`, `up`, `bench`, `soak` and `wash`: programs that start this host and use it.
+//! `cargo xtask demo`, `up`, `bench`, `languages`, `soak` and `wash`: programs that start this host and use it.
 //!
 //! Each is a module. [`stage`] starts hosts, [`measure`] measures them, [`report`] shows the figures. What is started is
 //! built first, by `xtask`, which also starts this program.
@@ -13,6 +13,7 @@ mod bench;
 mod demo;
 mod help;
 mod host;
+mod languages;
 mod measure;
 mod progress;
 mod report;
@@ -50,6 +51,9 @@ enum Trial {
     /// Compare calls on every route: over NATS, in memory, without a host
     #[command(after_help = help::BENCH)]
     Bench(bench::Arguments),
+    /// Time calls between components in Rust, JavaScript and Python: over NATS, in memory, with reuse
+    #[command(after_help = help::LANGUAGES)]
+    Languages(languages::Arguments),
     /// Make many calls of many kinds on one host and check that none is lost and nothing is left
     #[command(after_help = help::SOAK)]
     Soak(soak::Arguments),
@@ -81,6 +85,7 @@ fn run(trial: &Trial) -> anyhow::Result<()> {
         Trial::Demo(arguments) => demo::run(arguments),
         Trial::Up(arguments) => up::run(arguments),
         Trial::Bench(arguments) => bench::run(arguments),
+        Trial::Languages(arguments) => languages::run(arguments),
         Trial::Soak(arguments) => soak::run(arguments),
         Trial::Wash(arguments) => wash::run(arguments),
         Trial::NatsServer => {
