@@ -82,70 +82,66 @@ fn local_load(hosts: &Hosts) -> Load<()> {
     load(move |id| ping(address, id, REMOTE_LIMIT))
 }
 
+/// Both hosts, once the second one reaches the first, and clients that ask the first.
+async fn start_with_load(route: Route) -> (Hosts, Load<()>) {
+    let hosts = start(route).await;
+    until_remote_works(&hosts).await;
+    let load = local_load(&hosts);
+    load.answers(200).await;
+    (hosts, load)
+}
+
 /// Checks that the requests within the first host were all answered in time, and that their calls stayed there: two for
 /// each request.
-async fn assert_undisturbed(hosts: &Hosts, load: Load<()>, what: &str) {
+async fn assert_undisturbed(hosts: &Hosts, load: Load<()>) {
     let ended = Calls::of(load).await;
-    assert_eq!(ended.failed().count(), 0, "{what}: {:?}", ended.reasons());
-    ended.assert_took_at_most(LIMIT, 0, what);
+    assert_eq!(ended.failed().count(), 0, "{:?}", ended.reasons());
+    ended.assert_took_at_most(LIMIT, 0, "within the host");
     let (local, remote) = calls(hosts.deployment.host()).await;
     // The calls from the other host are answered here, and go on to the callee here.
-    assert!(
-        local >= 2 * ended.0.len() as u64,
-        "{what}: {local} local calls"
-    );
-    assert_eq!(remote, 0, "{what}: calls over NATS");
+    assert!(local >= 2 * ended.0.len() as u64, "{local} local calls");
+    assert_eq!(remote, 0, "calls over NATS");
 }
 
 /// Asks the second host until it answers.
-async fn until_remote_works(hosts: &Hosts, what: &str) {
+async fn until_remote_works(hosts: &Hosts) {
     let start = Instant::now();
     let mut failed = Vec::new();
     while let Err(error) = ping(hosts.remote, 1, REMOTE_LIMIT).await {
         failed.push(format!("{:?}: {error:#}", start.elapsed()));
-        assert!(start.elapsed() < RECOVERY, "{what}: {failed:#?}");
+        assert!(start.elapsed() < RECOVERY, "{failed:#?}");
     }
     let mut lost = 0;
     for n in 0..20 {
         lost += usize::from(ping(hosts.remote, n, REMOTE_LIMIT).await.is_err());
     }
-    assert!(lost <= may_be_lost(20), "{what}: {lost} of 20 calls fail");
+    assert!(lost <= may_be_lost(20), "{lost} of 20 calls fail");
 }
 
 async fn calls_within_a_host_go_on_without_nats_and_those_to_another_work_again_after_it_is_back(
     route: Route,
 ) -> anyhow::Result<()> {
-    let what = format!("over {route:?}");
-    let hosts = start(route).await;
-    until_remote_works(&hosts, &what).await;
-    let load = local_load(&hosts);
-    load.answers(200).await;
-
+    let (hosts, load) = start_with_load(route).await;
     let nats = hosts.deployment.nats().clone();
     nats.kill();
     load.answers(400).await;
     let start = Instant::now();
     let answer = ping(hosts.remote, 1, 2 * REMOTE_LIMIT).await;
     answer.expect_err("there is no way to the other host");
-    assert!(start.elapsed() < REMOTE_LIMIT, "{what}: it hangs");
+    assert!(start.elapsed() < REMOTE_LIMIT, "it hangs");
     load.answers(200).await;
 
     nats.restart().await?;
-    until_remote_works(&hosts, &what).await;
+    until_remote_works(&hosts).await;
     load.answers(200).await;
-    assert_undisturbed(&hosts, load, &what).await;
+    assert_undisturbed(&hosts, load).await;
     Ok(())
 }
 
 async fn a_nats_server_that_stands_still_holds_up_only_the_calls_to_another_host(
     route: Route,
 ) -> anyhow::Result<()> {
-    let what = format!("over {route:?}");
-    let hosts = start(route).await;
-    until_remote_works(&hosts, &what).await;
-    let load = local_load(&hosts);
-    load.answers(200).await;
-
+    let (hosts, load) = start_with_load(route).await;
     let nats = hosts.deployment.nats().clone();
     nats.pause().await?;
     let start = Instant::now();
@@ -153,12 +149,12 @@ async fn a_nats_server_that_stands_still_holds_up_only_the_calls_to_another_host
     while start.elapsed() < STANDSTILL {
         load.answers(100).await;
     }
-    assert!(!remote.is_finished(), "{what}: nothing moves");
+    assert!(!remote.is_finished(), "nothing moves");
     nats.resume().await?;
     // It may be answered now, or its time may be over.
     let _answer = remote.await?;
-    until_remote_works(&hosts, &what).await;
-    assert_undisturbed(&hosts, load, &what).await;
+    until_remote_works(&hosts).await;
+    assert_undisturbed(&hosts, load).await;
     Ok(())
 }
 

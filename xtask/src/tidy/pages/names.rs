@@ -131,10 +131,11 @@ fn tests(text: &str) -> impl Iterator<Item = String> + '_ {
 
 /// The names of functions without parameters in Rust code, as tests are, and of those that are run on each route.
 fn functions(text: &str) -> impl Iterator<Item = &str> {
-    let functions = text.lines().filter_map(|line| {
-        let (before, rest) = line.split_once("fn ")?;
-        let (name, _) = rest.split_once("()")?;
-        ["", "async "].contains(&before).then_some(name)
+    let functions = text.match_indices("fn ").filter_map(|(at, it)| {
+        let before = text[..at].rsplit('\n').next()?;
+        let (name, parameters) = text[at + it.len()..].split_once('(')?;
+        let is_test = parameters.trim_start().starts_with(')');
+        (is_test && ["", "async "].contains(&before)).then_some(name)
     });
     let on_routes = text.split("\non_routes! {").skip(1).flat_map(|rest| {
         let list = rest.split('}').next().unwrap_or_default();
@@ -173,7 +174,7 @@ mod tests {
 
     #[test]
     fn tests_are_functions_and_what_is_run_on_each_route() {
-        let text = "use a::b;\n\non_routes! { LOCAL:\n    one,\n    two,\n}\n\nasync fn three() {\n    a(b, four,);\n}\n";
+        let text = "use a::b;\n\non_routes! { LOCAL:\n    one,\n    two,\n}\n\nasync fn three(\n) -> Result<()> {\n    a(b, four,);\n}\nfn five(it: u8) {}\n";
         let tests: Vec<_> = functions(text).filter(|it| !it.is_empty()).collect();
         assert_eq!(tests, ["three", "one", "two"]);
     }
