@@ -67,8 +67,6 @@ const BAD: [(&str, &[u8]); 16] = [
 fn host(route: Route) -> HostBuilder {
     route
         .host()
-        // Else most of the time goes into the backtraces of errors.
-        .env("RUST_BACKTRACE", "0")
         // A call that gets no end of its parameters keeps an instance for this long.
         .args(["--max-execution-time-ms", "5000"])
 }

@@ -39,7 +39,6 @@ struct Taken {
 async fn start(nats: &Arc<NatsServer>, route: Route) -> Taken {
     let host = route
         .host()
-        .env("RUST_BACKTRACE", "0")
         .arg(format!("--max-execution-time-ms={}", EXECUTION.as_millis()))
         .arg(format!("--local-queue-invocations={WAITING}"));
     let pair = Pair::start(nats, host, 1).await;

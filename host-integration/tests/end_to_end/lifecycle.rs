@@ -104,8 +104,6 @@ async fn a_host_ends_though_a_guest_that_the_host_library_runs_keeps_all_its_thr
     let host = Route::Duplex
         .host()
         .env("TOKIO_WORKER_THREADS", "1")
-        // Else its last lines are the backtrace of its error.
-        .env("RUST_BACKTRACE", "0")
         .args(NO_TIME_FOR_CALLS);
     let folder = tempfile::tempdir()?;
     let deployment = host.start_on(&nats).await;

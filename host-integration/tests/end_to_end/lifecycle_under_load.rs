@@ -33,8 +33,6 @@ const INSTANCES: u32 = 10;
 fn host(route: Route) -> HostBuilder {
     route
         .host()
-        // Else most of the time goes into the backtraces of errors.
-        .env("RUST_BACKTRACE", "0")
         // A call whose answer is lost over NATS keeps an instance for this long.
         .args(["--max-execution-time-ms", "5000"])
 }

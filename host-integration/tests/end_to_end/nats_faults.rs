@@ -48,7 +48,6 @@ async fn start(route: Route) -> Hosts {
             .host()
             .args(Deployment::HTTP_SERVER)
             .arg(format!("--max-execution-time-ms={}", EXECUTION.as_millis()))
-            .env("RUST_BACKTRACE", "0")
     };
     let mut deployment = host().start_on(&nats().await).await;
     let second = deployment.add_host(host()).await.expect("a second host");

@@ -16,8 +16,10 @@ const GIVE_UP: Duration = Duration::from_secs(6);
 
 /// Starts a second host, with a callee.
 async fn add_callee(deployment: &mut Deployment, route: Route) {
-    let host = route.host().env("RUST_BACKTRACE", "0");
-    let number = deployment.add_host(host).await.expect("a second host");
+    let number = deployment
+        .add_host(route.host())
+        .await
+        .expect("a second host");
     let callee = Guest::Callee.reference().expect("the callee");
     let host = &deployment.hosts()[number];
     let deployed = deployment.deploy_on(host, &callee, CALLEE, 100).await;
@@ -29,8 +31,7 @@ async fn calls_move_to_the_other_host_when_the_callee_here_is_stopped() {
     let nats = nats().await;
     for route in Route::LOCAL {
         // With an instance for each of the calls.
-        let host = route.host().env("RUST_BACKTRACE", "0");
-        let mut pair = Pair::start(&nats, host, 100).await;
+        let mut pair = Pair::start(&nats, route.host(), 100).await;
         add_callee(&mut pair.deployment, route).await;
         let (deployment, host) = (&pair.deployment, pair.deployment.host());
         let load = pair.pings(GIVE_UP).await;
@@ -117,8 +118,7 @@ async fn calls_that_would_wait_long_here_are_shared_with_the_other_host_while_th
     const EACH_MS: u32 = 50;
     let nats = nats().await;
     for route in Route::LOCAL {
-        let host = route.host().env("RUST_BACKTRACE", "0");
-        let mut pair = Pair::start(&nats, host, 1).await;
+        let mut pair = Pair::start(&nats, route.host(), 1).await;
         let driver = pair.deployment.driver().await.expect("the caller");
         let calls_at_once = async || {
             let calls = (0..CALLERS).map(|_| driver.call_wait(EACH_MS));
@@ -163,8 +163,7 @@ async fn calls_that_would_wait_long_here_are_shared_with_the_other_host_while_th
 #[tokio::test]
 async fn in_a_lattice_with_many_hosts_calls_are_not_shared_for_being_slow() {
     let nats = nats().await;
-    let host = Route::Duplex.host().env("RUST_BACKTRACE", "0");
-    let pair = Pair::start(&nats, host, 1).await;
+    let pair = Pair::start(&nats, Route::Duplex.host(), 1).await;
     let host = pair.deployment.host();
     let driver = pair.deployment.driver().await.expect("the caller");
     let says = async |number: usize| {

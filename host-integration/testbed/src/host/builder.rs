@@ -28,7 +28,7 @@ const STATUS_LINE: &str = "is listed at http://";
 ///
 /// By default: lattice `default`, files may be loaded, a status address on a free port, in-host invocation as
 /// the host itself has it by default. The host does not see the environment's `WASMCLOUD_*`, `OTEL_*`
-/// and `RUST_LOG` variables.
+/// and `RUST_*` variables.
 #[derive(Clone, Debug)]
 pub struct HostBuilder {
     binary: PathBuf,
@@ -157,8 +157,11 @@ impl HostBuilder {
         let mut command = Command::new(&self.binary);
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            // `RUST_LOG` could keep the host from saying its status address.
-            if text.starts_with("WASMCLOUD_") || text.starts_with("OTEL_") || text == "RUST_LOG" {
+            // `RUST_LOG` could keep the host from saying its status address, and with `RUST_BACKTRACE` each error takes its time.
+            if ["WASMCLOUD_", "OTEL_", "RUST_"]
+                .iter()
+                .any(|it| text.starts_with(it))
+            {
                 command.env_remove(&name);
             }
         }
