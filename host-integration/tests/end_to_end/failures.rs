@@ -58,7 +58,7 @@ async fn the_caller_s_error_has_the_reason_of_a_trap(route: Route) -> anyhow::Re
     let (deployment, driver) = route.pair().await?;
     fails("a call that traps", driver.call_trap("on purpose")).await;
     let what = "the caller does not learn the reason";
-    until(&what, async || {
+    until(what, async || {
         let lines = deployment.host().log_lines();
         let learned = entries(&lines).any(|entry| {
             entry.contains("`inhost:demo/echo@0.1.0.trap` of component")
