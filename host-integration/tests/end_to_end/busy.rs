@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use futures::StreamExt as _;
 use inhost_testbed::{
-    reference, stock_host, write_computing, write_large, Control, Deployment, Driver, Guest, Host,
-    HostBuilder, CALLEE, DEFAULT_COUNT, ECHO,
+    reference, stock_host, variable, write_computing, write_large, Control, Deployment, Driver,
+    Guest, Host, HostBuilder, CALLEE, DEFAULT_COUNT, ECHO,
 };
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -27,7 +27,7 @@ const MUCH: Duration = Duration::from_millis(300);
 /// How often a host says that it is alive here.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// How often it is looked at: other tests take processors, too.
+/// How often it is looked at: something else may take processors for a while.
 const ATTEMPTS: usize = 4;
 
 /// How long answers may take.
@@ -37,15 +37,29 @@ struct Limits {
     longest: Duration,
 }
 
-/// With as many as there are processors, and with four times as many.
-const AS_MANY: Limits = Limits {
-    median: Duration::from_millis(100),
-    longest: Duration::from_secs(1),
-};
+/// Set where nothing else takes processors: then what is promised of the time holds, and is looked at. Else it is looked at whether
+/// all goes on.
+const ALONE: &str = "INHOST_ALONE";
+
+fn is_alone() -> bool {
+    variable::<u8>(ALONE).is_some()
+}
+
 const FOUR_TIMES: Limits = Limits {
     median: PROMPTLY,
     longest: PROMPTLY,
 };
+
+/// With as many as there are processors.
+fn as_many_limits() -> Limits {
+    match is_alone() {
+        true => Limits {
+            median: Duration::from_millis(100),
+            longest: Duration::from_secs(1),
+        },
+        false => FOUR_TIMES,
+    }
+}
 
 fn processors() -> usize {
     available_parallelism().map_or(1, usize::from)
@@ -185,8 +199,8 @@ async fn compute(deployment: &Deployment, computing: usize) -> Vec<JoinHandle<()
 async fn calls_commands_and_heartbeats_go_on_in_time_beside_guests_that_compute() {
     let (as_many, nats) = (processors(), nats().await);
     for (route, workers, computing, limits) in [
-        (Route::Duplex, None, as_many, AS_MANY),
-        (Route::Nats, None, as_many, AS_MANY),
+        (Route::Duplex, None, as_many, as_many_limits()),
+        (Route::Nats, None, as_many, as_many_limits()),
         (Route::Duplex, None, 4 * as_many, FOUR_TIMES),
         (Route::Mpsc, Some(1), 4, FOUR_TIMES),
         (Route::Nats, None, 4 * as_many, FOUR_TIMES),
@@ -222,7 +236,13 @@ const WORK_MS: u32 = 300;
 const ROUNDS: usize = 3;
 
 /// How much of the processors a host may take for what another one does with a hundred.
-const PERCENT: u32 = 110;
+fn percent() -> u32 {
+    if is_alone() {
+        110
+    } else {
+        200
+    }
+}
 
 /// How much of the processors a host takes for `guests` guests that compute at once.
 async fn work(deployment: &Deployment, guests: usize) -> Duration {
@@ -283,7 +303,7 @@ async fn guests_that_take_turns_take_no_more_of_the_processors_than_those_that_d
 
 /// Whether all of them are not much more than the first one.
 fn is_within(used: &[Duration]) -> bool {
-    used.iter().all(|it| *it * 100 <= used[0] * PERCENT)
+    used.iter().all(|it| *it * 100 <= used[0] * percent())
 }
 
 /// How many functions a component has that takes a host a second or so to compile.
@@ -307,8 +327,8 @@ async fn calls_and_questions_go_on_in_time_beside_components_that_are_compiled()
     let (as_many, nats) = (processors(), nats().await);
     let folder = tempfile::tempdir().expect("a folder");
     for (route, compiling, limits) in [
-        (Route::Duplex, as_many, AS_MANY),
-        (Route::Nats, as_many, AS_MANY),
+        (Route::Duplex, as_many, as_many_limits()),
+        (Route::Nats, as_many, as_many_limits()),
         (Route::Duplex, 4 * as_many, FOUR_TIMES),
     ] {
         let what = format!("over {route:?} while {compiling} components are compiled");
