@@ -201,6 +201,7 @@ impl Host {
         let Ok(command) = serde_json::from_slice::<ScaleCommand>(payload) else {
             return;
         };
+        let newest = self.newest(&command.component_id);
         self.with(&command.component_id, |known| {
             known.ask(Asked {
                 scaling: Scaling {
@@ -210,6 +211,7 @@ impl Host {
                 reference: command.component_ref,
                 allow_update: command.allow_update,
                 anew: command.takes_effect,
+                newest,
                 at: Instant::now(),
             });
         });
@@ -228,10 +230,15 @@ impl Host {
         }
     }
 
-    pub(super) fn hear_scaled(&self, payload: &[u8]) {
+    /// Returns the ID of a component that the host has stopped, and which of its generations have ended with that: those below
+    /// a number.
+    pub(super) fn hear_scaled(&self, payload: &[u8]) -> Option<(String, u64)> {
+        let mut stopped = None;
         self.hear(payload, |known, scaled, lapsed| {
             known.take(scaled.max_instances, &scaled.image_ref, lapsed);
+            stopped = known.stopped_below().map(|it| (scaled.component_id, it));
         });
+        stopped
     }
 
     pub(super) fn hear_refused(&self, payload: &[u8]) {

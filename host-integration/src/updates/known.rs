@@ -55,6 +55,8 @@ pub(super) struct Known {
     pub(super) exchanging: bool,
     /// The number of the last generation that was made of what is on record.
     settled: u64,
+    /// Those generations have ended with a stop whose number is lower.
+    stopped: Option<u64>,
     /// Whether there is something to look at.
     news: bool,
     /// How many generations of it there were when the last command or event was heard.
@@ -90,6 +92,8 @@ pub(super) struct Asked {
     pub(super) allow_update: bool,
     /// Whether it was sent here, to make the component anew.
     pub(super) anew: bool,
+    /// The number of the newest generation that there was.
+    pub(super) newest: u64,
     pub(super) at: Instant,
 }
 
@@ -195,9 +199,12 @@ impl Known {
         }
         let known = self.record.reference.as_deref();
         let other = count > 0 && known.is_some_and(|known| known != reference);
-        let update = self.updates.iter().position(|it| it.reference == reference);
+        // The last one: of one that failed nothing was said.
+        let mut updates = self.updates.iter();
+        let update = updates.rposition(|it| it.reference == reference);
         let update = update.filter(|_| other);
         if let Some(update) = update.and_then(|at| self.updates.remove(at)) {
+            self.updates.retain(|it| it.reference != reference);
             self.updated(update);
         } else if let Some(taken) = self.answer(count).filter(|it| !it.anew) {
             self.put(taken, reference, lapsed);
@@ -225,9 +232,11 @@ impl Known {
         self.missed = false;
         self.last = Some((taken.clone(), self.record.clone()));
         let starts = self.record.code.is_none();
-        // Of what runs, it may be something else that the host has carried out.
-        self.news |= !starts || taken.scaling.count == 0;
+        // Of what runs, it may be something else that the host has carried out. And what it starts may be what an update has put
+        // on record after a stop: the host has nothing to start then, and no one serves.
+        self.news |= !starts || taken.scaling.count == 0 || self.updated;
         if taken.scaling.count == 0 {
+            self.stopped = Some(taken.newest + 1);
             self.stopped();
         } else {
             let record = &mut self.record;
@@ -254,7 +263,10 @@ impl Known {
                 }
                 if record.code.as_deref() != Some(&*taken.reference) {
                     self.news = true;
-                    self.loading(taken.reference, false);
+                    // One that was to start it is followed by no update.
+                    if taken.allow_update {
+                        self.loading(taken.reference, false);
+                    }
                 }
             } else if ![&record.code, &record.wish].contains(&&Some(taken.reference)) {
                 record.wish = None;
@@ -390,6 +402,12 @@ impl Known {
         (self.record.code, self.record.wish) = (Some(reference.into()), Some(reference.into()));
     }
 
+    /// Generations with a lower number were there when a stop was asked for that the host has carried out: they have ended, also
+    /// those of which it has no handle. Says so once.
+    pub(super) fn stopped_below(&mut self) -> Option<u64> {
+        self.stopped.take()
+    }
+
     /// The generation `number` was made of what is on record. One that is older and lapses says nothing any more.
     pub(super) fn settle(&mut self, number: u64) {
         self.updated = false;
@@ -400,7 +418,8 @@ impl Known {
     ///
     /// `newest` is the number of the last generation that was made of it.
     pub(super) fn gone(&mut self, newest: u64) {
-        self.settle(newest);
+        // That it was updated is kept: the host says so before that is on record, which may be still to come.
+        self.settled = self.settled.max(newest);
         (self.varied, self.news) = (false, false);
         self.stopped();
         self.updates.clear();

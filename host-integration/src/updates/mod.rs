@@ -195,7 +195,9 @@ async fn watch(host: Arc<Host>, mut heard: Heard) {
                 true
             }
             Some(message) = heard.scaled.next(), if hears => {
-                host.hear_scaled(&message.payload);
+                if let Some((id, below)) = host.hear_scaled(&message.payload) {
+                    settle::end_below(&host, &id, below);
+                }
                 true
             }
             Some(ended) = settling.join_next() => {

@@ -125,7 +125,8 @@ pub(super) async fn component(host: Arc<Host>, id: String) -> String {
             }
             Stuck::Refused(why) => (
                 format!("the host refused to make it anew: {why}"),
-                "put right what it names, and send the update or a scale again",
+                "put right what it names, and send the update or a scale again; a policy service that permits now what it denied has to \
+                 say so on the topic of policy changes, as the host remembers its answers",
                 MUCH_LATER,
             ),
             Stuck::Unknown => (
@@ -182,7 +183,7 @@ async fn attempt(host: &Host, id: &str, held: &mut HeldBack) -> Result<Option<St
     let component = host.component(id).await.map_err(Stuck::Unseen)?;
     let is_old = host.with(id, |known| known.told) != told;
     if component.is_none() {
-        end_all(host, id, newest);
+        end_below(host, id, newest + 1);
     }
     if is_old {
         // What the host has said since it was asked may have changed what is on record, or be about to.
@@ -371,12 +372,12 @@ async fn on_record(host: &Host, id: &str, reference: &str, heard: u64) -> Result
     }
 }
 
-/// The host does not run the component: neither does anyone else on its connection.
-fn end_all(host: &Host, id: &str, newest: u64) {
+/// The host has stopped the component, or does not run it: neither does anyone else on its connection. Those that were made since
+/// belong to a start: they have the number `below`, or a higher one.
+pub(super) fn end_below(host: &Host, id: &str, below: u64) {
     // Of two hosts in one process, the other one may run it.
     if host.is_found() || Watched::is_alone() {
-        // One that was made since belongs to a start.
-        end_older(host, id, newest + 1);
+        end_older(host, id, below);
     }
 }
 

@@ -38,6 +38,7 @@ impl Component {
             reference: reference.into(),
             allow_update: true,
             anew: false,
+            newest: 0,
             at: Instant::now(),
         });
     }
@@ -54,6 +55,7 @@ impl Component {
             reference: reference.into(),
             allow_update: false,
             anew: false,
+            newest: 0,
             at: Instant::now(),
         });
         self.take(count, reference);
@@ -161,6 +163,7 @@ fn what_is_said_of_what_was_sent_here_is_no_answer_to_others() {
         reference: "v2".into(),
         allow_update: false,
         anew: true,
+        newest: 0,
         at: Instant::now(),
     };
     it.known.ask(anew(3));
@@ -452,4 +455,52 @@ fn a_scale_that_changes_the_image_only_to_the_one_on_record_wishes_for_it() {
     it.ask(5, &["a"], "v2");
     it.known.take(5, "v2", it.lapsed);
     assert_eq!(it.exchange(), exchange("v1", "v2"));
+}
+
+/// The host says of an update before that is on record. Between the two there may be a stop, and a look that finds nothing.
+#[test]
+fn what_an_update_puts_on_record_after_a_stop_is_made_anew_once_it_is_started() {
+    let mut it = Component::new();
+    it.update("v2");
+    it.scale(0, &[], "v1");
+    it.known.gone(it.lapsed);
+    (it.count, it.reference) = (3, "v2".into());
+    it.scale_without_update(3, "v1");
+    assert!(it.known.has_news(it.lapsed));
+    // The host had nothing to start.
+    it.reference = "v2".into();
+    assert_eq!(it.step(), Step::Remake(scaling(3, &["a"])));
+    assert!(!it.known.is_updating(), "no image is on its way");
+}
+
+#[test]
+fn an_update_that_failed_is_not_taken_for_the_next_one_to_the_same_image() {
+    let mut it = Component::new();
+    it.ask_update("v2");
+    it.known.made = 1;
+    it.ask_update("v2");
+    // All that was made has gone when it is heard.
+    it.known.made = 0;
+    it.known.take(3, "v2", it.lapsed);
+    it.known.take(0, "v2", it.lapsed);
+    it.reference = "v2".into();
+    assert_eq!(it.step(), Step::Remake(scaling(3, &["a"])));
+}
+
+#[test]
+fn with_a_stop_all_ends_that_was_there_when_it_was_asked_for() {
+    let mut it = Component::new();
+    assert_eq!(it.known.stopped_below(), None);
+    it.known.ask(Asked {
+        scaling: scaling(0, &[]),
+        reference: "v1".into(),
+        allow_update: false,
+        anew: false,
+        newest: 7,
+        at: Instant::now(),
+    });
+    assert_eq!(it.known.stopped_below(), None);
+    it.take(0, "v1");
+    assert_eq!(it.known.stopped_below(), Some(8));
+    assert_eq!(it.known.stopped_below(), None);
 }
