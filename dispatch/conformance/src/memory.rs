@@ -1,7 +1,7 @@
 //! How much memory what is bounded holds.
 //!
 //! Not among the cases of the [`suite`](crate::suite): this looks at what the whole process has allocated, so nothing
-//! else may run in it. A backend has a test program of its own for [`every_bound_is_one_of_memory`].
+//! else may run in it. A backend has a test program of its own for it, of [`memory_test`](crate::memory_test).
 
 use std::num::NonZeroUsize;
 use std::task::Poll;
@@ -13,6 +13,36 @@ use wrpc_transport::Index as _;
 
 use crate::support::{limit, Host, In, Out};
 use crate::Make;
+
+/// A test program that does [`every_bound_is_one_of_memory`] with the backends that `$make` makes, and counts all that is allocated.
+///
+/// It takes `stats_alloc` and `tokio` of the crate that it stands in.
+#[macro_export]
+macro_rules! memory_test {
+    ($make:expr) => {
+        #[global_allocator]
+        static ALLOCATOR: &stats_alloc::StatsAlloc<std::alloc::System> =
+            &stats_alloc::INSTRUMENTED_SYSTEM;
+
+        fn held() -> usize {
+            let stats = ALLOCATOR.stats();
+            let freed = stats.bytes_deallocated;
+            stats.bytes_allocated.saturating_sub(freed)
+        }
+
+        #[tokio::test]
+        #[allow(
+            clippy::print_stderr,
+            reason = "with `--nocapture` it shows what was held"
+        )]
+        async fn every_bound_is_one_of_memory() {
+            let checked = $crate::memory::every_bound_is_one_of_memory($make, held);
+            // Else a stream that has room looks now and then as if it had none.
+            let seen = tokio::task::unconstrained(checked).await;
+            eprintln!("{}", seen.join("\n"));
+        }
+    };
+}
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
