@@ -18,6 +18,14 @@ async fn start(nats: &NatsServer) -> Simulated {
     Simulated::start(nats, Config::default()).await
 }
 
+/// One that runs three instances of `v1` with the configuration `a`.
+async fn running(nats: &NatsServer) -> Simulated {
+    let host = start(nats).await;
+    host.scale("v1", 3, &["a"]).await;
+    host.until_serves("v1").await;
+    host
+}
+
 /// Waits until one version is there, and nothing is under way.
 async fn settled(host: &Simulated, count: u64, config: &[&str]) {
     let config: Vec<_> = config.iter().map(ToString::to_string).collect();
@@ -108,9 +116,7 @@ async fn an_update_that_is_refused_leaves_the_old_version_until_it_is_permitted(
 #[tokio::test]
 async fn after_a_stop_an_old_version_that_has_no_handle_does_not_serve() {
     let nats = nats().await;
-    let host = start(&nats).await;
-    host.scale("v1", 3, &["a"]).await;
-    host.until_serves("v1").await;
+    let host = running(&nats).await;
     host.deny(true);
     host.update("v2").await;
     until("policy was asked", || async { host.asked().len() > 1 }).await;
@@ -129,9 +135,7 @@ async fn after_a_stop_an_old_version_that_has_no_handle_does_not_serve() {
 #[tokio::test]
 async fn a_stop_holds_when_an_update_ends_while_the_inventory_is_asked_for() {
     let nats = nats().await;
-    let host = start(&nats).await;
-    host.scale("v1", 3, &["a"]).await;
-    host.until_serves("v1").await;
+    let host = running(&nats).await;
     host.fetching_takes(Duration::from_millis(400));
     host.update("v2").await;
     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -150,9 +154,7 @@ async fn a_stop_holds_when_an_update_ends_while_the_inventory_is_asked_for() {
 async fn updates_of_another_component_that_fail_again_and_again_do_not_keep_one_from_taking_effect()
 {
     let nats = nats().await;
-    let host = start(&nats).await;
-    host.scale("v1", 3, &["a"]).await;
-    host.until_serves("v1").await;
+    let host = running(&nats).await;
     host.start_other().await;
     let fail = async {
         loop {
@@ -173,9 +175,7 @@ async fn updates_of_another_component_that_fail_again_and_again_do_not_keep_one_
 #[tokio::test]
 async fn a_version_that_exports_nothing_is_not_made_anew_and_the_old_one_goes_on() {
     let nats = nats().await;
-    let host = start(&nats).await;
-    host.scale("v1", 3, &["a"]).await;
-    host.until_serves("v1").await;
+    let host = running(&nats).await;
     host.update(NOTHING).await;
     let on_record = || async { host.reference().await.as_deref() == Some(NOTHING) };
     until("it is on record", on_record).await;
@@ -194,9 +194,7 @@ async fn a_version_that_exports_nothing_is_not_made_anew_and_the_old_one_goes_on
 #[tokio::test]
 async fn what_a_refused_command_named_is_not_sent() {
     let nats = nats().await;
-    let host = start(&nats).await;
-    host.scale("v1", 3, &["a"]).await;
-    host.until_serves("v1").await;
+    let host = running(&nats).await;
     host.scale("v1", 99, &["missing"]).await;
     host.update("v2").await;
     host.until_serves("v2").await;
@@ -208,9 +206,7 @@ async fn what_a_refused_command_named_is_not_sent() {
 async fn an_image_and_a_scale_in_one_command() {
     let nats = nats().await;
     for (count, config) in [(5, &["a"][..]), (3, &["b"]), (3, &["a"])] {
-        let host = start(&nats).await;
-        host.scale("v1", 3, &["a"]).await;
-        host.until_serves("v1").await;
+        let host = running(&nats).await;
         host.scale("v2", count, config).await;
         host.until_serves("v2").await;
         settled(&host, count, config).await;
@@ -221,9 +217,7 @@ async fn an_image_and_a_scale_in_one_command() {
 #[tokio::test]
 async fn a_reference_that_comes_with_a_scale_is_not_taken_for_its_code() {
     let nats = nats().await;
-    let host = start(&nats).await;
-    host.scale("v1", 3, &["a"]).await;
-    host.until_serves("v1").await;
+    let host = running(&nats).await;
     host.scale("bad", 5, &["a"]).await;
     let back = || async { host.reference().await.as_deref() == Some("v1") };
     until(
