@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use wrpc_transport_nats::local::{Generations, Local, ScopeId};
 
 use super::known::{Asked, Known, Scaling};
+use super::policy::{Policy, Start};
 
 /// Where a host is in a lattice.
 #[derive(Clone)]
@@ -78,6 +79,8 @@ pub(super) struct Host {
     place: Place,
     local: Local,
     trouble: Trouble,
+    /// Whom the host asks before it makes a component.
+    policy: Option<Policy>,
     components: Mutex<HashMap<String, Known>>,
     /// The connection that its components are served over, once that is known.
     scope: Mutex<Option<ScopeId>>,
@@ -101,6 +104,8 @@ pub(super) struct Component {
 
 #[derive(Deserialize)]
 struct Inventory {
+    #[serde(default)]
+    labels: HashMap<String, String>,
     components: Vec<Component>,
 }
 
@@ -157,12 +162,19 @@ impl Host {
             place,
             local,
             trouble,
+            policy: None,
             components: Mutex::default(),
             scope: Mutex::default(),
             hears: AtomicBool::new(false),
             told: Notify::new(),
             misses: AtomicU64::new(0),
         }
+    }
+
+    /// As a host that asks a policy service.
+    pub(super) fn asking(mut self, policy: Option<Policy>) -> Self {
+        self.policy = policy;
+        self
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -402,12 +414,37 @@ impl Host {
     ///
     /// When it does not answer.
     pub(super) async fn component(&self, id: &str) -> anyhow::Result<Option<Component>> {
-        let inventory: Answer<Inventory> = self.request("host.get", &()).await?;
-        let components = inventory
-            .response
-            .context("the inventory is empty")?
-            .components;
+        let components = self.inventory().await?.components;
         Ok(components.into_iter().find(|component| component.id == id))
+    }
+
+    async fn inventory(&self) -> anyhow::Result<Inventory> {
+        let answer: Answer<Inventory> = self.request("host.get", &()).await?;
+        answer.response.context("the inventory is empty")
+    }
+
+    /// Why the policy service does not let `count` instances of a component be started. None if it does, if no one is to be
+    /// asked, or if only the host can ask.
+    ///
+    /// # Errors
+    ///
+    /// When no one answers.
+    pub(super) async fn denial(
+        &self,
+        component: &Component,
+        count: u32,
+    ) -> anyhow::Result<Option<String>> {
+        let Some(policy) = &self.policy else {
+            return Ok(None);
+        };
+        let start = Start {
+            id: &component.id,
+            reference: &component.image_ref,
+            count,
+            annotations: component.annotations.clone().unwrap_or_default(),
+            labels: self.inventory().await?.labels,
+        };
+        policy.denial(&self.client, &self.place, start).await
     }
 
     /// Asks the host to scale a component. It answers before it does. Returns whether the component is still the one that it

@@ -14,7 +14,7 @@
 //!    another number of instances; then as it was. (`settle`)
 //! 3. ends the generations that are older than the one that the host has on record now.
 //!
-//! Nothing changes for callers before the third step. Whatever is refused or fails before it leaves the old version serving, as
+//! Where a policy service decides, it is asked first. (`policy`) Nothing changes for callers before the third step. Whatever is refused or fails before it leaves the old version serving, as
 //! on a stock host, and is tried again. What is sent out is what the host took last. (`known`)
 //!
 //! When one `scale` changes the reference and also the number of instances or the configuration, the host library puts the
@@ -41,11 +41,13 @@ use crate::{elsewhere, host_config, nats_credentials};
 pub(crate) use host::Place;
 use host::{Host, Trouble};
 use offers::Offers;
+use policy::Policy;
 use settle::Watched;
 
 mod host;
 mod known;
 mod offers;
+mod policy;
 mod settle;
 // Without a backend there is nothing to watch.
 #[cfg(all(test, any(feature = "duplex", feature = "mpsc")))]
@@ -66,6 +68,7 @@ pub(crate) struct Control {
     key: Option<Arc<KeyPair>>,
     tls: bool,
     place: Place,
+    policy: Option<Policy>,
 }
 
 /// The watch. Dropping it ends it.
@@ -87,6 +90,7 @@ impl Control {
             jwt: config.ctl_jwt.clone(),
             key: config.ctl_key.clone(),
             tls: config.ctl_tls,
+            policy: Policy::of(config),
         }
     }
 
@@ -123,7 +127,7 @@ impl Updates {
         let mut task = JoinSet::new();
         let (place, others) = (control.place.clone(), local.clone());
         task.spawn(elsewhere::watch(client.clone(), place, others));
-        let host = Host::new(client, control.place, local, trouble);
+        let host = Host::new(client, control.place, local, trouble).asking(control.policy);
         let host = Arc::new(host);
         if let Some((offers, changes)) = Offers::subscribe(&host).await? {
             task.spawn(offers.watch(changes));

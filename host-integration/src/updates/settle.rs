@@ -61,6 +61,8 @@ impl Drop for Watched {
 enum Stuck {
     /// The host has refused.
     Refused(String),
+    /// The policy service would.
+    Denied(String),
     /// It is not known how the component is scaled.
     Unknown,
     /// The host does not say what it runs: there may be nothing to do.
@@ -128,6 +130,11 @@ pub(super) async fn component(host: Arc<Host>, id: String) -> String {
                 "put right what it names, and send the update or a scale again; a policy service that permits now what it denied has to \
                  say so on the topic of policy changes, as the host remembers its answers",
                 MUCH_LATER,
+            ),
+            Stuck::Denied(why) => (
+                format!("the policy service does not let it be started: {why}"),
+                "let the policy service permit it: it is asked again within half a minute, and when a command comes",
+                soon,
             ),
             Stuck::Unknown => (
                 "the names of its configuration are not known, as a command was missed".into(),
@@ -206,6 +213,7 @@ async fn attempt(host: &Host, id: &str, held: &mut HeldBack) -> Result<Option<St
         // Whatever the host carries out meanwhile would wait for the image, too.
         _ if held.goes_on(host.is_updating()) => Err(Stuck::Again),
         Step::Stop => {
+            permitted(host, &component, 0).await?;
             make(host, id, &component, &Scaling::default()).await?;
             Err(Stuck::Again)
         }
@@ -225,6 +233,10 @@ async fn remake(
     component: Component,
     scaling: Scaling,
 ) -> Result<String, Stuck> {
+    // What was begun is finished.
+    if !host.with(id, |known| known.varied) {
+        permitted(host, &component, scaling.count).await?;
+    }
     let (made, mut making) = (host.made(id), 1);
     let varied = host.with(id, |known| std::mem::replace(&mut known.varied, true));
     if !varied {
@@ -263,6 +275,14 @@ async fn remake(
     end_older(host, id, made);
     host.with(id, |known| known.settle(made));
     Ok(component.image_ref)
+}
+
+/// Asks the policy service before the host does, which would remember a denial.
+async fn permitted(host: &Host, component: &Component, count: u32) -> Result<(), Stuck> {
+    match host.denial(component, count).await? {
+        Some(why) => Err(Stuck::Denied(why)),
+        None => Ok(()),
+    }
 }
 
 /// Waits until no generation has come or gone for a moment: what an update makes is gone before it is on record.

@@ -2,15 +2,18 @@
 //!
 //! What the watch does step by step is in `src/updates/tests` of the host; this is the host library itself.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use futures::StreamExt as _;
 use inhost_testbed::{
     Control, Decision, Deployment, Driver, Guest, Host, HostBuilder, NatsServer, PolicyService,
     CALLEE, DEFAULT_COUNT, ECHO,
 };
+use nkeys::KeyPair;
 use serde_json::{json, Value};
 
 use crate::support::callers::Callers;
@@ -22,6 +25,7 @@ use crate::support::{
 on_routes! { LOCAL:
     an_update_that_is_refused_leaves_the_old_version_and_says_why,
     after_a_stop_no_version_of_an_updated_component_answers,
+    a_denied_update_leaves_nothing_that_the_host_remembers,
     what_the_new_version_does_not_export_is_not_served_any_more,
     what_waits_is_begun_once_through_updates_and_scales,
     an_image_and_a_scale_that_come_together_both_take_effect,
@@ -106,9 +110,14 @@ impl Policy {
         (policy, host)
     }
 
+    /// Changes the decisions, and tells no one.
+    fn decide(&self, permitted: bool) {
+        self.denies.store(!permitted, Ordering::Relaxed);
+    }
+
     /// Changes the decisions, and those that the host remembers.
     async fn permit(&self, permitted: bool) {
-        self.denies.store(!permitted, Ordering::Relaxed);
+        self.decide(permitted);
         for request in self.service.requests_of("startComponent") {
             let changed =
                 PolicyService::change(&self.client, &self.changes, &request, permitted).await;
@@ -146,11 +155,11 @@ async fn an_update_that_is_refused_leaves_the_old_version_and_says_why(
     let callers = Callers::start(&driver, 16);
     update(control, host, Guest::CalleeV2).await;
     let said = host
-        .wait_for_log("the host refused to make it anew", PROMPTLY)
+        .wait_for_log("the policy service does not let it be started", PROMPTLY)
         .await;
     let said = said.expect("the log says so");
     assert!(
-        said.contains("Policy denied") && said.contains(CALLEE),
+        said.contains("the policy service of the test says no") && said.contains(CALLEE),
         "{said}"
     );
     callers
@@ -193,13 +202,13 @@ async fn after_a_stop_no_version_of_an_updated_component_answers(
     let (policy, host) = Policy::serve(&nats, &topic, route.host()).await;
     let (deployment, driver) = start(&nats, host).await;
     let (control, host) = (deployment.control(), deployment.host());
-    policy.permit(false).await;
+    policy.decide(false);
     update(control, host, Guest::CalleeV2).await;
     let said = host
-        .wait_for_log("the host refused to make it anew", PROMPTLY)
+        .wait_for_log("the policy service does not let it be started", PROMPTLY)
         .await;
     said.expect("the log says so");
-    policy.permit(true).await;
+    policy.decide(true);
     control.stop_component(host.id(), CALLEE).await?;
     until_not_listed(host, CALLEE).await;
     driver.call_version().await.expect_err("it was stopped");
@@ -209,6 +218,66 @@ async fn after_a_stop_no_version_of_an_updated_component_answers(
     assert_eq!(subscribed.expect("the server lists them"), [""; 0]);
     deployment.deploy(Guest::Callee, CALLEE, 3).await?;
     assert_eq!(driver.call_version().await?, 1);
+    Ok(())
+}
+
+/// The second version of the callee, signed.
+fn signed(folder: &Path) -> anyhow::Result<String> {
+    let code = std::fs::read(Guest::CalleeV2.path())?;
+    let (module, account) = (KeyPair::new_module(), KeyPair::new_account());
+    let signed = wascap::wasm::sign_buffer_with_claims(
+        "callee".into(),
+        code,
+        &module,
+        &account,
+        Some(1),
+        None,
+        vec![],
+        false,
+        Some(2),
+        None,
+        None,
+    )?;
+    let path = folder.join("signed.wasm");
+    std::fs::write(&path, signed)?;
+    inhost_testbed::reference(&path)
+}
+
+/// A stock host asks nothing at an update, and what it is told it remembers.
+async fn a_denied_update_leaves_nothing_that_the_host_remembers(
+    route: Route,
+) -> anyhow::Result<()> {
+    let nats = nats().await;
+    let topic = format!("policy.remembers.{route:?}");
+    let (policy, host) = Policy::serve(&nats, &topic, route.host()).await;
+    let (deployment, driver) = start(&nats, host).await;
+    let (control, host) = (deployment.control(), deployment.host());
+    let folder = tempfile::tempdir()?;
+    let new = signed(folder.path())?;
+    policy.decide(false);
+    control.update(host.id(), &new, CALLEE).await?;
+    let said = host
+        .wait_for_log("the policy service does not let it be started", PROMPTLY)
+        .await;
+    said.expect("the log says so");
+    let asked_before = policy.service.requests_of("startComponent");
+    // It is asked again without a command, and then the host asks.
+    policy.decide(true);
+    until_version(&driver, 2).await;
+    let mut asked = policy.service.requests_of("startComponent");
+    let (mut before, mut by_host) = (asked_before.last().cloned(), asked.pop());
+    for it in [&mut before, &mut by_host] {
+        let it = it.as_mut().context("policy was asked")?;
+        assert_eq!(it["request"]["imageRef"], *new);
+        assert!(it["request"]["claims"]["issuer"].is_string(), "{it}");
+        it["requestId"] = Value::Null;
+        // The host is asked for another number first.
+        it["request"]["maxInstances"] = Value::Null;
+    }
+    assert_eq!(before, by_host);
+    let stopped = control.stop_component(host.id(), CALLEE).await;
+    stopped.context("what was denied once is permitted now")?;
+    until_not_listed(host, CALLEE).await;
     Ok(())
 }
 
