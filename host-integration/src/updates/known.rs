@@ -29,6 +29,9 @@ const MAX_ASKED: usize = 16;
 /// says nothing. Meanwhile a command that makes a component anew would have all that is asked of the host wait for the image.
 pub(super) const LOADING: Duration = Duration::from_secs(20);
 
+/// After how long someone may want to know that an image is waited for.
+const LOADS_LONG: Duration = Duration::from_secs(3);
+
 /// How long the host may take to stop a component.
 const STOPPING: Duration = Duration::from_secs(600);
 
@@ -110,7 +113,10 @@ struct Update {
 
 /// How long the watch of one component has held back because the host may be loading images.
 #[derive(Debug, Default)]
-pub(super) struct HeldBack(Option<Instant>);
+pub(super) struct HeldBack {
+    since: Option<Instant>,
+    said: bool,
+}
 
 /// How a component is scaled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -442,11 +448,17 @@ impl HeldBack {
     /// and again, of whichever component, do not keep another one from taking effect.
     pub(super) fn goes_on(&mut self, loading: bool) -> bool {
         if loading {
-            self.0.get_or_insert_with(Instant::now).elapsed() < LOADING
+            self.since.get_or_insert_with(Instant::now).elapsed() < LOADING
         } else {
-            self.0 = None;
+            *self = Self::default();
             false
         }
+    }
+
+    /// Whether it is time to say so: once, when it has taken longer than most images do.
+    pub(super) fn says(&mut self) -> bool {
+        let late = self.since.is_some_and(|it| it.elapsed() >= LOADS_LONG);
+        late && !std::mem::replace(&mut self.said, true)
     }
 }
 

@@ -211,7 +211,16 @@ async fn attempt(host: &Host, id: &str, held: &mut HeldBack) -> Result<Option<St
         Step::Nothing => Ok(None),
         Step::Wait => Err(Stuck::Again),
         // Whatever the host carries out meanwhile would wait for the image, too.
-        _ if held.goes_on(host.is_updating()) => Err(Stuck::Again),
+        _ if held.goes_on(host.is_updating()) => {
+            if held.says() {
+                info!(
+                    component = id,
+                    "the new version of a component waits while the host may be loading the image of an update: it says nothing \
+                     if that fails. No longer than {LOADING:?}"
+                );
+            }
+            Err(Stuck::Again)
+        }
         Step::Stop => {
             permitted(host, &component, 0).await?;
             make(host, id, &component, &Scaling::default()).await?;

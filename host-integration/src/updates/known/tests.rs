@@ -428,9 +428,14 @@ fn a_version_that_exports_nothing_is_not_made_anew() {
 async fn images_that_load_again_and_again_hold_a_component_back_for_as_long_as_one_may_take() {
     let mut held = HeldBack::default();
     let began = Instant::now();
+    let mut said = Vec::new();
     while held.goes_on(true) {
+        if held.says() {
+            said.push(began.elapsed());
+        }
         tokio::time::advance(Duration::from_secs(1)).await;
     }
+    assert_eq!(said, [LOADS_LONG], "it is said once");
     assert_eq!(began.elapsed(), LOADING);
     assert!(!held.goes_on(true), "it does what there is to do");
     assert!(!held.goes_on(false));
