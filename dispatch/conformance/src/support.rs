@@ -49,8 +49,8 @@ pub async fn within_a_minute(name: &str, case: impl Future<Output = ()>) {
         .unwrap_or_else(|_| panic!("{name} hangs"));
 }
 
-/// Runs `case` outside of a task. Within one, tokio's budget makes a stream that is ready look as if it had to wait, now
-/// and then.
+/// Runs `case` outside of a task. Within one, tokio's budget makes a stream that is ready look as
+/// if it had to wait, now and then.
 ///
 /// # Panics
 ///

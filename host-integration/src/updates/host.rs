@@ -230,8 +230,8 @@ impl Host {
         }
     }
 
-    /// Returns the ID of a component that the host has stopped, and which of its generations have ended with that: those below
-    /// a number.
+    /// Returns the ID of a component that the host has stopped, and which of its generations have
+    /// ended with that: those below a number.
     pub(super) fn hear_scaled(&self, payload: &[u8]) -> Option<(String, u64)> {
         let mut stopped = None;
         self.hear(payload, |known, scaled, lapsed| {
@@ -350,7 +350,8 @@ impl Host {
         lapsed.max().unwrap_or_default()
     }
 
-    /// The generations of a component. There is one entry for each connection until it is known which is that of the host.
+    /// The generations of a component. There is one entry for each connection until it is known
+    /// which is that of the host.
     pub(super) fn generations_of(&self, id: &str) -> Vec<Generations> {
         let prefix = self.place.prefix(id);
         let mut generations = self.generations();
@@ -410,8 +411,9 @@ impl Host {
         Ok(components.into_iter().find(|component| component.id == id))
     }
 
-    /// Asks the host to scale a component. It answers before it does. Returns whether the component is still the one that it
-    /// has on record: else the one that it has will be on record under the reference of this one.
+    /// Asks the host to scale a component. It answers before it does. Returns whether the component
+    /// is still the one that it has on record: else the one that it has will be on record under the
+    /// reference of this one.
     ///
     /// # Errors
     ///

@@ -70,8 +70,9 @@ fn remote<T: WasiView>(
 ///
 /// # Errors
 ///
-/// [`InvalidInput`](io::ErrorKind::InvalidInput) and [`NotFound`](io::ErrorKind::NotFound) when this side has handed none out
-/// with that handle; [`Unsupported`](io::ErrorKind::Unsupported) for a resource of this host, which no peer can have.
+/// [`InvalidInput`](io::ErrorKind::InvalidInput) and [`NotFound`](io::ErrorKind::NotFound) when
+/// this side has handed none out with that handle; [`Unsupported`](io::ErrorKind::Unsupported) for
+/// a resource of this host, which no peer can have.
 pub(crate) fn resource<T>(
     store: &mut StoreContextMut<'_, T>,
     kind: &Kind,
