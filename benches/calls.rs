@@ -1,4 +1,5 @@
-//! A call of an export, from an empty store to the last byte of its results: 64 KiB by themselves, and beside an input stream.
+//! A call of an export, from an empty store to the last byte of its results: 64 KiB by themselves,
+//! and beside an input stream.
 #![allow(missing_docs)]
 
 use std::pin::Pin;

@@ -1,10 +1,11 @@
 //! Byte streams of an in-host invocation over tokio's [`mpsc`] channel of
 //! [`Bytes`](bytes::Bytes).
 //!
-//! The channel itself counts messages, and what has to be bounded is bytes. So the channel has no bound of its own,
-//! and a semaphore beside it has a permit for each byte that the stream may hold: a writer takes permits for what it
-//! writes, a reader gives them back for what it has read. A message takes up memory of its own, so a short one counts as
-//! a thousandth of the limit. Closing the semaphore is how a reader that goes away wakes a writer that waits.
+//! The channel itself counts messages, and what has to be bounded is bytes. So the channel has no
+//! bound of its own, and a semaphore beside it has a permit for each byte that the stream may hold:
+//! a writer takes permits for what it writes, a reader gives them back for what it has read. A
+//! message takes up memory of its own, so a short one counts as a thousandth of the limit. Closing
+//! the semaphore is how a reader that goes away wakes a writer that waits.
 //!
 //! ```
 //! use std::num::NonZeroUsize;

@@ -1,9 +1,10 @@
 //! What goes beside wRPC's traits, in the task: they have no place for it.
 //!
-//! - The types of a function as its caller has them. They are not a part of an invocation: a transport carries values. On
-//!   one host they can go along all the same.
-//! - Under which prefix a function is served, and what it shares with the others of its generation, for whoever serves it over
-//!   a transport whose type says nothing of it. And whether it has results, for the dispatcher.
+//! - The types of a function as its caller has them. They are not a part of an invocation: a
+//!   transport carries values. On one host they can go along all the same.
+//! - Under which prefix a function is served, and what it shares with the others of its generation,
+//!   for whoever serves it over a transport whose type says nothing of it. And whether it has
+//!   results, for the dispatcher.
 
 use std::any::Any;
 use std::cell::OnceCell;
@@ -11,8 +12,8 @@ use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// Types of a function, as its caller and its callee have agreed to write them. Two are the same when they are one value in
-/// memory.
+/// Types of a function, as its caller and its callee have agreed to write them. Two are the same
+/// when they are one value in memory.
 pub type Types = Arc<dyn Any + Send + Sync>;
 
 tokio::task_local! {
@@ -27,11 +28,12 @@ struct Served {
     noted: OnceCell<Serving>,
 }
 
-/// Runs `invoke`, in which a call is invoked, and lets a local callee know the types that the caller takes the function to
-/// have: it gets them from [`Caller::types`](crate::Caller::types).
+/// Runs `invoke`, in which a call is invoked, and lets a local callee know the types that the
+/// caller takes the function to have: it gets them from [`Caller::types`](crate::Caller::types).
 ///
-/// What `types` says is between caller and callee. Who passes parameters with the invocation says by this, too, that they
-/// are all of them, and are of these types: the callee need not check them; see [`is_whole`](crate::is_whole).
+/// What `types` says is between caller and callee. Who passes parameters with the invocation says
+/// by this, too, that they are all of them, and are of these types: the callee need not check them;
+/// see [`is_whole`](crate::is_whole).
 ///
 /// # Cancel safety
 ///
@@ -65,8 +67,8 @@ impl Serving {
         &self.prefix
     }
 
-    /// What the functions share that are of the same generation of the component: the `S` that there is, as long as one of
-    /// them has it, else what `make` makes.
+    /// What the functions share that are of the same generation of the component: the `S` that
+    /// there is, as long as one of them has it, else what `make` makes.
     ///
     /// A generation shares one type of thing. Who asks for another one has one of its own.
     pub fn shared<S: Any + Send + Sync>(&self, make: impl FnOnce() -> Arc<S>) -> Arc<S> {
@@ -88,11 +90,12 @@ impl fmt::Debug for Serving {
     }
 }
 
-/// Runs `serve`, in which a function is served, and returns what it returned and what a [`Dispatcher`](crate::Dispatcher)
-/// says of the function.
+/// Runs `serve`, in which a function is served, and returns what it returned and what a
+/// [`Dispatcher`](crate::Dispatcher) says of the function.
 ///
-/// That is `None` when no dispatcher has a part in it. `has_results` is whether the function has any: a caller from elsewhere that
-/// waits for none does not learn that its call did not run, so such a call is counted as lost.
+/// That is `None` when no dispatcher has a part in it. `has_results` is whether the function has
+/// any: a caller from elsewhere that waits for none does not learn that its call did not run, so
+/// such a call is counted as lost.
 ///
 /// # Cancel safety
 ///

@@ -25,8 +25,9 @@ use crate::served::Invocations;
 /// One stands for one prefix, as a wRPC client does: functions are served and invoked under it. A clone shares
 /// everything.
 ///
-/// The functions that one serves, together with its clones, are one generation of a component: a second dispatcher of the
-/// same prefix and scope stands by until the first has dropped what it serves. See [`Local::generations`].
+/// The functions that one serves, together with its clones, are one generation of a component: a
+/// second dispatcher of the same prefix and scope stands by until the first has dropped what it
+/// serves. See [`Local::generations`].
 pub struct Dispatcher<R, C, B: Backend> {
     remote: R,
     scope: Scope,
@@ -102,8 +103,8 @@ where
     C: Default + Send + Sync + 'static,
     B: Backend,
 {
-    /// Whether the remote transport leads to another host with the function. A call of another prefix's function is one that the
-    /// remote transport would take somewhere else.
+    /// Whether the remote transport leads to another host with the function. A call of another
+    /// prefix's function is one that the remote transport would take somewhere else.
     fn is_served_elsewhere(&self, prefix: &str) -> bool {
         self.local.elsewhere.serves(prefix) && *prefix == *self.prefix
     }
@@ -204,8 +205,9 @@ where
         (Outgoing::local(outgoing), Incoming::local(incoming))
     }
 
-    /// Makes a call in memory to a function of another component, the one under `prefix`, if that is where the call may go and
-    /// can. It is for who knows that a call of a function of this dispatcher's comes down to one of the other.
+    /// Makes a call in memory to a function of another component, the one under `prefix`, if that
+    /// is where the call may go and can. It is for who knows that a call of a function of this
+    /// dispatcher's comes down to one of the other.
     ///
     /// With [`Mode::Require`] for `prefix`, a call that finds the queue full waits there, as for [`Invoke::invoke`].
     ///
@@ -228,10 +230,10 @@ where
 
     /// The rest of an invocation that could not be queued at once.
     ///
-    /// Boxed because the future of an invocation passes through many hands on its way to whoever awaits it, and each of
-    /// them moves it; nearly all local calls are done without this, and those over the remote transport do not notice. Not
-    /// inlined because a guest's stack keeps each page that was touched once, and room for this would be in the frame of
-    /// each invocation.
+    /// Boxed because the future of an invocation passes through many hands on its way to whoever
+    /// awaits it, and each of them moves it; nearly all local calls are done without this, and
+    /// those over the remote transport do not notice. Not inlined because a guest's stack keeps
+    /// each page that was touched once, and room for this would be in the frame of each invocation.
     #[cold]
     #[inline(never)]
     fn invoke_slowly<'a, P>(
@@ -282,17 +284,20 @@ where
     /// A local call is queued when this returns; it has not necessarily been taken by the callee. `paths` are
     /// passed to the remote transport only: a local call opens each path when a side asks for it.
     ///
-    /// For a local call, this does not wait. When the queue is full and the mode is [`Mode::Require`], the call waits there in
-    /// its turn, and its caller waits for room at the streams of its parameters; see [`Outgoing`].
+    /// For a local call, this does not wait. When the queue is full and the mode is
+    /// [`Mode::Require`], the call waits there in its turn, and its caller waits for room at the
+    /// streams of its parameters; see [`Outgoing`].
     ///
     /// # Errors
     ///
-    /// Those of the remote transport, and [`CallError::NotServedHere`] in an [`io::Error`](std::io::Error) when the mode
-    /// is [`Mode::Require`]. Apart from that a local call does not fail here: its streams say how it went.
+    /// Those of the remote transport, and [`CallError::NotServedHere`] in an
+    /// [`io::Error`](std::io::Error) when the mode is [`Mode::Require`]. Apart from that a local
+    /// call does not fail here: its streams say how it went.
     ///
     /// # Cancel safety
     ///
-    /// When the future of a local call is dropped, the function does not run. For a remote one, see the remote transport.
+    /// When the future of a local call is dropped, the function does not run. For a remote one, see
+    /// the remote transport.
     async fn invoke<P>(
         &self,
         cx: Self::Context,
@@ -323,17 +328,19 @@ where
     type Outgoing = Outgoing<B, R::Outgoing>;
     type Incoming = Incoming<B, R::Incoming>;
 
-    /// Serves a function on the remote transport and on this host, for as long as the stream lives and it is the turn of
-    /// this dispatcher's generation of the component: see [`Local::generations`]. With [`Mode::Off`] for all targets, and
-    /// without a backend, it is served on the remote transport alone, and at once.
+    /// Serves a function on the remote transport and on this host, for as long as the stream lives
+    /// and it is the turn of this dispatcher's generation of the component: see
+    /// [`Local::generations`]. With [`Mode::Off`] for all targets, and without a backend, it is
+    /// served on the remote transport alone, and at once.
     ///
-    /// The stream hands out remote and local invocations in turn when there are both. It does not end: when the remote one
-    /// has, it brings local invocations only; before its turn and after it, none.
+    /// The stream hands out remote and local invocations in turn when there are both. It does not
+    /// end: when the remote one has, it brings local invocations only; before its turn and after
+    /// it, none.
     ///
     /// # Errors
     ///
-    /// Those of the remote transport; then nothing is registered. Where the function is subscribed later, because another
-    /// generation serves now, an error comes as an item of the stream.
+    /// Those of the remote transport; then nothing is registered. Where the function is subscribed
+    /// later, because another generation serves now, an error comes as an item of the stream.
     async fn serve(
         &self,
         instance: &str,

@@ -1,4 +1,5 @@
-//! The end of a process that runs calls: what runs may come to its end, and what has not when the time is over is ended.
+//! The end of a process that runs calls: what runs may come to its end, and what has not when the
+//! time is over is ended.
 //!
 //! ```text
 //!            begin                 end
@@ -21,8 +22,8 @@ const SHARDS: usize = 16;
 
 /// How far a process is with ending its calls. There is one of a process, [`Drain::of_process`].
 ///
-/// It knows of the calls that are [`run`](Drain::run) with it. Whoever has it begin sees to it that no calls come from elsewhere,
-/// and waits.
+/// It knows of the calls that are [`run`](Drain::run) with it. Whoever has it begin sees to it that
+/// no calls come from elsewhere, and waits.
 #[derive(Debug)]
 pub struct Drain {
     phase: AtomicU8,
@@ -33,21 +34,23 @@ pub struct Drain {
     over: [Notify; SHARDS],
 }
 
-/// What became of the calls that were in flight when a process [began](Drain::begin) to end them, and of those that came
-/// meanwhile.
+/// What became of the calls that were in flight when a process [began](Drain::begin) to end them,
+/// and of those that came meanwhile.
 ///
-/// A [`Drain`] counts `finished` and `begun` of calls from elsewhere only. The counters of [`Local`](crate::Local) have them of
-/// local calls.
+/// A [`Drain`] counts `finished` and `begun` of calls from elsewhere only. The counters of
+/// [`Local`](crate::Local) have them of local calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drained {
     /// Calls that came to their end, whatever that was.
     pub finished: usize,
-    /// How many calls, of all of these, waited when it began or were made by others of them, and began to run meanwhile.
+    /// How many calls, of all of these, waited when it began or were made by others of them, and
+    /// began to run meanwhile.
     pub begun: usize,
     /// Calls that were ended, or did not begin, and whose caller got an error.
     pub ended: usize,
-    /// Calls that were ended, or did not begin, and of which no caller learns: one-way calls, and what could not be ended.
+    /// Calls that were ended, or did not begin, and of which no caller learns: one-way calls, and
+    /// what could not be ended.
     pub lost: usize,
 }
 
@@ -156,8 +159,8 @@ impl Run<'_> {
         }
     }
 
-    /// Says that the call was ended, or not begun, because [calls are ended](Drain::end). `told` is whether its caller learns
-    /// of it: one that wants no results does not.
+    /// Says that the call was ended, or not begun, because [calls are ended](Drain::end). `told` is
+    /// whether its caller learns of it: one that wants no results does not.
     pub fn cut(self, told: bool) {
         let count = if told {
             &self.drain.ended

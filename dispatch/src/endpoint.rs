@@ -35,7 +35,8 @@ impl Default for QueueLimits {
     }
 }
 
-/// A function that is served on this host: where its invocations wait, whichever generation of the component takes them.
+/// A function that is served on this host: where its invocations wait, whichever generation of the
+/// component takes them.
 ///
 /// `C` is what the transport calls the context of an invocation, its headers for NATS.
 pub struct Endpoint<C, B: Backend> {
@@ -46,7 +47,8 @@ pub struct Endpoint<C, B: Backend> {
 
 /// What brings the invocations from elsewhere.
 ///
-/// When it is dropped, those that have arrived and were not taken end with it, and callers that wait for results learn of it.
+/// When it is dropped, those that have arrived and were not taken end with it, and callers that
+/// wait for results learn of it.
 pub(crate) struct RemoteCalls {
     calls: Box<dyn Arriving>,
     target: Arc<Target>,
@@ -120,8 +122,8 @@ impl<C, B: Backend> Endpoint<C, B> {
 
     /// Queues an invocation and returns the caller's side of the call. `params` are handed over, not copied.
     ///
-    /// Where it is refused when the queue is full, that is looked at before anything is made of it. When another host serves the
-    /// function, too, a queue in which it would wait for long is full.
+    /// Where it is refused when the queue is full, that is looked at before anything is made of it.
+    /// When another host serves the function, too, a queue in which it would wait for long is full.
     pub(crate) fn offer(
         self: &Arc<Self>,
         backend: &B,
@@ -186,7 +188,8 @@ impl<C, B: Backend> Endpoint<C, B> {
     }
 }
 
-/// Says that calls of a function which is not served any more did not run: `told` of which the callers learn, and `lost` others.
+/// Says that calls of a function which is not served any more did not run: `told` of which the
+/// callers learn, and `lost` others.
 fn did_not_run(target: &Target, told: usize, lost: usize) {
     let (prefix, instance, function) = (target.prefix(), target.instance(), target.function());
     if told > 0 {

@@ -51,8 +51,9 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
         }
     }
 
-    /// Lets a callee wait for `limit` for parameters that its caller has not sent, by whatever route it calls. Then reading
-    /// them fails with [`CallError::ParamsLate`](crate::CallError::ParamsLate). The default is no limit.
+    /// Lets a callee wait for `limit` for parameters that its caller has not sent, by whatever
+    /// route it calls. Then reading them fails with
+    /// [`CallError::ParamsLate`](crate::CallError::ParamsLate). The default is no limit.
     ///
     /// For streams within the parameters there is no limit: who reads them is at work.
     #[must_use]
@@ -64,25 +65,27 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
     /// Lets a callee take up to `limit` bytes of parameters, by whatever route they come. Then reading them fails with
     /// [`CallError::ParamsTooLarge`](crate::CallError::ParamsTooLarge). The default is no limit.
     ///
-    /// The bytes of streams within the parameters do not count: they need not be there at the same time. A callee that takes
-    /// its parameters piece by piece has a limit of its own.
+    /// The bytes of streams within the parameters do not count: they need not be there at the same
+    /// time. A callee that takes its parameters piece by piece has a limit of its own.
     #[must_use]
     pub fn receive_at_most(mut self, limit: usize) -> Self {
         self.patience.bytes = Some(limit);
         self
     }
 
-    /// Lets [`Local::set_mode`] change modes. Components have generations then, with [`Mode::Off`] for all, too: what is served
-    /// is the same whatever the modes are, and only the way of calls differs.
+    /// Lets [`Local::set_mode`] change modes. Components have generations then, with [`Mode::Off`]
+    /// for all, too: what is served is the same whatever the modes are, and only the way of calls
+    /// differs.
     #[must_use]
     pub fn steerable(mut self) -> Self {
         self.steerable = true;
         self
     }
 
-    /// Changes the mode of calls to `target` (see [`Modes`]), or of those to all that have none of their own. With no mode, a
-    /// target has the one that it had at the beginning, or none of its own. It holds for calls that are made from here on. Returns false, and does nothing,
-    /// unless this is [steerable](Self::steerable).
+    /// Changes the mode of calls to `target` (see [`Modes`]), or of those to all that have none of
+    /// their own. With no mode, a target has the one that it had at the beginning, or none of its
+    /// own. It holds for calls that are made from here on. Returns false, and does nothing, unless
+    /// this is [steerable](Self::steerable).
     pub fn set_mode(&self, target: Option<&str>, mode: Option<Mode>) -> bool {
         if self.steerable {
             self.modes.set(target, mode);
@@ -95,10 +98,10 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
         self.modes.snapshot()
     }
 
-    /// Says whether another host serves the component under `prefix`, too. As long as one does, a call to a function of it that
-    /// would wait here for longer than it takes to send it there goes over the remote transport, with
-    /// [`Mode::Prefer`](crate::Mode::Prefer), and counts as [`Route::Spilled`](crate::Route::Spilled). The default is that none
-    /// does.
+    /// Says whether another host serves the component under `prefix`, too. As long as one does, a
+    /// call to a function of it that would wait here for longer than it takes to send it there goes
+    /// over the remote transport, with [`Mode::Prefer`](crate::Mode::Prefer), and counts as
+    /// [`Route::Spilled`](crate::Route::Spilled). The default is that none does.
     pub fn set_served_elsewhere(&self, prefix: &str, served: bool) {
         self.elsewhere.set(prefix, served);
     }
@@ -113,23 +116,24 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
         self.targets.sum(Counters::in_flight)
     }
 
-    /// What was counted of each function that is served on this host or was called from it, sorted by prefix, instance and
-    /// function.
+    /// What was counted of each function that is served on this host or was called from it, sorted
+    /// by prefix, instance and function.
     ///
     /// 4,096 functions are told apart. The calls of all further ones are counted in an entry without names.
     pub fn counted(&self) -> Vec<Counted> {
         self.targets.list()
     }
 
-    /// The oldest calls in flight, `most` at most, the oldest first: those that components of this host made, whichever way they
-    /// went, and those from elsewhere that they serve. Those are listed that began since calls are [observed](Self::observe), and that have a
+    /// The oldest calls in flight, `most` at most, the oldest first: those that components of this
+    /// host made, whichever way they went, and those from elsewhere that they serve. Those are
+    /// listed that began since calls are [observed](Self::observe), and that have a
     /// [caller](Observer::caller).
     pub fn running(&self, most: usize) -> Vec<Running> {
         self.targets.running(most)
     }
 
-    /// Has `observer` told about the local calls that begin from here on. Returns false, and does nothing, when there is one
-    /// already.
+    /// Has `observer` told about the local calls that begin from here on. Returns false, and does
+    /// nothing, when there is one already.
     pub fn observe(&self, observer: impl Observer<C>) -> bool {
         self.observer.set(Box::new(observer)).is_ok()
     }
@@ -138,17 +142,19 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
         self.observer.get().map(|observer| &**observer)
     }
 
-    /// The living generations of each component in each scope, sorted by prefix. There are none with [`Mode::Off`] for all
-    /// targets, unless that can [change](Self::steerable), and without a backend.
+    /// The living generations of each component in each scope, sorted by prefix. There are none
+    /// with [`Mode::Off`] for all targets, unless that can [change](Self::steerable), and without a
+    /// backend.
     ///
-    /// All that one client serves is one generation of a component. The oldest one serves; those that are newer stand by,
-    /// in memory and on the remote transport.
+    /// All that one client serves is one generation of a component. The oldest one serves; those
+    /// that are newer stand by, in memory and on the remote transport.
     pub fn generations(&self) -> Vec<Generations> {
         self.registry.generations()
     }
 
-    /// Ends the generations of the component under `prefix` within `scope` that are older than `than`. The next one serves,
-    /// if there is one; what waits passes to it, and what runs goes on. The streams of those that are ended wait for ever.
+    /// Ends the generations of the component under `prefix` within `scope` that are older than
+    /// `than`. The next one serves, if there is one; what waits passes to it, and what runs goes
+    /// on. The streams of those that are ended wait for ever.
     pub fn end_older(&self, scope: ScopeId, prefix: &str, than: u64) {
         self.registry.end_older(scope, prefix, than);
         self.changed.notify_waiters();

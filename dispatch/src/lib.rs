@@ -1,9 +1,10 @@
 //! Carries an invocation in memory when the callee is on this host, and over a remote transport otherwise.
 //!
-//! A [`Dispatcher`] stands where a wRPC transport stood: it implements [`wrpc_transport::Invoke`] and
-//! [`wrpc_transport::Serve`] over any remote transport that does. Serving a function subscribes it on the remote
-//! transport *and* registers an [`Endpoint`] in this host's registry, once it is the turn of its generation of the component
-//! ([`Local::generations`]). Invoking one decides on a [`Route`] first.
+//! A [`Dispatcher`] stands where a wRPC transport stood: it implements [`wrpc_transport::Invoke`]
+//! and [`wrpc_transport::Serve`] over any remote transport that does. Serving a function subscribes
+//! it on the remote transport *and* registers an [`Endpoint`] in this host's registry, once it is
+//! the turn of its generation of the component ([`Local::generations`]). Invoking one decides on a
+//! [`Route`] first.
 //!
 //! ```
 //! use std::pin::pin;
@@ -70,20 +71,22 @@
 //!
 //! How a local call flows, and where each step is:
 //!
-//! 1. `dispatcher`: [`Invoke::invoke`](wrpc_transport::Invoke::invoke) looks the function up and decides. `route`: what there is
-//!    to decide between. `modes`: where calls may go, which can change while they are made. `host`: what the dispatchers of
-//!    a host share.
-//! 2. `endpoint`: the invocation waits in the function's bounded queue, with its context untouched and its parameters not
-//!    copied. `queue`: who reads it, and who waits for room.
+//! 1. `dispatcher`: [`Invoke::invoke`](wrpc_transport::Invoke::invoke) looks the function up and
+//!    decides. `route`: what there is to decide between. `modes`: where calls may go, which can
+//!    change while they are made. `host`: what the dispatchers of a host share.
+//! 2. `endpoint`: the invocation waits in the function's bounded queue, with its context untouched
+//!    and its parameters not copied. `queue`: who reads it, and who waits for room.
 //! 3. `served`: the served stream merges local and remote invocations and hands them out in turn.
-//! 4. `call`: what both sides of the call share, and the streams that they write and read. `lazy`: the [`Backend`] makes a
-//!    byte stream for the parameters, or for the results, once a side writes to it. `paths` gives each path of
-//!    [`Index`](wrpc_transport::Index) a byte stream of its own. `home`: what the call knows of the endpoint. `patience`: for
-//!    how long a callee waits for parameters, and how many bytes of them it takes. `pile`: what a writer may add to a write that
-//!    waits.
-//! 5. `beside`: what a callee and a caller can do with the streams of a local call besides to write and to read: pass on in
-//!    one piece and without a copy, say why the call failed, learn that no one waits any more, put back a call that has not
-//!    started. `ambient`: what goes along in the task.
+//! 4. `call`: what both sides of the call share, and the streams that they write and read. `lazy`:
+//!    the [`Backend`] makes a byte stream for the parameters, or for the results, once a side
+//!    writes to it. `paths` gives each path of [`Index`](wrpc_transport::Index) a byte stream of
+//!    its own. `home`: what the call knows of the endpoint. `patience`: for how long a callee waits
+//!    for parameters, and how many bytes of them it takes. `pile`: what a writer may add to a write
+//!    that waits.
+//! 5. `beside`: what a callee and a caller can do with the streams of a local call besides to write
+//!    and to read: pass on in one piece and without a copy, say why the call failed, learn that no
+//!    one waits any more, put back a call that has not started. `ambient`: what goes along in the
+//!    task.
 //! 6. `observe`: what is counted of each function, who wants to be told about each call, which calls are in
 //!    flight, and whether calls come one by one.
 //! 7. `drain`: what becomes of calls when the process ends.

@@ -46,8 +46,8 @@ impl LiveModes {
         mode(self.host.load(Ordering::Acquire))
     }
 
-    /// That of `target`, or of all that have none of their own. With `None`, a target has the one that it had at the beginning, or
-    /// none of its own.
+    /// That of `target`, or of all that have none of their own. With `None`, a target has the one
+    /// that it had at the beginning, or none of its own.
     pub(crate) fn set(&self, target: Option<&str>, mode: Option<Mode>) {
         let begun = || self.begun.targets().find(|(name, _)| Some(*name) == target);
         match (target, mode.or_else(|| Some(begun()?.1))) {

@@ -114,8 +114,8 @@ pub enum Route {
     Local,
     /// Over the remote transport: the function is not served on this host, or the mode forbids to look.
     Remote,
-    /// Over the remote transport, because the queue of the local endpoint was full, or emptied so slowly that another host is
-    /// faster.
+    /// Over the remote transport, because the queue of the local endpoint was full, or emptied so
+    /// slowly that another host is faster.
     Spilled,
     /// Over the remote transport, because the local endpoint closed before it took the call.
     Fallback,

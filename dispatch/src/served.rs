@@ -36,11 +36,13 @@ type Calls<R> = BoxStream<
     )>,
 >;
 
-/// The invocations of a function, local and remote, for as long as it is the turn of whoever has this. Never ends by itself.
+/// The invocations of a function, local and remote, for as long as it is the turn of whoever has
+/// this. Never ends by itself.
 ///
-/// Waiting for its turn, and after it, this brings nothing. It does not end, not even when the remote stream does: whoever
-/// serves a function takes it that such a stream goes on for ever. The host library would ask for the next invocation again
-/// and again without ever letting go of its thread, and a runtime that is shut down waits for that.
+/// Waiting for its turn, and after it, this brings nothing. It does not end, not even when the
+/// remote stream does: whoever serves a function takes it that such a stream goes on for ever. The
+/// host library would ask for the next invocation again and again without ever letting go of its
+/// thread, and a runtime that is shut down waits for that.
 pub(crate) struct Invocations<R: Serve, B: Backend> {
     registration: Registration<Endpoint<R::Context, B>>,
     /// Dropped after the registration.
@@ -56,8 +58,8 @@ where
     R: Serve<Context: Default + Clone> + Clone + Send + Sync + 'static,
     B: Backend,
 {
-    /// Registers a function as one that `client` serves. If it is its turn, it is subscribed on the remote transport when
-    /// this returns.
+    /// Registers a function as one that `client` serves. If it is its turn, it is subscribed on the
+    /// remote transport when this returns.
     ///
     /// # Errors
     ///

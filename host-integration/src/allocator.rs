@@ -1,7 +1,7 @@
 //! What the program allocates memory with.
 
-/// What a call allocates on one thread is often freed on another. The allocator of the C library takes locks for that, and
-/// calls on several cores wait for each other there.
+/// What a call allocates on one thread is often freed on another. The allocator of the C library
+/// takes locks for that, and calls on several cores wait for each other there.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -11,9 +11,10 @@ const PURGE_DELAY: &str = "MIMALLOC_PURGE_DELAY";
 
 /// Has the allocator give memory back soon, unless the environment says when.
 ///
-/// To compile a component takes tens of megabytes for a moment. By itself, mimalloc keeps them for a second, and then waits
-/// for an occasion to give them back that a host at rest does not have. It reads its options once, before `main` runs, and
-/// only from the environment: so the program starts itself again in this process, before it has done anything else.
+/// To compile a component takes tens of megabytes for a moment. By itself, mimalloc keeps them for
+/// a second, and then waits for an occasion to give them back that a host at rest does not have. It
+/// reads its options once, before `main` runs, and only from the environment: so the program starts
+/// itself again in this process, before it has done anything else.
 #[cfg(unix)]
 pub(crate) fn give_memory_back_soon() {
     use std::env;

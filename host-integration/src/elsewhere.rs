@@ -1,12 +1,14 @@
 //! Listens to the other hosts of the lattice, so that the transport knows which components they run, too.
 //!
-//! Once, at the beginning, they are asked: `host.ping`, and `host.get` of each that answers. Then they are heard: a host says
-//! when it scales a component and when it stops, and says all that it runs with each heartbeat, every 30 s unless it was
-//! configured otherwise. (Upstream: `wasmbus/event.rs` and `Host::heartbeat`.)
+//! Once, at the beginning, they are asked: `host.ping`, and `host.get` of each that answers. Then
+//! they are heard: a host says when it scales a component and when it stops, and says all that it
+//! runs with each heartbeat, every 30 s unless it was configured otherwise. (Upstream:
+//! `wasmbus/event.rs` and `Host::heartbeat`.)
 //!
-//! Where the credentials of the host do not allow this, nothing is known, and calls go as if there were no other host. So it is
-//! for as long as there are many hosts: each would hear all of the others, which is more for the NATS server with their square.
-//! Then they are counted now and then, with `host.ping`: the more there are, the less often.
+//! Where the credentials of the host do not allow this, nothing is known, and calls go as if there
+//! were no other host. So it is for as long as there are many hosts: each would hear all of the
+//! others, which is more for the NATS server with their square. Then they are counted now and then,
+//! with `host.ping`: the more there are, the less often.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -30,8 +32,8 @@ const MAX_HOSTS: usize = 64;
 /// How many are counted at most.
 const MOST_COUNTED: usize = 1024;
 
-/// For each host that there is, for how long it is not looked again whether there are fewer. As each asks all others, each is
-/// asked once in this time, however many there are.
+/// For each host that there is, for how long it is not looked again whether there are fewer. As
+/// each asks all others, each is asked once in this time, however many there are.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// When no host answers any more.

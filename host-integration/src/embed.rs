@@ -24,8 +24,8 @@ const LOOK: Duration = Duration::from_millis(2);
 
 /// A wasmCloud v1.5 host with in-host invocation, in this process.
 ///
-/// It does what the `wasmcloud` binary does: the published host library runs it, calls between its components are made in
-/// memory, and updates take effect. It needs a NATS server with JetStream.
+/// It does what the `wasmcloud` binary does: the published host library runs it, calls between its
+/// components are made in memory, and updates take effect. It needs a NATS server with JetStream.
 ///
 /// ```no_run
 /// use inhost::{local, Host};
@@ -51,11 +51,12 @@ const LOOK: Duration = Duration::from_millis(2);
 /// # }
 /// ```
 ///
-/// It runs on any multi-thread runtime of tokio. On one of [`runtime_builder`](crate::runtime_builder), short calls that come
-/// one by one take little more than half the time.
+/// It runs on any multi-thread runtime of tokio. On one of
+/// [`runtime_builder`](crate::runtime_builder), short calls that come one by one take little more
+/// than half the time.
 ///
-/// Dropping it without [`Host::shut_down`] leaves the host's components served until the process ends, as the host library
-/// has it.
+/// Dropping it without [`Host::shut_down`] leaves the host's components served until the process
+/// ends, as the host library has it.
 pub struct Host {
     host: Arc<WasmbusHost>,
     id: String,
@@ -110,7 +111,8 @@ impl Host {
         &self.id
     }
 
-    /// What is served in this process, and which way calls went. With several hosts in a process, it is about all of them.
+    /// What is served in this process, and which way calls went. With several hosts in a process,
+    /// it is about all of them.
     pub fn status(&self) -> local::Status {
         local::status()
     }
@@ -120,9 +122,9 @@ impl Host {
         &self.host
     }
 
-    /// Waits for a command on the control interface to stop the host. Returns the time by which the command wants the host
-    /// to be gone, if it said so; it takes a fifth of a second longer to know that it did not. The host goes on until
-    /// [`Host::shut_down`].
+    /// Waits for a command on the control interface to stop the host. Returns the time by which the
+    /// command wants the host to be gone, if it said so; it takes a fifth of a second longer to
+    /// know that it did not. The host goes on until [`Host::shut_down`].
     ///
     /// # Errors
     ///
@@ -137,8 +139,8 @@ impl Host {
             requested.context("the host stopped without a command to")
         };
         let mut deadline = requested().await?;
-        // The host library's tasks, which the command ends, say so too, and none of them has the time that the command gives.
-        // It says that last.
+        // The host library's tasks, which the command ends, say so too, and none of them has the
+        // time that the command gives. It says that last.
         let settled = Instant::now() + SETTLED;
         while deadline.is_none() && Instant::now() < settled {
             sleep(LOOK).await;
@@ -160,9 +162,9 @@ impl Host {
     /// # }
     /// ```
     ///
-    /// Components that were not stopped before are served until the process ends: the host library counts on that. A runtime
-    /// that is dropped then waits for each guest that is computing, up to its maximum execution time; one that is ended with
-    /// `Runtime::shutdown_timeout` does not.
+    /// Components that were not stopped before are served until the process ends: the host library
+    /// counts on that. A runtime that is dropped then waits for each guest that is computing, up to
+    /// its maximum execution time; one that is ended with `Runtime::shutdown_timeout` does not.
     ///
     /// # Errors
     ///
@@ -182,9 +184,9 @@ impl HostBuilder {
     /// The host library's configuration. The default is that of the host library, with the NATS server of
     /// `nats://localhost:4222`.
     ///
-    /// Its maximum execution time is passed on in [ticks](wrpc_runtime_wasmtime::in_ticks), as guests take turns when they
-    /// compute. A host that the same process starts by the host library alone has to be given it so, too: else its guests are
-    /// stopped too early.
+    /// Its maximum execution time is passed on in [ticks](wrpc_runtime_wasmtime::in_ticks), as
+    /// guests take turns when they compute. A host that the same process starts by the host library
+    /// alone has to be given it so, too: else its guests are stopped too early.
     pub fn config(mut self, config: WasmbusHostConfig) -> Self {
         self.config = config;
         self

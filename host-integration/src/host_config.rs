@@ -20,7 +20,8 @@ use crate::{labels, observability, subject};
 ///
 /// # Errors
 ///
-/// When the lattice's name, an address, a key, credentials, a subject or a label is not valid. The message names the flag.
+/// When the lattice's name, an address, a key, credentials, a subject or a label is not valid. The
+/// message names the flag.
 pub(crate) async fn from_args(
     args: &Args,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -88,8 +89,8 @@ pub(crate) async fn from_args(
     })
 }
 
-/// How many bytes parameters have at most that a guest's memory of this size can hold: a number takes up to one and a half times
-/// as many of them on the wire.
+/// How many bytes parameters have at most that a guest's memory of this size can hold: a number
+/// takes up to one and a half times as many of them on the wire.
 pub(crate) fn largest_params(memory: u64) -> usize {
     usize::try_from(memory)
         .unwrap_or(usize::MAX)
@@ -121,8 +122,8 @@ pub(crate) fn nats_servers(config: &WasmbusHostConfig) -> String {
     }
 }
 
-/// The host library keeps what it knows of a lattice in buckets that have the lattice's name in theirs, and JetStream has rules for
-/// that. It would say so once it is connected.
+/// The host library keeps what it knows of a lattice in buckets that have the lattice's name in
+/// theirs, and JetStream has rules for that. It would say so once it is connected.
 fn require_name_of_lattice(name: &str) -> anyhow::Result<()> {
     let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     ensure!(

@@ -2,10 +2,10 @@
 //!
 //! There are two ways:
 //!
-//! - [`Host`] is the wasmCloud v1.5 host with in-host invocation, in this process. It is a member of a lattice: it needs
-//!   NATS, and is controlled as any host is.
-//! - [`LocalLattice`] is components, links and configuration alone, without NATS and without a host. It is a crate of its
-//!   own, `inhost-lattice`, which builds without the host library.
+//! - [`Host`] is the wasmCloud v1.5 host with in-host invocation, in this process. It is a member
+//!   of a lattice: it needs NATS, and is controlled as any host is.
+//! - [`LocalLattice`] is components, links and configuration alone, without NATS and without a
+//!   host. It is a crate of its own, `inhost-lattice`, which builds without the host library.
 //!
 //! ```
 //! use inhost::{Link, LocalLattice, Wasm};
@@ -38,8 +38,9 @@
 //! # }
 //! ```
 //!
-//! A program that starts the published host library or provider library by itself can have in-host invocation, too, by
-//! putting this project's drop-ins in the place of two crates. `examples/embed` in this package's folder is such a program.
+//! A program that starts the published host library or provider library by itself can have in-host
+//! invocation, too, by putting this project's drop-ins in the place of two crates. `examples/embed`
+//! in this package's folder is such a program.
 //!
 //! The package's binary, `wasmcloud`, is [`run`].
 

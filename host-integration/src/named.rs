@@ -1,7 +1,7 @@
 //! A warning for component IDs that flags name and that no component has.
 //!
-//! An ID that is mistyped is no error: the component may be deployed later. So it is looked at once components have been
-//! there for a while: those of an application come in quick succession.
+//! An ID that is mistyped is no error: the component may be deployed later. So it is looked at once
+//! components have been there for a while: those of an application come in quick succession.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

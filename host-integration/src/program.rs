@@ -64,7 +64,8 @@ pub fn run() -> anyhow::Result<ExitCode> {
 
 /// Is a host on the threads of `runtime`, until it is told to stop.
 fn serve(runtime: &Runtime, args: Args) -> anyhow::Result<()> {
-    // Guests may keep all threads of `runtime` busy. On this one, the host hears that it is to stop, and how long it has.
+    // Guests may keep all threads of `runtime` busy. On this one, the host hears that it is to
+    // stop, and how long it has.
     let own = Builder::new_current_thread()
         .enable_all()
         .build()

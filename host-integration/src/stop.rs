@@ -68,8 +68,8 @@ impl Signals {
     }
 }
 
-/// Waits for a signal, or for a stop command on the control interface. Returns the time by which a stop command wants the
-/// host to be gone, if it said so.
+/// Waits for a signal, or for a stop command on the control interface. Returns the time by which a
+/// stop command wants the host to be gone, if it said so.
 ///
 /// # Errors
 ///

@@ -1,10 +1,12 @@
 //! The threads that a host runs on.
 //!
-//! tokio wakes an idle worker as soon as another one has more than one thing to do. A call in memory has that for a moment
-//! each time: the callee's task wakes its caller, and the task that counts the call. While calls come one by one, there is
-//! nothing to share. The worker that wakes up takes the caller over to a processor that knows nothing of it, and for the
-//! next call the first worker does the same: most of a short call is then the way between the two. So an idle worker waits
-//! a little before it parks while it sees such calls. tokio takes it for one that looks for work, and wakes none.
+//! tokio wakes an idle worker as soon as another one has more than one thing to do. A call in
+//! memory has that for a moment each time: the callee's task wakes its caller, and the task that
+//! counts the call. While calls come one by one, there is nothing to share. The worker that wakes
+//! up takes the caller over to a processor that knows nothing of it, and for the next call the
+//! first worker does the same: most of a short call is then the way between the two. So an idle
+//! worker waits a little before it parks while it sees such calls. tokio takes it for one that
+//! looks for work, and wakes none.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
@@ -14,17 +16,19 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
 use wrpc_transport_nats::local::Pace;
 
-/// How often an idle worker waits at most before it parks, in a row. What only it could do is delayed by no more than that.
+/// How often an idle worker waits at most before it parks, in a row. What only it could do is
+/// delayed by no more than that.
 const MOST: u32 = 10;
 
-/// A builder of the multi-thread tokio runtime that the `wasmcloud` program runs on, with all drivers enabled. For programs
-/// that start a [`Host`](crate::Host) by themselves: on it, calls that come one by one stay on one worker, and short
-/// ones take little more than half the time.
+/// A builder of the multi-thread tokio runtime that the `wasmcloud` program runs on, with all
+/// drivers enabled. For programs that start a [`Host`](crate::Host) by themselves: on it, calls
+/// that come one by one stay on one worker, and short ones take little more than half the time.
 ///
-/// `linger` is how long an idle worker waits for the next call before it looks again whether there were any, and parks if
-/// not; zero turns that off. The program has 200 microseconds: calls that are more than that apart do not count as coming one
-/// by one. At most 10 waits follow each other, and only one worker waits at a time. None begins to while all others are
-/// parked, and none goes on after it has seen a function with several calls in flight.
+/// `linger` is how long an idle worker waits for the next call before it looks again whether there
+/// were any, and parks if not; zero turns that off. The program has 200 microseconds: calls that
+/// are more than that apart do not count as coming one by one. At most 10 waits follow each other,
+/// and only one worker waits at a time. None begins to while all others are parked, and none goes
+/// on after it has seen a function with several calls in flight.
 ///
 /// It sets [`Builder::on_thread_park`] and [`Builder::on_thread_unpark`].
 pub fn runtime_builder(linger: Duration) -> Builder {

@@ -37,8 +37,8 @@ pub(crate) struct Reader<T> {
 }
 
 impl<T> Component<T> {
-    /// What the oldest generation has, or what it has of one function. Of one that it has twice, the registration that was made
-    /// first reads.
+    /// What the oldest generation has, or what it has of one function. Of one that it has twice,
+    /// the registration that was made first reads.
     pub(crate) fn serving(&self, only: Option<&Key>) -> Serving<T> {
         let Some(oldest) = self.generations.first() else {
             return Serving::new();
@@ -97,7 +97,8 @@ impl<T> Component<T> {
         }
     }
 
-    /// Takes a function away. That ends its generation, unless it is the only one: then the component loses the function.
+    /// Takes a function away. That ends its generation, unless it is the only one: then the
+    /// component loses the function.
     pub(crate) fn unregister(&mut self, reader: u64, key: &Key) {
         let has = |it: &Generation<T>| it.has(reader, key);
         // A generation that has ended has no functions here any more.

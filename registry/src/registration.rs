@@ -8,8 +8,9 @@ use crate::scope::Scope;
 
 /// A client serves a function for as long as this lives, whenever it is the turn of its generation.
 ///
-/// Dropping it takes the function back. If another generation stands by, it ends the whole generation: a host drops all that
-/// it serves of a component at once, and then all functions change over together.
+/// Dropping it takes the function back. If another generation stands by, it ends the whole
+/// generation: a host drops all that it serves of a component at once, and then all functions
+/// change over together.
 #[must_use = "dropping a registration takes the function back"]
 pub struct Registration<T: Function> {
     pub(crate) table: Arc<Table<T>>,
@@ -26,8 +27,8 @@ impl<T: Function> Registration<T> {
         &self.value
     }
 
-    /// The number that [`Function::give`] gets when it is the turn of this. It is never 0, and a later registration has a
-    /// higher one.
+    /// The number that [`Function::give`] gets when it is the turn of this. It is never 0, and a
+    /// later registration has a higher one.
     pub fn reader(&self) -> u64 {
         self.reader
     }

@@ -24,8 +24,8 @@ pub struct Registry<T> {
 pub struct View<'a, T>(HashMapRef<'a, Key, Arc<T>, RandomState, LocalGuard<'a>>);
 
 pub(crate) struct Table<T> {
-    /// Those that the serving generations have. Hashed with a seed of its own in each process, by a hash that is quick on
-    /// short texts: most of a lookup is hashing.
+    /// Those that the serving generations have. Hashed with a seed of its own in each process, by a
+    /// hash that is quick on short texts: most of a lookup is hashing.
     functions: HashMap<Key, Arc<T>, RandomState>,
     components: Mutex<Components<T>>,
     numbers: AtomicU64,
@@ -67,7 +67,8 @@ impl<T> Registry<T> {
     /// For a look at what is served that leaves no trace: threads that look at the same function do not disturb each
     /// other, as they would by counting references.
     ///
-    /// What is removed while a view exists is freed later. It stays on its thread, and so cannot be held across an await.
+    /// What is removed while a view exists is freed later. It stays on its thread, and so cannot be
+    /// held across an await.
     pub fn view(&self) -> View<'_, T> {
         View(self.table.functions.pin())
     }
@@ -132,14 +133,15 @@ impl<T> Registry<T> {
 impl<T: Function> Registry<T> {
     /// Has `client` serve `function` of `instance` under `prefix`, until the guard is dropped.
     ///
-    /// `prefix` is the wRPC prefix (`lattice.component-id` in wasmCloud), `instance` the WIT instance with its version, as it
-    /// stands in an invocation. All that one client serves under a prefix is one generation of a component. It serves if it
-    /// is the oldest one, else it stands by: then the function cannot be found for now, unless the oldest one has it, too.
+    /// `prefix` is the wRPC prefix (`lattice.component-id` in wasmCloud), `instance` the WIT
+    /// instance with its version, as it stands in an invocation. All that one client serves under a
+    /// prefix is one generation of a component. It serves if it is the oldest one, else it stands
+    /// by: then the function cannot be found for now, unless the oldest one has it, too.
     ///
     /// What is kept of the function is made by `make`, unless another generation has the function.
     ///
-    /// It may be kept for a while after the guard was dropped, because someone may be looking at it: what it holds should be
-    /// given up by [`Function::close`].
+    /// It may be kept for a while after the guard was dropped, because someone may be looking at
+    /// it: what it holds should be given up by [`Function::close`].
     pub fn register(
         &self,
         scope: Scope,
@@ -175,8 +177,9 @@ impl<T: Function> Registry<T> {
         }
     }
 
-    /// Ends the generations of the component under `prefix` within `scope` that are older than `than`, whoever holds their
-    /// guards: the next one serves, if there is one. Those that end never serve again.
+    /// Ends the generations of the component under `prefix` within `scope` that are older than
+    /// `than`, whoever holds their guards: the next one serves, if there is one. Those that end
+    /// never serve again.
     pub fn end_older(&self, scope: ScopeId, prefix: &str, than: u64) {
         let prefix = prefix.into();
         self.table.change(
@@ -221,9 +224,10 @@ impl<T> Table<T> {
 }
 
 impl<T: Function> Table<T> {
-    /// Changes the generations of a component, and makes true what follows from it: who reads the invocations of each
-    /// function, and which functions can be called. `only` is the function to which something can happen, if there is one: to
-    /// look at all of them for each that is registered would be to look at them as many times as there are.
+    /// Changes the generations of a component, and makes true what follows from it: who reads the
+    /// invocations of each function, and which functions can be called. `only` is the function to
+    /// which something can happen, if there is one: to look at all of them for each that is
+    /// registered would be to look at them as many times as there are.
     pub(crate) fn change<'k, R>(
         &self,
         key: ComponentKey,
@@ -295,8 +299,8 @@ pub struct Generations {
     pub made: u64,
     /// The number of the newest one that went while it stood by. 0 if there was none.
     ///
-    /// A program that replaces what it serves drops the older generation. One that drops a newer one has either failed to
-    /// replace the older one, or has lost hold of it.
+    /// A program that replaces what it serves drops the older generation. One that drops a newer
+    /// one has either failed to replace the older one, or has lost hold of it.
     pub lapsed: u64,
 }
 

@@ -18,8 +18,8 @@ impl Scope {
         Self(connection)
     }
 
-    /// What tells this scope from others. It means something only while the scope is held, or something is registered under
-    /// it.
+    /// What tells this scope from others. It means something only while the scope is held, or
+    /// something is registered under it.
     pub fn id(&self) -> ScopeId {
         ScopeId(Arc::as_ptr(&self.0).cast::<()>() as usize)
     }

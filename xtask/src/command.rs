@@ -113,8 +113,8 @@ impl<'a> Steps<'a> {
         self.0.push((title.to_owned(), Err(reason.to_owned())));
     }
 
-    /// Carries the steps out, one after the other. Says before each which it is and for how long it all goes on, shows the
-    /// error of one that fails, and a summary at the end.
+    /// Carries the steps out, one after the other. Says before each which it is and for how long it
+    /// all goes on, shows the error of one that fails, and a summary at the end.
     ///
     /// # Errors
     ///

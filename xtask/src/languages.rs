@@ -1,8 +1,8 @@
 //! The components in other languages than Rust, in `host-integration/examples/languages`: fetching the tools that build
 //! them, and building them.
 //!
-//! Neither is committed, because they are large. Both are kept in the target folder, under names that tell what they were
-//! made from, so that no one is given what others have changed meanwhile.
+//! Neither is committed, because they are large. Both are kept in the target folder, under names
+//! that tell what they were made from, so that no one is given what others have changed meanwhile.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,12 +41,14 @@ pub enum Built {
 }
 
 impl Language {
-    /// Builds the example component of this language, unless that has been done: fetches the tools for it, which takes some
-    /// 20 seconds, and compiles it, which takes as long. Blocks the thread. Several processes may do this at once.
+    /// Builds the example component of this language, unless that has been done: fetches the tools
+    /// for it, which takes some 20 seconds, and compiles it, which takes as long. Blocks the
+    /// thread. Several processes may do this at once.
     ///
     /// # Errors
     ///
-    /// When the tools cannot be fetched, or when the component does not compile. The error has the last lines of what failed.
+    /// When the tools cannot be fetched, or when the component does not compile. The error has the
+    /// last lines of what failed.
     pub fn build(self) -> anyhow::Result<Built> {
         if let Some(missing) = self.missing() {
             return Ok(Built::Missing(missing));
@@ -175,8 +177,9 @@ fn examples() -> PathBuf {
     workspace_root().join("host-integration/examples/languages")
 }
 
-/// Makes `destination`, a file or a folder: `make` is given an empty folder beside it, and returns where in it the thing
-/// is. It is moved at the end, so that no one ever sees half of it. That another process was faster is fine.
+/// Makes `destination`, a file or a folder: `make` is given an empty folder beside it, and returns
+/// where in it the thing is. It is moved at the end, so that no one ever sees half of it. That
+/// another process was faster is fine.
 fn in_place(
     destination: &Path,
     make: impl FnOnce(&Path) -> anyhow::Result<PathBuf>,

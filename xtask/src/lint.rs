@@ -68,8 +68,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
     steps.run()
 }
 
-/// Everything there is with all backends, then what each build of the host takes in without tests: features of tests do not
-/// help it there.
+/// Everything there is with all backends, then what each build of the host takes in without tests:
+/// features of tests do not help it there.
 fn clippy() -> Vec<Command> {
     let mut all = cargo(&["clippy", "--workspace", "--all-targets"]);
     all.args(["--", "-D", "warnings"]);
@@ -85,7 +85,8 @@ fn clippy() -> Vec<Command> {
     commands
 }
 
-/// A command for another workspace. It goes into the same target folder: most of what it checks has been checked before.
+/// A command for another workspace. It goes into the same target folder: most of what it checks has
+/// been checked before.
 fn elsewhere(command: &str, manifest: &str) -> Command {
     let mut command = cargo(&[command, "--locked", "--manifest-path", manifest]);
     command.arg("--target-dir").arg(target_dir());

@@ -1,6 +1,6 @@
-//! The workspace's tasks: `cargo xtask test`, `lint`, `tidy`, `guests`, `example`, `vectors`, and the programs that it builds and
-//! runs: `fuzz`, `costs`, and those of `host-integration/trials`, which are `demo`, `up`, `bench`, `languages`, `soak`,
-//! `wash`.
+//! The workspace's tasks: `cargo xtask test`, `lint`, `tidy`, `guests`, `example`, `vectors`, and
+//! the programs that it builds and runs: `fuzz`, `costs`, and those of `host-integration/trials`,
+//! which are `demo`, `up`, `bench`, `languages`, `soak`, `wash`.
 
 #![allow(
     clippy::print_stdout,

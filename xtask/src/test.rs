@@ -86,9 +86,10 @@ pub(crate) fn run() -> anyhow::Result<()> {
 
 /// Everything, with all backends. This builds the host, and tests start it.
 ///
-/// In one command, so that what several packages depend on is built once, with the features of all. A test that fails keeps
-/// none of the others from running. Most of the time is that of tests which wait for a host, so there are more of them at
-/// once than processors, unless the user says otherwise.
+/// In one command, so that what several packages depend on is built once, with the features of all.
+/// A test that fails keeps none of the others from running. Most of the time is that of tests which
+/// wait for a host, so there are more of them at once than processors, unless the user says
+/// otherwise.
 fn all_tests() -> Command {
     let mut command = cargo(&["test", "--workspace", "--no-fail-fast"]);
     if std::env::var_os(TEST_THREADS).is_none() {
@@ -108,8 +109,8 @@ fn tests_by_backends() -> Vec<Command> {
     commands.collect()
 }
 
-/// Hand-written synchronisation, in all orders in which threads can get to it. The flag swaps the primitives under it for
-/// those of loom, so this has a target folder of its own.
+/// Hand-written synchronisation, in all orders in which threads can get to it. The flag swaps the
+/// primitives under it for those of loom, so this has a target folder of its own.
 fn interleavings() -> Command {
     let mut command = cargo(&["test", "--package", "inhost-dispatch", "--lib"]);
     command.arg("--target-dir").arg(target_dir().join("loom"));

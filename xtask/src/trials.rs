@@ -1,5 +1,5 @@
-//! The programs of `host-integration/trials`, the one in `benches/costs`, and the one beside the fuzz targets: built here, and
-//! run in place of this one.
+//! The programs of `host-integration/trials`, the one in `benches/costs`, and the one beside the
+//! fuzz targets: built here, and run in place of this one.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;

@@ -17,8 +17,8 @@ pub fn workspace_root() -> &'static Path {
         .expect("the crate is in a folder of the workspace")
 }
 
-/// The files in `folder` and the folders in it, by their paths below it and in their order. Build output and hidden folders are
-/// left out.
+/// The files in `folder` and the folders in it, by their paths below it and in their order. Build
+/// output and hidden folders are left out.
 ///
 /// # Errors
 ///

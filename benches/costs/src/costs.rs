@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::tools::{plain, Tool};
 
-/// How often it is done in the long and in the short run of a tool. Valgrind is some fifty times slower than the processor.
+/// How often it is done in the long and in the short run of a tool. Valgrind is some fifty times
+/// slower than the processor.
 const LONG: u32 = 2_500;
 const SHORT: u32 = 500;
 

@@ -1,16 +1,17 @@
 //! What a call costs, in numbers that a busy machine does not change: instructions, allocations and system calls.
 //!
-//! They are compared with those on record, in `benches/costs/record.json`. A change that costs something so says it in its
-//! commit, by the record that it changes.
+//! They are compared with those on record, in `benches/costs/record.json`. A change that costs
+//! something so says it in its commit, by the record that it changes.
 //!
 //! ```console
 //! $ cargo xtask costs            # compare with the record
 //! $ cargo xtask costs --write    # write the record anew
 //! ```
 //!
-//! Allocations are counted by this program. Instructions are those that valgrind counts, and system calls those that strace
-//! sees; where a tool is not there, or is not allowed, the column is left out, and said to be. Each number is the difference
-//! of a long and of a short run, by the number of calls.
+//! Allocations are counted by this program. Instructions are those that valgrind counts, and system
+//! calls those that strace sees; where a tool is not there, or is not allowed, the column is left
+//! out, and said to be. Each number is the difference of a long and of a short run, by the number
+//! of calls.
 
 #![allow(
     clippy::print_stdout,

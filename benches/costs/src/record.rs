@@ -29,7 +29,8 @@ const INSTRUCTIONS: Tolerance = Tolerance {
     part: 0.03,
     least: 5.0,
 };
-/// Allocations are the same each time, but for what a table that grows takes now and then, and what a thread beside does.
+/// Allocations are the same each time, but for what a table that grows takes now and then, and what
+/// a thread beside does.
 const ALLOCATIONS: Tolerance = Tolerance {
     part: 0.01,
     least: 0.1,

@@ -32,8 +32,8 @@ pub(crate) enum Tool {
 }
 
 impl Tool {
-    /// What it counts while this program does `work` so many times. `None` where the tool is not there, or may not do what
-    /// it does.
+    /// What it counts while this program does `work` so many times. `None` where the tool is not
+    /// there, or may not do what it does.
     ///
     /// # Errors
     ///

@@ -86,7 +86,8 @@ pub(crate) fn engine() -> anyhow::Result<Engine> {
     Ok(engine)
 }
 
-/// A linker with WASI. What else `component` imports traps when it is called, but for `echo.wait`, which does not answer.
+/// A linker with WASI. What else `component` imports traps when it is called, but for `echo.wait`,
+/// which does not answer.
 ///
 /// # Errors
 ///
@@ -95,7 +96,8 @@ pub(crate) fn linker(engine: &Engine, component: &Component) -> anyhow::Result<L
     let mut linker = Linker::new(engine);
     wasmtime_wasi::add_to_linker_async(&mut linker)?;
     for (interface, item) in component.component_type().imports(engine) {
-        // wasmtime finds these by a compatible version. `define_unknown_imports_as_traps` does not, and would hide them.
+        // wasmtime finds these by a compatible version. `define_unknown_imports_as_traps` does not,
+        // and would hide them.
         if interface.starts_with("wasi:") {
             continue;
         }

@@ -1,8 +1,8 @@
 //! What the callee's own work costs: a statically typed call from Rust, on a fresh instance or on a warm one.
 //!
-//! A duration holds what happens from before a call until the next one could be made. For a fresh instance that is: a store,
-//! an instance, the function, the call, and the end of the store. Making what is sent, and comparing the answer with it,
-//! is outside.
+//! A duration holds what happens from before a call until the next one could be made. For a fresh
+//! instance that is: a store, an instance, the function, the call, and the end of the store. Making
+//! what is sent, and comparing the answer with it, is outside.
 
 use std::time::{Duration, Instant};
 

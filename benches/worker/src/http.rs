@@ -2,8 +2,8 @@
 //!
 //! A duration goes from before a request is sent until its whole answer is there. The connections are made before.
 //!
-//! All is done on one thread, and a connection and its caller are one task: what this takes of the processors, the host that
-//! is measured does not have.
+//! All is done on one thread, and a connection and its caller are one task: what this takes of the
+//! processors, the host that is measured does not have.
 
 use std::pin::pin;
 use std::time::{Duration, Instant};

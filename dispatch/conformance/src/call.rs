@@ -18,8 +18,8 @@ use crate::support::{
 };
 use crate::Make;
 
-/// A caller that sends half of its parameters and then nothing keeps its callee for a while only, and learns why. One whose
-/// nested streams are slow is at work.
+/// A caller that sends half of its parameters and then nothing keeps its callee for a while only,
+/// and learns why. One whose nested streams are slow is at work.
 pub async fn a_callee_waits_for_parameters_only_for_so_long<B: Backend>(make: impl Make<B>) {
     const LIMIT: Duration = Duration::from_secs(3);
     tokio::time::pause();

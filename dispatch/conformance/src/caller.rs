@@ -257,7 +257,8 @@ pub async fn a_caller_that_gave_up_waiting_is_gone<B: Backend>(make: impl Make<B
     }
 }
 
-/// Who wants to know only when its callee is done, while it sends a stream, asks for nothing: its call runs when it has left.
+/// Who wants to know only when its callee is done, while it sends a stream, asks for nothing: its
+/// call runs when it has left.
 pub async fn a_caller_that_waits_for_the_end_wants_no_results<B: Backend>(make: impl Make<B>) {
     let host = Host::new(make(limit(64)));
     let ((mut params, mut results), (mut outgoing, incoming)) = host.call("").await;

@@ -1,4 +1,5 @@
-//! Cases for futures of a call that are dropped before they are ready: after one poll, after two, and so on up to the last.
+//! Cases for futures of a call that are dropped before they are ready: after one poll, after two,
+//! and so on up to the last.
 
 use std::future::Future;
 use std::task::Poll;
@@ -34,8 +35,8 @@ fn streams<B: Backend>(make: impl Make<B>, room: usize) -> Streams<B> {
     streams
 }
 
-/// Each `write`, `read` and `flush` that is not ready is dropped, and asked for anew: nothing is lost, and nothing comes
-/// twice.
+/// Each `write`, `read` and `flush` that is not ready is dropped, and asked for anew: nothing is
+/// lost, and nothing comes twice.
 pub async fn io_that_is_given_up_each_time_loses_nothing<B: Backend>(make: impl Make<B>) {
     off_task(move || {
         for (mut writer, mut reader) in streams(make, 3) {

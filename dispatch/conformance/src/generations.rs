@@ -340,7 +340,8 @@ pub async fn who_looks_at_generations_is_told<B: Backend>(make: impl Make<B>) {
     assert!(host.local.generations().is_empty());
 }
 
-/// What has come from elsewhere and was not taken ends with the last generation; a call of which no one learns is counted.
+/// What has come from elsewhere and was not taken ends with the last generation; a call of which no
+/// one learns is counted.
 pub async fn what_has_arrived_ends_with_the_last_one<B: Backend>(make: impl Make<B>) {
     for has_results in [true, false] {
         let host = Host::new(make(limit(64)));

@@ -14,7 +14,8 @@ use wrpc_transport::Index as _;
 use crate::support::{limit, Host, In, Out};
 use crate::Make;
 
-/// A test program that does [`every_bound_is_one_of_memory`] with the backends that `$make` makes, and counts all that is allocated.
+/// A test program that does [`every_bound_is_one_of_memory`] with the backends that `$make` makes,
+/// and counts all that is allocated.
 ///
 /// It takes `stats_alloc` and `tokio` of the crate that it stands in.
 #[macro_export]

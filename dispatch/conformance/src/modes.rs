@@ -72,8 +72,8 @@ async fn waiting<B: Backend, const N: usize>(
     calls
 }
 
-/// `require` does not spill over, and it does not refuse either. The caller waits at the streams of its call, and not while it
-/// makes it: who makes it may hold locks, and has little time.
+/// `require` does not spill over, and it does not refuse either. The caller waits at the streams of
+/// its call, and not while it makes it: who makes it may hold locks, and has little time.
 pub async fn require_waits_when_the_queue_is_full<B: Backend>(make: impl Make<B>) {
     let host = Host::with(make(limit(64)), Mode::Require, room_for_one());
     host.remote.set_reachable();
@@ -122,7 +122,8 @@ pub async fn who_waits_for_room_is_served_in_turn<B: Backend>(make: impl Make<B>
     }
 }
 
-/// One that is light is let in when there is room for it, though a heavy one came before it. The heavy one is served first.
+/// One that is light is let in when there is room for it, though a heavy one came before it. The
+/// heavy one is served first.
 pub async fn a_light_call_is_let_in_past_a_heavy_one<B: Backend>(make: impl Make<B>) {
     let limits = QueueLimits {
         bytes: 10,
@@ -261,8 +262,8 @@ pub async fn a_call_that_was_let_in_and_not_started_did_not_run<B: Backend>(make
     }
 }
 
-/// A callee that stops while a call waits for its turn gives it back: whoever comes next runs it, before all others, also when
-/// its caller has left because it wants no results.
+/// A callee that stops while a call waits for its turn gives it back: whoever comes next runs it,
+/// before all others, also when its caller has left because it wants no results.
 pub async fn a_call_that_is_put_back_is_run_by_whoever_comes_next<B: Backend>(make: impl Make<B>) {
     let host = Host::with(make(limit(64)), Mode::Prefer, room_for_one());
     let mut old = host.serve().await;

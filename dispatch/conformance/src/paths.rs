@@ -263,8 +263,9 @@ pub async fn a_path_asked_for_after_the_other_side_is_gone_ends_at_once<B: Backe
     assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
 }
 
-/// A writer that does not wait when it is told to, as those of the host library, is ended before all of the memory is its own.
-/// One that waits may have as much as it likes, and so has one at the root.
+/// A writer that does not wait when it is told to, as those of the host library, is ended before
+/// all of the memory is its own. One that waits may have as much as it likes, and so has one at the
+/// root.
 pub async fn what_a_writer_adds_while_it_waits_is_bounded<B: Backend>(make: impl Make<B>) {
     const MIB: usize = 1 << 20;
     let zeros = vec![0; 600 * MIB];

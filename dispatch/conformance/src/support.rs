@@ -49,8 +49,8 @@ pub async fn within_a_minute(name: &str, case: impl Future<Output = ()>) {
         .unwrap_or_else(|_| panic!("{name} hangs"));
 }
 
-/// Runs `case` outside of a task. Within one, tokio's budget makes a stream that is ready look as if it had to wait, now
-/// and then.
+/// Runs `case` outside of a task. Within one, tokio's budget makes a stream that is ready look as
+/// if it had to wait, now and then.
 ///
 /// # Panics
 ///
@@ -92,38 +92,30 @@ impl<B: Backend> Host<B> {
 
     /// A host with a mode and limits of its own.
     pub fn with(backend: B, modes: impl Into<Modes>, limits: QueueLimits) -> Self {
-        Self {
-            local: Arc::new(Local::new(Some(backend), modes, limits)),
-            remote: Remote::default(),
-            scope: Scope::new(Arc::new(())),
-        }
+        Self::of(Local::new(Some(backend), modes, limits))
     }
 
     /// A host whose callees wait for parameters only for `limit`.
     pub fn patient(backend: B, limit: Duration) -> Self {
         let local = Local::new(Some(backend), Mode::Prefer, QueueLimits::default());
-        Self {
-            local: Arc::new(local.receive_within(limit)),
-            remote: Remote::default(),
-            scope: Scope::new(Arc::new(())),
-        }
+        Self::of(local.receive_within(limit))
     }
 
     /// A host whose modes can be changed. It begins with `mode`.
     pub fn steerable(backend: B, mode: Mode) -> Self {
         let local = Local::new(Some(backend), mode, QueueLimits::default());
-        Self {
-            local: Arc::new(local.steerable()),
-            remote: Remote::default(),
-            scope: Scope::new(Arc::new(())),
-        }
+        Self::of(local.steerable())
     }
 
     /// A host whose callees take `limit` bytes of parameters.
     pub fn small(backend: B, limit: usize) -> Self {
         let local = Local::new(Some(backend), Mode::Prefer, QueueLimits::default());
+        Self::of(local.receive_at_most(limit))
+    }
+
+    fn of(local: Local<String, B>) -> Self {
         Self {
-            local: Arc::new(local.receive_at_most(limit)),
+            local: Arc::new(local),
             remote: Remote::default(),
             scope: Scope::new(Arc::new(())),
         }

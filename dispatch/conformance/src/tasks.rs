@@ -110,8 +110,8 @@ pub async fn each_half_is_woken_by_the_other_side_of_its_stream_only<B: Backend>
     assert_eq!(assert_ready!(read.poll()).expect("read"), 1);
 }
 
-/// On several threads: each half of each stream in a task of its own, and the paths opened from those tasks too, so that
-/// both sides ask for them at the same time.
+/// On several threads: each half of each stream in a task of its own, and the paths opened from
+/// those tasks too, so that both sides ask for them at the same time.
 pub async fn all_streams_of_a_call_live_in_tasks_of_their_own<B: Backend>(make: impl Make<B>) {
     off_task(move || {
         let mut runtime = tokio::runtime::Builder::new_multi_thread();

@@ -41,8 +41,9 @@ impl Caller {
 
     /// Says that the callee has checked the call and will run it when its turn comes.
     ///
-    /// When the streams of the call are dropped after this and before [`Caller::started`], the function has not run, and
-    /// the caller is told so: [`CallError::NotAccepted`](crate::CallError::NotAccepted).
+    /// When the streams of the call are dropped after this and before [`Caller::started`], the
+    /// function has not run, and the caller is told so:
+    /// [`CallError::NotAccepted`](crate::CallError::NotAccepted).
     pub fn admitted(&self) {
         self.0.admitted();
     }
@@ -53,9 +54,10 @@ impl Caller {
         self.0.started();
     }
 
-    /// Says, after [`Caller::started`], that the function did not run after all, because of `cause` and its sources: its side
-    /// has no room for the call. The caller gets [`CallError::NoRoom`](crate::CallError::NoRoom) with them. No code of the
-    /// function may have run.
+    /// Says, after [`Caller::started`], that the function did not run after all, because of `cause`
+    /// and its sources: its side has no room for the call. The caller gets
+    /// [`CallError::NoRoom`](crate::CallError::NoRoom) with them. No code of the function may have
+    /// run.
     pub fn refused(&self, cause: &(dyn Error + 'static)) {
         self.0.refused(in_one_line(cause).into());
     }
@@ -78,14 +80,15 @@ impl Caller {
         self.0.gone().await;
     }
 
-    /// Whether a stream of the parameters has broken off: the caller went before it had sent all of them. To be asked once the
-    /// caller is [gone](Self::gone).
+    /// Whether a stream of the parameters has broken off: the caller went before it had sent all of
+    /// them. To be asked once the caller is [gone](Self::gone).
     pub fn broke_off(&self) -> bool {
         self.0.broke_off()
     }
 
-    /// Hands over the results, or what is left of them, in one piece: nothing is copied, and no limit of a stream makes
-    /// the callee wait. The caller gets them after what was written to the result stream before, once that is shut down.
+    /// Hands over the results, or what is left of them, in one piece: nothing is copied, and no
+    /// limit of a stream makes the callee wait. The caller gets them after what was written to the
+    /// result stream before, once that is shut down.
     ///
     /// # Errors
     ///
@@ -95,8 +98,8 @@ impl Caller {
         self.0.answer(results)
     }
 
-    /// As [`Caller::answer`], and says that `results` are all of them, and of the types that the caller gave: it need not
-    /// check them; see [`is_whole`](crate::is_whole).
+    /// As [`Caller::answer`], and says that `results` are all of them, and of the types that the
+    /// caller gave: it need not check them; see [`is_whole`](crate::is_whole).
     ///
     /// # Errors
     ///

@@ -1,7 +1,8 @@
 //! What can be done with streams whose type a user of this crate does not know.
 //!
-//! A wRPC transport's streams have types of their own, and its users are generic over them. A stream of this crate can do
-//! more than the traits say. To find that out, it is looked up by its type.
+//! A wRPC transport's streams have types of their own, and its users are generic over them. A
+//! stream of this crate can do more than the traits say. To find that out, it is looked up by its
+//! type.
 
 use std::any::{Any, TypeId};
 use std::sync::OnceLock;
@@ -25,10 +26,11 @@ pub(crate) fn know<B: Backend, O: Any + Send, I: Any + Send>() {
     put_back::know::<B, O, I>();
 }
 
-/// What there is for each type: a list that only grows. There is one type for each type of dispatcher in the process, so a
-/// handful at most.
+/// What there is for each type: a list that only grows. There is one type for each type of
+/// dispatcher in the process, so a handful at most.
 ///
-/// It is looked into several times in each call, by all threads: looking writes nothing, as even a lock for readers would.
+/// It is looked into several times in each call, by all threads: looking writes nothing, as even a
+/// lock for readers would.
 pub(crate) struct TypeTable<F>(OnceLock<Box<Entry<F>>>);
 
 struct Entry<F> {

@@ -26,19 +26,21 @@ pub async fn next_piece<I: Any>(incoming: &mut I) -> Option<io::Result<Bytes>> {
     Some(poll_fn(|cx| pieces.poll_piece(cx)).await)
 }
 
-/// Whether the piece that [`next_piece`] has returned, or returns next, is all that the other side of a local call sends on
-/// `incoming`, and of the types `types`: of that very value. The other side says so, and is believed: a caller with
-/// [`with_types`](crate::with_types), a callee with [`Caller::answer_whole`](crate::Caller::answer_whole).
+/// Whether the piece that [`next_piece`] has returned, or returns next, is all that the other side
+/// of a local call sends on `incoming`, and of the types `types`: of that very value. The other
+/// side says so, and is believed: a caller with [`with_types`](crate::with_types), a callee with
+/// [`Caller::answer_whole`](crate::Caller::answer_whole).
 ///
-/// It holds as long as nothing of the stream was read in another way. `false` for what is not the root stream of a local
-/// call.
+/// It holds as long as nothing of the stream was read in another way. `false` for what is not the
+/// root stream of a local call.
 pub fn is_whole<I: Any>(incoming: &mut I, types: &(dyn Any + Send + Sync)) -> bool {
     let pieces = KNOWN.get::<I>().and_then(|known| known(incoming));
     pieces.is_some_and(|pieces| pieces.is_whole(types))
 }
 
-/// Waits until the other side of a local call has ended the stream `incoming`, and drops what it has sent. Whoever waits so for
-/// results does not count as one who asks for them: a call whose caller leaves after this runs.
+/// Waits until the other side of a local call has ended the stream `incoming`, and drops what it
+/// has sent. Whoever waits so for results does not count as one who asks for them: a call whose
+/// caller leaves after this runs.
 ///
 /// Never returns for what is not a stream of a local call: there is no telling when the other side is done.
 ///
@@ -56,10 +58,12 @@ pub async fn until_ended<I: Any>(incoming: &mut I) -> io::Result<()> {
     }
 }
 
-/// Why the callee of a local call will not finish its results, if it has said so ([`Caller::failed`](crate::Caller::failed)). For who
-/// reads a stream within the results, which ends like any other then, and can tell that it is not whole.
+/// Why the callee of a local call will not finish its results, if it has said so
+/// ([`Caller::failed`](crate::Caller::failed)). For who reads a stream within the results, which
+/// ends like any other then, and can tell that it is not whole.
 ///
-/// An error with a [`CallError`](crate::CallError::CalleeFailed). `None` for what is not a stream of the results of a local call.
+/// An error with a [`CallError`](crate::CallError::CalleeFailed). `None` for what is not a stream
+/// of the results of a local call.
 pub fn why_failed<I: Any>(incoming: &mut I) -> Option<io::Error> {
     let reader = KNOWN.get::<I>()?(incoming)?;
     reader.why_failed()

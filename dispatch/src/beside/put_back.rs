@@ -4,13 +4,14 @@ use super::TypeTable;
 use crate::backend::Backend;
 use crate::call::{Incoming, Outgoing};
 
-/// Puts a call back that its callee has taken and not started: it is the next one of its function again, whether it came in
-/// memory or over the remote transport. For a callee that stops while a call waits for its turn; the next generation of the
-/// component runs it.
+/// Puts a call back that its callee has taken and not started: it is the next one of its function
+/// again, whether it came in memory or over the remote transport. For a callee that stops while a
+/// call waits for its turn; the next generation of the component runs it.
 ///
-/// `results` and `params` are the streams of the callee. Nothing of them may have been written or read, and
-/// [`Caller::started`](crate::Caller::started) not been said. Where the function is not served any more, where there are no
-/// generations, and for streams of other calls, this does the same as to drop them.
+/// `results` and `params` are the streams of the callee. Nothing of them may have been written or
+/// read, and [`Caller::started`](crate::Caller::started) not been said. Where the function is not
+/// served any more, where there are no generations, and for streams of other calls, this does the
+/// same as to drop them.
 ///
 /// Who takes a call next that came in memory gets an empty context with it: whoever took it first has the caller's.
 pub fn put_back<O: Any, I: Any>(results: O, params: I) {

@@ -13,8 +13,9 @@ use crate::observe::{name, Target};
 pub enum CallError {
     /// The callee took the call and ended without results. It may have run in part.
     ///
-    /// The [`io::ErrorKind`] is `ConnectionAborted`. There is no [`source`](Error::source), because who classifies a call by
-    /// the root of its error would find what happened to a call that the *callee* made, and may make this one again.
+    /// The [`io::ErrorKind`] is `ConnectionAborted`. There is no [`source`](Error::source), because
+    /// who classifies a call by the root of its error would find what happened to a call that the
+    /// *callee* made, and may make this one again.
     #[error(
         "{target} failed: it took the call and ended without finishing its results{}{}",
         .cause.as_ref().map_or(NO_CAUSE, |_| ": "),
@@ -24,8 +25,9 @@ pub enum CallError {
     CalleeFailed {
         /// The function, its instance and its component.
         target: String,
-        /// What the callee said about it, with all that led to it; see [`Caller::failed`](crate::Caller::failed). It says
-        /// nothing when it is stopped or when its host refuses the invocation.
+        /// What the callee said about it, with all that led to it; see
+        /// [`Caller::failed`](crate::Caller::failed). It says nothing when it is stopped or when
+        /// its host refuses the invocation.
         cause: Option<Arc<str>>,
     },
     /// The callee stopped being served here before it ran the call. It did not run, so the call can be repeated.
@@ -40,8 +42,8 @@ pub enum CallError {
         /// The function, its instance and its component.
         target: String,
     },
-    /// The callee's side had no room for the call: see [`Caller::refused`](crate::Caller::refused). It did not run, so the call can
-    /// be repeated, later or elsewhere.
+    /// The callee's side had no room for the call: see [`Caller::refused`](crate::Caller::refused).
+    /// It did not run, so the call can be repeated, later or elsewhere.
     ///
     /// The [`io::ErrorKind`] is `ResourceBusy`.
     #[error("{target} had no room for the call; the function did not run, so the call can be repeated: {cause}")]
@@ -68,8 +70,8 @@ pub enum CallError {
     NotServedHere {
         /// The function, its instance and its component.
         target: String,
-        /// The instances that the component serves here, each with its version, up to eight of them. `None` when it serves
-        /// nothing here.
+        /// The instances that the component serves here, each with its version, up to eight of
+        /// them. `None` when it serves nothing here.
         served: Option<Arc<str>>,
     },
     /// The other side of the call dropped the stream that this side writes to.
@@ -111,8 +113,8 @@ pub enum CallError {
         /// How many bytes they may have.
         limit: usize,
     },
-    /// A stream of the call is written faster than it is read, by a writer that does not wait when it is told to: what it has
-    /// piled up is more than it may.
+    /// A stream of the call is written faster than it is read, by a writer that does not wait when
+    /// it is told to: what it has piled up is more than it may.
     ///
     /// The [`io::ErrorKind`] is `OutOfMemory`.
     #[error(

@@ -34,11 +34,12 @@ pub(crate) trait Home<B: Backend>: Send + Sync {
     /// Gives up a call that waits in `room`, because no one waits for it. It says nothing if the call is not there.
     fn give_up(&self, room: &Room);
 
-    /// Puts a call back that was taken and has not started: its streams at the callee, as they were. When it cannot come
-    /// back, because the function is not served any more, the caller learns that it did not run.
+    /// Puts a call back that was taken and has not started: its streams at the callee, as they
+    /// were. When it cannot come back, because the function is not served any more, the caller
+    /// learns that it did not run.
     fn put_back(&self, outgoing: LocalOutgoing<B>, incoming: LocalIncoming<B>);
 
-    /// As [`Home::put_back`], for a call that came over the remote transport. `streams` are what those take out again that
-    /// serve the function: the type is known to them alone.
+    /// As [`Home::put_back`], for a call that came over the remote transport. `streams` are what
+    /// those take out again that serve the function: the type is known to them alone.
     fn put_back_remote(&self, streams: Box<dyn Any + Send>);
 }

@@ -110,8 +110,8 @@ impl<B: Backend, R> Incoming<B, R> {
         })))
     }
 
-    /// The results of a call in memory whose caller takes it for one that went elsewhere: `stream` reads from the streams of
-    /// the call, and says what the caller is used to.
+    /// The results of a call in memory whose caller takes it for one that went elsewhere: `stream`
+    /// reads from the streams of the call, and says what the caller is used to.
     pub fn adapted<T>(stream: T) -> Self
     where
         T: AsyncRead + Index<Self> + Send + Sync + Unpin + 'static,
@@ -121,8 +121,9 @@ impl<B: Backend, R> Incoming<B, R> {
         Self(Inner::Adapted(Box::new(stream)))
     }
 
-    /// Whether the callee's side took the call and dropped it without a look at its parameters, as it does when a policy denies
-    /// the call. To be asked after reading results has failed; false of a call that did not stay on this host.
+    /// Whether the callee's side took the call and dropped it without a look at its parameters, as
+    /// it does when a policy denies the call. To be asked after reading results has failed; false
+    /// of a call that did not stay on this host.
     pub fn is_denied(&self) -> bool {
         matches!(&self.0, Inner::Local(local) if local.handle.call.is_denied())
     }

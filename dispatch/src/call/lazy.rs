@@ -1,8 +1,8 @@
 //! The stream at the root of one direction of a call, which most calls never need.
 //!
-//! Parameters most often come with the invocation, and results in one piece when they are complete. All that a reader has
-//! to learn then is that the writer has ended. So a root begins without a byte stream, and gets one when its writer
-//! writes:
+//! Parameters most often come with the invocation, and results in one piece when they are complete.
+//! All that a reader has to learn then is that the writer has ended. So a root begins without a
+//! byte stream, and gets one when its writer writes:
 //!
 //! ```text
 //!            the writer writes         the reader looks
@@ -77,8 +77,8 @@ impl<B: Backend> LazyStream<B> {
         }
     }
 
-    /// The stream to read from, once the writer has begun, and `None` when it ended instead. A reader that has its stream
-    /// does not ask again.
+    /// The stream to read from, once the writer has begun, and `None` when it ended instead. A
+    /// reader that has its stream does not ask again.
     pub(crate) fn poll_begun(&self, cx: &mut Context<'_>) -> Poll<Option<B::Reader>> {
         let mut state = self.lock();
         match &mut *state {

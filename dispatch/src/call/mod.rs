@@ -7,9 +7,10 @@
 //!                                                                                       '---------------------------> refused
 //! ```
 //!
-//! The caller reads this state when the result stream ends. Only `complete` is a clean end. A call that was `queued`, or
-//! `admitted` and not started, or `refused`, has not run. Of one that was `taken`, nothing of the kind is known: a callee need
-//! not say more, and one that denies a call says nothing either.
+//! The caller reads this state when the result stream ends. Only `complete` is a clean end. A call
+//! that was `queued`, or `admitted` and not started, or `refused`, has not run. Of one that was
+//! `taken`, nothing of the kind is known: a callee need not say more, and one that denies a call
+//! says nothing either.
 
 use std::any::Any;
 use std::sync::{Arc, OnceLock, PoisonError};
@@ -201,7 +202,8 @@ impl<B: Backend> Call<B> {
         }
     }
 
-    /// Goes on to `state`, and never back: what a callee says too late must not turn a call that ran into one that did not.
+    /// Goes on to `state`, and never back: what a callee says too late must not turn a call that
+    /// ran into one that did not.
     fn reach(&self, state: u8) {
         self.state.fetch_max(state, Ordering::AcqRel);
         if let Some(record) = &self.record {
@@ -311,7 +313,8 @@ impl<B: Backend> Call<B> {
         self.caller_has_no_streams() && !self.is_one_way()
     }
 
-    /// Whether the caller has left and counts on the function to run: nobody is there who could be told that it did not.
+    /// Whether the caller has left and counts on the function to run: nobody is there who could be
+    /// told that it did not.
     pub(crate) fn is_left_alone(&self) -> bool {
         self.caller_has_no_streams() && self.is_one_way()
     }
@@ -326,7 +329,8 @@ impl<B: Backend> Call<B> {
         self.callers_handles.load(Ordering::Acquire) == 0
     }
 
-    /// Waits until [`Call::caller_gone`] is true before the results are complete. Never returns if that does not happen.
+    /// Waits until [`Call::caller_gone`] is true before the results are complete. Never returns if
+    /// that does not happen.
     pub(crate) async fn until_caller_gone(&self) {
         loop {
             // From here on a notification is not missed, though no one waits for it yet.
@@ -452,7 +456,8 @@ impl<B: Backend> Handle<B> {
         }
     }
 
-    /// The other side does not read any more. At the callee this says nothing: a caller may read just a part of the results.
+    /// The other side does not read any more. At the callee this says nothing: a caller may read
+    /// just a part of the results.
     pub(crate) fn other_side_left(&self) {
         if self.is_the_callers() {
             self.call.left(FirstToLeave::Callee);

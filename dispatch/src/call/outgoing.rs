@@ -103,8 +103,8 @@ impl<B: Backend, R> Outgoing<B, R> {
         })))
     }
 
-    /// The stream of a call in memory whose caller takes it for one that went elsewhere: `stream` writes to the streams of
-    /// the call, and says what the caller is used to.
+    /// The stream of a call in memory whose caller takes it for one that went elsewhere: `stream`
+    /// writes to the streams of the call, and says what the caller is used to.
     pub fn adapted<T>(stream: T) -> Self
     where
         T: AsyncWrite + Index<Self> + Send + Sync + Unpin + 'static,

@@ -29,7 +29,8 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    /// To be asked each time that there is nothing to read. Fails when that has been so for too long, from the first time on.
+    /// To be asked each time that there is nothing to read. Fails when that has been so for too
+    /// long, from the first time on.
     pub(crate) fn poll<T>(
         &mut self,
         patience: Patience,

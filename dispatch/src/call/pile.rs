@@ -1,16 +1,19 @@
 //! What a writer adds to a write while that waits for room.
 //!
-//! A writer that waits hands over the same bytes again. The encoders of streams in `wrpc-transport`, which the host library has for
-//! the bodies of HTTP requests and the values of stores, read on meanwhile, and hand over more each time: what no one reads
-//! piles up in them. A stream cannot make them wait, as it can only say that there is no room. But it sees how much has piled up.
+//! A writer that waits hands over the same bytes again. The encoders of streams in
+//! `wrpc-transport`, which the host library has for the bodies of HTTP requests and the values of
+//! stores, read on meanwhile, and hand over more each time: what no one reads piles up in them. A
+//! stream cannot make them wait, as it can only say that there is no room. But it sees how much has
+//! piled up.
 
 use std::io;
 use std::task::Poll;
 
 /// How many bytes a writer may add to those that it was told to wait with.
 ///
-/// A reader that has not started yet, because it waits for an instance, say, has to be able to come to what a guest can hold: 256 MiB
-/// unless it was configured otherwise. It is somewhat less because the buffers that bytes pile up in double when they are full.
+/// A reader that has not started yet, because it waits for an instance, say, has to be able to come
+/// to what a guest can hold: 256 MiB unless it was configured otherwise. It is somewhat less
+/// because the buffers that bytes pile up in double when they are full.
 pub(crate) const LIMIT: usize = 240 * 1024 * 1024;
 
 /// What a writer has added to its writes.
@@ -23,7 +26,8 @@ pub(crate) struct Pile {
 }
 
 impl Pile {
-    /// Takes note of a write of `len` bytes that has come to `polled`. Returns whether it has to wait and too much was added.
+    /// Takes note of a write of `len` bytes that has come to `polled`. Returns whether it has to
+    /// wait and too much was added.
     pub(crate) fn is_too_high(&mut self, len: usize, polled: &Poll<io::Result<usize>>) -> bool {
         self.added = match self.left {
             // It begins with what it writes now.

@@ -13,8 +13,8 @@ pub struct Calls {
     pub local: u64,
     /// Calls over the remote transport, to a function not served here or because the mode is off.
     pub remote: u64,
-    /// Calls over the remote transport because the queue of the local endpoint was full, or emptied so slowly that another host is
-    /// faster.
+    /// Calls over the remote transport because the queue of the local endpoint was full, or emptied
+    /// so slowly that another host is faster.
     pub spilled: u64,
     /// Calls over the remote transport because the local endpoint closed before it took them.
     pub fallback: u64,
@@ -36,8 +36,8 @@ impl Sum for Calls {
 
 /// How many calls failed since the process started, and in which way.
 ///
-/// All but `not_sent` are local calls. All but that and `lost` are counted only while calls are [observed](crate::Local::observe). Calls that
-/// were refused are in [`Calls`].
+/// All but `not_sent` are local calls. All but that and `lost` are counted only while calls are
+/// [observed](crate::Local::observe). Calls that were refused are in [`Calls`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -52,8 +52,8 @@ pub struct Failures {
     pub caller_left: u64,
     /// Calls that the remote transport could not send.
     pub not_sent: u64,
-    /// Local calls without results that had waited when their function stopped being served, or that there was no room for,
-    /// and whose callers could not be told any more. Counted always.
+    /// Local calls without results that had waited when their function stopped being served, or
+    /// that there was no room for, and whose callers could not be told any more. Counted always.
     pub lost: u64,
 }
 

@@ -1,8 +1,8 @@
 //! A list whose items come in their order and leave from any place.
 //!
-//! An item knows its place and leaves it at once, however many there are, and who looks sees the oldest ones without looking
-//! at the others. The nodes are in a vector, which is reused: in the long run nothing is allocated. The lock is held for a
-//! few steps.
+//! An item knows its place and leaves it at once, however many there are, and who looks sees the
+//! oldest ones without looking at the others. The nodes are in a vector, which is reused: in the
+//! long run nothing is allocated. The lock is held for a few steps.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

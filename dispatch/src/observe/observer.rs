@@ -1,7 +1,8 @@
 //! Being told about local calls, one by one.
 //!
-//! What is counted of each function costs next to nothing and is always there. What needs a clock, or memory for each call,
-//! is done for an [`Observer`] only. Without one, a call carries an empty option.
+//! What is counted of each function costs next to nothing and is always there. What needs a clock,
+//! or memory for each call, is done for an [`Observer`] only. Without one, a call carries an empty
+//! option.
 
 use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -18,12 +19,13 @@ use crate::route::{Outcome, Route};
 pub trait Observer<C>: Send + Sync + 'static {
     /// A local call with this context begins. What this returns is told when it has ended.
     ///
-    /// It may turn out that the call does not stay here; then nothing is told. This is on the way of each call, so it must
-    /// neither wait nor take long.
+    /// It may turn out that the call does not stay here; then nothing is told. This is on the way
+    /// of each call, so it must neither wait nor take long.
     fn begins(&self, context: &C) -> Arc<dyn Ending>;
 
-    /// Who makes a call with this context, by whatever route. It is listed by [`Local::running`](crate::Local::running) as
-    /// long as it is in flight. With `None`, the default, it is not listed.
+    /// Who makes a call with this context, by whatever route. It is listed by
+    /// [`Local::running`](crate::Local::running) as long as it is in flight. With `None`, the
+    /// default, it is not listed.
     ///
     /// This is on the way of each call, as [`Observer::begins`] is.
     fn caller(&self, context: &C) -> Option<Arc<str>> {
@@ -48,13 +50,14 @@ pub struct Ended<'a> {
     pub target: &'a Arc<Target>,
     /// How it ended.
     pub outcome: Outcome,
-    /// From the moment it was queued until the callee had finished its results, or until both sides had gone. What nested
-    /// streams carry after that is not a part of it.
+    /// From the moment it was queued until the callee had finished its results, or until both sides
+    /// had gone. What nested streams carry after that is not a part of it.
     pub duration: Duration,
     /// How long it waited in the function's queue.
     pub queued: Duration,
-    /// From the moment the callee started to run it until it had finished the results, or had gone. `None` when it did not
-    /// run. Making the instance is a part of it, and waiting for a permit is not.
+    /// From the moment the callee started to run it until it had finished the results, or had gone.
+    /// `None` when it did not run. Making the instance is a part of it, and waiting for a permit is
+    /// not.
     pub callee: Option<Duration>,
     /// Bytes of parameters, those of nested streams included.
     pub params_bytes: u64,
@@ -77,7 +80,8 @@ pub(crate) struct Record {
     left: AtomicU8,
 }
 
-/// Who was the first to leave before the results were complete. Both sides are gone in the end, and both look at the other.
+/// Who was the first to leave before the results were complete. Both sides are gone in the end, and
+/// both look at the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FirstToLeave {
     Caller = 1,
@@ -223,10 +227,12 @@ impl Record {
 
 static ON_START: OnceLock<fn(Route)> = OnceLock::new();
 
-/// Has `hook` called in the task and the span of each invocation that starts to run in this process, with the route that it
-/// came by: [`Route::Local`] or [`Route::Remote`]. Only the first one of a process is called.
+/// Has `hook` called in the task and the span of each invocation that starts to run in this
+/// process, with the route that it came by: [`Route::Local`] or [`Route::Remote`]. Only the first
+/// one of a process is called.
 ///
-/// For what the callee's side of a call says about it, such as an attribute of its span. It must neither wait nor take long.
+/// For what the callee's side of a call says about it, such as an attribute of its span. It must
+/// neither wait nor take long.
 pub fn on_start(hook: fn(Route)) {
     let _ = ON_START.set(hook);
 }

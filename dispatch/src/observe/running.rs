@@ -1,7 +1,8 @@
 //! The calls that are in flight, for who looks at them.
 //!
-//! Those of a function are a list, which belongs to the function: calls of different functions do not meet there. What a call
-//! in memory adds to the list is the record that is kept of it anyway, and how far it has come is read from that.
+//! Those of a function are a list, which belongs to the function: calls of different functions do
+//! not meet there. What a call in memory adds to the list is the record that is kept of it anyway,
+//! and how far it has come is read from that.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,8 +47,8 @@ pub enum Stage {
     Sending,
     /// Over the remote transport: the parameters are sent. What the callee does is not seen from here.
     Sent,
-    /// Over the remote transport, from elsewhere: the callee's host has taken it, and its results are not complete. Whether it
-    /// runs, or waits for a permit, is not seen here.
+    /// Over the remote transport, from elsewhere: the callee's host has taken it, and its results
+    /// are not complete. Whether it runs, or waits for a permit, is not seen here.
     Taken,
 }
 
@@ -122,8 +123,8 @@ impl Journey {
     }
 }
 
-/// Keeps a call over the remote transport on the list of its function, for as long as a clone of it lives: each stream of the
-/// call has one. Empty when the call is not listed.
+/// Keeps a call over the remote transport on the list of its function, for as long as a clone of it
+/// lives: each stream of the call has one. Empty when the call is not listed.
 #[derive(Clone, Default)]
 pub(crate) struct Traveller(Option<Arc<Listed>>);
 

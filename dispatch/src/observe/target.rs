@@ -15,15 +15,15 @@ use super::list::List;
 use super::pace;
 use super::running::{InFlight, Running};
 
-/// How many functions are told apart. Components are linked to few functions; this bounds what names that come and go take
-/// up. The calls of all further ones are counted together.
+/// How many functions are told apart. Components are linked to few functions; this bounds what
+/// names that come and go take up. The calls of all further ones are counted together.
 const MAX_TARGETS: usize = 4096;
 
 /// Which function a call is for, and what is counted of it.
 ///
-/// There is one for each of 4,096 functions that are served on this host or called from it, for as long as the process runs.
-/// Functions of the same name in two scopes are one. Those beyond that number have one for each call, and are counted together:
-/// see [`counted_as`](Target::counted_as).
+/// There is one for each of 4,096 functions that are served on this host or called from it, for as
+/// long as the process runs. Functions of the same name in two scopes are one. Those beyond that
+/// number have one for each call, and are counted together: see [`counted_as`](Target::counted_as).
 pub struct Target {
     pub(crate) prefix: Arc<str>,
     pub(crate) instance: Box<str>,
@@ -67,8 +67,9 @@ impl Target {
         !self.one_way.load(Ordering::Relaxed)
     }
 
-    /// What it is counted as: itself, or, for a function beyond the first 4,096, one without names for all of those. What is kept
-    /// for each function is to be kept for this one, or it grows with the names that come and go.
+    /// What it is counted as: itself, or, for a function beyond the first 4,096, one without names
+    /// for all of those. What is kept for each function is to be kept for this one, or it grows
+    /// with the names that come and go.
     pub fn counted_as(&self) -> &Self {
         self.others.as_deref().unwrap_or(self)
     }
@@ -97,8 +98,8 @@ impl Target {
         &self.function
     }
 
-    /// What an [`Observer`](crate::Observer) keeps for this function, made by `make` when it is first asked for. `None` when
-    /// something of another type is kept here.
+    /// What an [`Observer`](crate::Observer) keeps for this function, made by `make` when it is
+    /// first asked for. `None` when something of another type is kept here.
     pub fn attachment<T: Any + Send + Sync>(&self, make: impl FnOnce(&Self) -> T) -> Option<&T> {
         let attachment = self.attachment.get_or_init(|| Box::new(make(self)));
         attachment.downcast_ref()
@@ -191,8 +192,8 @@ impl Targets {
         calls
     }
 
-    /// What was counted of each function, sorted by prefix, instance and function. Those beyond the limit are one, without
-    /// names, which comes first.
+    /// What was counted of each function, sorted by prefix, instance and function. Those beyond the
+    /// limit are one, without names, which comes first.
     pub(crate) fn list(&self) -> Vec<Counted> {
         let known = self.known.pin();
         let each = known

@@ -4,31 +4,34 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A call over NATS takes less than a third of this, if who serves it is idle and near: see `host-integration/docs/figures.md`.
+/// A call over NATS takes less than a third of this, if who serves it is idle and near: see
+/// `host-integration/docs/figures.md`.
 const LATE: Duration = Duration::from_millis(1);
 
-/// Chosen, and on the safe side: where calls take less than this, or are run by so many instances at once that one is taken more
-/// often, sending them away is taken to be more work than doing them.
+/// Chosen, and on the safe side: where calls take less than this, or are run by so many instances
+/// at once that one is taken more often, sending them away is taken to be more work than doing
+/// them.
 const SLOW: Duration = Duration::from_micros(300);
 
 /// How many items the mean is over, more or less.
 const WINDOW: f64 = 32.0;
 
-/// When the queue is late and empty, one item comes in after so many times as long as items wait, and after [`AT_LEAST`] at the
-/// latest, to see whether it still is.
+/// When the queue is late and empty, one item comes in after so many times as long as items wait,
+/// and after [`AT_LEAST`] at the latest, to see whether it still is.
 const TRIES: f64 = 4.0;
 const AT_LEAST: Duration = Duration::from_millis(250);
 
-/// What is assumed of a queue of which nothing is known yet: so many items were taken, each after so long. A few calls more
-/// stay here, and not all of a thousand that come at once.
+/// What is assumed of a queue of which nothing is known yet: so many items were taken, each after
+/// so long. A few calls more stay here, and not all of a thousand that come at once.
 const ASSUMED: (f64, Duration) = (8.0, Duration::from_micros(750));
 
-/// A reader that is woken has so much time to come, that does not count. It waits for a processor then, as everything does
-/// on a host that has much to do, and to send the item elsewhere would be more to do.
+/// A reader that is woken has so much time to come, that does not count. It waits for a processor
+/// then, as everything does on a host that has much to do, and to send the item elsewhere would be
+/// more to do.
 const WAKES: Duration = Duration::from_millis(10);
 
-/// How fast a queue is emptied while there is something in it and its reader does not come, which has no instance that is
-/// free.
+/// How fast a queue is emptied while there is something in it and its reader does not come, which
+/// has no instance that is free.
 pub(super) struct Backlog {
     /// How many items were taken, the older ones counting less.
     taken: f64,
@@ -71,7 +74,8 @@ impl Backlog {
         self.taken = self.taken * fade + 1.0;
         self.seconds = self.seconds * fade + waited;
         if self.is_woken && waited == 0.0 && left == 0 {
-            // The reader has come at once, and there is nothing else to do: how slow it was before says nothing any more.
+            // The reader has come at once, and there is nothing else to do: how slow it was before
+            // says nothing any more.
             self.seconds = self.seconds.min(self.taken * seconds(ASSUMED.1));
         }
         self.is_woken = false;
@@ -83,7 +87,8 @@ impl Backlog {
     pub(super) fn is_late(&self, others: usize) -> bool {
         let now = Instant::now();
         let each = (self.seconds + self.waited(now)) / self.taken;
-        // The reader of an empty queue may be at work all the same, for another queue or with what comes from elsewhere.
+        // The reader of an empty queue may be at work all the same, for another queue or with what
+        // comes from elsewhere.
         let quiet = seconds(now.saturating_duration_since(self.last));
         let is_tried = quiet >= (TRIES * each).min(seconds(AT_LEAST));
         let before = if is_tried { others } else { others.max(1) };

@@ -1,8 +1,9 @@
 //! A queue that is bounded in items and in weight, whose readers take turns.
 //!
-//! What comes when it is full is refused, or waits behind the others: it is beyond the bounds then, and whoever put it there
-//! goes on when it is within (`room`). Items are read in the order in which they came, whether they had to wait or not, and one
-//! that is given up is taken out of the middle.
+//! What comes when it is full is refused, or waits behind the others: it is beyond the bounds then,
+//! and whoever put it there goes on when it is within (`room`). Items are read in the order in
+//! which they came, whether they had to wait or not, and one that is given up is taken out of the
+//! middle.
 //!
 //! ```text
 //!            give                pause              close
@@ -11,9 +12,9 @@
 //!                         +---- give -----+
 //! ```
 //!
-//! While it is closed it refuses items, else it takes them. What is in it when one reader's turn ends is for the next.
-//! With it goes a source: something else that brings items, which whoever has the turn borrows to look at it. It is out of
-//! the queue then, so that no lock is held.
+//! While it is closed it refuses items, else it takes them. What is in it when one reader's turn
+//! ends is for the next. With it goes a source: something else that brings items, which whoever has
+//! the turn borrows to look at it. It is out of the queue then, so that no lock is held.
 //!
 //! A channel does not do: an item that is sent while the queue closes must either be refused or come back from
 //! [`Queue::close`]. With a channel there is a moment in which it does neither, and the item is dropped.
@@ -231,8 +232,9 @@ impl<T: Item, S> Queue<T, S> {
         }
     }
 
-    /// How many of `bytes` the item that `room` is of may grow by, which it does then. As long as that is none, has the task
-    /// of `cx` woken when the item is taken. Of each `stream` of an item, only the latest task is woken.
+    /// How many of `bytes` the item that `room` is of may grow by, which it does then. As long as
+    /// that is none, has the task of `cx` woken when the item is taken. Of each `stream` of an
+    /// item, only the latest task is woken.
     pub(crate) fn poll_grow(
         &self,
         room: &Room,
@@ -301,8 +303,8 @@ impl<T: Item, S> Queue<T, S> {
         Loan::Wait
     }
 
-    /// Gives the source back, or brings one. `None` when it has ended. It is for whoever has the turn by now; no one's if
-    /// the queue is closed.
+    /// Gives the source back, or brings one. `None` when it has ended. It is for whoever has the
+    /// turn by now; no one's if the queue is closed.
     pub(crate) fn give_back(&self, reader: u64, source: Option<S>) {
         let mut state = self.lock();
         let superfluous = match (source, state.turn, &state.source) {
@@ -332,7 +334,8 @@ impl<T: Item, S> Queue<T, S> {
         }
     }
 
-    /// No one reads from here on, until [`Queue::give`]. Returns the waker of whoever had the turn, which gets no other one.
+    /// No one reads from here on, until [`Queue::give`]. Returns the waker of whoever had the turn,
+    /// which gets no other one.
     pub(crate) fn pause(&self) -> Option<Waker> {
         let mut state = self.lock();
         let waker = state.whose_turn();
@@ -356,8 +359,8 @@ impl<T: Item, S> Queue<T, S> {
         }
     }
 
-    /// Refuses further items. Returns the source, if it is here, the items that are left, oldest first, and who waits for
-    /// room.
+    /// Refuses further items. Returns the source, if it is here, the items that are left, oldest
+    /// first, and who waits for room.
     pub(crate) fn close(&self) -> (Option<S>, VecDeque<T>, Vec<Waker>) {
         let mut guard = self.lock();
         let state = &mut *guard;

@@ -7,8 +7,8 @@
 //!      '------------------------------------------------------------------^
 //! ```
 //!
-//! An item that is within may grow, as long as all of them fit. What is beyond waits, and so does what has no room to grow.
-//! All of this changes under the queue's lock.
+//! An item that is within may grow, as long as all of them fit. What is beyond waits, and so does
+//! what has no room to grow. All of this changes under the queue's lock.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -21,8 +21,8 @@ const WITHIN: u8 = 0;
 const BEYOND: u8 = 1;
 const OUTSIDE: u8 = 2;
 
-/// How many items are looked at for one that fits, each time that there is more room. A light one need not wait for a heavy
-/// one that came before it, and no one looks through thousands of them.
+/// How many items are looked at for one that fits, each time that there is more room. A light one
+/// need not wait for a heavy one that came before it, and no one looks through thousands of them.
 const LOOK_AHEAD: usize = 64;
 
 /// The room that one item takes up.

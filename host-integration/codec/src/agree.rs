@@ -8,9 +8,9 @@ use std::rc::Rc;
 use crate::plan::{Fields, Id, Kind, Plan, Scalar, Variant};
 use crate::signature::Signature;
 
-/// Whether a callee whose function has the types `callee` reads the parameters of a caller that takes them to be `caller`
-/// as they were meant, and the caller its results. Each value is then read as the same value, or refused by
-/// the one who reads it; never as another one.
+/// Whether a callee whose function has the types `callee` reads the parameters of a caller that
+/// takes them to be `caller` as they were meant, and the caller its results. Each value is then
+/// read as the same value, or refused by the one who reads it; never as another one.
 ///
 /// | types | read each other, because |
 /// |---|---|
@@ -22,13 +22,14 @@ use crate::signature::Signature;
 /// | `u16`, `u32` and `u64`; `s16`, `s32` and `s64` | LEB128 has no width; a number that is too large is refused |
 /// | `string` and `list<u8>` | bytes after their number; what is not UTF-8 is refused as a string |
 ///
-/// Others do not, even if some of their values have the same bytes: an 8-bit number is a byte and not LEB128, the sign is a
-/// part of the number, and where one more flag needs one more byte, all that follows is read at the wrong place. A stream has
-/// no bytes: it travels at a path, which the records and tuples around it are a part of. So it is another type than a
-/// handle, and than itself in a record.
+/// Others do not, even if some of their values have the same bytes: an 8-bit number is a byte and
+/// not LEB128, the sign is a part of the number, and where one more flag needs one more byte, all
+/// that follows is read at the wrong place. A stream has no bytes: it travels at a path, which the
+/// records and tuples around it are a part of. So it is another type than a handle, and than itself
+/// in a record.
 ///
-/// What follows all parameters or all results is not looked at by who does not know of it. It was meant for something, so a
-/// parameter more or less is a difference.
+/// What follows all parameters or all results is not looked at by who does not know of it. It was
+/// meant for something, so a parameter more or less is a difference.
 ///
 /// `false`, too, when it would take too long to tell, for types that are made for it.
 ///

@@ -72,8 +72,8 @@ enum Frame {
         next: u32,
         end: u32,
     },
-    /// The payload of a variant is a list of one, without an entry of its own in the plan. It has the path of the variant, and 0
-    /// as its length.
+    /// The payload of a variant is a list of one, without an entry of its own in the plan. It has
+    /// the path of the variant, and 0 as its length.
     List {
         element: Id,
         left: u32,
@@ -118,8 +118,8 @@ impl Checker {
 
     /// Refuses values that do not fit `bytes` of a guest's memory, as soon as they say how large they are.
     ///
-    /// So the message is bounded, too: none of the types takes more than five bytes of it for one of memory. A handle counts
-    /// its bytes and 256 more, of what the host keeps of it.
+    /// So the message is bounded, too: none of the types takes more than five bytes of it for one
+    /// of memory. A handle counts its bytes and 256 more, of what the host keeps of it.
     #[must_use]
     pub fn within(mut self, bytes: u64) -> Self {
         self.room.limit = bytes;

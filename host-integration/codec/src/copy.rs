@@ -1,10 +1,11 @@
 //! Copies of many bytes.
 //!
 //! glibc copies more than 2,112 bytes with `rep movsb` on processors that claim to be fast at it
-//! (`glibc.cpu.x86_rep_movsb_threshold`). AMD's Zen 3 and Zen 4 claim so, and take several times as long as with vector
-//! instructions when the destination is not aligned (<https://lunnova.dev/articles/ryzen-slow-short-rep-mov/>). In a message it
-//! is not: a length comes first. So up to [`MOST`] bytes are copied in blocks that are too small for `rep movsb`. From 1 MiB on,
-//! no gain was measured.
+//! (`glibc.cpu.x86_rep_movsb_threshold`). AMD's Zen 3 and Zen 4 claim so, and take several times as
+//! long as with vector instructions when the destination is not aligned
+//! (<https://lunnova.dev/articles/ryzen-slow-short-rep-mov/>). In a message it is not: a length
+//! comes first. So up to [`MOST`] bytes are copied in blocks that are too small for `rep movsb`.
+//! From 1 MiB on, no gain was measured.
 
 /// Fewer bytes than glibc copies with `rep movsb`.
 const BLOCK: usize = 2048;

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-/// How many streams a message may hold. A stream takes no bytes in it, so a few bytes of a peer could claim billions of them.
+/// How many streams a message may hold. A stream takes no bytes in it, so a few bytes of a peer
+/// could claim billions of them.
 pub(crate) const MAX_STREAMS: usize = 4096;
 
 /// A resource in a message.

@@ -7,13 +7,15 @@
 //! - a [`Checker`] walks received bytes: whether they are valid, and whether the message is complete;
 //! - [`lower`](Lower::run) writes a checked message into core values and linear memory.
 //!
-//! Whether two peers whose types of a function differ read each other all the same, [`agree`] tells by their [`Signature`]s.
+//! Whether two peers whose types of a function differ read each other all the same, [`agree`] tells
+//! by their [`Signature`]s.
 //!
 //! `string` and `list<u8>` are one copy each; lists of numbers are converted in a loop of their own.
 //!
-//! Resources are leaves of a plan. What one is, and what its bytes are, is known by [`Source`] and [`Target`]: a guest has an
-//! index in a table of the runtime. A handle is a length and as many bytes. They may become known only after the walk, so
-//! [`Lifted`] takes them later. A stream has no bytes: its content travels at a path, which the walks tell.
+//! Resources are leaves of a plan. What one is, and what its bytes are, is known by [`Source`]
+//! and [`Target`]: a guest has an index in a table of the runtime. A handle is a length and as many
+//! bytes. They may become known only after the walk, so [`Lifted`] takes them later. A stream has
+//! no bytes: its content travels at a path, which the walks tell.
 //!
 //! ```
 //! use std::sync::Arc;

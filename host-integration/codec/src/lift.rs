@@ -31,8 +31,9 @@ impl<'p> Lift<'p> {
 
     /// Sets about how many bytes the values may have in the encoding: the last number needs ten of them free.
     ///
-    /// A guest can make lists whose elements all point to the same bytes, and so make a message that is any number of
-    /// times larger than its memory. A resource counts 256 bytes beside those of its handle. The default is four times the size of its memory, and at least 256 MiB.
+    /// A guest can make lists whose elements all point to the same bytes, and so make a message
+    /// that is any number of times larger than its memory. A resource counts 256 bytes beside those
+    /// of its handle. The default is four times the size of its memory, and at least 256 MiB.
     #[must_use]
     pub fn limit(mut self, bytes: usize) -> Self {
         self.limit = Some(bytes);

@@ -318,7 +318,8 @@ impl<T: Target> Lowerer<'_, '_, '_, T> {
         let length = self.message.length()?;
         let plan = self.plan;
         let node = plan.node(element);
-        // Before memory is asked for: each element has at least one byte, but for streams, of which there are not so many.
+        // Before memory is asked for: each element has at least one byte, but for streams, of which
+        // there are not so many.
         let streams = if plan.has_resources() { MAX_STREAMS } else { 0 };
         if length as usize > self.message.remaining() + streams {
             return Err(Fault::Truncated.into());

@@ -16,9 +16,9 @@ pub trait Source<'m> {
     /// When `pointer` and `length` (in units of the encoding) are no such string.
     fn transcoded(&mut self, pointer: u32, length: u32) -> Result<String, Self::Error>;
 
-    /// Takes a resource that the guest passes: the one at `index` of its table, of the type that has the number `resource` in
-    /// the plan. `path` is where its value is: the number of the parameter or result, then the index in each list and tuple
-    /// around it.
+    /// Takes a resource that the guest passes: the one at `index` of its table, of the type that
+    /// has the number `resource` in the plan. `path` is where its value is: the number of the
+    /// parameter or result, then the index in each list and tuple around it.
     ///
     /// The bytes of a handle need not be known yet: they are put in their place by [`Lifted::with_handles`].
     ///
@@ -29,8 +29,8 @@ pub trait Source<'m> {
     /// [`Lifted::with_handles`]: crate::Lifted::with_handles
     fn take(&mut self, resource: u32, index: u32, path: &[usize]) -> Result<Taken, Self::Error>;
 
-    /// Is told which parameter or result it is, from 0, in which something is wrong. The error says what, and nothing is asked
-    /// for after it. Unless it is implemented, no one wants to know.
+    /// Is told which parameter or result it is, from 0, in which something is wrong. The error says
+    /// what, and nothing is asked for after it. Unless it is implemented, no one wants to know.
     fn wrong(&mut self, _value: usize) {}
 }
 
@@ -48,8 +48,8 @@ pub trait Target {
     /// Why memory could not be had.
     type Error;
 
-    /// The whole memory as it is now: an allocation may have made it grow or move. It is asked for only when some of the
-    /// values are in memory.
+    /// The whole memory as it is now: an allocation may have made it grow or move. It is asked for
+    /// only when some of the values are in memory.
     fn bytes(&mut self) -> &mut [u8];
 
     /// Asks the guest for `size` bytes, aligned to `align`, and returns their address.
@@ -70,8 +70,9 @@ pub trait Target {
     /// As [`Target::allocate`].
     fn transcode(&mut self, text: &str) -> Result<(u32, u32), Self::Error>;
 
-    /// Gives the guest the next of the resources that the message holds, in the order in which a [`Checker`] finds them, and
-    /// returns its index in the guest's table. `resource` is the number of its type in the plan.
+    /// Gives the guest the next of the resources that the message holds, in the order in which a
+    /// [`Checker`] finds them, and returns its index in the guest's table. `resource` is the number
+    /// of its type in the plan.
     ///
     /// # Errors
     ///

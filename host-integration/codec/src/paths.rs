@@ -11,8 +11,9 @@ const MAX_STEPS: usize = 1 << 16;
 impl Plan {
     /// The paths of the streams in the values. `None` is any index of a list.
     ///
-    /// A transport may have to know them before a call: over NATS, what arrives at a path that was not announced is lost. There
-    /// are up to 256. Of paths that the published transport does not take beside each other, the first one is there.
+    /// A transport may have to know them before a call: over NATS, what arrives at a path that was
+    /// not announced is lost. There are up to 256. Of paths that the published transport does not
+    /// take beside each other, the first one is there.
     pub fn paths(&self) -> Vec<Box<[Option<usize>]>> {
         let mut paths = Paths {
             plan: self,
@@ -91,8 +92,9 @@ impl Paths<'_> {
     }
 }
 
-/// Whether a transport takes both paths. The published one for NATS fails each call of a function that has the same path
-/// twice, as two cases of a variant have it, or any index in one path where another path has a certain one.
+/// Whether a transport takes both paths. The published one for NATS fails each call of a function
+/// that has the same path twice, as two cases of a variant have it, or any index in one path where
+/// another path has a certain one.
 fn agree(one: &[Option<usize>], other: &[Option<usize>]) -> bool {
     match one.iter().zip(other).find(|(a, b)| a != b) {
         Some((a, b)) => a.is_some() && b.is_some(),

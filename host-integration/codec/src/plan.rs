@@ -182,8 +182,8 @@ impl Plan {
         self.has_resources
     }
 
-    /// The resources that are in each value, by their numbers, and which parameter or result each is in. One in a list, an option
-    /// or a case of a variant may be absent, and is none of them.
+    /// The resources that are in each value, by their numbers, and which parameter or result each
+    /// is in. One in a list, an option or a case of a variant may be absent, and is none of them.
     pub fn in_each_value(&self) -> Vec<(usize, u32)> {
         let mut found = Vec::new();
         for (value, field) in self.fields(self.root).iter().enumerate() {
@@ -278,7 +278,8 @@ impl Plan {
     }
 }
 
-/// Which of the first core values of a tuple have 64 bits. What is beyond those that are passed directly is of no interest.
+/// Which of the first core values of a tuple have 64 bits. What is beyond those that are passed
+/// directly is of no interest.
 fn wide(nodes: &[Node], fields: &[Field], cases: &[Option<Id>], root: Fields) -> u32 {
     // For each type, each after those that it is made of.
     let mut wide = Vec::with_capacity(nodes.len());

@@ -30,8 +30,8 @@ pub enum Type {
     Result(Option<Box<Type>>, Option<Box<Type>>),
     /// Flags: how many there are.
     Flags(usize),
-    /// A resource that is known by its handle: a length, and as many bytes. The number is for [`Source`](crate::Source) and
-    /// [`Target`](crate::Target), which know what resource it is.
+    /// A resource that is known by its handle: a length, and as many bytes. The number is for
+    /// [`Source`](crate::Source) and [`Target`](crate::Target), which know what resource it is.
     Handle(u32),
     /// A resource whose content travels elsewhere: a stream. It has no bytes. The number is as that of a handle.
     Stream(u32),

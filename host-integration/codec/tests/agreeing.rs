@@ -1,5 +1,6 @@
-//! Types that agree: what is sent as one is read as the other, as the same value or not at all. The wire is the judge: a
-//! value is encoded by its own type, and decoded by the other one, by what the published decoder reads with.
+//! Types that agree: what is sent as one is read as the other, as the same value or not at all. The
+//! wire is the judge: a value is encoded by its own type, and decoded by the other one, by what the
+//! published decoder reads with.
 
 mod reference;
 

@@ -87,8 +87,8 @@ impl Builder {
         self
     }
 
-    /// What the component `id` reads with `wasmcloud:secrets`. Of two values for a key, the later one holds. The default
-    /// is nothing.
+    /// What the component `id` reads with `wasmcloud:secrets`. Of two values for a key, the later
+    /// one holds. The default is nothing.
     pub fn secrets<K: Into<String>, V: Into<String>>(
         mut self,
         id: impl Into<String>,

@@ -113,8 +113,8 @@ pub enum CallError {
         /// What does not fit.
         detail: String,
     },
-    /// The function did not return in time. It has been ended, unless it computes without a pause: then it ends when the
-    /// runtime notices, within a second or two.
+    /// The function did not return in time. It has been ended, unless it computes without a pause:
+    /// then it ends when the runtime notices, within a second or two.
     #[error("`{function}` of the component `{id}` did not return within {limit:?}, which is the limit `execution_time`")]
     #[non_exhaustive]
     TimedOut {

@@ -86,7 +86,8 @@ impl LocalLattice {
     ///
     /// # Errors
     ///
-    /// [`CallError::UnknownComponent`], [`CallError::NotExported`], [`CallError::Ambiguous`] and [`CallError::NotPlain`].
+    /// [`CallError::UnknownComponent`], [`CallError::NotExported`], [`CallError::Ambiguous`] and
+    /// [`CallError::NotPlain`].
     pub fn function(&self, id: &str, function: &str) -> Result<Function, CallError> {
         let (id, started) = self.started(id)?;
         Function::new(
@@ -135,8 +136,8 @@ impl LocalLattice {
         Watch(Arc::clone(&self.shared))
     }
 
-    /// Stops the lattice and waits until nothing of it runs or is served any more. Calls that run are ended at their next
-    /// await, calls that wait fail.
+    /// Stops the lattice and waits until nothing of it runs or is served any more. Calls that run
+    /// are ended at their next await, calls that wait fail.
     ///
     /// A guest that computes without a pause cannot be ended before the limit of its execution time: this waits for it.
     ///

@@ -6,8 +6,8 @@ use std::time::Duration;
 pub struct Limits {
     /// The linear memory of one instance, in bytes. The default is 256 MiB.
     pub memory: u64,
-    /// How long one call may take. The default is ten minutes. Less than a second counts as one second, and a guest that
-    /// computes without a pause is stopped on the next full second.
+    /// How long one call may take. The default is ten minutes. Less than a second counts as one
+    /// second, and a guest that computes without a pause is stopped on the next full second.
     pub execution_time: Duration,
     /// How many instances there can be at the same time, in all components together. Each core module in a component
     /// counts. For each, address space for a memory is reserved, 6 GiB or so of the 128 TiB that a process has; no

@@ -12,8 +12,8 @@ pub const DEFAULT_LINK: &str = "default";
 
 /// A link: calls that `source` makes of an interface go to `target`.
 ///
-/// As text, for a command line, it is `SOURCE=TARGET:NAMESPACE:PACKAGE/INTERFACE`, with `@VERSION` and then `,name=NAME`
-/// behind it where they are wanted.
+/// As text, for a command line, it is `SOURCE=TARGET:NAMESPACE:PACKAGE/INTERFACE`, with `@VERSION`
+/// and then `,name=NAME` behind it where they are wanted.
 ///
 /// ```
 /// use inhost_lattice::Link;
@@ -50,9 +50,10 @@ pub enum InvalidLink {
 impl Link {
     /// Calls that the component `source` makes of `interface` go to the component `target`.
     ///
-    /// `interface` is `namespace:package/interface`. Without a version it stands for all versions that `source` imports
-    /// and have no link of their own; with one, such as `inhost:demo/echo@0.1.0`, for that version only. What it says is
-    /// checked when the lattice is built.
+    /// `interface` is `namespace:package/interface`. Without a version it stands for all versions
+    /// that `source` imports and have no link of their own; with one, such as
+    /// `inhost:demo/echo@0.1.0`, for that version only. What it says is checked when the lattice is
+    /// built.
     pub fn new(
         source: impl Into<String>,
         target: impl Into<String>,

@@ -1,5 +1,5 @@
-//! What the published runtime takes an error for: it serves some interfaces by an older one when it finds no one for the newer
-//! one. A component that ran is not called a second time so.
+//! What the published runtime takes an error for: it serves some interfaces by an older one when it
+//! finds no one for the newer one. A component that ran is not called a second time so.
 
 mod common;
 

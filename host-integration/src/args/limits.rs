@@ -59,8 +59,8 @@ fn execution_time(value: &str) -> Result<Duration, String> {
     milliseconds(value).map(|time| time.max(SHORTEST))
 }
 
-// A stock host takes any number here, and works with a large one: it makes instances without a pool then. With 0 it starts, and
-// then starts no component.
+// A stock host takes any number here, and works with a large one: it makes instances without a pool
+// then. With 0 it starts, and then starts no component.
 
 fn linear_memory(value: &str) -> Result<u64, String> {
     whole(value, 1..=u64::MAX, "bytes", "`268435456` for 256 MiB")

@@ -16,8 +16,9 @@ pub(super) const HEADING: &str = "In-host invocation";
 #[derive(Args)]
 #[command(next_help_heading = HEADING)]
 pub(crate) struct LocalArgs {
-    /// How to call a component: `prefer` (in memory when it runs on this host, else over NATS), `require` (in memory; an
-    /// error when it does not run on this host) or `off` (always over NATS)
+    /// How to call a component: `prefer` (in memory when it runs on this host, else over NATS),
+    /// `require` (in memory; an error when it does not run on this host) or `off` (always over
+    /// NATS)
     #[arg(
         long = "local-dispatch",
         value_name = "MODE",
@@ -38,13 +39,14 @@ pub(crate) struct LocalArgs {
     )]
     pub(crate) targets: Vec<(String, Mode)>,
 
-    /// Answer the HTTP requests that components make to a host name by a component of this host, given by its ID, in memory;
-    /// may be given more than once
+    /// Answer the HTTP requests that components make to a host name by a component of this host,
+    /// given by its ID, in memory; may be given more than once
     ///
-    /// NAME is a host name, and a port where that is not the one of the scheme: `orders.local=orders`,
-    /// `orders.local:8080=orders`. The component has to be offered under the same name, by the value `local-http` of its
-    /// configuration. Other requests go to the HTTP client provider, as do all while the component does not run here. In the
-    /// environment variable, several are separated by commas: `NAME=ID,NAME=ID`.
+    /// NAME is a host name, and a port where that is not the one of the scheme:
+    /// `orders.local=orders`, `orders.local:8080=orders`. The component has to be offered under the
+    /// same name, by the value `local-http` of its configuration. Other requests go to the HTTP
+    /// client provider, as do all while the component does not run here. In the environment
+    /// variable, several are separated by commas: `NAME=ID,NAME=ID`.
     #[arg(
         long = "local-http",
         value_name = "NAME=ID",
@@ -99,12 +101,13 @@ pub(crate) struct LocalArgs {
     )]
     pub(crate) queue_bytes: usize,
 
-    /// Let an instance of one component, given by its ID, serve up to N invocations instead of one; may be given more than
-    /// once
+    /// Let an instance of one component, given by its ID, serve up to N invocations instead of one;
+    /// may be given more than once
     ///
-    /// Calls become faster, and a component is no longer isolated from its own earlier invocations: what one leaves in the
-    /// guest's memory, the next one in the same instance finds. An instance serves one invocation at a time, and is dropped
-    /// after a failure. In the environment variable, several are separated by commas: `ID=N,ID=N`.
+    /// Calls become faster, and a component is no longer isolated from its own earlier invocations:
+    /// what one leaves in the guest's memory, the next one in the same instance finds. An instance
+    /// serves one invocation at a time, and is dropped after a failure. In the environment
+    /// variable, several are separated by commas: `ID=N,ID=N`.
     #[arg(
         long = "reuse-instances",
         value_name = "ID=N",
@@ -114,11 +117,12 @@ pub(crate) struct LocalArgs {
     )]
     pub(crate) reuse: Vec<(String, NonZeroU32)>,
 
-    /// Microseconds for which an idle thread waits for the next call while calls come one by one, before it goes to sleep; up
-    /// to 10000, and 0 to turn that off
+    /// Microseconds for which an idle thread waits for the next call while calls come one by one,
+    /// before it goes to sleep; up to 10000, and 0 to turn that off
     ///
-    /// Such calls then stay on one processor. Only one thread waits at a time, at most 10 times in a row, and not while it
-    /// sees a function with several calls in flight. Other work that it could have taken is delayed by no more.
+    /// Such calls then stay on one processor. Only one thread waits at a time, at most 10 times in
+    /// a row, and not while it sees a function with several calls in flight. Other work that it
+    /// could have taken is delayed by no more.
     #[arg(
         long = "local-linger-us",
         value_name = "MICROSECONDS",
@@ -130,8 +134,9 @@ pub(crate) struct LocalArgs {
 
     /// Seconds for which calls in flight may go on when the host is told to stop, up to 3600
     ///
-    /// No call is taken over NATS then; calls that wait are run. What has not come to its end is ended with an error. A stop
-    /// command that comes with a time of its own may shorten it; a second SIGTERM or Ctrl-C ends it.
+    /// No call is taken over NATS then; calls that wait are run. What has not come to its end is
+    /// ended with an error. A stop command that comes with a time of its own may shorten it; a
+    /// second SIGTERM or Ctrl-C ends it.
     #[arg(
         long = "drain-seconds",
         value_name = "SECONDS",
@@ -141,12 +146,13 @@ pub(crate) struct LocalArgs {
     )]
     pub(crate) drain_seconds: u64,
 
-    /// IP address and port of a read-only listing of in-host invocation, over HTTP: JSON at `GET /`, and a page for people
-    /// at `GET /ui`; off without it
+    /// IP address and port of a read-only listing of in-host invocation, over HTTP: JSON at
+    /// `GET /`, and a page for people at `GET /ui`; off without it
     ///
-    /// It shows counters, the functions that this host serves or calls, and the slowest recent calls, to anyone who can
-    /// connect: choose a loopback address, or one that only operators reach. With port 0 the system picks a port, which is
-    /// logged. A browser gets the page at `/`, too.
+    /// It shows counters, the functions that this host serves or calls, and the slowest recent
+    /// calls, to anyone who can connect: choose a loopback address, or one that only operators
+    /// reach. With port 0 the system picks a port, which is logged. A browser gets the page at `/`,
+    /// too.
     #[arg(
         long = "local-status",
         value_name = "ADDR",
@@ -158,9 +164,10 @@ pub(crate) struct LocalArgs {
     /// Publish a record of each call in memory on a NATS subject, without its payload; off without it. The subject is
     /// `wasmbus.local.{lattice}.tap` when none is given
     ///
-    /// `{lattice}` stands for the name of the lattice. A record is a JSON object: subject, headers, sizes, duration and
-    /// outcome of the call. Records that cannot be published in time are dropped, and counted. In the environment variable,
-    /// `true` stands for the subject that is used when none is given, and `false` for none.
+    /// `{lattice}` stands for the name of the lattice. A record is a JSON object: subject, headers,
+    /// sizes, duration and outcome of the call. Records that cannot be published in time are
+    /// dropped, and counted. In the environment variable, `true` stands for the subject that is
+    /// used when none is given, and `false` for none.
     #[arg(
         long = "local-dispatch-tap",
         value_name = "SUBJECT",

@@ -103,8 +103,8 @@ pub(crate) struct CommandLine {
 }
 
 impl CommandLine {
-    /// That of this process as a host has it that is started without the command: what a flag needs is asked for, too. One that is
-    /// not valid ends the process.
+    /// That of this process as a host has it that is started without the command: what a flag needs
+    /// is asked for, too. One that is not valid ends the process.
     pub(crate) fn of_host() -> Self {
         Self::of_process(Args::command().subcommand_negates_reqs(false))
     }
@@ -113,7 +113,8 @@ impl CommandLine {
         Self::read(command, std::env::args_os()).unwrap_or_else(|error| error.exit())
     }
 
-    /// The words of `line`, the name of the program first, and the environment of this process, as `command` takes them.
+    /// The words of `line`, the name of the program first, and the environment of this process, as
+    /// `command` takes them.
     pub(crate) fn read(
         command: clap::Command,
         line: impl IntoIterator<Item = impl Into<OsString> + Clone>,
@@ -138,8 +139,8 @@ impl CommandLine {
     }
 }
 
-/// A variable that is empty says nothing, as where a manifest has a place for a value and no value. Those of the stock host are
-/// left as they are there. It has no commands.
+/// A variable that is empty says nothing, as where a manifest has a place for a value and no value.
+/// Those of the stock host are left as they are there. It has no commands.
 fn without_empty_variables(command: clap::Command) -> clap::Command {
     let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
     let without = move |arg: Arg| match arg.get_env().is_some_and(is_empty) {

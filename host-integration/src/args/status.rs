@@ -5,10 +5,12 @@ use clap::Args;
 #[derive(Args)]
 #[command(next_help_heading = "In-host invocation")]
 pub(crate) struct StatusArgs {
-    /// Another name under which `--local-status` is reached, as behind a proxy, without a port; may be given more than once
+    /// Another name under which `--local-status` is reached, as behind a proxy, without a port; may
+    /// be given more than once
     ///
-    /// A request for any other name than `localhost` or an IP address is refused, so that a web page cannot read the listing
-    /// through a name of its own that leads to this host. In the environment variable, several are separated by commas.
+    /// A request for any other name than `localhost` or an IP address is refused, so that a web
+    /// page cannot read the listing through a name of its own that leads to this host. In the
+    /// environment variable, several are separated by commas.
     #[arg(
         long = "local-status-host",
         value_name = "NAME",
@@ -20,9 +22,10 @@ pub(crate) struct StatusArgs {
 
     /// Whether the mode of calls can be changed while the host runs: `on` or `off`
     ///
-    /// What `--local-dispatch` and `--local-dispatch-target` say can be changed then, and nothing else, until the host ends:
-    /// over NATS, on the subject `wasmbus.local.{lattice}.mode.{host}`, and with `wasmcloud mode` over `--local-status`, if
-    /// that is a loopback address. Whoever may publish to the subject, or can connect to the address, can do it.
+    /// What `--local-dispatch` and `--local-dispatch-target` say can be changed then, and nothing
+    /// else, until the host ends: over NATS, on the subject `wasmbus.local.{lattice}.mode.{host}`,
+    /// and with `wasmcloud mode` over `--local-status`, if that is a loopback address. Whoever may
+    /// publish to the subject, or can connect to the address, can do it.
     #[arg(
         long = "local-steer",
         value_name = "ON",

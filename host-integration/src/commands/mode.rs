@@ -25,7 +25,8 @@ Exit codes: 0 when the host has changed it, 1 when it has not, 2 when the comman
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Change {
-    /// `prefer`, `require` or `off`, for the host or with `ID=` before it for one component; `ID=default` takes that back
+    /// `prefer`, `require` or `off`, for the host or with `ID=` before it for one component;
+    /// `ID=default` takes that back
     #[arg(value_name = "[ID=]MODE")]
     mode: String,
 

@@ -21,8 +21,8 @@ impl Column {
     }
 }
 
-/// The `rows` below the titles of `columns`, each column as wide as its longest text, and each text [`printable`]: names come from
-/// who deploys components.
+/// The `rows` below the titles of `columns`, each column as wide as its longest text, and each
+/// text [`printable`]: names come from who deploys components.
 pub(super) fn table<const N: usize>(columns: [Column; N], rows: &[[String; N]]) -> String {
     let titles = columns.map(|column| column.title().to_owned());
     let rows: Vec<[String; N]> = [titles]

@@ -1,8 +1,9 @@
 //! The log alone, for a host that exports neither traces nor logs.
 //!
-//! What `wasmcloud-tracing` sets up then writes the same lines. But it asks two filters about each span that is made, entered
-//! or left, because a directive may say something about spans, and each call of a component has a span. Here there is one
-//! filter, and it looks at targets and levels only.
+//! What `wasmcloud-tracing` sets up then writes the same lines. But it asks two filters about each
+//! span that is made, entered or left, because a directive may say something about spans, and each
+//! call of a component has a span. Here there is one filter, and it looks at targets and levels
+//! only.
 
 use std::io::IsTerminal as _;
 
@@ -13,7 +14,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{fmt, Registry};
 
-/// What is logged of the libraries below the host unless `RUST_LOG` says otherwise, whatever the level: as on a stock host.
+/// What is logged of the libraries below the host unless `RUST_LOG` says otherwise, whatever the
+/// level: as on a stock host.
 const LIBRARIES: [(&str, LevelFilter); 4] = [
     ("async_nats", LevelFilter::INFO),
     ("cranelift_codegen", LevelFilter::WARN),
@@ -21,8 +23,8 @@ const LIBRARIES: [(&str, LevelFilter); 4] = [
     ("oci_client", LevelFilter::INFO),
 ];
 
-/// What is logged at `level` with `rust_log`, the value of `RUST_LOG`. `None` when that says more than which targets are
-/// logged from which level on, or cannot be understood.
+/// What is logged at `level` with `rust_log`, the value of `RUST_LOG`. `None` when that says more
+/// than which targets are logged from which level on, or cannot be understood.
 pub(super) fn filter(level: LevelFilter, rust_log: Option<&str>) -> Option<Targets> {
     let mut filter = Targets::new().with_default(level).with_targets(LIBRARIES);
     for directive in rust_log

@@ -1,7 +1,7 @@
 //! The names of callers, as the list of calls in flight has them.
 //!
-//! Few components call, and each calls often. A thread keeps the names that it has seen, so that a call neither allocates
-//! one nor meets another thread.
+//! Few components call, and each calls often. A thread keeps the names that it has seen, so that a
+//! call neither allocates one nor meets another thread.
 
 use std::cell::RefCell;
 use std::collections::HashSet;

@@ -1,8 +1,8 @@
 //! Metrics of in-host invocation, through the host's OpenTelemetry pipeline.
 //!
-//! They stand beside those of the host library, whose attributes `lattice`, `host` and `operation` they share. `target` is
-//! the ID of the component that is called. Counts and gauges are read from the transport when they are exported; only the
-//! two histograms take something of each call.
+//! They stand beside those of the host library, whose attributes `lattice`, `host` and `operation`
+//! they share. `target` is the ID of the component that is called. Counts and gauges are read from
+//! the transport when they are exported; only the two histograms take something of each call.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! What can be seen of calls: metrics, span attributes, the slowest ones, and the tap.
 //!
-//! The transport counts calls by itself. This adds what needs a look at each call, and only when someone asked for it: with
-//! none of it, no observer is installed, and a call pays for none of it.
+//! The transport counts calls by itself. This adds what needs a look at each call, and only when
+//! someone asked for it: with none of it, no observer is installed, and a call pays for none of it.
 
 mod callers;
 mod listing;

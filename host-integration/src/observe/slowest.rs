@@ -1,8 +1,8 @@
 //! The slowest recent calls.
 //!
-//! A call is compared with a number, the duration of the last one on the list. Only a call that is slower takes a lock, so
-//! in the long run few do. The list starts anew every five minutes, and the one before is kept: what is shown are the
-//! slowest calls of the last five to ten minutes.
+//! A call is compared with a number, the duration of the last one on the list. Only a call that is
+//! slower takes a lock, so in the long run few do. The list starts anew every five minutes, and the
+//! one before is kept: what is shown are the slowest calls of the last five to ten minutes.
 
 use std::cmp::Reverse;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,8 +1,8 @@
 //! `--local-dispatch-tap`: a record of each call in memory, on a NATS subject.
 //!
-//! A call in memory does not pass NATS, so there is nothing to subscribe to. This publishes what would be seen of it there,
-//! without payloads. It is lossy: records wait in a bounded queue, and those that find it full are dropped and counted. A
-//! call never waits for it.
+//! A call in memory does not pass NATS, so there is nothing to subscribe to. This publishes what
+//! would be seen of it there, without payloads. It is lossy: records wait in a bounded queue, and
+//! those that find it full are dropped and counted. A call never waits for it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -83,8 +83,9 @@ struct Published<'a> {
 }
 
 impl Tap {
-    /// Publishes records on `subject`, in which `{lattice}` stands for the lattice, over a connection of its own with the
-    /// address and credentials of the host's connection for invocations. What publishes them is spawned on `task`.
+    /// Publishes records on `subject`, in which `{lattice}` stands for the lattice, over a
+    /// connection of its own with the address and credentials of the host's connection for
+    /// invocations. What publishes them is spawned on `task`.
     pub(super) fn start(
         subject: &str,
         config: &WasmbusHostConfig,

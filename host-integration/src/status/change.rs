@@ -1,7 +1,8 @@
 //! `POST /mode`: changes the mode of calls, over a loopback address, if the host was started so.
 //!
-//! A web page must not do this. A browser lets a page of another site send a POST, but no header of its own without asking
-//! the listing first, which does not allow it. So such a header is required, beside a name that is the listing's own.
+//! A web page must not do this. A browser lets a page of another site send a POST, but no header of
+//! its own without asking the listing first, which does not allow it. So such a header is required,
+//! beside a name that is the listing's own.
 
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes};

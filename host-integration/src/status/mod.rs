@@ -1,9 +1,10 @@
 //! The listing behind `--local-status`: in-host invocation as JSON, and as a page for people, over HTTP/1.1.
 //!
-//! `GET /` and `GET /status` answer with the listing as JSON; `GET /ui` with the page, and so does `GET /` to a client that
-//! accepts HTML. Other methods there are answered with 405, other paths with 404, and requests for another host's name
-//! with 421. `POST /mode` changes the mode of calls (`change`). One request a connection. Clients are bounded in number and in
-//! time, and a long listing is kept for a moment (`snapshot`), so that they cannot keep the host from its work.
+//! `GET /` and `GET /status` answer with the listing as JSON; `GET /ui` with the page, and so does
+//! `GET /` to a client that accepts HTML. Other methods there are answered with 405, other paths
+//! with 404, and requests for another host's name with 421. `POST /mode` changes the mode of calls
+//! (`change`). One request a connection. Clients are bounded in number and in time, and a long
+//! listing is kept for a moment (`snapshot`), so that they cannot keep the host from its work.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -57,7 +58,8 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
-    /// Binds `address`, logs the address that was bound, and serves `snapshot` there, under `hosts` besides its own names.
+    /// Binds `address`, logs the address that was bound, and serves `snapshot` there, under `hosts`
+    /// besides its own names.
     ///
     /// # Errors
     ///

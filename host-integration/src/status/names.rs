@@ -1,9 +1,11 @@
 //! The names that the listing answers to.
 //!
-//! A web page of another site must not read the listing. A browser keeps it from doing so, unless that site's own name leads to
-//! this host: then the listing is of the page's origin. Such a request says the site's name in `Host`. So names are refused,
-//! but for those that no site can have: `localhost`, and those that the operator gave. An address is no name that could
-//! lead elsewhere, and any port is right: where ports are forwarded, it is not the one that is bound here.
+//! A web page of another site must not read the listing. A browser keeps it from doing so, unless
+//! that site's own name leads to this host: then the listing is of the page's origin. Such a
+//! request says the site's name in `Host`. So names are refused, but for those that no site can
+//! have: `localhost`, and those that the operator gave. An address is no name that could lead
+//! elsewhere, and any port is right: where ports are forwarded, it is not the one that is bound
+//! here.
 
 use std::net::Ipv6Addr;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The listing as a page for people.
 //!
-//! One file, without anything from elsewhere. The first listing is written into it, so that it shows something at once; from
-//! there on its script asks for the JSON.
+//! One file, without anything from elsewhere. The first listing is written into it, so that it
+//! shows something at once; from there on its script asks for the JSON.
 
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -54,8 +54,8 @@ pub(super) fn varies(mut response: Response<Full<Bytes>>) -> Response<Full<Bytes
 }
 
 fn with(json: &[u8]) -> String {
-    // In a script element, `<` could end the element or open a comment. In JSON it stands in strings only, where it can be
-    // written in this way.
+    // In a script element, `<` could end the element or open a comment. In JSON it stands in
+    // strings only, where it can be written in this way.
     let json = String::from_utf8_lossy(json).replace('<', "\\u003c");
     PAGE.replacen(PLACE, &json, 1)
 }

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 /// What takes longer to write is kept. It is that long where thousands of functions are listed.
 const LONG: Duration = Duration::from_millis(10);
 
-/// For how many times as long as it took to write it is kept: whoever asks, and however often, takes a twentieth of one thread.
+/// For how many times as long as it took to write it is kept: whoever asks, and however often,
+/// takes a twentieth of one thread.
 const KEPT: u32 = 20;
 
 /// Makes the listing.

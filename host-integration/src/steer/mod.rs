@@ -1,7 +1,8 @@
 //! `--local-steer`: changes the mode of calls while the host runs.
 //!
-//! Nothing else can be changed in this way. Commands come over NATS (`subject`) and over the address of the listing, if that
-//! is a loopback one ([`status`](crate::status)). Each is in the log and in the listing, with who gave it and when.
+//! Nothing else can be changed in this way. Commands come over NATS (`subject`) and over the
+//! address of the listing, if that is a loopback one ([`status`](crate::status)). Each is in the
+//! log and in the listing, with who gave it and when.
 
 mod refused;
 mod subject;

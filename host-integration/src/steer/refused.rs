@@ -1,6 +1,7 @@
 //! What is said of a command that is refused.
 //!
-//! Whoever may send a command writes to the log with it. So what is said has one line, a length and a number that are bounded.
+//! Whoever may send a command writes to the log with it. So what is said has one line, a length and
+//! a number that are bounded.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

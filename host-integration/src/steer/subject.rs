@@ -18,8 +18,8 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    /// Subscribes `wasmbus.local.{lattice}.mode.{host}` over a connection of its own, with the address and credentials of the
-    /// control interface.
+    /// Subscribes `wasmbus.local.{lattice}.mode.{host}` over a connection of its own, with the
+    /// address and credentials of the control interface.
     ///
     /// # Errors
     ///

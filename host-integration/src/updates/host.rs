@@ -242,8 +242,8 @@ impl Host {
         }
     }
 
-    /// Returns the ID of a component that the host has stopped, and which of its generations have ended with that: those below
-    /// a number.
+    /// Returns the ID of a component that the host has stopped, and which of its generations have
+    /// ended with that: those below a number.
     pub(super) fn hear_scaled(&self, payload: &[u8]) -> Option<(String, u64)> {
         let mut stopped = None;
         self.hear(payload, |known, scaled, lapsed| {
@@ -362,7 +362,8 @@ impl Host {
         lapsed.max().unwrap_or_default()
     }
 
-    /// The generations of a component. There is one entry for each connection until it is known which is that of the host.
+    /// The generations of a component. There is one entry for each connection until it is known
+    /// which is that of the host.
     pub(super) fn generations_of(&self, id: &str) -> Vec<Generations> {
         let prefix = self.place.prefix(id);
         let mut generations = self.generations();
@@ -423,8 +424,8 @@ impl Host {
         answer.response.context("the inventory is empty")
     }
 
-    /// Why the policy service does not let `count` instances of a component be started. None if it does, if no one is to be
-    /// asked, or if only the host can ask.
+    /// Why the policy service does not let `count` instances of a component be started. None if it
+    /// does, if no one is to be asked, or if only the host can ask.
     ///
     /// # Errors
     ///
@@ -447,8 +448,9 @@ impl Host {
         policy.denial(&self.client, &self.place, start).await
     }
 
-    /// Asks the host to scale a component. It answers before it does. Returns whether the component is still the one that it
-    /// has on record: else the one that it has will be on record under the reference of this one.
+    /// Asks the host to scale a component. It answers before it does. Returns whether the component
+    /// is still the one that it has on record: else the one that it has will be on record under the
+    /// reference of this one.
     ///
     /// # Errors
     ///

@@ -10,9 +10,9 @@
 //! | an update, at once after it | the new one | 0 |
 //! | a stop | that on record before | 0 |
 //!
-//! So one that names what an update was asked for, and not what is on record, is about that. Of one that has failed there is none. A
-//! `component_scale_failed` event has what the command asked for. (`wasmcloud-host` 0.24.0, `handle_scale_component_task` and
-//! `handle_update_component_task`.)
+//! So one that names what an update was asked for, and not what is on record, is about that. Of one
+//! that has failed there is none. A `component_scale_failed` event has what the command asked for.
+//! (`wasmcloud-host` 0.24.0, `handle_scale_component_task` and `handle_update_component_task`.)
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -25,8 +25,9 @@ mod tests;
 /// How many commands are kept that the host has not answered yet.
 const MAX_ASKED: usize = 16;
 
-/// How long the host may take to load the image of an update before nothing waits for it any more: of one that has failed it
-/// says nothing. Meanwhile a command that makes a component anew would have all that is asked of the host wait for the image.
+/// How long the host may take to load the image of an update before nothing waits for it any more:
+/// of one that has failed it says nothing. Meanwhile a command that makes a component anew would
+/// have all that is asked of the host wait for the image.
 pub(super) const LOADING: Duration = Duration::from_secs(20);
 
 /// After how long someone may want to know that an image is waited for.
@@ -39,8 +40,8 @@ const STOPPING: Duration = Duration::from_secs(600);
 #[derive(Debug, Default)]
 pub(super) struct Known {
     record: Record,
-    /// The command that was taken last, and what was known before. What was believed to be the answer may have been said of
-    /// something else.
+    /// The command that was taken last, and what was known before. What was believed to be the
+    /// answer may have been said of something else.
     last: Option<(Asked, Record)>,
     /// What was asked for, and the host has neither taken nor refused yet.
     asked: VecDeque<Asked>,
@@ -79,10 +80,11 @@ struct Record {
     taken: Option<Scaling>,
     /// Its reference, as far as that is certain.
     reference: Option<String>,
-    /// The reference of its code. That is another one after a command to scale it has changed the reference and something else.
+    /// The reference of its code. That is another one after a command to scale it has changed the
+    /// reference and something else.
     code: Option<String>,
-    /// The reference that others wish it to have. `None` when a command has put another one on record, and said that the code
-    /// is to stay.
+    /// The reference that others wish it to have. `None` when a command has put another one on
+    /// record, and said that the code is to stay.
     wish: Option<String>,
 }
 
@@ -220,8 +222,8 @@ impl Known {
     /// The host has carried out an update.
     fn updated(&mut self, update: Update) {
         self.ending = Some(update.reference.clone());
-        // What exports nothing is no generation. There is nothing to gain in making that anew, and the host library spends a
-        // thread on each that it makes.
+        // What exports nothing is no generation. There is nothing to gain in making that anew, and
+        // the host library spends a thread on each that it makes.
         self.updated |= self.made != update.made;
         self.news = true;
         let record = &mut self.record;
@@ -238,8 +240,9 @@ impl Known {
         self.missed = false;
         self.last = Some((taken.clone(), self.record.clone()));
         let starts = self.record.code.is_none();
-        // Of what runs, it may be something else that the host has carried out. And what it starts may be what an update has put
-        // on record after a stop: the host has nothing to start then, and no one serves.
+        // Of what runs, it may be something else that the host has carried out. And what it starts
+        // may be what an update has put on record after a stop: the host has nothing to start then,
+        // and no one serves.
         self.news |= !starts || taken.scaling.count == 0 || self.updated;
         if taken.scaling.count == 0 {
             self.stopped = Some(taken.newest + 1);
@@ -313,7 +316,8 @@ impl Known {
         Some(outcome.clone())
     }
 
-    /// The command that asked for `count` instances: the earliest one. Those that the host answers late are carried out late.
+    /// The command that asked for `count` instances: the earliest one. Those that the host answers
+    /// late are carried out late.
     fn answer(&mut self, count: u32) -> Option<Asked> {
         let mut asked = self.asked.iter();
         let at = asked.position(|asked| asked.scaling.count == count)?;
@@ -408,8 +412,8 @@ impl Known {
         (self.record.code, self.record.wish) = (Some(reference.into()), Some(reference.into()));
     }
 
-    /// Generations with a lower number were there when a stop was asked for that the host has carried out: they have ended, also
-    /// those of which it has no handle. Says so once.
+    /// Generations with a lower number were there when a stop was asked for that the host has
+    /// carried out: they have ended, also those of which it has no handle. Says so once.
     pub(super) fn stopped_below(&mut self) -> Option<u64> {
         self.stopped.take()
     }
@@ -444,8 +448,9 @@ impl Known {
 }
 
 impl HeldBack {
-    /// Whether to hold back, when the host may be `loading` an image. Not for longer than one may take: updates that fail again
-    /// and again, of whichever component, do not keep another one from taking effect.
+    /// Whether to hold back, when the host may be `loading` an image. Not for longer than one may
+    /// take: updates that fail again and again, of whichever component, do not keep another one
+    /// from taking effect.
     pub(super) fn goes_on(&mut self, loading: bool) -> bool {
         if loading {
             self.since.get_or_insert_with(Instant::now).elapsed() < LOADING
@@ -463,8 +468,9 @@ impl HeldBack {
 }
 
 impl Scaling {
-    /// Another one, to which a host makes the component anew. It runs the same: a name that is repeated adds nothing. Without
-    /// a name it takes another number of instances. A smaller one, so that there are never more than were asked for.
+    /// Another one, to which a host makes the component anew. It runs the same: a name that is
+    /// repeated adds nothing. Without a name it takes another number of instances. A smaller one,
+    /// so that there are never more than were asked for.
     pub(super) fn varied(&self) -> Self {
         let mut varied = self.clone();
         match (self.config.last(), self.count) {

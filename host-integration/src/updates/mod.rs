@@ -1,24 +1,26 @@
 //! Makes updates of components take effect.
 //!
-//! `wasmcloud-host` 0.24.0 answers an `update` command by making the new version of the component and then stopping what
-//! serves it, instead of what serves the old version: the old version goes on, and the host has no handle of it any more.
-//! (Upstream: `handle_update_component_task`.) What the host then has on record is the new version, so scaling the component
-//! makes one that serves.
+//! `wasmcloud-host` 0.24.0 answers an `update` command by making the new version of the component
+//! and then stopping what serves it, instead of what serves the old version: the old version goes
+//! on, and the host has no handle of it any more. (Upstream: `handle_update_component_task`.) What
+//! the host then has on record is the new version, so scaling the component makes one that serves.
 //!
 //! Each version that a host makes is a generation of the component, and the oldest one serves: see
 //! [`Local::generations`](wrpc_transport_nats::local::Local::generations). So an update by itself changes nothing. This
 //! learns of it from the transport: a generation went, and an older one serves. Then it
 //!
 //! 1. looks whether the host still runs the component. If not, all its generations are ended.
-//! 2. has the host make it anew, twice: with a name of its configuration repeated, or, when it has no configuration, with
-//!    another number of instances; then as it was. (`settle`)
+//! 2. has the host make it anew, twice: with a name of its configuration repeated, or, when it has
+//!    no configuration, with another number of instances; then as it was. (`settle`)
 //! 3. ends the generations that are older than the one that the host has on record now.
 //!
-//! Where a policy service decides, it is asked first. (`policy`) Nothing changes for callers before the third step. Whatever is refused or fails before it leaves the old version serving, as
-//! on a stock host, and is tried again. What is sent out is what the host took last. (`known`)
+//! Where a policy service decides, it is asked first. (`policy`) Nothing changes for callers before
+//! the third step. Whatever is refused or fails before it leaves the old version serving, as on a
+//! stock host, and is tried again. What is sent out is what the host took last. (`known`)
 //!
-//! When one `scale` changes the reference and also the number of instances or the configuration, the host library puts the
-//! new reference on record with the old version. Then it is updated to the reference before, and to the new one.
+//! When one `scale` changes the reference and also the number of instances or the configuration,
+//! the host library puts the new reference on record with the old version. Then it is updated to
+//! the reference before, and to the new one.
 //!
 //! With `--local-dispatch off` for all components none of this is done: the host then does what a stock host does.
 
@@ -53,12 +55,13 @@ mod settle;
 #[cfg(all(test, any(feature = "duplex", feature = "mpsc")))]
 mod tests;
 
-/// How many messages are heard before it is looked what is new. That takes longer than to hear one, and anyone in the lattice may
-/// send many.
+/// How many messages are heard before it is looked what is new. That takes longer than to hear one,
+/// and anyone in the lattice may send many.
 const HEARD: usize = 256;
 
-/// For how long the client says nothing of its connection when it has dropped a message. It says, and logs, one thing after the
-/// other, keeps a few, and would say it of each message that it drops.
+/// For how long the client says nothing of its connection when it has dropped a message. It says,
+/// and logs, one thing after the other, keeps a few, and would say it of each message that it
+/// drops.
 const DROPS: Duration = Duration::from_secs(1);
 
 /// Where the control interface is, and who the host is there.

@@ -1,8 +1,9 @@
 //! Which components whoever deploys them offers for HTTP requests in memory, and under which names.
 //!
-//! The value `local-http` of a component's configuration says so: host names that are separated by commas. The host library does not
-//! pass on what configurations a component has; the command that scales it names them, and any host of the lattice says what is in
-//! one. It is looked at again whenever the component was scaled, and when any configuration has changed.
+//! The value `local-http` of a component's configuration says so: host names that are separated by
+//! commas. The host library does not pass on what configurations a component has; the command that
+//! scales it names them, and any host of the lattice says what is in one. It is looked at again
+//! whenever the component was scaled, and when any configuration has changed.
 
 use std::collections::{BTreeSet, HashMap};
 use std::pin::pin;

@@ -17,12 +17,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How often the inventory is looked at while nothing else tells of a change.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How long a generation has to be there before it is believed to be on record. What an update makes is gone by then: it lives
-/// for as long as it takes to publish an event.
+/// How long a generation has to be there before it is believed to be on record. What an update
+/// makes is gone by then: it lives for as long as it takes to publish an event.
 const SETTLE: Duration = Duration::from_millis(50);
 
-/// How long no command about a component may have come before its reference is changed back and forth. The host library puts
-/// what it made for one command over what another one has put on record meanwhile, and commands often come together.
+/// How long no command about a component may have come before its reference is changed back and
+/// forth. The host library puts what it made for one command over what another one has put on
+/// record meanwhile, and commands often come together.
 const CALM: Duration = Duration::from_secs(1);
 
 /// The time before another attempt, when something has failed that may pass.
@@ -159,8 +160,8 @@ pub(super) async fn component(host: Arc<Host>, id: String) -> String {
     }
 }
 
-/// Waits until there is a command about a component, the host has carried one out, or does not run it any more, or it is time
-/// to try again.
+/// Waits until there is a command about a component, the host has carried one out, or does not run
+/// it any more, or it is time to try again.
 async fn until_news(host: &Host, id: &str, (heard, told): (u64, u64), retry: Duration) {
     let deadline = Instant::now() + retry;
     while Instant::now() < deadline {
@@ -182,7 +183,8 @@ async fn until_news(host: &Host, id: &str, (heard, told): (u64, u64), retry: Dur
     }
 }
 
-/// Does what there is to do. Returns the reference of the version that serves from now on, unless nothing had to be done.
+/// Does what there is to do. Returns the reference of the version that serves from now on, unless
+/// nothing had to be done.
 async fn attempt(host: &Host, id: &str, held: &mut HeldBack) -> Result<Option<String>, Stuck> {
     quiet(host, id).await;
     let (newest, lapsed) = (host.newest(id), host.lapsed(id));
@@ -338,8 +340,8 @@ async fn make(host: &Host, id: &str, component: &Component, to: &Scaling) -> Res
     }
 }
 
-/// The reference on record is not that of the code. Has the host put the code of `to` on record: to the host there is nothing
-/// to do while that is the reference.
+/// The reference on record is not that of the code. Has the host put the code of `to` on record: to
+/// the host there is nothing to do while that is the reference.
 async fn exchange(
     host: &Host,
     id: &str,
@@ -371,9 +373,10 @@ async fn exchange(
     updated
 }
 
-/// Waits until the host has `reference` on record, with its code: the reference alone may come with a scale. Another command and
-/// the end of the component end the wait, too. No longer than an image may take to load: of one that fails the host says nothing,
-/// and meanwhile what is on record may not serve.
+/// Waits until the host has `reference` on record, with its code: the reference alone may come with
+/// a scale. Another command and the end of the component end the wait, too. No longer than an image
+/// may take to load: of one that fails the host says nothing, and meanwhile what is on record may
+/// not serve.
 async fn on_record(host: &Host, id: &str, reference: &str, heard: u64) -> Result<(), Stuck> {
     let deadline = Instant::now() + LOADING;
     loop {
@@ -401,8 +404,9 @@ async fn on_record(host: &Host, id: &str, reference: &str, heard: u64) -> Result
     }
 }
 
-/// The host has stopped the component, or does not run it: neither does anyone else on its connection. Those that were made since
-/// belong to a start: they have the number `below`, or a higher one.
+/// The host has stopped the component, or does not run it: neither does anyone else on its
+/// connection. Those that were made since belong to a start: they have the number `below`, or a
+/// higher one.
 pub(super) fn end_below(host: &Host, id: &str, below: u64) {
     // Of two hosts in one process, the other one may run it.
     if host.is_found() || Watched::is_alone() {

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-/// An interface that the host library knows: a component that calls it, one that serves it, and the link between the two.
+/// An interface that the host library knows: a component that calls it, one that serves it, and the
+/// link between the two.
 ///
-/// The caller exports [`Handler::CALL`]. Its function `call: func(n: u64) -> bool` calls the callee with `n`. The callee
-/// traps when that is 0, and else calls `inhost:demo/tally.add` with it.
+/// The caller exports [`Handler::CALL`]. Its function `call: func(n: u64) -> bool` calls the callee
+/// with `n`. The callee traps when that is 0, and else calls `inhost:demo/tally.add` with it.
 #[derive(Debug)]
 pub struct Handler {
     caller: fn() -> String,
@@ -46,8 +47,8 @@ impl Handler {
     /// The interface by which a caller is called.
     pub const CALL: &'static str = "inhost:promises/call";
 
-    /// Writes the components to `folder`, under names that begin with `name`. Returns the files of the caller and of the
-    /// callee.
+    /// Writes the components to `folder`, under names that begin with `name`. Returns the files of
+    /// the caller and of the callee.
     ///
     /// # Errors
     ///
@@ -59,8 +60,8 @@ impl Handler {
     }
 }
 
-/// Writes a component that serves [`Handler::MESSAGING`] to `folder`, and computes without end when it is called. Returns its
-/// file.
+/// Writes a component that serves [`Handler::MESSAGING`] to `folder`, and computes without end when
+/// it is called. Returns its file.
 ///
 /// # Errors
 ///

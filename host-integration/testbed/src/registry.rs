@@ -16,8 +16,8 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.wasm.config.v0+json";
 const LAYER: &str = "application/wasm";
 
-/// An OCI registry on a free port of the loopback interface, without TLS and without users. It serves images to pull, and
-/// lets those who ask wait for as long as was said.
+/// An OCI registry on a free port of the loopback interface, without TLS and without users. It
+/// serves images to pull, and lets those who ask wait for as long as was said.
 ///
 /// Serving ends when it is dropped.
 #[derive(Debug)]
@@ -69,8 +69,9 @@ impl ImageRegistry {
         })
     }
 
-    /// Has the component `wasm` under `name`, and returns its reference. Each answer with its manifest comes after `delay`;
-    /// a host asks for that whenever it fetches the image, also when it has it in its cache.
+    /// Has the component `wasm` under `name`, and returns its reference. Each answer with its
+    /// manifest comes after `delay`; a host asks for that whenever it fetches the image, also when
+    /// it has it in its cache.
     pub fn put(&self, name: &str, wasm: Vec<u8>, delay: Duration) -> String {
         let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
         images.insert(name.to_owned(), Image { wasm, delay });

@@ -58,8 +58,8 @@ impl Route {
         !matches!(self, Self::Stock | Self::Nats)
     }
 
-    /// The host whose calls go this way, in a lattice of its own. `None` for a route without a host, and for one without
-    /// a program to start.
+    /// The host whose calls go this way, in a lattice of its own. `None` for a route without a
+    /// host, and for one without a program to start.
     #[must_use]
     pub fn builder(self, binaries: &Binaries) -> Option<HostBuilder> {
         let ours = Host::builder(&binaries.host);

@@ -10,7 +10,8 @@ pub fn runs(process: u32) -> bool {
     signal("0", process) && !state(Path::new(&status)).is_some_and(|it| ['Z', 'X'].contains(&it))
 }
 
-/// The state of a process or thread, given the file `status` that proc(5) has of it. `None` where there is no such file.
+/// The state of a process or thread, given the file `status` that proc(5) has of it. `None` where
+/// there is no such file.
 pub(crate) fn state(status: &Path) -> Option<char> {
     let status = std::fs::read_to_string(status).ok()?;
     let state = status.lines().find_map(|line| line.strip_prefix("State:"));

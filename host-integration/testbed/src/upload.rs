@@ -16,11 +16,11 @@ mod guest;
 /// How many bytes are written at once.
 const PIECE: usize = 16 * 1024;
 
-/// A request to a [`Streamer`](crate::Guest::Streamer) behind a built-in HTTP server, which calls `pipe.ingest` with the
-/// body of it.
+/// A request to a [`Streamer`](crate::Guest::Streamer) behind a built-in HTTP server, which calls
+/// `pipe.ingest` with the body of it.
 ///
-/// The component that is called tells a [`Tally`](crate::Tally) of it: [`Upload::BEGUN`], and then how it ended, each by
-/// a number that is added to the id of the stream.
+/// The component that is called tells a [`Tally`](crate::Tally) of it: [`Upload::BEGUN`], and then
+/// how it ended, each by a number that is added to the id of the stream.
 ///
 /// To drop it is to go, as a client that dies.
 #[derive(Debug)]

@@ -44,8 +44,8 @@ impl Usage {
         })
     }
 
-    /// The time that processors have spent on the process since its start, in the process and in the kernel for it, to a
-    /// hundredth of a second; `None` where there is no `/proc`.
+    /// The time that processors have spent on the process since its start, in the process and in
+    /// the kernel for it, to a hundredth of a second; `None` where there is no `/proc`.
     #[must_use]
     pub fn cpu_time(self) -> Option<Duration> {
         cpu_time(&self.read("stat")?)

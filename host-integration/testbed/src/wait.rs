@@ -7,8 +7,8 @@ use anyhow::{bail, ensure};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout, Instant};
 
-/// The shortest and the longest pause between two looks. They grow with what has been waited, so that what comes soon is seen
-/// soon, and what takes long is not disturbed.
+/// The shortest and the longest pause between two looks. They grow with what has been waited, so
+/// that what comes soon is seen soon, and what takes long is not disturbed.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(50));
 
 /// Looks again and again until `holds`. `what` says what is wrong when it never does.

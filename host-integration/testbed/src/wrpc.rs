@@ -139,8 +139,8 @@ impl Peer {
 
     /// Serves `func` of `instance` for others to call, until the returned value is dropped.
     ///
-    /// The function can be called when this returns. `handler` is called in the order in which calls come; they are answered
-    /// as their answers are there.
+    /// The function can be called when this returns. `handler` is called in the order in which
+    /// calls come; they are answered as their answers are there.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! What no correct peer sends: parameters and results that are none, and components that are none. Nobody suffers from it
-//! but the one who sent it.
+//! What no correct peer sends: parameters and results that are none, and components that are none.
+//! Nobody suffers from it but the one who sent it.
 
 use futures::stream::{self, StreamExt as _};
 use inhost_testbed::{Deployment, Guest, HostBuilder, Link, Workload, CALLEE, CALLER, ECHO};

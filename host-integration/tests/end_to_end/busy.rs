@@ -37,8 +37,8 @@ struct Limits {
     longest: Duration,
 }
 
-/// Set where nothing else takes processors: then what is promised of the time holds, and is looked at. Else it is looked at whether
-/// all goes on.
+/// Set where nothing else takes processors: then what is promised of the time holds, and is looked
+/// at. Else it is looked at whether all goes on.
 const ALONE: &str = "INHOST_ALONE";
 
 fn is_alone() -> bool {

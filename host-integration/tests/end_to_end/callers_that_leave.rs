@@ -20,8 +20,8 @@ on_routes! { LOCAL:
 /// How long a caller may run.
 const EXECUTION: Duration = Duration::from_secs(2);
 
-/// For how long the only instance of the callee would be taken. Its time is over two seconds after that of the callers that have
-/// begun when it had.
+/// For how long the only instance of the callee would be taken. Its time is over two seconds after
+/// that of the callers that have begun when it had.
 const TAKEN: Duration = Duration::from_secs(60);
 
 /// How many calls wait.

@@ -53,7 +53,8 @@ async fn a_trap_reaches_the_caller_at_once(route: Route) -> anyhow::Result<()> {
     Ok(())
 }
 
-// Needs the runtime of `host-integration/wrpc-runtime-wasmtime`: with the published one the reason stays with the callee.
+// Needs the runtime of `host-integration/wrpc-runtime-wasmtime`: with the published one the reason
+// stays with the callee.
 async fn the_caller_s_error_has_the_reason_of_a_trap(route: Route) -> anyhow::Result<()> {
     let (deployment, driver) = route.pair().await?;
     fails("a call that traps", driver.call_trap("on purpose")).await;

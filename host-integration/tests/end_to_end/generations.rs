@@ -304,7 +304,8 @@ async fn in_each_mode_only_the_new_version_answers_after_an_update() -> anyhow::
             assert_eq!(answer.expect("an answer"), (2,), "{name}");
         }
         control.stop_component(host.id(), CALLEE).await?;
-        // Over NATS, a call that is on its way when the component is stopped may get no answer at all, as on a stock host.
+        // Over NATS, a call that is on its way when the component is stopped may get no answer at
+        // all, as on a stock host.
         const NO_ANSWER: Duration = Duration::from_secs(1);
         until("a version answers after the stop", async || {
             let answer = tokio::time::timeout(NO_ANSWER, driver.call_version()).await;
@@ -348,8 +349,8 @@ async fn what_the_new_version_does_not_export_is_not_served_any_more(
     Ok(())
 }
 
-/// Calls without results, of which each caller was told that they are on their way. The callee has one instance, which some
-/// people use as a lock.
+/// Calls without results, of which each caller was told that they are on their way. The callee has
+/// one instance, which some people use as a lock.
 async fn what_waits_is_begun_once_through_updates_and_scales(route: Route) -> anyhow::Result<()> {
     const CALLS: u64 = 40;
     // An answer of the tally that is lost over NATS keeps the only instance for this long.

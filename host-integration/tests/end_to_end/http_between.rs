@@ -456,7 +456,8 @@ async fn a_body_that_no_one_reads_ends_its_request_before_it_takes_all_of_the_me
         if let Some(peak) = host.usage().peak_resident_bytes() {
             assert!(peak < 800 * MIB, "over {route:?}: {peak}");
         }
-        // The host library had taken the request, and its guest waits for the rest of the body. The other instance is free.
+        // The host library had taken the request, and its guest waits for the rest of the body. The
+        // other instance is free.
         let answer = fetch("path=/seen").await;
         assert_eq!(line(&answer, "status "), "200", "over {route:?}");
     }

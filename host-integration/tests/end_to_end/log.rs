@@ -6,7 +6,8 @@ use inhost_testbed::{Guest, HostBuilder, NatsServer, CALLEE};
 
 use crate::support::{nats, Hosts as _, Route, PROMPTLY};
 
-/// Says nothing, in words that only the subscriber of the published crates understands: a span of that name is never made.
+/// Says nothing, in words that only the subscriber of the published crates understands: a span of
+/// that name is never made.
 const OF_THE_PUBLISHED_CRATES: &str = "[no-such-span]=off";
 
 /// What `host` logs of a call without a link, from the level on: the time is left out.

@@ -1,7 +1,8 @@
 //! A callee whose function has another type than its caller thinks.
 //!
-//! wRPC sends values without their types. Over NATS, most mismatches show when the bytes are read, and are errors; some do
-//! not, and then something else is read than was meant. A local call compares the types before the function runs.
+//! wRPC sends values without their types. Over NATS, most mismatches show when the bytes are read,
+//! and are errors; some do not, and then something else is read than was meant. A local call
+//! compares the types before the function runs.
 
 use std::path::Path;
 

@@ -15,8 +15,8 @@ use crate::support::{calls, nats, Hosts as _, Route};
 /// A debug build of the stock host takes seconds for a large value.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// How often something is tried over NATS. Upstream's transport loses a call now and then (see guarantees.md, "Calls over
-/// NATS"): it hangs, or ends without results.
+/// How often something is tried over NATS. Upstream's transport loses a call now and then (see
+/// guarantees.md, "Calls over NATS"): it hangs, or ends without results.
 const ATTEMPTS: usize = 5;
 
 /// The stock host.

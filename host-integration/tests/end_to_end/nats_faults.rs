@@ -17,7 +17,8 @@ on_routes! { LOCAL:
     components_can_be_started_and_linked_after_the_nats_server_was_away,
 }
 
-/// How long a call may take that needs no NATS, on a machine that does much else. One that needs it takes [`EXECUTION`].
+/// How long a call may take that needs no NATS, on a machine that does much else. One that needs it
+/// takes [`EXECUTION`].
 const LIMIT: Duration = Duration::from_secs(4);
 
 /// How long a component may run, which is what bounds a call to another host: the message waits in the client until it

@@ -53,7 +53,8 @@ async fn calls_without_results_wait_for_an_instance_and_are_all_carried_out_once
 /// How many calls wait at the callee.
 const WAITING: u64 = 20;
 
-/// Calls without results whose callers have gone on, and that wait at the callee: its only instance is taken for a while.
+/// Calls without results whose callers have gone on, and that wait at the callee: its only instance
+/// is taken for a while.
 async fn waiting(nats: &std::sync::Arc<NatsServer>, route: Route) -> (Deployment, Tally) {
     let Pair { deployment, tally } = Pair::start(nats, route.host(), 1).await;
     let driver = deployment.driver().await.expect("the caller");

@@ -1,4 +1,5 @@
-//! A function without results that takes a stream: its caller goes on when the stream is sent, and all of it comes, once.
+//! A function without results that takes a stream: its caller goes on when the stream is sent, and
+//! all of it comes, once.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

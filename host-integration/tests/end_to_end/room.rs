@@ -15,7 +15,8 @@ use crate::support::{nats, Hosts as _, Route, PROMPTLY};
 /// Within which a call that finds no room ends: there is no wait in it.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// How often a call over NATS is tried: upstream's transport loses one now and then (see guarantees.md, "Calls over NATS").
+/// How often a call over NATS is tried: upstream's transport loses one now and then (see
+/// guarantees.md, "Calls over NATS").
 const ATTEMPTS: usize = 5;
 
 async fn start(nats: &Arc<NatsServer>, route: Route, arguments: &[&str]) -> Deployment {

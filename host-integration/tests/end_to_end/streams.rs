@@ -109,8 +109,8 @@ const TRAPS: &str = r#"(component
     (instance $pipe (export "through" (func $through)) (export "ingest" (func $ingest)))
     (export "inhost:demo/pipe@0.1.0" (instance $pipe)))"#;
 
-/// Passes an empty stream to the `pipe` that it is linked to, reads what comes back, and answers with what it is told of why
-/// that failed.
+/// Passes an empty stream to the `pipe` that it is linked to, reads what comes back, and answers
+/// with what it is told of why that failed.
 const READS: &str = r#"(component
     (import "wasi:io/error@0.2.0" (instance $errors
         (export "error" (type $error (sub resource)))

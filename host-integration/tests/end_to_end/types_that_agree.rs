@@ -1,4 +1,5 @@
-//! A caller and a callee whose types of a function differ, but not in what a peer reads: the calls go as they do over NATS.
+//! A caller and a callee whose types of a function differ, but not in what a peer reads: the calls
+//! go as they do over NATS.
 
 use std::path::Path;
 

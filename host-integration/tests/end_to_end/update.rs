@@ -20,8 +20,9 @@ const MANY: usize = 64;
 /// How many calls are answered before and after a command that is looked at.
 const CALLS: u64 = 200;
 
-/// By how much the longest call of an update may be longer than that of a scale. Both are the longest of some thousand calls on
-/// a machine that does something else, too. What it is there to find is a call that is held, which takes seconds.
+/// By how much the longest call of an update may be longer than that of a scale. Both are the
+/// longest of some thousand calls on a machine that does something else, too. What it is there to
+/// find is a call that is held, which takes seconds.
 const PAUSE: Duration = Duration::from_millis(250);
 
 #[tokio::test]
@@ -70,8 +71,9 @@ async fn after_an_update_no_call_reaches_the_old_version() {
 
 /// A scale and an update of the callee under the same load, in turn, and the longest call during each.
 ///
-/// While the host takes an update it compiles an image, and while it takes a scale it does not. So that the load is the same
-/// one, an image is compiled during the scale, too: that of a component which no one calls.
+/// While the host takes an update it compiles an image, and while it takes a scale it does not. So
+/// that the load is the same one, an image is compiled during the scale, too: that of a component
+/// which no one calls.
 async fn scales_and_updates(driver: &Driver, deployment: &Deployment, what: &str) -> [Duration; 2] {
     const OTHER: &str = "other";
     let (control, host) = (deployment.control(), deployment.host());
@@ -196,8 +198,8 @@ async fn an_update_to_what_exports_nothing_leaves_the_old_version() {
     }
 }
 
-/// wadm scales in this way, each time. It is an update only when the reference is another one, and takes effect when it is
-/// nothing else.
+/// wadm scales in this way, each time. It is an update only when the reference is another one, and
+/// takes effect when it is nothing else.
 #[tokio::test]
 async fn a_component_that_is_scaled_may_be_updated_with_it() {
     let nats = nats().await;

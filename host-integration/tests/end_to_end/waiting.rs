@@ -1,5 +1,5 @@
-//! Callers that wait for room at a busy component, with `require`: the host has all else to do as well, and no caller loses its
-//! patience before its time is over.
+//! Callers that wait for room at a busy component, with `require`: the host has all else to do as
+//! well, and no caller loses its patience before its time is over.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,8 @@ on_routes! { LOCAL:
 /// How many callers wait. One more has the only instance, and the host may have taken another one.
 const WAITING: u32 = 100;
 
-/// For how long the only instance is taken. It is longer than the ten seconds that the host library gives an invocation.
+/// For how long the only instance is taken. It is longer than the ten seconds that the host library
+/// gives an invocation.
 const TAKEN: Duration = Duration::from_secs(11);
 
 /// How long anything else may take meanwhile, of a few tries.

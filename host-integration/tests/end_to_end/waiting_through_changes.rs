@@ -35,8 +35,8 @@ const ROUND: Duration = Duration::from_secs(60);
 /// How long a call may wait.
 const PATIENT: Duration = Duration::from_secs(3600);
 
-/// The caller. `call-note` passes its number on. `call-count` puts it at both ends of a large list, and compares what it has
-/// back with that.
+/// The caller. `call-note` passes its number on. `call-count` puts it at both ends of a large list,
+/// and compares what it has back with that.
 fn caller() -> String {
     format!(
         r#"(component
@@ -84,7 +84,8 @@ fn caller() -> String {
     )
 }
 
-/// The callee. Both functions have the number that they are given counted at the tally: an answer waits until that is answered.
+/// The callee. Both functions have the number that they are given counted at the tally: an answer
+/// waits until that is answered.
 fn callee(version: u32) -> String {
     format!(
         r#"(component
@@ -129,8 +130,9 @@ struct Stage {
 }
 
 impl Stage {
-    /// The queues of the callee have room for all calls without results, whose callers would wait with them otherwise, and for
-    /// half of the large ones. The others wait in its NATS subscription.
+    /// The queues of the callee have room for all calls without results, whose callers would wait
+    /// with them otherwise, and for half of the large ones. The others wait in its NATS
+    /// subscription.
     async fn start(route: Route, (notes, large): (u64, u64)) -> Self {
         let host = route.host().args([
             format!("--local-queue-invocations={}", notes + large),

@@ -43,7 +43,8 @@ pub(crate) const FOUND: [(Mode, &str); 17] = [
         Mode::Prefer,
         "scale v1 1; update slow +6; stop +22; cut; update less +87",
     ),
-    // Another image is on record while the slow one loads: no fault of the host, but of the test, which took it for the end.
+    // Another image is on record while the slow one loads: no fault of the host, but of the test,
+    // which took it for the end.
     (
         Mode::Prefer,
         "scale v1 1; update v1; update text +69; scale+update slow 1 a +14; update v1; permission put +71; scale+update v1 4",
@@ -53,7 +54,8 @@ pub(crate) const FOUND: [(Mode, &str); 17] = [
         Mode::Require,
         "scale v1 2; scale+update v1 5; notes 5; scale+update v2 3 a +12; cut; update v2; config del b +126",
     ),
-    // What the update has left is mended after a second without commands, and the test took the time before for the end.
+    // What the update has left is mended after a second without commands, and the test took the
+    // time before for the end.
     (
         Mode::Require,
         "scale v1 1; scale+update v2 4 +134; update less +34; scale 2 a; notes 4; cut +31; scale 5 b +136",
@@ -63,12 +65,14 @@ pub(crate) const FOUND: [(Mode, &str); 17] = [
         Mode::Require,
         "scale v1 3 a; update v2 +54; scale+update missing 2 a +76",
     ),
-    // The reference on record came with a scale, and that of another scale, which it takes for an update, does not load.
+    // The reference on record came with a scale, and that of another scale, which it takes for an
+    // update, does not load.
     (
         Mode::Prefer,
         "scale v1 1; scale 5; update slow; scale+update v2 1 a +119; scale+update missing 1 a",
     ),
-    // What a missing permission kept from serving does so once it is there again: a change without a command, which no rule knew.
+    // What a missing permission kept from serving does so once it is there again: a change without
+    // a command, which no rule knew.
     (
         Mode::Require,
         "scale v1 1; permission del +144; scale+update v1 4 +117; update slow; notes 1; cut +42; update less +76; scale 5 b +84",
@@ -78,7 +82,8 @@ pub(crate) const FOUND: [(Mode, &str); 17] = [
         Mode::Prefer,
         "scale v1 1 a; update slow; scale+update missing 5 b; scale 3 b +42; scale missing 1; scale+update v2 5 a; scale+update v2 2",
     ),
-    // An update takes on what another one has put over a scale, and the events are missed: no fault of the host, but of the model.
+    // An update takes on what another one has put over a scale, and the events are missed: no fault
+    // of the host, but of the model.
     (
         Mode::Prefer,
         "scale v1 1; notes 4 +46; update slow +2; scale+update bumped 4 a +35; cut; cut",

@@ -1,7 +1,8 @@
 //! A stock host and this one are given the same random programs, and are compared from outside.
 //!
-//! What is done is in `program`, what is seen in `observer`, and what has to hold in `rules`. What was found before comes first
-//! (`found`). A failure is made as short as it goes, and printed as a program that can be run again:
+//! What is done is in `program`, what is seen in `observer`, and what has to hold in `rules`. What
+//! was found before comes first (`found`). A failure is made as short as it goes, and printed as a
+//! program that can be run again:
 //!
 //! | variable | |
 //! |---|---|
@@ -44,7 +45,8 @@ const SEED: u64 = 1;
 /// How long shorter programs are tried when one has failed.
 const SHRINKING: Duration = Duration::from_secs(90);
 
-/// How often a program is run that may be one that fails: what happens at once does not happen in the same order each time.
+/// How often a program is run that may be one that fails: what happens at once does not happen in
+/// the same order each time.
 const RUNS: usize = 3;
 
 #[test]

@@ -1,17 +1,20 @@
 //! What a stock host can have after a number of commands.
 //!
-//! Commands that follow each other at once overtake each other in the host library, so there is more than one outcome. Which
-//! ones there are is found here by going through all orders in which its steps can come. What the steps are is read from the
-//! library; that they are as described here is checked in each run of the test, as the stock host's outcome has to be one of
-//! those that are found.
+//! Commands that follow each other at once overtake each other in the host library, so there is
+//! more than one outcome. Which ones there are is found here by going through all orders in which
+//! its steps can come. What the steps are is read from the library; that they are as described here
+//! is checked in each run of the test, as the stock host's outcome has to be one of those that are
+//! found.
 //!
-//! - A `scale` command is answered with a look at the record, when it also notes whether an update is to follow. Then its
-//!   image is fetched, which may fail as long as nothing is to be started from it, but not be anything else than a component;
-//!   and policy is asked. Then, in one piece, what is on record is made anew if the number of instances or
-//!   the configuration is another one: with the code on record, under the reference of the command. Then comes the update.
-//! - An `update` looks at the record, fetches the image and makes the new version, while nothing else can be put on record.
-//!   It stops what it has made, and then, in a second piece, puts that on record over whatever is there by now. What was on
-//!   record goes on without a handle: it is a ghost, and ends with the process.
+//! - A `scale` command is answered with a look at the record, when it also notes whether an update
+//!   is to follow. Then its image is fetched, which may fail as long as nothing is to be started
+//!   from it, but not be anything else than a component; and policy is asked. Then, in one piece,
+//!   what is on record is made anew if the number of instances or the configuration is another one:
+//!   with the code on record, under the reference of the command. Then comes the update.
+//! - An `update` looks at the record, fetches the image and makes the new version, while nothing
+//!   else can be put on record. It stops what it has made, and then, in a second piece, puts that
+//!   on record over whatever is there by now. What was on record goes on without a handle: it is a
+//!   ghost, and ends with the process.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -211,8 +214,9 @@ fn step(state: &State, command: Command, at: At, surroundings: &Surroundings) ->
                 mixed: false,
                 ..began_with
             });
-            // Another update takes on the number and the configuration that one has put over those of a command. Who misses
-            // what the host says of it cannot know which of the two are on record.
+            // Another update takes on the number and the configuration that one has put over those
+            // of a command. Who misses what the host says of it cannot know which of the two are on
+            // record.
             next.overlapped = state.record != began || (state.overlapped && surroundings.cut);
             vec![(next, At::Done)]
         }

@@ -213,7 +213,8 @@ pub(crate) struct Released<'a> {
 }
 
 impl<'a> Released<'a> {
-    /// Gives the calls time to be begun, then lets go on what waits until all have been begun, or no more are for a while.
+    /// Gives the calls time to be begun, then lets go on what waits until all have been begun, or
+    /// no more are for a while.
     pub(crate) async fn begin(
         tally: &'a HeldTally,
         accepted: BTreeSet<u64>,

@@ -1,7 +1,8 @@
 //! A program: what is done to both hosts, step by step.
 //!
-//! It has a text form, in which a failure is printed and which can be run again: steps with `; ` between them, each with
-//! `+MS` at its end when the next one follows after so many milliseconds, and not when all is at rest.
+//! It has a text form, in which a failure is printed and which can be run again: steps with `; `
+//! between them, each with `+MS` at its end when the next one follows after so many milliseconds,
+//! and not when all is at rest.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +12,8 @@ use anyhow::{bail, Context as _};
 
 use crate::images::Image;
 
-/// The longest time between two steps that follow each other before the first one has been carried out, in milliseconds.
+/// The longest time between two steps that follow each other before the first one has been carried
+/// out, in milliseconds.
 pub(crate) const LONGEST_GAP: u64 = 150;
 
 /// What is done.
@@ -39,7 +41,8 @@ pub(crate) enum Action {
     Permission(Change),
     /// The NATS server is killed and comes back.
     Cut,
-    /// So many calls without results are made, all of which wait in the component or in front of it until all is at rest.
+    /// So many calls without results are made, all of which wait in the component or in front of it
+    /// until all is at rest.
     Notes(u64),
 }
 
@@ -78,8 +81,8 @@ impl Action {
         matches!(self, Self::Scale { .. } | Self::Update(_) | Self::Stop)
     }
 
-    /// Whether it changes what commands may do. All is at rest before and after it, so that it is known which of them it
-    /// concerns.
+    /// Whether it changes what commands may do. All is at rest before and after it, so that it is
+    /// known which of them it concerns.
     fn stands_alone(self) -> bool {
         matches!(
             self,

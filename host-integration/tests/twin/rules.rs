@@ -1,26 +1,32 @@
 //! When this host is never worse than a stock host: the rules.
 //!
-//! 1. **A call is answered.** While the component runs, whatever is done to it, a call is answered within [`BOUND`], as it is
-//!    on a stock host. A call without results whose caller went on is begun, and none is begun twice. A call that finds no one
-//!    fails at once.
-//! 2. **What is on record answers.** At rest, which is [`REST`] after the last step at the latest, or [`REST_AFTER_LOSS`], one
-//!    version answers on all ways: that of the image on record, and none when nothing is on record. The record is one that a
-//!    stock host can have after the same commands. Where a stock host has a reference on record that came with a scale, and
-//!    other code, here it is the code of that reference if an update was to follow and the image loads. The old version may go
-//!    on only if it does on a stock host, and what is on record is kept from serving: policy denies it, a configuration of it
-//!    was removed, the host's credentials do not allow it, or another command took effect in the middle of an update. On the
-//!    way each command brings one change from one version to another at most, and so does the end of what kept one from serving.
-//! 3. **No more at once.** Between commands no more calls run at once than the version that serves has instances: those on
-//!    record, unless the old version goes on. Where commands make the component anew, no more than the instances of all that they
-//!    make, as with a stop and a start each. On a stock host all versions that go on without a handle run calls beside that on
+//! 1. **A call is answered.** While the component runs, whatever is done to it, a call is answered
+//!    within [`BOUND`], as it is on a stock host. A call without results whose caller went on is
+//!    begun, and none is begun twice. A call that finds no one fails at once.
+//! 2. **What is on record answers.** At rest, which is [`REST`] after the last step at the latest,
+//!    or [`REST_AFTER_LOSS`], one version answers on all ways: that of the image on record, and
+//!    none when nothing is on record. The record is one that a stock host can have after the same
+//!    commands. Where a stock host has a reference on record that came with a scale, and other
+//!    code, here it is the code of that reference if an update was to follow and the image loads.
+//!    The old version may go on only if it does on a stock host, and what is on record is kept from
+//!    serving: policy denies it, a configuration of it was removed, the host's credentials do not
+//!    allow it, or another command took effect in the middle of an update. On the way each command
+//!    brings one change from one version to another at most, and so does the end of what kept one
+//!    from serving.
+//! 3. **No more at once.** Between commands no more calls run at once than the version that serves
+//!    has instances: those on record, unless the old version goes on. Where commands make the
+//!    component anew, no more than the instances of all that they make, as with a stop and a start
+//!    each. On a stock host all versions that go on without a handle run calls beside that on
 //!    record, each with as many instances as it had.
-//! 4. **The rest is equal.** After a command by itself, and with the same on record before: it is accepted or refused as on a
-//!    stock host, and each event of the stock host is one of this host, too; the watch may cause more of them. The lattice has the same links. The policy service
-//!    is asked about no number of instances that no one chose if the component has a configuration.
+//! 4. **The rest is equal.** After a command by itself, and with the same on record before: it is
+//!    accepted or refused as on a stock host, and each event of the stock host is one of this host,
+//!    too; the watch may cause more of them. The lattice has the same links. The policy service is
+//!    asked about no number of instances that no one chose if the component has a configuration.
 //!
-//! "Can have" is decided by `model`: all orders in which the steps of the commands can come in the host library. The stock
-//! host's own outcome has to be one of those, or the model is wrong, which is a failure of the test, too. With
-//! `--local-dispatch off` for all components this host has to be as that model says, and rules 3 and 4 hold.
+//! "Can have" is decided by `model`: all orders in which the steps of the commands can come in the
+//! host library. The stock host's own outcome has to be one of those, or the model is wrong, which
+//! is a failure of the test, too. With `--local-dispatch off` for all components this host has to
+//! be as that model says, and rules 3 and 4 hold.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -101,8 +107,8 @@ impl Window {
             .unwrap_or_default()
     }
 
-    /// The most instances that may serve at once, without those that commands make in addition. On a stock host all that serve
-    /// do so at once, and on this host the oldest of them.
+    /// The most instances that may serve at once, without those that commands make in addition. On
+    /// a stock host all that serve do so at once, and on this host the oldest of them.
     fn at_once(&self, judged: Judged) -> usize {
         let serving = self.outcomes.on_the_way.iter().map(|state| {
             let serving = state.each_serving().into_iter();

@@ -20,12 +20,12 @@ const PROGRAMS: usize = 40;
 /// How long what is under way is given at least.
 const QUIET: Duration = Duration::from_millis(250);
 
-/// How long all has to be as it is at rest once the slow image was named: this host may have another one on record while that
-/// loads.
+/// How long all has to be as it is at rest once the slow image was named: this host may have
+/// another one on record while that loads.
 const STEADY: Duration = SLOW.saturating_mul(3);
 
-/// As [`STEADY`], in a state that may be one on the way: this host waits for a second without commands before it mends one that
-/// an update has left.
+/// As [`STEADY`], in a state that may be one on the way: this host waits for a second without
+/// commands before it mends one that an update has left.
 const UNSETTLED: Duration = Duration::from_secs(3);
 
 /// Which way calls go on this host.

@@ -1,7 +1,7 @@
 //! `cargo xtask demo`, `up`, `bench`, `languages`, `soak` and `wash`: programs that start this host and use it.
 //!
-//! Each is a module. [`stage`] starts hosts, [`measure`] measures them, [`report`] shows the figures. What is started is
-//! built first, by `xtask`, which also starts this program.
+//! Each is a module. [`stage`] starts hosts, [`measure`] measures them, [`report`] shows the
+//! figures. What is started is built first, by `xtask`, which also starts this program.
 
 #![allow(
     clippy::print_stdout,

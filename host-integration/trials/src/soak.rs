@@ -1,9 +1,10 @@
 //! `cargo xtask soak`: many calls of many kinds on one host, while their callee is restarted, updated and scaled, and
 //! the question at the end where each of them went and what the host has left of them.
 //!
-//! The calls are made inside: the callers are asked for batches of them, [`plan`] says which. [`mod@load`] asks,
-//! [`disturb`] disturbs, [`mod@slow`] sends parameters slowly from elsewhere, [`ledger`] notes what became of each call,
-//! [`deliveries`] compares that with what the callees tell, [`checks`] says what has to hold.
+//! The calls are made inside: the callers are asked for batches of them, [`plan`] says which.
+//! [`mod@load`] asks, [`disturb`] disturbs, [`mod@slow`] sends parameters slowly from elsewhere,
+//! [`ledger`] notes what became of each call, [`deliveries`] compares that with what the callees
+//! tell, [`checks`] says what has to hold.
 
 mod cast;
 mod checks;

@@ -78,12 +78,14 @@
 //!
 //! # One way for values
 //!
-//! Values move between guest memory and the wRPC encoding in one pass. A `string` or a `list<u8>` is one copy. Handles and streams
-//! are no exception: their bytes, or what they read from, are found before a guest is entered, or after it was left. What a
-//! peer sends is checked before a guest is entered, and what a guest passes is bounded.
+//! Values move between guest memory and the wRPC encoding in one pass. A `string` or a `list<u8>`
+//! is one copy. Handles and streams are no exception: their bytes, or what they read from, are
+//! found before a guest is entered, or after it was left. What a peer sends is checked before a
+//! guest is entered, and what a guest passes is bounded.
 //!
-//! [`ValEncoder`] and [`read_value`] are for programs that have or want wasmtime's [`Val`](wasmtime::component::Val), and here
-//! because they are in upstream. The bytes are the same, which are upstream's.
+//! [`ValEncoder`] and [`read_value`] are for programs that have or want wasmtime's
+//! [`Val`](wasmtime::component::Val), and here because they are in upstream. The bytes are the
+//! same, which are upstream's.
 //!
 //! # Where what is
 //!

@@ -30,8 +30,8 @@ pub trait WrpcView: Send {
     /// How long an invoked import may take, from the first byte sent to the last byte received. When it takes longer,
     /// the import fails and the component traps.
     ///
-    /// The default, `None`, sets no bound. Where guests [take turns](crate::take_turns), it is as [`in_ticks`](crate::in_ticks)
-    /// has it.
+    /// The default, `None`, sets no bound. Where guests [take turns](crate::take_turns), it is as
+    /// [`in_ticks`](crate::in_ticks) has it.
     fn timeout(&self) -> Option<Duration> {
         None
     }
@@ -48,7 +48,8 @@ pub(crate) fn limit(view: &impl WrpcView) -> Option<Duration> {
 #[derive(Default)]
 pub struct SharedResourceTable {
     resources: HashMap<Uuid, ResourceAny>,
-    /// A clone of the store's [`client`](WrpcView::client). Here because this is the only place that is ours in a store.
+    /// A clone of the store's [`client`](WrpcView::client). Here because this is the only place
+    /// that is ours in a store.
     client: Option<Arc<dyn Any + Send + Sync>>,
     /// What the store's imports wait for.
     slot: Slot,

@@ -1,4 +1,5 @@
-//! Guests that compute give way to what else there is to do. A test of its own: whether they do is chosen once in a process.
+//! Guests that compute give way to what else there is to do. A test of its own: whether they do is
+//! chosen once in a process.
 
 use std::time::{Duration, Instant};
 

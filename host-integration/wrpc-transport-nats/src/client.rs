@@ -28,9 +28,10 @@ pub type Reader = Incoming<AnyBackend, nats::Reader>;
 ///
 /// It serves and invokes functions in memory where it can and over NATS where it must. A clone shares everything.
 ///
-/// The functions that one client serves, together with its clones, are one generation of a component. A second client that
-/// serves under the same prefix on the same connection stands by until the first has dropped what it serves; the NATS
-/// subscription of a function passes from one to the next. See [`Local::generations`].
+/// The functions that one client serves, together with its clones, are one generation of a
+/// component. A second client that serves under the same prefix on the same connection stands by
+/// until the first has dropped what it serves; the NATS subscription of a function passes from one
+/// to the next. See [`Local::generations`].
 #[derive(Clone, Debug)]
 pub struct Client {
     dispatcher: Dispatcher<Remote, Option<HeaderMap>, AnyBackend>,

@@ -28,7 +28,8 @@
 //! # }
 //! ```
 //!
-//! Then clients are made and used as those of the published crate. Two that share a connection find each other in memory:
+//! Then clients are made and used as those of the published crate. Two that share a connection find
+//! each other in memory:
 //!
 //! ```no_run
 //! use std::pin::pin;

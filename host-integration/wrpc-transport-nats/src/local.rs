@@ -46,18 +46,20 @@ pub struct Config {
     /// How many bytes of parameters may wait at one function before further calls go over NATS. A call with more
     /// than that may wait alone. The default is 64 MiB.
     pub queue_bytes: usize,
-    /// For how long a callee waits for parameters that its caller, here or elsewhere, has not sent. `None`, the default, is
-    /// no limit; the host sets its maximum execution time.
+    /// For how long a callee waits for parameters that its caller, here or elsewhere, has not sent.
+    /// `None`, the default, is no limit; the host sets its maximum execution time.
     pub receive_within: Option<Duration>,
     /// Whether [`Local::steer`] may change the modes. Components have [generations](Local::generations) then, with
     /// [`Mode::Off`] for all, too. The default is false.
     pub steerable: bool,
-    /// How many bytes of parameters a callee takes, without the streams in them, from a caller here or elsewhere. `None`, the
-    /// default, is no limit; the host sets what the memory of a guest can hold.
+    /// How many bytes of parameters a callee takes, without the streams in them, from a caller here
+    /// or elsewhere. `None`, the default, is no limit; the host sets what the memory of a guest can
+    /// hold.
     pub receive_bytes: Option<usize>,
-    /// The names of components for HTTP requests, each with the ID of the component. A request that a component makes to one of
-    /// them is answered by the component in memory, when that is [offered](Local::offer_http) under this name and a call of it
-    /// would stay in memory. The default is none.
+    /// The names of components for HTTP requests, each with the ID of the component. A request that
+    /// a component makes to one of them is answered by the component in memory, when that is
+    /// [offered](Local::offer_http) under this name and a call of it would stay in memory. The
+    /// default is none.
     pub http: BTreeMap<HttpName, String>,
 }
 
@@ -209,8 +211,9 @@ impl Local {
         &self.config
     }
 
-    /// Changes the mode of calls to the component `target`, or of those to all that have none of their own. With no mode, the
-    /// component has the one that it had at the beginning, or none of its own. It holds for calls that are made from here on.
+    /// Changes the mode of calls to the component `target`, or of those to all that have none of
+    /// their own. With no mode, the component has the one that it had at the beginning, or none of
+    /// its own. It holds for calls that are made from here on.
     ///
     /// # Errors
     ///
@@ -237,11 +240,11 @@ impl Local {
         Status::of(&self.config, &self.shared, self.http())
     }
 
-    /// The component under `prefix` (`lattice.component-id`) is offered for HTTP requests under these names, and under no
-    /// others from here on. Before, it is offered under none.
+    /// The component under `prefix` (`lattice.component-id`) is offered for HTTP requests under
+    /// these names, and under no others from here on. Before, it is offered under none.
     ///
-    /// It is for whoever deploys the component to say so, as [`Config::http`] is for whoever runs the host: a request is
-    /// answered in memory where both say the same.
+    /// It is for whoever deploys the component to say so, as [`Config::http`] is for whoever runs
+    /// the host: a request is answered in memory where both say the same.
     pub fn offer_http(&self, prefix: &str, names: Vec<HttpName>) {
         if let Some(http) = &self.http {
             http.offer(prefix, names);
@@ -252,38 +255,41 @@ impl Local {
         self.http.as_ref()
     }
 
-    /// The oldest calls in flight, `most` at most, the oldest first: those that components of this process made, and those that came
-    /// over NATS to them. Of these, the ones that have a [caller](Observer::caller) for the observer.
+    /// The oldest calls in flight, `most` at most, the oldest first: those that components of this
+    /// process made, and those that came over NATS to them. Of these, the ones that have a
+    /// [caller](Observer::caller) for the observer.
     pub fn running(&self, most: usize) -> Vec<Running> {
         self.shared.running(most)
     }
 
-    /// Has `observer` told about the local calls that begin from here on. Returns false, and does nothing, when there is one
-    /// already.
+    /// Has `observer` told about the local calls that begin from here on. Returns false, and does
+    /// nothing, when there is one already.
     ///
     /// Bytes and failures of local calls are counted from here on, too.
     pub fn observe(&self, observer: impl Observer<Option<HeaderMap>>) -> bool {
         self.shared.observe(observer)
     }
 
-    /// The living generations of each component on each connection, sorted by prefix (`lattice.component-id`). There are
-    /// none with [`Mode::Off`] for all targets, unless modes may [change](Config::steerable), and without a backend.
+    /// The living generations of each component on each connection, sorted by prefix
+    /// (`lattice.component-id`). There are none with [`Mode::Off`] for all targets, unless modes
+    /// may [change](Config::steerable), and without a backend.
     ///
-    /// All that one client serves is one generation of a component. The oldest one serves, in memory and over NATS; those
-    /// that are newer stand by.
+    /// All that one client serves is one generation of a component. The oldest one serves, in
+    /// memory and over NATS; those that are newer stand by.
     pub fn generations(&self) -> Vec<Generations> {
         self.shared.generations()
     }
 
-    /// Ends the generations of the component under `prefix` on the connection `scope` that are older than `than`. The next
-    /// one serves, if there is one; what waits passes to it, and what runs goes on.
+    /// Ends the generations of the component under `prefix` on the connection `scope` that are
+    /// older than `than`. The next one serves, if there is one; what waits passes to it, and what
+    /// runs goes on.
     pub fn end_older(&self, scope: ScopeId, prefix: &str, than: u64) {
         self.shared.end_older(scope, prefix, than);
     }
 
-    /// Says whether another host serves the component under `prefix` (`lattice.component-id`), too. As long as one does, a call
-    /// that would wait here for longer than it takes to send it there goes over NATS, with [`Mode::Prefer`]. The default is that
-    /// none does.
+    /// Says whether another host serves the component under `prefix` (`lattice.component-id`), too.
+    /// As long as one does, a call that would wait here for longer than it takes to send it there
+    /// goes over NATS, with [`Mode::Prefer`]. The default is that none does.
     pub fn set_served_elsewhere(&self, prefix: &str, served: bool) {
         self.shared.set_served_elsewhere(prefix, served);
     }
@@ -302,8 +308,9 @@ impl Local {
     }
 }
 
-/// Has `hook` called in the task and the span of each invocation that starts to run in this process, with the route that it
-/// came by: [`Route::Local`] or [`Route::Remote`]. Only the first one of a process is called.
+/// Has `hook` called in the task and the span of each invocation that starts to run in this
+/// process, with the route that it came by: [`Route::Local`] or [`Route::Remote`]. Only the first
+/// one of a process is called.
 pub fn on_start(hook: fn(Route)) {
     dispatch::on_start(hook);
 }

@@ -1,5 +1,5 @@
-//! The subscriptions of what this process serves, so that it can leave all of them: from then on no call comes over NATS, and
-//! those that have arrived are still taken.
+//! The subscriptions of what this process serves, so that it can leave all of them: from then on no
+//! call comes over NATS, and those that have arrived are still taken.
 
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::pin::Pin;
@@ -15,9 +15,9 @@ use crate::nats::subject::PROTOCOL;
 
 /// The calls of a served function.
 ///
-/// When it is dropped, the client is told to unsubscribe before anything that is published later. Left to itself, the
-/// subscriber tells it some time later, from a task; a call from this host to a component that was just stopped here would
-/// be delivered to a subscription that no one reads.
+/// When it is dropped, the client is told to unsubscribe before anything that is published later.
+/// Left to itself, the subscriber tells it some time later, from a task; a call from this host to a
+/// component that was just stopped here would be delivered to a subscription that no one reads.
 pub(crate) struct Calls {
     subscription: Arc<Subscription>,
     number: u64,

@@ -1,5 +1,6 @@
-//! A calls B, and B fails because the C that it calls is not there. Whichever way the two calls go, nobody may take it that B
-//! is not there: the host library would call an older interface of it, and B would run twice.
+//! A calls B, and B fails because the C that it calls is not there. Whichever way the two calls go,
+//! nobody may take it that B is not there: the host library would call an older interface of it,
+//! and B would run twice.
 #![cfg(any(feature = "duplex", feature = "mpsc"))]
 #![allow(missing_docs)]
 

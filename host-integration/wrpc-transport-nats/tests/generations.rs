@@ -157,8 +157,8 @@ async fn no_call_is_lost_while_versions_come_and_go() {
     assert_eq!(taken.load(Ordering::Relaxed), calls);
 }
 
-/// What was sent before and after, headers included, is there for whoever takes the call next; where nobody does, its caller
-/// hears of it at once.
+/// What was sent before and after, headers included, is there for whoever takes the call next;
+/// where nobody does, its caller hears of it at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_is_put_back_is_run_by_the_next_version() {
     let server = Server::start().await;
@@ -214,8 +214,8 @@ async fn a_call_that_is_put_back_is_run_by_the_next_version() {
     assert_eq!(nothing, "");
 }
 
-/// Of a component that is stopped, callers from elsewhere hear at once, also those whose calls had arrived and were not taken. Where
-/// nobody waits for results, they are counted.
+/// Of a component that is stopped, callers from elsewhere hear at once, also those whose calls had
+/// arrived and were not taken. Where nobody waits for results, they are counted.
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_that_have_arrived_end_with_the_last_version() {
     let server = Server::start().await;

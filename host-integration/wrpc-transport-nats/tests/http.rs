@@ -1,5 +1,5 @@
-//! Requests that the host library's encoder makes to an HTTP client: which of them a component here answers, and what both sides
-//! see.
+//! Requests that the host library's encoder makes to an HTTP client: which of them a component here
+//! answers, and what both sides see.
 #![cfg(any(feature = "duplex", feature = "mpsc"))]
 #![allow(missing_docs)]
 

@@ -159,8 +159,9 @@ async fn a_call_is_the_same_messages_as_upstreams() {
             assert_eq!(subjects(&found), subjects(&expected), "{case}");
             let root = format!("{CALLEE}.wrpc.0.0.1.{INSTANCE}.run");
             assert_eq!(found.iter().filter(|m| m.subject == root).count(), 1);
-            // What the first message has room for depends on the length of an inbox. So the parameters are cut elsewhere,
-            // but into as many messages, and the first of them is as full.
+            // What the first message has room for depends on the length of an inbox. So the
+            // parameters are cut elsewhere, but into as many messages, and the first of them is as
+            // full.
             let full = |messages: &[Recorded]| {
                 let first = messages.iter().find(|m| m.subject == root);
                 first.map(|m| m.payload.len() + if len > 1 << 20 { m.inbox } else { 0 })

@@ -1,5 +1,5 @@
-//! What the lock files must say: the host library is the published one, the drop-ins are in place, and the stock host is
-//! built of the same versions.
+//! What the lock files must say: the host library is the published one, the drop-ins are in place,
+//! and the stock host is built of the same versions.
 
 use std::collections::BTreeSet;
 

@@ -3,6 +3,7 @@
 mod dependencies;
 mod examples;
 mod files;
+mod lines;
 mod lock;
 mod pages;
 
@@ -20,6 +21,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let stock = read(&root.join("benches/stock/Cargo.lock"))?;
     breaches.extend(lock::stock_breaches(&stock, &lock));
     breaches.extend(files::breaches(root)?);
+    breaches.extend(lines::breaches(root)?);
     breaches.extend(examples::breaches(root)?);
     breaches.extend(pages::breaches(root)?);
     ensure!(

@@ -9,7 +9,8 @@ use crate::ty::Ty;
 pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) ty: Ty,
-    /// In it, a handle is a string, its bytes as hexadecimal digits, and a stream is a list of such strings, its chunks.
+    /// In it, a handle is a string, its bytes as hexadecimal digits, and a stream is a list of such
+    /// strings, its chunks.
     pub(crate) value: Val,
     /// What `wrpc-transport` makes of it, where it knows a Rust type of this shape.
     pub(crate) native: Option<Native>,

@@ -1,16 +1,17 @@
 //! Writes wire vectors to standard output: values of the component model and their wRPC encoding, made by the
 //! published crates. `cargo xtask vectors` puts them into the repository.
 //!
-//! Each value is encoded by `wrpc-runtime-wasmtime`, and what that crate decodes from the bytes has to be the value
-//! again, if there are no resources in it: it takes all that follows the length of a handle for the handle. Where `wrpc-transport` can encode a Rust type of that shape, it has to come to the same bytes and the same
-//! value. A vector is written only if all agree.
+//! Each value is encoded by `wrpc-runtime-wasmtime`, and what that crate decodes from the bytes has
+//! to be the value again, if there are no resources in it: it takes all that follows the length of
+//! a handle for the handle. Where `wrpc-transport` can encode a Rust type of that shape, it has to
+//! come to the same bytes and the same value. A vector is written only if all agree.
 //!
 //! # The format
 //!
-//! An array of vectors, one a line: `{"name": TEXT, "type": TYPE, "value": VALUE, "wire": BYTES}`. Names are
-//! unique. `BYTES` are lower-case hexadecimal digits, two a byte. What is sent at other paths is in
-//! `"streams": [{"path": [NUMBER, …], "wire": BYTES}, …]`, which is there if there is any: the path is below that of the
-//! value, and the bytes go up to the first end marker.
+//! An array of vectors, one a line: `{"name": TEXT, "type": TYPE, "value": VALUE, "wire": BYTES}`.
+//! Names are unique. `BYTES` are lower-case hexadecimal digits, two a byte. What is sent at other
+//! paths is in `"streams": [{"path": [NUMBER, …], "wire": BYTES}, …]`, which is there if there is
+//! any: the path is below that of the value, and the bytes go up to the first end marker.
 //!
 //! | TYPE | VALUE |
 //! |---|---|

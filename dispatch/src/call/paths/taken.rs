@@ -1,8 +1,9 @@
 //! The paths that both sides have taken, in little room.
 //!
-//! A call may have a hundred thousand of them, as the elements of a list. Each is a number below the path before it, and most of
-//! them are taken one after the other, so they are kept as runs of numbers below which the same is taken: all elements of a list
-//! are one run, also when each of them is a record with streams in it.
+//! A call may have a hundred thousand of them, as the elements of a list. Each is a number below
+//! the path before it, and most of them are taken one after the other, so they are kept as runs of
+//! numbers below which the same is taken: all elements of a list are one run, also when each of
+//! them is a record with streams in it.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +12,8 @@ use std::collections::BTreeMap;
 pub(super) struct TakenPaths {
     /// Whether the path that leads here is one of them.
     here: bool,
-    /// What is below it: by the first number of a run, the last one and what all numbers of the run have below them. No two runs
-    /// that meet have the same.
+    /// What is below it: by the first number of a run, the last one and what all numbers of the run
+    /// have below them. No two runs that meet have the same.
     below: BTreeMap<usize, (usize, TakenPaths)>,
 }
 

@@ -1,7 +1,7 @@
 //! A host program that is not this project's, with in-host invocation.
 //!
-//! It starts the published host library. Cargo puts this project's drop-ins in the place of two crates under it, and that
-//! is what makes calls between components of the host stay in memory.
+//! It starts the published host library. Cargo puts this project's drop-ins in the place of two
+//! crates under it, and that is what makes calls between components of the host stay in memory.
 
 use anyhow::Context as _;
 use wasmcloud_host::{WasmbusHost, WasmbusHostConfig};

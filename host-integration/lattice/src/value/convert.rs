@@ -5,8 +5,8 @@ use wasm_wave::value::{Type as WaveType, Value};
 use wasm_wave::wasm::{WasmTypeKind, WasmValue as _, WasmValueError};
 use wasmtime::component::{Type, Val};
 
-/// How many members the types of a function may have in all, to be written down: one that is referred to many times counts
-/// each time.
+/// How many members the types of a function may have in all, to be written down: one that is
+/// referred to many times counts each time.
 const MAX_MEMBERS: usize = 1 << 14;
 
 /// Makes WAVE types of those of a function.
@@ -19,8 +19,8 @@ impl Waves {
         Self { left: MAX_MEMBERS }
     }
 
-    /// The type as WAVE has it. `None` when a resource is in it: its values mean something only inside of a component. And
-    /// when it is too large.
+    /// The type as WAVE has it. `None` when a resource is in it: its values mean something only
+    /// inside of a component. And when it is too large.
     pub(super) fn of(&mut self, ty: &Type) -> Option<WaveType> {
         self.count(1)?;
         Some(match ty {

@@ -42,8 +42,8 @@ pub(crate) enum Misfit {
 }
 
 impl Signature {
-    /// `None` when values of the function mean nothing outside of the component, as a resource does, or cannot be written
-    /// within reason.
+    /// `None` when values of the function mean nothing outside of the component, as a resource
+    /// does, or cannot be written within reason.
     pub(crate) fn of(ty: &ComponentFunc) -> Option<Self> {
         let mut waves = Waves::new();
         let mut typed = |ty| {

@@ -69,8 +69,8 @@ struct Flags {
     #[arg(long, value_name = "ID:KEY=VALUE", value_parser = config)]
     config: Vec<(String, String, String)>,
 
-    /// Call a function of a component, given as NAMESPACE:PACKAGE/INTERFACE.FUNCTION, with arguments in the WAVE encoding,
-    /// and print its results; repeat it for each call
+    /// Call a function of a component, given as NAMESPACE:PACKAGE/INTERFACE.FUNCTION, with
+    /// arguments in the WAVE encoding, and print its results; repeat it for each call
     #[arg(
         long,
         value_names = ["ID", "FUNCTION", "ARGUMENT"],

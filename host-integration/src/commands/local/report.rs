@@ -17,8 +17,8 @@ pub(super) struct Report<O, E> {
 }
 
 impl<O: Write, E: Write> Report<O, E> {
-    /// Without `json`, results are printed in WAVE, one a line. With it, there is a JSON object a line, also for an error;
-    /// results are texts in WAVE in it.
+    /// Without `json`, results are printed in WAVE, one a line. With it, there is a JSON object a
+    /// line, also for an error; results are texts in WAVE in it.
     pub(super) fn new(out: O, err: E, json: bool) -> Self {
         Self { out, err, json }
     }

@@ -462,7 +462,8 @@ fn a_scale_that_changes_the_image_only_to_the_one_on_record_wishes_for_it() {
     assert_eq!(it.exchange(), exchange("v1", "v2"));
 }
 
-/// The host says of an update before that is on record. Between the two there may be a stop, and a look that finds nothing.
+/// The host says of an update before that is on record. Between the two there may be a stop, and a
+/// look that finds nothing.
 #[test]
 fn what_an_update_puts_on_record_after_a_stop_is_made_anew_once_it_is_started() {
     let mut it = Component::new();

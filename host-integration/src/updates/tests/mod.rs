@@ -131,7 +131,8 @@ async fn after_a_stop_an_old_version_that_has_no_handle_does_not_serve() {
     settled(&host, 2, &[]).await;
 }
 
-/// The host answers the inventory between the stop and the end of the update, which then puts the component on record again.
+/// The host answers the inventory between the stop and the end of the update, which then puts the
+/// component on record again.
 #[tokio::test]
 async fn a_stop_holds_when_an_update_ends_while_the_inventory_is_asked_for() {
     let nats = nats().await;

@@ -18,8 +18,8 @@ use super::host::Simulated;
 /// How many programs run at once.
 const AT_ONCE: usize = 48;
 
-/// How long it may take until all is well after the last command. An image that comes with a scale waits for calm, and an
-/// update that has failed is waited for.
+/// How long it may take until all is well after the last command. An image that comes with a scale
+/// waits for calm, and an update that has failed is waited for.
 const SETTLED: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Debug)]

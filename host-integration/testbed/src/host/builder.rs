@@ -157,7 +157,8 @@ impl HostBuilder {
         let mut command = Command::new(&self.binary);
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            // `RUST_LOG` could keep the host from saying its status address, and with `RUST_BACKTRACE` each error takes its time.
+            // `RUST_LOG` could keep the host from saying its status address, and with
+            // `RUST_BACKTRACE` each error takes its time.
             if ["WASMCLOUD_", "OTEL_", "RUST_"]
                 .iter()
                 .any(|it| text.starts_with(it))

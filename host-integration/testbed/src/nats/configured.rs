@@ -13,11 +13,11 @@ use crate::wait::until;
 const RELOADED: &str = "Reloaded server configuration";
 
 impl NatsServer {
-    /// Finds a server as [`Search::find`] does, and starts it with a configuration file of this text. Addresses, ports and
-    /// JetStream are set on its command line, and count.
+    /// Finds a server as [`Search::find`] does, and starts it with a configuration file of this
+    /// text. Addresses, ports and JetStream are set on its command line, and count.
     ///
-    /// Users in the file are what it is for: [`NatsServer::client_as`] is one of them, and `no_auth_user` those who do not say
-    /// who they are.
+    /// Users in the file are what it is for: [`NatsServer::client_as`] is one of them, and
+    /// `no_auth_user` those who do not say who they are.
     ///
     /// # Errors
     ///
@@ -29,8 +29,8 @@ impl NatsServer {
         Self::start_in(files, &found.binary).await
     }
 
-    /// Gives a server that was [started with](Self::start_with) a configuration another one, and waits until it has taken it.
-    /// Who is connected stays so, and may do what the new one allows.
+    /// Gives a server that was [started with](Self::start_with) a configuration another one, and
+    /// waits until it has taken it. Who is connected stays so, and may do what the new one allows.
     ///
     /// # Errors
     ///

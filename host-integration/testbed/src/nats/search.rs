@@ -295,8 +295,8 @@ mod tests {
         script(path, "#!/bin/sh\n");
     }
 
-    /// Writes a program, and waits until it can be run: a process that another test starts in the same moment has the file
-    /// open for writing, until it runs its own program.
+    /// Writes a program, and waits until it can be run: a process that another test starts in the
+    /// same moment has the file open for writing, until it runs its own program.
     fn script(path: &Path, text: &str) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();

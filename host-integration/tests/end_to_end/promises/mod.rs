@@ -105,7 +105,8 @@ impl Stage {
         trapped.expect_err("the callee traps, and its caller with it");
     }
 
-    /// Lets what the callee waits for go on, until `calls` have come to their end. Returns how many of them were answered.
+    /// Lets what the callee waits for go on, until `calls` have come to their end. Returns how many
+    /// of them were answered.
     async fn answered(&self, calls: Vec<JoinHandle<anyhow::Result<(bool,)>>>) -> usize {
         until("a call does not end", async || {
             self.tally.release();
@@ -229,8 +230,8 @@ async fn stop_update(kind: &Handler) {
     }
 }
 
-/// A call that waits when its component is stopped, in the queue or for an instance, ends at once, with an error that says
-/// so.
+/// A call that waits when its component is stopped, in the queue or for an instance, ends at once,
+/// with an error that says so.
 async fn what_waits_ends_with_a_stop(nats: &Arc<NatsServer>, route: Route, kind: &Handler) {
     const SAYS_SO: [&str; 3] = [
         "stopped being served on this host before it ran the call",

@@ -137,7 +137,8 @@ fn name(heading: &str) -> String {
         .join("_")
 }
 
-/// Whether `source` has a test of this name, one that is run on each route, or a function of the suite that all backends run.
+/// Whether `source` has a test of this name, one that is run on each route, or a function of the
+/// suite that all backends run.
 fn has_test(source: &str, test: &str) -> bool {
     let lines: Vec<_> = source.lines().map(str::trim).collect();
     let on_routes = format!("{test},");

@@ -15,8 +15,8 @@ pub(crate) const CALLERS: usize = 32;
 /// One of so many calls is counted at the tally.
 const COUNTED: u64 = 8;
 
-/// Of a hundred calls over NATS, so many may get no answer. Upstream's transport loses one now and then, more often so on
-/// a busy machine (see guarantees.md, "Calls over NATS").
+/// Of a hundred calls over NATS, so many may get no answer. Upstream's transport loses one now and
+/// then, more often so on a busy machine (see guarantees.md, "Calls over NATS").
 const LOST_PERCENT: usize = 5;
 
 /// How many of `remote` calls over NATS may get no answer.
@@ -57,8 +57,8 @@ impl Calls {
         self.0.iter().filter(|ended| ended.result.is_err())
     }
 
-    /// Checks that no call took longer than `limit`, however it ended. Of those that went over NATS, `remote` in number,
-    /// a few may: upstream loses their answers.
+    /// Checks that no call took longer than `limit`, however it ended. Of those that went over
+    /// NATS, `remote` in number, a few may: upstream loses their answers.
     pub(crate) fn assert_took_at_most(&self, limit: Duration, remote: usize, what: &str) {
         let late: Vec<_> = self.0.iter().filter(|ended| ended.took > limit).collect();
         assert!(

@@ -13,7 +13,8 @@ use inhost_testbed::{
     CALLEE, CALLER, DEFAULT_COUNT,
 };
 
-/// Makes each of these a test on each route of [`Route::OURS`] or [`Route::LOCAL`], with a name of its own: `NAME::duplex`.
+/// Makes each of these a test on each route of [`Route::OURS`] or [`Route::LOCAL`], with a name of
+/// its own: `NAME::duplex`.
 macro_rules! on_routes {
     (OURS: $($test:ident),* $(,)?) => {
         $(on_routes! { $test: nats = Nats, duplex = Duplex, mpsc = Mpsc })*

@@ -1,5 +1,5 @@
-//! Makes components: `components encode MODULE OUTPUT` makes one of a core module, `components compose OUTPUT COMPONENT...`
-//! one of components that call each other.
+//! Makes components: `components encode MODULE OUTPUT` makes one of a core module,
+//! `components compose OUTPUT COMPONENT...` one of components that call each other.
 
 mod compose;
 

@@ -186,8 +186,8 @@ fn colour(route: Route) -> RGBColor {
     COLOURS[number.unwrap_or(0)]
 }
 
-/// The share of each part in the time of one call: of a call in memory, and of one on a stock host. `None` when there is
-/// none.
+/// The share of each part in the time of one call: of a call in memory, and of one on a stock host.
+/// `None` when there is none.
 ///
 /// # Errors
 ///

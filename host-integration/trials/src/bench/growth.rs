@@ -1,7 +1,8 @@
 //! How cost grows as work grows: what is flat, what is linear, and where it bends.
 //!
-//! Two neighbouring points of a curve have a slope on logarithmic axes: 0 where ten times the work costs the same, 1 where it
-//! costs ten times as much. A curve bends where one kind of slope follows another.
+//! Two neighbouring points of a curve have a slope on logarithmic axes: 0 where ten times the work
+//! costs the same, 1 where it costs ten times as much. A curve bends where one kind of slope
+//! follows another.
 
 use std::fmt;
 

@@ -97,8 +97,9 @@ fn field(text: &str, name: &str) -> Option<String> {
     })
 }
 
-/// The sizes in which the kernel hands out memory to those who did not ask for it. Each has a file below `folder`, and can
-/// inherit what the folder itself says: see "Transparent Hugepage Support" in the kernel's administration guide.
+/// The sizes in which the kernel hands out memory to those who did not ask for it. Each has a file
+/// below `folder`, and can inherit what the folder itself says: see "Transparent Hugepage Support"
+/// in the kernel's administration guide.
 fn huge_pages_kib(folder: &Path) -> Vec<u64> {
     let selected = |folder: &Path| {
         let text = std::fs::read_to_string(folder.join("enabled")).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Measuring one case on all routes, in rounds: in each round every route has its turn, so that whatever else the machine
-//! does at the time hits all alike.
+//! Measuring one case on all routes, in rounds: in each round every route has its turn, so that
+//! whatever else the machine does at the time hits all alike.
 
 use std::time::{Duration, Instant};
 
@@ -128,14 +128,16 @@ pub(crate) async fn measure(
     Ok((rows, missing))
 }
 
-/// How many calls each of `callers` makes in `time`, when one takes as long as `one`: at least one, and not more than are kept.
+/// How many calls each of `callers` makes in `time`, when one takes as long as `one`: at least one,
+/// and not more than are kept.
 fn calls_in(time: Duration, one: Duration, callers: u32) -> u32 {
     let fit = time.as_secs_f64() / one.as_secs_f64().max(1e-9);
     (fit as u32).clamp(1, (MOST_CALLS / callers).max(1))
 }
 
-/// How long a caller takes from one call to the next: from the time of a batch of one call each, and from a batch of `calls`
-/// each. What a caller does between calls is in it, starting the callers is not.
+/// How long a caller takes from one call to the next: from the time of a batch of one call each,
+/// and from a batch of `calls` each. What a caller does between calls is in it, starting the
+/// callers is not.
 fn one_call(first: Duration, second: &Batch, calls: u32) -> Duration {
     let more = second.wall.saturating_sub(first) / calls.saturating_sub(1).max(1);
     more.max(mean(&second.durations))
@@ -195,9 +197,10 @@ impl Turn<'_> {
 
     /// Makes a batch of calls. `None` when calls over NATS have been lost again and again.
     ///
-    /// A stock host loses a message now and then when many calls are made at once: it may read an answer before it has
-    /// noted who waits for it. Then the caller waits for minutes, or fails because its results end too early. Such a batch
-    /// is made again. The other routes get no second chance.
+    /// A stock host loses a message now and then when many calls are made at once: it may read an
+    /// answer before it has noted who waits for it. Then the caller waits for minutes, or fails
+    /// because its results end too early. Such a batch is made again. The other routes get no
+    /// second chance.
     async fn try_batch(
         &mut self,
         case: Case,

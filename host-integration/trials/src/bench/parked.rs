@@ -31,7 +31,8 @@ pub(crate) struct Parked {
     pub(crate) direct_bytes: f64,
     /// A call of the caller from outside, which calls the callee.
     pub(crate) through_bytes: f64,
-    /// What the call between the two takes: what `through_bytes` has on top of `direct_bytes`, less the caller's instance.
+    /// What the call between the two takes: what `through_bytes` has on top of `direct_bytes`, less
+    /// the caller's instance.
     pub(crate) call_bytes: f64,
 }
 
@@ -67,8 +68,9 @@ pub(crate) async fn instances(worker: &Path, calls: u32) -> anyhow::Result<Optio
     })
 }
 
-/// Measures what `calls` calls that wait take on each of `routes`, on hosts of their own, as memory that was used before would
-/// be used again. Leaves out a route without a host, and all where memory cannot be read.
+/// Measures what `calls` calls that wait take on each of `routes`, on hosts of their own, as memory
+/// that was used before would be used again. Leaves out a route without a host, and all where
+/// memory cannot be read.
 ///
 /// # Errors
 ///
@@ -144,7 +146,8 @@ impl Waiting {
         }
     }
 
-    /// Begins `calls` calls of the callee, then as many of the caller. Returns the host's memory before, between and after.
+    /// Begins `calls` calls of the callee, then as many of the caller. Returns the host's memory
+    /// before, between and after.
     async fn park(&mut self, calls: u32) -> [Option<u64>; 3] {
         [
             settled(self.deployment.host().usage()).await,

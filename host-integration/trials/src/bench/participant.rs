@@ -26,8 +26,8 @@ const INSTANCES: u32 = 1_100;
 const MIDDLE: &str = "middle";
 const CHAIN: &str = "chain";
 
-/// How long a process is left alone before its memory counts as that at rest: an allocator gives back what it does not need
-/// after a while.
+/// How long a process is left alone before its memory counts as that at rest: an allocator gives
+/// back what it does not need after a while.
 pub(crate) const REST: Duration = Duration::from_secs(12);
 
 /// A route that takes part.
@@ -103,8 +103,8 @@ impl Participant {
         }
     }
 
-    /// Lets all callers of `case` make `calls` calls each, which may take as long as `deadline`. HTTP requests come from
-    /// `load`.
+    /// Lets all callers of `case` make `calls` calls each, which may take as long as `deadline`.
+    /// HTTP requests come from `load`.
     pub(crate) async fn batch(
         &mut self,
         load: &mut Worker,

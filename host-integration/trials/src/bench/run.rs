@@ -145,8 +145,8 @@ impl Plan {
     }
 }
 
-/// How much of its budget a case takes on a route, with warming up. There is a limit to the number of calls, which short ones
-/// reach before.
+/// How much of its budget a case takes on a route, with warming up. There is a limit to the number
+/// of calls, which short ones reach before.
 fn share(route: Route, load: Load) -> f64 {
     let short = match load {
         Load::Ping | Load::Chain | Load::Record => true,

@@ -130,7 +130,8 @@ pub(super) struct Disturber<'a> {
 }
 
 impl Disturber<'_> {
-    /// Disturbs all callees at once when as many calls have ended as `schedule` says, and notes when that was in `times`.
+    /// Disturbs all callees at once when as many calls have ended as `schedule` says, and notes
+    /// when that was in `times`.
     ///
     /// Ends early, without an error, when no more calls are to end.
     pub(super) async fn disturb(

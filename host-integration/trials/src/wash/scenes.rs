@@ -150,8 +150,8 @@ pub(super) async fn http_server(stage: &Stage<'_>, checks: &mut Checks) -> anyho
     user.wash(&["config", "put", "http-address", &entry])
         .await?;
     let server = "http-server";
-    // Without waiting: the event that `wash` would wait for names a built-in provider otherwise than it was named to the
-    // host, as that of a stock host does.
+    // Without waiting: the event that `wash` would wait for names a built-in provider otherwise
+    // than it was named to the host, as that of a stock host does.
     let provider = ["wasmcloud+builtin://http-server", server, "--skip-wait"];
     user.wash(&[&["start", "provider"][..], &provider[..]].concat())
         .await?;
@@ -214,8 +214,8 @@ async fn link(user: &User, source: &str) -> anyhow::Result<()> {
     user.wash(&[&link[..], &what[..]].concat()).await.map(drop)
 }
 
-/// Sends an HTTP request to the component [`HTTP`], which calls the callee. Its call has to be the first of the host, and
-/// in memory.
+/// Sends an HTTP request to the component [`HTTP`], which calls the callee. Its call has to be the
+/// first of the host, and in memory.
 pub(super) async fn call_in_memory(user: &User) -> anyhow::Result<()> {
     let attempts = call(user).await?;
     in_memory_only(user, 1..=attempts).await

@@ -26,7 +26,8 @@ const RELEASE: &str = "v1.5.1";
 const HOST_ID: &str = "wasmcloud.pid";
 pub(super) const WADM_ID: &str = "wadm.pid";
 
-/// Variables of whoever runs this that are not those of the user: for `wash`, the host, `wadm` or NATS, and for where files are.
+/// Variables of whoever runs this that are not those of the user: for `wash`, the host, `wadm` or
+/// NATS, and for where files are.
 const FOREIGN: [&str; 7] = [
     "WASMCLOUD_",
     "WASH_",

@@ -1,7 +1,7 @@
 //! What is the same for all functions that a component exports: found out once, and not for each.
 //!
-//! Upstream's [`ServeExt`](crate::ServeExt) is told of one function at a time. So what is known of a component is kept for as
-//! long as one of its exports is there.
+//! Upstream's [`ServeExt`](crate::ServeExt) is told of one function at a time. So what is known of
+//! a component is kept for as long as one of its exports is there.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};

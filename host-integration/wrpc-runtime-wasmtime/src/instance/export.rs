@@ -81,7 +81,8 @@ impl Export {
         }
     }
 
-    /// A function of `component`. `types` are those that it has, or the instance, and `memory` is how much that may have.
+    /// A function of `component`. `types` are those that it has, or the instance, and `memory` is
+    /// how much that may have.
     pub(crate) fn new(
         name: String,
         index: ComponentExportIndex,

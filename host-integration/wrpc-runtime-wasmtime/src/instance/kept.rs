@@ -1,7 +1,7 @@
 //! Instances that wait for their next invocation.
 //!
-//! One is made when none waits, so those that wait and those that run are never more than have run at the same time, which the
-//! host bounds by the component's `max_instances`. They are given back
+//! One is made when none waits, so those that wait and those that run are never more than have run
+//! at the same time, which the host bounds by the component's `max_instances`. They are given back
 //!
 //! - after five to ten seconds without an invocation,
 //! - when there is no room in the pool for an instance of whichever component ([`Room`]),
@@ -58,8 +58,8 @@ pub(crate) struct Kept<T: 'static> {
 }
 
 struct Waiting<T: 'static> {
-    /// The one that was used last is used next: most of what it needs is still in the processor's caches. Those that are not
-    /// needed stay at the beginning.
+    /// The one that was used last is used next: most of what it needs is still in the processor's
+    /// caches. Those that are not needed stay at the beginning.
     ready: VecDeque<Ready<T>>,
     /// How few there were since the keeper has looked: so many were not used. That takes no clock for each invocation.
     fewest: usize,
@@ -193,11 +193,12 @@ impl<T> Drop for Keeper<T> {
     }
 }
 
-/// Whether an instance holds more handles than one that is to wait may. A guest that does not drop what it was given costs
-/// memory of the host, and no memory of its own.
+/// Whether an instance holds more handles than one that is to wait may. A guest that does not drop
+/// what it was given costs memory of the host, and no memory of its own.
 fn holds_too_much(data: &mut (impl WasiView + WrpcView)) -> bool {
-    // A table does not say how many it has. It gives out the lowest numbers first, and those again that were dropped. So when
-    // one of these is in use, about as many are; a few that are not may be those that each call drops.
+    // A table does not say how many it has. It gives out the lowest numbers first, and those again
+    // that were dropped. So when one of these is in use, about as many are; a few that are not may
+    // be those that each call drops.
     let table = data.table();
     (HANDLES..HANDLES + 8).any(|number| table.get_any_mut(number).is_ok())
         || data.shared_resources().len() > HANDLES as usize

@@ -9,8 +9,9 @@ use tokio::time::{sleep_until, Instant, Sleep};
 
 use crate::turns::Turns;
 
-/// How much more time an invocation has than its limit says. What its guest calls, and who calls it on this host, have the
-/// limit itself, and what it computes ends within a second of it: they are the first to say what did not come to its end.
+/// How much more time an invocation has than its limit says. What its guest calls, and who calls it
+/// on this host, have the limit itself, and what it computes ends within a second of it: they are
+/// the first to say what did not come to its end.
 const MORE: Duration = Duration::from_secs(2);
 
 /// How much before that a guest that computes is stopped, so that it is said where it was.

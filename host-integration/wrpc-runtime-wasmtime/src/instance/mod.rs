@@ -52,8 +52,9 @@ where
 {
     /// An instance of `pre`, in stores that `store` makes.
     ///
-    /// The store's own limits are in force: its epoch deadline, its resource limiter, and [`WrpcView::timeout`], for a whole
-    /// invocation and for what the guest calls in it. `store` is called once for each invocation, within its future.
+    /// The store's own limits are in force: its epoch deadline, its resource limiter, and
+    /// [`WrpcView::timeout`], for a whole invocation and for what the guest calls in it. `store` is
+    /// called once for each invocation, within its future.
     pub fn new(pre: InstancePre<T>, store: impl Fn() -> Store<T> + Send + Sync + 'static) -> Self {
         Self {
             room: Room::of(pre.engine()),
@@ -66,18 +67,20 @@ where
 
     /// Lets an instance serve up to `calls` invocations, one after the other, instead of a single one.
     ///
-    /// What a guest leaves in its memory, its globals and its tables is there in the next invocation that the same instance
-    /// serves: which one that is, no caller can tell. So is what its store holds: open handles, and the random numbers and
-    /// the start of the clock of a `WasiCtx`. An instance is dropped when an invocation of it fails in whatever step, traps,
+    /// What a guest leaves in its memory, its globals and its tables is there in the next
+    /// invocation that the same instance serves: which one that is, no caller can tell. So is what
+    /// its store holds: open handles, and the random numbers and the start of the clock of a
+    /// `WasiCtx`. An instance is dropped when an invocation of it fails in whatever step, traps,
     /// exceeds its time, or is cancelled.
     ///
-    /// As many instances wait for their next invocation as have run at the same time. One ends when it has waited for five to
-    /// ten seconds, if there is a tokio runtime with timers; when the engine's pool has no room for another one, of whichever
-    /// component; and when it holds more than about a thousand handles.
+    /// As many instances wait for their next invocation as have run at the same time. One ends when
+    /// it has waited for five to ten seconds, if there is a tokio runtime with timers; when the
+    /// engine's pool has no room for another one, of whichever component; and when it holds more
+    /// than about a thousand handles.
     ///
-    /// For each invocation, the store's epoch deadline is set anew, to as many ticks as [`WrpcView::timeout`] has seconds;
-    /// without one it stays as it is. A function with resources in its signature has a new instance for each invocation all
-    /// the same.
+    /// For each invocation, the store's epoch deadline is set anew, to as many ticks as
+    /// [`WrpcView::timeout`] has seconds; without one it stays as it is. A function with resources
+    /// in its signature has a new instance for each invocation all the same.
     #[must_use]
     pub fn reuse(mut self, calls: NonZeroU32) -> Self {
         self.kept = (calls.get() > 1).then(|| Kept::new(calls, &self.room));
@@ -100,20 +103,21 @@ where
         Export::resolve(self.pre.component(), instance, name)
     }
 
-    /// Runs one invocation of `export`: reads its parameters from `params`, makes a store, instantiates the component in it,
-    /// finds the function, calls it, writes its results to `results` and shuts that stream down. The function's
-    /// types, the guest's resources and the way that values take are known from `export`.
+    /// Runs one invocation of `export`: reads its parameters from `params`, makes a store,
+    /// instantiates the component in it, finds the function, calls it, writes its results to
+    /// `results` and shuts that stream down. The function's types, the guest's resources and the
+    /// way that values take are known from `export`.
     ///
     /// `params` stays open until the end, so that a peer that is still sending does not fail. When the call fails,
     /// `results` is not shut down: what its peer sees when it is dropped is up to the transport. Streams without
     /// nested paths can be passed in a [`Root`](crate::Root).
     ///
-    /// From its beginning to the last byte of the results, the invocation has two seconds more than the store's
-    /// [`timeout`](WrpcView::timeout), which is taken to be the same for all invocations. Then it ends at its next await, also
-    /// when it waits for its parameters.
+    /// From its beginning to the last byte of the results, the invocation has two seconds more than
+    /// the store's [`timeout`](WrpcView::timeout), which is taken to be the same for all
+    /// invocations. Then it ends at its next await, also when it waits for its parameters.
     ///
-    /// When the engine's pool has no room for an instance, those that wait for their next invocation are given back, of whichever
-    /// component, until there is.
+    /// When the engine's pool has no room for an instance, those that wait for their next
+    /// invocation are given back, of whichever component, until there is.
     ///
     /// # Errors
     ///
@@ -179,7 +183,8 @@ where
         called
     }
 
-    /// Runs an invocation, in `store` if there is one and the invocation needs one of its own. It begins when `turn` has returned.
+    /// Runs an invocation, in `store` if there is one and the invocation needs one of its own. It
+    /// begins when `turn` has returned.
     async fn invoke<I, O, F>(
         &self,
         export: &Export,
@@ -217,7 +222,8 @@ where
     ///
     /// # Errors
     ///
-    /// That of wasmtime, with [`Step::NoRoom`] when the pool is used up and nothing ran, else with [`Step::Instantiate`].
+    /// That of wasmtime, with [`Step::NoRoom`] when the pool is used up and nothing ran, else with
+    /// [`Step::Instantiate`].
     async fn ready(
         &self,
         kept: Option<&Arc<Kept<T>>>,
@@ -280,11 +286,13 @@ pub(crate) async fn within(
 }
 
 impl Export {
-    /// Receives the parameters, as far as that needs no instance: an error in the middle of lowering would leave it unusable.
+    /// Receives the parameters, as far as that needs no instance: an error in the middle of
+    /// lowering would leave it unusable.
     ///
     /// # Errors
     ///
-    /// [`CallFailed`] with [`Step::Parameters`], and with [`Step::Resolve`] when no guest can be called with such types.
+    /// [`CallFailed`] with [`Step::Parameters`], and with [`Step::Resolve`] when no guest can be
+    /// called with such types.
     pub(crate) async fn receive<I>(&self, params: &mut I) -> Result<Received, CallFailed>
     where
         I: AsyncRead + Unpin + 'static,

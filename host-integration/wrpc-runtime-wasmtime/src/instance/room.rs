@@ -1,9 +1,11 @@
 //! Room for instances in the pool of an engine.
 //!
-//! An engine with a pooling allocator has room for so many instances, memories, tables and stacks at the same time. Each
-//! invocation takes some of it, and so do the instances that wait for their next invocation. An invocation that finds no room has
-//! the latter given back, of whichever component, one after the other. When there are none, it ends and has not run. It does not
-//! wait: what it would wait for may be what its own caller holds, and while it waits its caller keeps room from others.
+//! An engine with a pooling allocator has room for so many instances, memories, tables and stacks
+//! at the same time. Each invocation takes some of it, and so do the instances that wait for their
+//! next invocation. An invocation that finds no room has the latter given back, of whichever
+//! component, one after the other. When there are none, it ends and has not run. It does not wait:
+//! what it would wait for may be what its own caller holds, and while it waits its caller keeps
+//! room from others.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

@@ -75,8 +75,9 @@ impl Import {
         // None as well when it would be over later than the clock can tell.
         let limit = limit.and_then(|limit| Some((limit, Instant::now().checked_add(limit)?)));
         let types: Types = self.types.clone();
-        // Pinned, here and below, before they pass through other hands: to hand on a future that is not is to copy it. And
-        // what is in the frame of a function is on the guest's stack, which keeps each page that was ever touched.
+        // Pinned, here and below, before they pass through other hands: to hand on a future that is
+        // not is to copy it. And what is in the frame of a function is on the guest's stack, which
+        // keeps each page that was ever touched.
         let invoke = pin!(client.invoke(context, instance, name, params, paths));
         let invoke = with_types(types, invoke);
         let (outgoing, incoming) = match limit {

@@ -15,8 +15,8 @@ static KNOWN: Mutex<Vec<(EngineWeak, u64)>> = Mutex::new(Vec::new());
 
 /// How large a memory of a guest of `engine` may be, in bytes: at most 4 GiB, less where instances come out of a pool.
 ///
-/// An engine does not tell how it was configured, but it refuses a module whose memory is too large for it. So it is asked,
-/// once for each engine.
+/// An engine does not tell how it was configured, but it refuses a module whose memory is too large
+/// for it. So it is asked, once for each engine.
 pub(crate) fn limit(engine: &Engine) -> u64 {
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut found = None;

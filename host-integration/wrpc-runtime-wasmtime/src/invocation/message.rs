@@ -40,8 +40,8 @@ impl From<DecodeError> for ReceiveError {
     }
 }
 
-/// Reads one message with the values of `plan`, and checks it. Returns it with the resources in it. What follows on the stream
-/// stays there, or is dropped.
+/// Reads one message with the values of `plan`, and checks it. Returns it with the resources in it.
+/// What follows on the stream stays there, or is dropped.
 ///
 /// `memory` is what the guest may have, in bytes: a message that does not fit it is refused.
 ///

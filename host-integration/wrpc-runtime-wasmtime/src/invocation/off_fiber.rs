@@ -1,9 +1,10 @@
 //! What an import waits for, polled by whoever runs the guest and not on the guest's stack.
 //!
-//! wasmtime gives a guest a stack of its own, a fiber, and polls there what an import waits for. The way from an import to the
-//! transport leads through the whole host and takes more than 8 KiB of stack. A stack keeps each page that was touched, so
-//! each call that waits would hold that much memory until it ends. Here the fiber only says what is to be done, and
-//! suspends. Who polls the call of the guest ([`drive`]) does it next, on the stack of the thread:
+//! wasmtime gives a guest a stack of its own, a fiber, and polls there what an import waits for.
+//! The way from an import to the transport leads through the whole host and takes more than 8 KiB
+//! of stack. A stack keeps each page that was touched, so each call that waits would hold that much
+//! memory until it ends. Here the fiber only says what is to be done, and suspends. Who polls the
+//! call of the guest ([`drive`]) does it next, on the stack of the thread:
 //!
 //! ```text
 //!   drive ----- polls the call ----> guest ----> import: run(slot, begin)
@@ -12,11 +13,12 @@
 //!     '-------- polls the call ----> import: takes the outcome, and the guest goes on
 //! ```
 //!
-//! The two meet in a slot of the store, which is open for as long as one poll of the call takes. A guest can also be run by
-//! someone who does not drive it, as the host runs HTTP handlers: then the import polls as ever.
+//! The two meet in a slot of the store, which is open for as long as one poll of the call takes. A
+//! guest can also be run by someone who does not drive it, as the host runs HTTP handlers: then the
+//! import polls as ever.
 //!
-//! The slot is not one of the thread: a fiber may be on another thread after each suspension, and what the compiler took for
-//! the address of a thread's variable before it may be used after it.
+//! The slot is not one of the thread: a fiber may be on another thread after each suspension, and
+//! what the compiler took for the address of a thread's variable before it may be used after it.
 
 use std::future::{poll_fn, Future};
 use std::mem;
@@ -35,8 +37,8 @@ pub(crate) type Work = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 /// Begins an invocation. To make its future is to write all of it, which takes stack as well.
 pub(crate) type Begin = Box<dyn FnOnce() -> Work + Send>;
 
-/// Where the import and who drives its guest meet. Each store has one, and a clone is the same one. A store runs one guest at a
-/// time, and that has called one import.
+/// Where the import and who drives its guest meet. Each store has one, and a clone is the same one.
+/// A store runs one guest at a time, and that has called one import.
 #[derive(Clone, Default)]
 pub(crate) struct Slot(Arc<Mutex<State>>);
 
@@ -65,8 +67,8 @@ impl Slot {
     }
 }
 
-/// Has a slot open for the time of a poll. It is closed when this is dropped, also in a panic: an import must not wait for
-/// someone who has gone.
+/// Has a slot open for the time of a poll. It is closed when this is dropped, also in a panic: an
+/// import must not wait for someone who has gone.
 struct Scope<'s>(&'s Slot);
 
 impl<'s> Scope<'s> {
@@ -140,8 +142,8 @@ fn poll(work: &mut Option<Work>, cx: &mut Context<'_>) -> Option<Outcome> {
     }
 }
 
-/// Has an invocation made by who drives the guest of the store of `slot`, and awaits its outcome. Makes it itself when no one
-/// does.
+/// Has an invocation made by who drives the guest of the store of `slot`, and awaits its outcome.
+/// Makes it itself when no one does.
 pub(crate) async fn run(slot: &Slot, begin: Begin) -> Outcome {
     let mut own = match give(slot, begin) {
         Ok(()) => None,
@@ -216,7 +218,8 @@ mod tests {
         ON_FIBER.with_borrow(|on| *on)
     }
 
-    /// An invocation that is answered by whoever has the other half. It fails when it is polled elsewhere than it should be.
+    /// An invocation that is answered by whoever has the other half. It fails when it is polled
+    /// elsewhere than it should be.
     fn invocation(expected_on_fiber: bool) -> (oneshot::Sender<u8>, Begin) {
         let (answer, answered) = oneshot::channel();
         let begin = move || {

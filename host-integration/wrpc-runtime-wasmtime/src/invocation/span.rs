@@ -7,8 +7,8 @@ use tracing::Span;
 
 /// Runs `future` in `span`.
 ///
-/// [`Instrument`](tracing::Instrument) takes a clone of the span, which is counted where all threads count; that of a function
-/// is the same in each of its calls.
+/// [`Instrument`](tracing::Instrument) takes a clone of the span, which is counted where all
+/// threads count; that of a function is the same in each of its calls.
 ///
 /// # Cancel safety
 ///

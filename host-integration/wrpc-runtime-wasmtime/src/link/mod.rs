@@ -122,8 +122,8 @@ where
 /// store's [`client`](WrpcView::client). The guest traps when that fails, or takes longer than
 /// [`WrpcView::timeout`].
 ///
-/// The import returns when the results are there. Streams among the results and the parameters may still flow then: what
-/// sends the parameters ends with the streams of the results.
+/// The import returns when the results are there. Streams among the results and the parameters may
+/// still flow then: what sends the parameters ends with the streams of the results.
 ///
 /// `resources` are the resource types that the guest exports. `cx` goes to the transport with every invocation.
 ///

@@ -7,8 +7,8 @@ use wasmtime::StoreContextMut;
 use crate::types::TooLarge;
 use crate::values::{NoResults, Unread};
 
-/// Defines the import `name` in `linker`, so that a guest that calls it traps, whatever it passes. `function` is its name for
-/// people.
+/// Defines the import `name` in `linker`, so that a guest that calls it traps, whatever it passes.
+/// `function` is its name for people.
 ///
 /// # Errors
 ///

@@ -46,7 +46,8 @@ pub trait ServeExt: Serve {
     /// [`Instance::call`]. The function is served for as long as the stream lives. When an invocation fails, a caller
     /// on this host gets its error; a remote one gets what the transport makes of a stream that is not shut down.
     ///
-    /// Functions with resources that the component itself exports need [`serve_function_shared`](Self::serve_function_shared).
+    /// Functions with resources that the component itself exports need
+    /// [`serve_function_shared`](Self::serve_function_shared).
     ///
     /// # Errors
     ///
@@ -54,9 +55,10 @@ pub trait ServeExt: Serve {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future of an invocation ends the guest at its next await. When it was not polled before, the invocation
-    /// of a caller on this host is put back; see [`put_back`]. It ends by itself, with an error, when it has a caller on this
-    /// host and that caller has gone; ten seconds later if that has cut a stream of the parameters off.
+    /// Dropping the future of an invocation ends the guest at its next await. When it was not
+    /// polled before, the invocation of a caller on this host is put back; see [`put_back`]. It
+    /// ends by itself, with an error, when it has a caller on this host and that caller has gone;
+    /// ten seconds later if that has cut a stream of the parameters off.
     #[instrument(level = "trace", skip(self, store, instance_pre, ty))]
     fn serve_function<T>(
         &self,
@@ -210,10 +212,12 @@ pub trait ServeExt: Serve {
 
 impl<T: Serve> ServeExt for T {}
 
-/// An invocation that has come out of the stream of a served function, and has not begun: whatever lies below has let it in.
+/// An invocation that has come out of the stream of a served function, and has not begun: whatever
+/// lies below has let it in.
 ///
-/// When it is dropped, because the component is scaled, updated or stopped while it waits for its turn, it goes back to where
-/// it came from. The next version of the component runs it, and where there is none, its caller learns that it did not run.
+/// When it is dropped, because the component is scaled, updated or stopped while it waits for its
+/// turn, it goes back to where it came from. The next version of the component runs it, and where
+/// there is none, its caller learns that it did not run.
 struct Admitted<O: Any, I: Any> {
     streams: Option<(O, I, Option<Caller>)>,
     since: Since,
@@ -248,8 +252,8 @@ impl<O: Any, I: Any> Drop for Admitted<O, I> {
     }
 }
 
-/// For how long a callee may go on whose stream of parameters has broken off with its caller: it learns of that by the stream,
-/// and cleans up.
+/// For how long a callee may go on whose stream of parameters has broken off with its caller: it
+/// learns of that by the stream, and cleans up.
 const CLEANING_UP: Duration = Duration::from_secs(10);
 
 /// Runs `call` for as long as its caller is there and the process goes on, and tells the caller when it fails.

@@ -1,9 +1,10 @@
 //! The thread that raises the epochs of engines.
 //!
-//! An engine makes as many ticks in a second as there are, on average, at any time: limits of time are counted in them. While
-//! no guest computes, they come in bundles, four times a second: a thread that ran for each would take some of the processor
-//! from a host at rest. A guest that is seen at such a tick is asked again one [`TURN`] later; if it still runs then, it
-//! computes, and ticks come one by one for as long as there is such a guest.
+//! An engine makes as many ticks in a second as there are, on average, at any time: limits of time
+//! are counted in them. While no guest computes, they come in bundles, four times a second: a
+//! thread that ran for each would take some of the processor from a host at rest. A guest that is
+//! seen at such a tick is asked again one [`TURN`] later; if it still runs then, it computes, and
+//! ticks come one by one for as long as there is such a guest.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};

@@ -1,18 +1,21 @@
 //! In which order guests compute that take long, and how many of one component.
 //!
-//! Turns in equal parts would serve many short computations well, and bring none of many long ones to its end: each would have a
-//! part of the processor, and reach its time limit together with the others. So a guest that has computed for longer than
-//! [`FREE`] stands in line, and as many of those that stand there compute as there are processors: the oldest invocations first,
-//! as on a host where a guest keeps its thread.
+//! Turns in equal parts would serve many short computations well, and bring none of many long ones
+//! to its end: each would have a part of the processor, and reach its time limit together with the
+//! others. So a guest that has computed for longer than [`FREE`] stands in line, and as many of
+//! those that stand there compute as there are processors: the oldest invocations first, as on a
+//! host where a guest keeps its thread.
 //!
-//! A guest that computes for very long must not keep all others from it, and they must not keep it: those beyond [`SHORT`] have a
-//! level of their own, and when someone waits on both, each has half.
+//! A guest that computes for very long must not keep all others from it, and they must not keep it:
+//! those beyond [`SHORT`] have a level of their own, and when someone waits on both, each has half.
 //!
-//! Each component has a line as well, before an instance is made: an instance holds memory for as long as it waits for its turn. As
-//! long as [`MORE`] times as many of its guests compute as there are processors, its next invocation waits. None of these waits
-//! for that one: a guest that waits for another has left the lines.
+//! Each component has a line as well, before an instance is made: an instance holds memory for as
+//! long as it waits for its turn. As long as [`MORE`] times as many of its guests compute as there
+//! are processors, its next invocation waits. None of these waits for that one: a guest that waits
+//! for another has left the lines.
 //!
-//! A line holds no thread. Who is in it and is not polled for [`LOST`] loses its place, and stands in line again when it is.
+//! A line holds no thread. Who is in it and is not polled for [`LOST`] loses its place, and stands
+//! in line again when it is.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -219,8 +222,8 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Has an invocation that came at `came` stand in line for its next turn, unless that is still free after so many. Its
-    /// `place` is the one that it had.
+    /// Has an invocation that came at `came` stand in line for its next turn, unless that is still
+    /// free after so many. Its `place` is the one that it had.
     pub(super) fn stand(place: &mut Option<Self>, came: Instant, turns: u32) {
         let computed = TURN.saturating_mul(turns);
         if computed < FREE {

@@ -1,14 +1,16 @@
 //! Guests that compute take turns with each other, and with all else that runs on their threads.
 //!
-//! A guest that waits for something gives its thread away. One that computes has nothing to wait for, and keeps it until it is
-//! done or its time is over: as many of them as there are threads, and nothing else runs. So here a guest is made to give way
-//! when it has had its [`TURN`], and goes on when others have had theirs, and what came over the network was looked at.
+//! A guest that waits for something gives its thread away. One that computes has nothing to wait
+//! for, and keeps it until it is done or its time is over: as many of them as there are threads,
+//! and nothing else runs. So here a guest is made to give way when it has had its [`TURN`], and
+//! goes on when others have had theirs, and what came over the network was looked at.
 //!
-//! wasmtime lets a guest look at a counter of its engine, the epoch, in each loop and each call. The runtime of a host raises it
-//! once a second, and a guest that gets to see a number of its own is stopped: that is its maximum execution time. A second is
-//! too long for a turn. So a thread of this module raises the epoch as well, [`TICKS`] in a second, and a host gives its runtime
-//! that many times the time: [`in_ticks`]. What the host runs by itself, such as a request over HTTP, is stopped after the same
-//! time as ever.
+//! wasmtime lets a guest look at a counter of its engine, the epoch, in each loop and each call.
+//! The runtime of a host raises it once a second, and a guest that gets to see a number of its own
+//! is stopped: that is its maximum execution time. A second is too long for a turn. So a thread of
+//! this module raises the epoch as well, [`TICKS`] in a second, and a host gives its runtime that
+//! many times the time: [`in_ticks`]. What the host runs by itself, such as a request over HTTP, is
+//! stopped after the same time as ever.
 //!
 //! ```text
 //!   [`clock`]   raises the epoch: seldom while no guest computes, by as many ticks at once
@@ -17,7 +19,8 @@
 //!      |
 //!   [`Turns`]   lets all others run, and then goes on; tells the clock that a guest computes
 //!      |
-//!   [`line`]    one that takes long waits until the older ones of these are done, and so does an instance that is not made yet
+//!   [`line`]    one that takes long waits until the older ones of these are done, and so does an
+//!               instance that is not made yet
 //! ```
 
 mod clock;
@@ -46,16 +49,17 @@ const TURN: Duration = Duration::from_millis(1000 / TICKS as u64);
 /// How many ticks there are in a second in this process.
 static IN_A_SECOND: OnceLock<u32> = OnceLock::new();
 
-/// Has the guests of this process take turns when they compute: from here on, each runtime of a host must be given a maximum
-/// execution time that [`in_ticks`] has made.
+/// Has the guests of this process take turns when they compute: from here on, each runtime of a
+/// host must be given a maximum execution time that [`in_ticks`] has made.
 ///
 /// It does nothing when [`in_ticks`] was called before: what it returned then stays right.
 pub fn take_turns() {
     IN_A_SECOND.get_or_init(|| TICKS);
 }
 
-/// The maximum execution time that a host, or a runtime, has to be given so that its guests have `limit`: a second at least, as
-/// the runtime has it. A runtime takes a second for a tick, and there are more of them where guests take turns.
+/// The maximum execution time that a host, or a runtime, has to be given so that its guests have
+/// `limit`: a second at least, as the runtime has it. A runtime takes a second for a tick, and
+/// there are more of them where guests take turns.
 pub fn in_ticks(limit: Duration) -> Duration {
     let limit = limit.max(Duration::from_secs(1));
     limit.saturating_mul(*IN_A_SECOND.get_or_init(|| 1))
@@ -107,8 +111,9 @@ thread_local! {
     static OVER: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Not inlined into what runs on a guest's stack: that may go on on another thread, and where the variable of a thread is must
-/// not be known from before. For the same reason wasmtime does not inline its own.
+/// Not inlined into what runs on a guest's stack: that may go on on another thread, and where the
+/// variable of a thread is must not be known from before. For the same reason wasmtime does not
+/// inline its own.
 #[inline(never)]
 fn give_way() {
     GIVES_WAY.set(true);
@@ -160,7 +165,8 @@ impl Seat {
     }
 }
 
-/// The turns of one invocation. A guest that does not compute for as long as a tick has none, and nothing is made for it.
+/// The turns of one invocation. A guest that does not compute for as long as a tick has none, and
+/// nothing is made for it.
 pub(crate) struct Turns<'a> {
     /// When it came: of those that take long, the oldest ones run.
     came: Instant,
@@ -191,7 +197,8 @@ impl<'a> Turns<'a> {
         }
     }
 
-    /// Polls `call`, in which a guest runs. When the guest gives way, it is polled again after what else there was to do.
+    /// Polls `call`, in which a guest runs. When the guest gives way, it is polled again after what
+    /// else there was to do.
     ///
     /// `is_over` says whether the guest has had its time: then it is stopped, with a trap that says where it was.
     pub(crate) fn poll<F: Future>(

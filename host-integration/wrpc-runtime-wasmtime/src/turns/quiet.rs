@@ -1,7 +1,8 @@
 //! A waker that does not wake a guest which gives way.
 //!
-//! wasmtime wakes the task of a guest that gives way in the same breath, so that it would be polled again before the thread has
-//! looked for anything that comes from outside. With this one, it stays away for as long as [`Turns`](super::Turns) says.
+//! wasmtime wakes the task of a guest that gives way in the same breath, so that it would be polled
+//! again before the thread has looked for anything that comes from outside. With this one, it stays
+//! away for as long as [`Turns`](super::Turns) says.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
@@ -39,7 +40,8 @@ impl Wake for Inner {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Said on this thread by the guest itself, on its way out of a poll. Whoever polled it polls it again by itself.
+        // Said on this thread by the guest itself, on its way out of a poll. Whoever polled it
+        // polls it again by itself.
         if GIVES_WAY.get() {
             return;
         }

@@ -18,7 +18,8 @@ use wasmtime::Engine;
 use crate::types::by_resource::ByResource;
 use crate::types::Budget;
 
-/// The resources that a component imports: where each of them is. The first import defines it, and others have it from there.
+/// The resources that a component imports: where each of them is. The first import defines it, and
+/// others have it from there.
 #[derive(Debug, Default)]
 pub(crate) struct Imports(ByResource<Vec<Imported>>);
 

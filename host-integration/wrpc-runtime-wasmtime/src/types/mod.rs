@@ -1,13 +1,15 @@
 //! The one walk over wasmtime's types: what the values of a function are, as the codec has them.
 //!
-//! wasmtime has two descriptions of the same types. One comes with a component and is what there is when an import is linked
-//! and an export is served: [`Type`]. The other is the component's own table, which is there when a value is lifted, where
-//! the first one is not: [`InTable`]. Both are walked here.
+//! wasmtime has two descriptions of the same types. One comes with a component and is what there is
+//! when an import is linked and an export is served: [`Type`]. The other is the component's own
+//! table, which is there when a value is lifted, where the first one is not: [`InTable`]. Both are
+//! walked here.
 //!
-//! A type that refers to another one many times is written down once for each reference, and there are more references than
-//! memory, if they are followed each time: 59 KB are enough for a million types. So a type is looked into once in a function,
-//! and what is looked into is counted, for all functions of a component. Each has as many as any that people write
-//! (a [`Budget`]). A function beyond that is not refused when its component is loaded, which may never call it, but when it is
+//! A type that refers to another one many times is written down once for each reference, and there
+//! are more references than memory, if they are followed each time: 59 KB are enough for a million
+//! types. So a type is looked into once in a function, and what is looked into is counted, for all
+//! functions of a component. Each has as many as any that people write (a [`Budget`]). A function
+//! beyond that is not refused when its component is loaded, which may never call it, but when it is
 //! called.
 
 pub(crate) mod by_resource;
@@ -34,7 +36,8 @@ use crate::types::intern::Interned;
 pub(crate) struct Function {
     /// What the values are. Functions with the same types have the same one.
     pub(crate) signature: Arc<Signature>,
-    /// The resources in the parameters, by the numbers that they have in the signature: each place in the types has one.
+    /// The resources in the parameters, by the numbers that they have in the signature: each place
+    /// in the types has one.
     pub(crate) params: Box<[ResourceType]>,
     /// Those in the results.
     pub(crate) results: Box<[ResourceType]>,
@@ -49,12 +52,14 @@ pub(crate) enum TooLarge {
     Component,
 }
 
-/// How many types and members of types are looked into for the functions of a component: for imports, and for exports. A
-/// component with all of WASI and a thousand functions of its own has about a hundredth of it.
+/// How many types and members of types are looked into for the functions of a component: for
+/// imports, and for exports. A component with all of WASI and a thousand functions of its own has
+/// about a hundredth of it.
 ///
-/// wasmtime takes a component whose types are in a million places in all, each counted as often as it is referred to. Here a
-/// place counts twice at most, a case without payload aside, which is no place there. So what its functions have in common
-/// need not be known to tell that they are within it.
+/// wasmtime takes a component whose types are in a million places in all, each counted as often as
+/// it is referred to. Here a place counts twice at most, a case without payload aside, which is no
+/// place there. So what its functions have in common need not be known to tell that they are within
+/// it.
 const MAX_TYPES: usize = 1 << 21;
 
 const _: () = assert!(MAX_TYPES >= 2 * 1_000_000);
@@ -158,7 +163,8 @@ impl Function {
     ) -> Result<Tuple, TooLarge> {
         let key = types.iter().map(|ty| match place(ty) {
             Some((kind, index)) => Some((kind, Some(index))),
-            // What is one type by its kind alone. Others without a place are looked into each time: flags, enums, resources.
+            // What is one type by its kind alone. Others without a place are looked into each time:
+            // flags, enums, resources.
             None => is_keyword(ty).then(|| (discriminant(ty), None)),
         });
         let key = key.collect::<Option<Key>>();
@@ -222,8 +228,8 @@ pub(crate) trait Described: Sized {
     /// What tells it from the others of its component.
     type Place: Hash + Eq;
 
-    /// `None` for one that is no work to look into, and for one that cannot be told from others: that one is looked into each
-    /// time.
+    /// `None` for one that is no work to look into, and for one that cannot be told from others:
+    /// that one is looked into each time.
     fn place(&self) -> Option<Self::Place>;
 
     fn shape(&self) -> Shape<Self>;

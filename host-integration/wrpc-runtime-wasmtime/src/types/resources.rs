@@ -44,9 +44,10 @@ pub fn collect_instance_resources(
 /// The types are those of the component as `ty` describes it. They are equal to the types of its functions only if
 /// these come from the same description.
 ///
-/// Call it before imports of the component are linked, on the same thread. [`link_item`](crate::link_item) is not told of
-/// the component, and this function keeps which of its imports defines which resource until it is called again. That is
-/// needed for imports that use resources of other imports, such as `wasi:io/streams.input-stream`.
+/// Call it before imports of the component are linked, on the same thread.
+/// [`link_item`](crate::link_item) is not told of the component, and this function keeps which of
+/// its imports defines which resource until it is called again. That is needed for imports that use
+/// resources of other imports, such as `wasi:io/streams.input-stream`.
 #[instrument(level = "trace", skip_all)]
 pub fn collect_component_resources(
     engine: &Engine,

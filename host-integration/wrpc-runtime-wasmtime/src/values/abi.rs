@@ -8,21 +8,24 @@
 //! what it hands out may not be initialised (R). They are named in the SAFETY comments by their letters:
 //!
 //! - **L**: `ComponentType::Lower` is an array of [`ValRaw`], and so has the layout that wasmtime asks for.
-//! - **C**: that array is as long as wasmtime will read or write, for the function that it calls. For an export, wasmtime
-//!   passes it to a function that takes at most [`MAX_FLAT_PARAMS`] core parameters and gives at most
-//!   [`MAX_FLAT_RESULTS`] results; the arrays have these lengths, as those that wasmtime's own `Func::call` uses. For an
-//!   import, the array is read from, and written to, what the guest passed; `typecheck` compares its length with what
-//!   the function has, before a guest is instantiated. An array of none ([`Unread`]) is within any.
+//! - **C**: that array is as long as wasmtime will read or write, for the function that it calls.
+//!   For an export, wasmtime passes it to a function that takes at most [`MAX_FLAT_PARAMS`] core
+//!   parameters and gives at most [`MAX_FLAT_RESULTS`] results; the arrays have these lengths, as
+//!   those that wasmtime's own `Func::call` uses. For an import, the array is read from, and
+//!   written to, what the guest passed; `typecheck` compares its length with what the function has,
+//!   before a guest is instantiated. An array of none ([`Unread`]) is within any.
 //! - **I**: `lower` initialises the whole array when it returns `Ok`. It is written with zeroes before all else.
-//! - **R**: `lift` reads of the array what was stored, and no more: as many values as the function has, and of each the 32 bits, or
-//!   the 64, that its core type has (`core_values`).
-//! - **H**: wasmtime's own ways through memory (`load`, `store`, `SIZE32`) are for tuples of a size that is known when a
-//!   program is compiled. They must not be entered, so `flatten_count` is never above the number from which on wasmtime
-//!   takes them, and the two methods return errors. Values that do not fit core values are found or placed in memory by
-//!   the codec, which is safe code and checks each address.
+//! - **R**: `lift` reads of the array what was stored, and no more: as many values as the function
+//!   has, and of each the 32 bits, or the 64, that its core type has (`core_values`).
+//! - **H**: wasmtime's own ways through memory (`load`, `store`, `SIZE32`) are for tuples of a size
+//!   that is known when a program is compiled. They must not be entered, so `flatten_count` is
+//!   never above the number from which on wasmtime takes them, and the two methods return errors.
+//!   Values that do not fit core values are found or placed in memory by the codec, which is safe
+//!   code and checks each address.
 //!
-//! Everything else, wrong types included, is at worst an error: the codec reads and writes through checked slices, and a
-//! resource goes in and out of a guest's table as wasmtime's own `ResourceAny`, which checks its type and its store.
+//! Everything else, wrong types included, is at worst an error: the codec reads and writes through
+//! checked slices, and a resource goes in and out of a guest's table as wasmtime's own
+//! `ResourceAny`, which checks its type and its store.
 
 #![allow(
     unsafe_code,
@@ -100,8 +103,9 @@ fn lift(
     })?
 }
 
-/// The core values that a guest has passed. Of each, what is read is what was stored: 32 bits, unless its type has 64. What is
-/// beside them, and in those that the function does not have, was never written.
+/// The core values that a guest has passed. Of each, what is read is what was stored: 32 bits,
+/// unless its type has 64. What is beside them, and in those that the function does not have, was
+/// never written.
 fn core_values<'v>(
     plan: &Plan,
     core: &[ValRaw],
@@ -139,7 +143,8 @@ fn lower<T>(
     let values = &mut values[..core.len().min(MAX_FLAT_PARAMS)];
     let plan = &*given.types.plan;
     let types = match plan.has_resources() {
-        // A copy: the guest, which may be suspended when it is asked for memory, must not hold what belongs to a thread.
+        // A copy: the guest, which may be suspended when it is asked for memory, must not hold what
+        // belongs to a thread.
         true => plans::with(context.instance_type().types, ty, |planned| {
             planned.resources.clone()
         })?,
@@ -292,15 +297,16 @@ unsafe impl Lift for ExportResults {
 /// `N` is the number of its core parameters. With `RETURN_POINTER`, the last one of them is the address for the
 /// results; wasmtime has a type of its own for that, and here it is a parameter like the others.
 pub(super) struct ImportParams<const N: usize, const RETURN_POINTER: bool> {
-    /// Or what is wrong with what the guest has passed. wasmtime's error for a value does not say of which function it is, and
-    /// that of the function does.
+    /// Or what is wrong with what the guest has passed. wasmtime's error for a value does not say
+    /// of which function it is, and that of the function does.
     pub(super) passed: anyhow::Result<Passed>,
     /// Where the results go; 0 without `RETURN_POINTER`.
     pub(super) return_pointer: u32,
 }
 
-// SAFETY: L; C: `typecheck`; H: the count is cut to `MAX_FLAT_PARAMS`. It can be one more, with a return pointer. wasmtime
-// uses it to choose between its ways only, and takes the length of the array from its type.
+// SAFETY: L; C: `typecheck`; H: the count is cut to `MAX_FLAT_PARAMS`. It can be one more, with a
+// return pointer. wasmtime uses it to choose between its ways only, and takes the length of the
+// array from its type.
 unsafe impl<const N: usize, const RETURN_POINTER: bool> ComponentType
     for ImportParams<N, RETURN_POINTER>
 {
@@ -417,8 +423,8 @@ unsafe impl<const N: usize, const RETURN_POINTER: bool> Lower for ImportResults<
 
 /// The parameters of an import that is refused, whatever they are: what the guest passed is not looked at.
 ///
-/// wasmtime's own function without a type makes a value of each parameter before it calls anyone, and so of as much as a guest
-/// cares to point to.
+/// wasmtime's own function without a type makes a value of each parameter before it calls anyone,
+/// and so of as much as a guest cares to point to.
 pub(crate) struct Unread;
 
 // SAFETY: L; C: none is read; H: the count is 0.

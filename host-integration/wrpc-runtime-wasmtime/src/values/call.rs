@@ -89,8 +89,8 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    /// Receives the parameters of a function, which may take `memory` bytes of a guest. `agreed` is whether the caller has the
-    /// same types. Streams stay where they are.
+    /// Receives the parameters of a function, which may take `memory` bytes of a guest. `agreed` is
+    /// whether the caller has the same types. Streams stay where they are.
     ///
     /// # Cancel safety
     ///

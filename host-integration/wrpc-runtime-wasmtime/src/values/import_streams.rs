@@ -26,8 +26,8 @@ use crate::values::wire::{Sending, Streams};
 use crate::view::{self, shared_client, WrpcView};
 
 impl<C: Clone + 'static> Function<C> {
-    /// Invokes it with `params`, and sends `streams` beside them. Returns when the results are there; the streams of either may
-    /// still flow then.
+    /// Invokes it with `params`, and sends `streams` beside them. Returns when the results are
+    /// there; the streams of either may still flow then.
     pub(super) async fn call_with_streams<V>(
         &self,
         mut store: StoreContextMut<'_, V>,
@@ -57,8 +57,8 @@ impl<C: Clone + 'static> Function<C> {
             let received = self.results(&mut store, &mut incoming, &sending);
             let (sent, results) = receive_while(&mut send, received, import).await?;
             if sent == Sent::Some && sending.is_kept() {
-                // Streams are no bytes of a result. So the results may be complete before it is known whether the function
-                // is served at all.
+                // Streams are no bytes of a result. So the results may be complete before it is
+                // known whether the function is served at all.
                 return tokio::select! {
                     biased;
                     sent = &mut send => sent.map(|()| results),
@@ -68,9 +68,9 @@ impl<C: Clone + 'static> Function<C> {
                     }
                 };
             }
-            // A remote callee may end its results, and read on: of that one it cannot be learned that it is done. And whoever
-            // waits for the end of a function without results must not be one that waits for results: it leaves when all is
-            // sent, and the callee goes on.
+            // A remote callee may end its results, and read on: of that one it cannot be learned
+            // that it is done. And whoever waits for the end of a function without results must not
+            // be one that waits for results: it leaves when all is sent, and the callee goes on.
             let mut ended = pin!(until_ended(&mut incoming));
             if sent == Sent::Some {
                 tokio::select! {
@@ -141,8 +141,8 @@ async fn receive_while<T>(
     }
 }
 
-/// Sends the streams of the parameters, and ends the outgoing stream. Drops or uses `opening` once the callee has taken the
-/// call, as far as the transport can tell.
+/// Sends the streams of the parameters, and ends the outgoing stream. Drops or uses `opening` once
+/// the callee has taken the call, as far as the transport can tell.
 async fn send<O>(
     mut outgoing: O,
     streams: Streams,
@@ -171,8 +171,8 @@ fn unless_gone(sent: io::Result<()>) -> anyhow::Result<()> {
     }
 }
 
-/// How a callee ended is of no interest to who has its results, or wants none. That it never began is: what was sent to it is
-/// lost.
+/// How a callee ended is of no interest to who has its results, or wants none. That it never began
+/// is: what was sent to it is lost.
 fn unless_it_did_not_run(ended: io::Result<()>) -> anyhow::Result<()> {
     match ended {
         Err(error) if matches!(CallError::find(&error), Some(CallError::NotAccepted { .. })) => {

@@ -18,8 +18,8 @@ use crate::values::wire::{CannotPass, Kind};
 #[error(transparent)]
 pub(super) struct WasmtimeError(#[from] anyhow::Error);
 
-/// What the codec found wrong with `wrong`, or the error of wasmtime's as it was. `what` that is, a parameter or a result, is for
-/// people.
+/// What the codec found wrong with `wrong`, or the error of wasmtime's as it was. `what` that is, a
+/// parameter or a result, is for people.
 pub(super) fn lift_error(
     error: LiftError<WasmtimeError>,
     what: &str,

@@ -57,8 +57,8 @@ pub(super) fn with<R>(
     }
     let tuple = types[index].types.iter().map(|ty| InTable(types, *ty));
     let mut resources = Vec::new();
-    // They are numbered as in `types`: as they are found. Which of them are streams is not known here: who takes one out of a
-    // guest says it.
+    // They are numbered as in `types`: as they are found. Which of them are streams is not known
+    // here: who takes one out of a guest says it.
     let resource = |InTable(_, ty): &InTable<'_>| {
         resources.push(*ty);
         Type::Handle(resources.len() as u32 - 1)

@@ -1,6 +1,6 @@
-//! What resources are between a guest and the wire. A guest has an index, which wasmtime makes a handle of the store. What a
-//! peer gets for it, and what it is made of, is in the data of the store, which is at hand before a guest is entered and
-//! after it was left.
+//! What resources are between a guest and the wire. A guest has an index, which wasmtime makes a
+//! handle of the store. What a peer gets for it, and what it is made of, is in the data of the
+//! store, which is at hand before a guest is entered and after it was left.
 
 use std::sync::Arc;
 
@@ -19,8 +19,8 @@ use crate::invocation::root::Root;
 use crate::values::wire::{handles, streams, Sending, Streams};
 use crate::view::WrpcView;
 
-/// Makes a message of what a guest has passed, and streams that go beside it. `what` it is, a parameter or a result, is for
-/// errors.
+/// Makes a message of what a guest has passed, and streams that go beside it. `what` it is, a
+/// parameter or a result, is for errors.
 ///
 /// # Errors
 ///
@@ -47,8 +47,8 @@ where
     Ok((passed.values.with_handles(&bytes)?.into(), streams))
 }
 
-/// Makes what a guest is to get of a message, in which `found` was found. Streams are read from their paths of `incoming`, and
-/// keep `sending`. `what` is as above.
+/// Makes what a guest is to get of a message, in which `found` was found. Streams are read from
+/// their paths of `incoming`, and keep `sending`. `what` is as above.
 ///
 /// # Errors
 ///

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
 use inhost_conformance::support::{call_error, Host};
-use inhost_dispatch::{Backend, CallError};
+use inhost_dispatch::CallError;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, InstancePre, Linker};
@@ -16,21 +16,12 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 use wrpc_runtime_wasmtime::ServeExt as _;
 use wrpc_transport::Invoke;
 
+#[path = "../support/backend.rs"]
+mod backend;
 #[path = "../support/ctx.rs"]
 mod ctx;
 
-/// A backend for tests.
-#[derive(Clone)]
-pub(crate) struct Duplex;
-
-impl Backend for Duplex {
-    type Writer = DuplexStream;
-    type Reader = DuplexStream;
-
-    fn stream(&self) -> (DuplexStream, DuplexStream) {
-        tokio::io::duplex(1024)
-    }
-}
+pub(crate) use backend::Duplex;
 
 /// These components call no peer.
 pub(crate) struct NoPeer;

@@ -111,13 +111,20 @@ async fn a_callee_that_waits_ends_when_its_caller_goes() {
     assert_eq!(served.stores(), 0, "the instance is gone");
 }
 
-#[tokio::test]
-async fn a_call_that_wants_no_results_runs_without_its_caller() {
-    let signature = r#"(param "n" u32) (canon lift (core func $i "run"))"#;
-    let mut served = Served::new(&component(signature, "(param i32)", "call $wait", "")).await;
-    let (mut outgoing, incoming) = served.host.invoke("", &[1][..]).await.expect("invoke");
+/// A function that returns nothing.
+const ONE_WAY: &str = r#"(param "n" u32) (canon lift (core func $i "run"))"#;
+
+/// Calls it, and leaves.
+async fn call_and_leave(host: &Host<Duplex>) {
+    let (mut outgoing, incoming) = host.invoke("", &[1][..]).await.expect("invoke");
     outgoing.shutdown().await.expect("shutdown");
     drop((outgoing, incoming));
+}
+
+#[tokio::test]
+async fn a_call_that_wants_no_results_runs_without_its_caller() {
+    let mut served = Served::new(&component(ONE_WAY, "(param i32)", "call $wait", "")).await;
+    call_and_leave(&served.host).await;
     let mut running = tokio_test::task::spawn(served.next().await);
     tokio_test::assert_pending!(running.poll());
     assert_eq!(served.stores(), 1, "it runs");
@@ -128,11 +135,8 @@ const MORE: u64 = 2;
 
 #[tokio::test(start_paused = true)]
 async fn a_callee_that_waits_ends_with_its_time_also_when_no_one_waits_for_it() {
-    let signature = r#"(param "n" u32) (canon lift (core func $i "run"))"#;
-    let mut served = Served::new(&component(signature, "(param i32)", "call $wait", "")).await;
-    let (mut outgoing, incoming) = served.host.invoke("", &[1][..]).await.expect("invoke");
-    outgoing.shutdown().await.expect("shutdown");
-    drop((outgoing, incoming));
+    let mut served = Served::new(&component(ONE_WAY, "(param i32)", "call $wait", "")).await;
+    call_and_leave(&served.host).await;
     let start = tokio::time::Instant::now();
     let error = served.next().await.await.expect_err("it waits for ever");
     assert_eq!(start.elapsed().as_secs(), 1 + MORE);
@@ -210,11 +214,8 @@ async fn parameters_without_end_are_refused_and_the_next_call_is_answered() {
 
 #[tokio::test]
 async fn a_call_that_wants_no_results_succeeds_without_its_caller() {
-    let signature = r#"(param "n" u32) (canon lift (core func $i "run"))"#;
-    let mut served = Served::new(&component(signature, "(param i32)", "", "")).await;
-    let (mut outgoing, incoming) = served.host.invoke("", &[1][..]).await.expect("invoke");
-    outgoing.shutdown().await.expect("shutdown");
-    drop((outgoing, incoming));
+    let mut served = Served::new(&component(ONE_WAY, "(param i32)", "", "")).await;
+    call_and_leave(&served.host).await;
     served
         .next()
         .await
@@ -241,13 +242,10 @@ async fn what_waits_for_its_turn_when_its_component_is_scaled_is_run_by_the_next
     assert_eq!(host.local.calls().local, 1);
 
     // Nor is one lost that wants no results, and whose caller has left.
-    let signature = r#"(param "n" u32) (canon lift (core func $i "run"))"#;
-    let text = component(signature, "(param i32)", "", "");
+    let text = component(ONE_WAY, "(param i32)", "", "");
     let mut old = Served::new(&text).await;
     let host = Arc::clone(&old.host);
-    let (mut outgoing, incoming) = host.invoke("", &[1][..]).await.expect("invoke");
-    outgoing.shutdown().await.expect("shutdown");
-    drop((outgoing, incoming));
+    call_and_leave(&host).await;
     let waits = old.next().await;
     let mut new = Served::on(Arc::clone(&host), &text).await;
     drop(waits);
@@ -255,9 +253,7 @@ async fn what_waits_for_its_turn_when_its_component_is_scaled_is_run_by_the_next
     new.next().await.await.expect("it runs");
 
     // Where no version is left, this is counted.
-    let (mut outgoing, incoming) = host.invoke("", &[1][..]).await.expect("invoke");
-    outgoing.shutdown().await.expect("shutdown");
-    drop((outgoing, incoming));
+    call_and_leave(&host).await;
     let waits = new.next().await;
     drop(waits);
     drop(new);

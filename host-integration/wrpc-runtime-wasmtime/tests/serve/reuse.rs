@@ -11,8 +11,8 @@ use wrpc_runtime_wasmtime::{CallFailed, Export, Instance, Root};
 
 use super::host::{component, prepare, Ctx, CORE_PING, FUNCTION, INSTANCE, PING};
 
-/// Answers how often it was called in this instance, unless it is passed 0 (it traps), 1 (it never returns) or 2 (it calls
-/// `wait`, which never returns).
+/// Answers how often it was called in this instance, unless it is passed 0 (it traps), 1 (it never
+/// returns) or 2 (it calls `wait`, which never returns).
 const COUNTS: &str = "
     (if (i32.eqz (local.get 0)) (then unreachable))
     (if (i32.eq (local.get 0) (i32.const 1)) (then (loop $again (br $again))))

@@ -2,7 +2,7 @@
 
 use wasmtime::component::Val;
 
-use crate::feed::{breaks_off, feed, next, Endless};
+use crate::feed::{breaks_off, next, Endless};
 use crate::guests::CLOSED;
 use crate::soon;
 
@@ -38,14 +38,10 @@ async fn a_parameter_that_fails_fails_the_call() {
 async fn a_parameter_that_fails_after_the_call_has_returned_fails_what_is_made_of_it() {
     soon(async |mut pair| {
         let (param, stream) = pair.param()?;
-        let (_result, made) = feed();
-        pair.next_for_callee(made);
+        let _result = pair.result();
         param.chunk("a");
-        let Val::Tuple(results) = pair.call("both", &[stream]).await? else {
-            panic!("a tuple");
-        };
+        let [mut rest, _fresh] = pair.both(stream).await?;
         param.fail("the disk is gone");
-        let mut rest = pair.take(results.into_iter().next().expect("two"))?;
         breaks_off(&mut rest).await;
         let error = pair
             .ended()
@@ -61,10 +57,8 @@ async fn a_parameter_that_fails_after_the_call_has_returned_fails_what_is_made_o
 #[tokio::test]
 async fn a_result_that_fails_is_not_taken_for_one_that_closes() {
     soon(async |mut pair| {
-        let (result, made) = feed();
-        pair.next_for_callee(made);
-        let fresh = pair.call("fresh", &[]).await?;
-        let mut fresh = pair.take(fresh)?;
+        let result = pair.result();
+        let mut fresh = pair.fresh().await?;
         result.chunk("a");
         assert_eq!(next(&mut fresh).await?.as_deref(), Some("a"));
         result.fail("the disk is gone");
@@ -96,10 +90,8 @@ async fn a_callee_that_has_read_enough_ends_a_producer_that_has_nothing() {
 #[tokio::test]
 async fn a_caller_that_has_read_enough_ends_a_producer_that_has_nothing_and_the_call_is_done() {
     soon(async |mut pair| {
-        let (result, made) = feed();
-        pair.next_for_callee(made);
-        let fresh = pair.call("fresh", &[]).await?;
-        let mut fresh = pair.take(fresh)?;
+        let result = pair.result();
+        let mut fresh = pair.fresh().await?;
         result.chunk("a");
         assert_eq!(next(&mut fresh).await?.as_deref(), Some("a"));
         drop(fresh);
@@ -113,15 +105,10 @@ async fn a_caller_that_has_read_enough_ends_a_producer_that_has_nothing_and_the_
 async fn parameters_are_sent_for_as_long_as_there_is_a_stream_of_the_results() {
     soon(async |mut pair| {
         let (param, stream) = pair.param()?;
-        let (result, made) = feed();
-        pair.next_for_callee(made);
+        let result = pair.result();
         param.chunk("a");
-        let Val::Tuple(results) = pair.call("both", &[stream]).await? else {
-            panic!("a tuple");
-        };
-        let mut results = results.into_iter();
-        let mut rest = pair.take(results.next().expect("two"))?;
-        drop(pair.take(results.next().expect("two"))?);
+        let [mut rest, fresh] = pair.both(stream).await?;
+        drop(fresh);
         param.chunk("b");
         assert_eq!(next(&mut rest).await?.as_deref(), Some("b"));
         drop(rest);
@@ -138,8 +125,7 @@ async fn parameters_are_sent_for_as_long_as_there_is_a_stream_of_the_results() {
 async fn a_store_that_goes_ends_the_streams_of_its_calls() {
     soon(async |mut pair| {
         let (param, stream) = pair.param()?;
-        let (result, made) = feed();
-        pair.next_for_callee(made);
+        let result = pair.result();
         param.chunk("a");
         pair.call("both", &[stream]).await?;
         assert_eq!(pair.seen.recv().await.expect("it runs"), "a");
@@ -251,8 +237,7 @@ async fn a_callee_that_does_not_read_is_let_go_on() {
 async fn a_callee_that_fails_fails_the_streams_that_it_was_to_return() {
     soon(async |mut pair| {
         // There is none for it to return.
-        let fresh = pair.call("fresh", &[]).await?;
-        let mut fresh = pair.take(fresh)?;
+        let mut fresh = pair.fresh().await?;
         breaks_off(&mut fresh).await;
         let error = pair.ended().await.expect_err("it trapped");
         let error = format!("{error:#}");

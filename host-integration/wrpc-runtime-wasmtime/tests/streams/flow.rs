@@ -10,18 +10,12 @@ use crate::soon;
 async fn both_sides_read_while_both_sides_still_produce() {
     soon(async |mut pair| {
         let (param, stream) = pair.param()?;
-        let (result, made) = feed();
-        pair.next_for_callee(made);
+        let result = pair.result();
 
         param.chunk("param 1");
-        let Val::Tuple(results) = pair.call("both", &[stream]).await? else {
-            panic!("a tuple");
-        };
+        let [mut rest, mut fresh] = pair.both(stream).await?;
         // The call has returned, and the callee has read a chunk of a stream that has not ended.
         assert_eq!(pair.seen.recv().await.expect("a chunk"), "param 1");
-        let mut results = results.into_iter();
-        let mut rest = pair.take(results.next().expect("two"))?;
-        let mut fresh = pair.take(results.next().expect("two"))?;
 
         result.chunk("result 1");
         assert_eq!(next(&mut fresh).await?.as_deref(), Some("result 1"));

@@ -1,5 +1,5 @@
-//! Two components: one imports an interface with streams, the other one exports it. They are made as those of a toolchain
-//! are, so their interfaces have the streams of `wasi:io` by `use`.
+//! Two components: one imports an interface with streams, the other one exports it. They are made
+//! as those of a toolchain are, so their interfaces have the streams of `wasi:io` by `use`.
 
 use wit_component::{ComponentEncoder, StringEncoding};
 use wit_parser::Resolve;
@@ -118,10 +118,10 @@ pub(crate) const CLOSED: u32 = 1;
 /// How `count` says that its stream has failed.
 const FAILED: u32 = 2;
 
-/// `both` reads a chunk, and returns the rest of it with a stream of its host. `deep`, `many` and `wide` return what they get, and `flood`
-/// so many streams of its host. `count` reads
-/// to the end, and shows `cut` after one that is none. `peek` reads a chunk. `hold` waits. `ingest` waits, and then does as
-/// `count`; it shows `end`, too. `fresh` returns a stream of its host.
+/// `both` reads a chunk, and returns the rest of it with a stream of its host. `deep`, `many` and
+/// `wide` return what they get, and `flood` so many streams of its host. `count` reads to the end,
+/// and shows `cut` after one that is none. `peek` reads a chunk. `hold` waits. `ingest` waits, and
+/// then does as `count`; it shows `end`, too. `fresh` returns a stream of its host.
 pub(crate) fn callee() -> Vec<u8> {
     component(
         "callee",

@@ -10,8 +10,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use inhost_conformance::remote::Remote;
 use inhost_conformance::support::Host;
-use inhost_dispatch::{Backend, Dispatcher};
-use tokio::io::DuplexStream;
+use inhost_dispatch::Dispatcher;
 use tokio::sync::{mpsc, Semaphore};
 use tokio::task::JoinSet;
 use wasmtime::component::types::ComponentItem;
@@ -21,24 +20,15 @@ use wasmtime_wasi::{HostInputStream, InputStream};
 use wrpc_runtime_wasmtime::{collect_component_resources, link_item, ServeExt as _};
 use wrpc_transport::{Invoke, Serve};
 
+use backend::Duplex;
+
 use crate::feed::{feed, Producer};
 use crate::guests::{self, API, CONTROL};
 
+#[path = "../support/backend.rs"]
+mod backend;
 #[path = "../support/ctx.rs"]
 mod ctx;
-
-/// A backend for tests.
-#[derive(Clone)]
-pub(crate) struct Duplex;
-
-impl Backend for Duplex {
-    type Writer = DuplexStream;
-    type Reader = DuplexStream;
-
-    fn stream(&self) -> (DuplexStream, DuplexStream) {
-        tokio::io::duplex(1024)
-    }
-}
 
 type Local = Dispatcher<Remote, String, Duplex>;
 pub(crate) type Path = Box<[Option<usize>]>;
@@ -265,6 +255,29 @@ impl Pair {
     pub(crate) fn param(&mut self) -> anyhow::Result<(Producer, Val)> {
         let (producer, stream) = feed();
         Ok((producer, self.own(stream)?))
+    }
+
+    /// A stream of the test's, which the callee gets from its host.
+    pub(crate) fn result(&self) -> Producer {
+        let (producer, stream) = feed();
+        self.next_for_callee(stream);
+        producer
+    }
+
+    /// Has the callee return its parameter, and the stream that it gets from its host.
+    pub(crate) async fn both(&mut self, stream: Val) -> anyhow::Result<[InputStream; 2]> {
+        let Val::Tuple(results) = self.call("both", &[stream]).await? else {
+            anyhow::bail!("a tuple");
+        };
+        let mut results = results.into_iter();
+        let mut next = || self.take(results.next().context("two")?);
+        Ok([next()?, next()?])
+    }
+
+    /// Has the callee return the stream that it gets from its host.
+    pub(crate) async fn fresh(&mut self) -> anyhow::Result<InputStream> {
+        let fresh = self.call("fresh", &[]).await?;
+        self.take(fresh)
     }
 
     /// How the next of the callee's calls ends.

@@ -1,10 +1,12 @@
 //! Outgoing HTTP requests of components to components of this host, in memory.
 //!
-//! To the host library, an HTTP request that a component makes is a call of `wrpc:http/outgoing-handler.handle` of the HTTP client
-//! provider that the component is linked to. Its parameters are those of `wrpc:http/incoming-handler.handle`, and then the
-//! time-outs. So where the name that a request goes to is that of a component here, and whoever deploys that component offers it
-//! under this name, the request is made a call of the component, and what it answers is what the provider would have. Whatever
-//! is not so, or is not understood, goes to the provider.
+//! To the host library, an HTTP request that a component makes is a call of
+//! `wrpc:http/outgoing-handler.handle` of the HTTP client provider that the component is linked to.
+//! Its parameters are those of `wrpc:http/incoming-handler.handle`, and then the time-outs. So
+//! where the name that a request goes to is that of a component here, and whoever deploys that
+//! component offers it under this name, the request is made a call of the component, and what it
+//! answers is what the provider would have. Whatever is not so, or is not understood, goes to the
+//! provider.
 //!
 //! `request` reads and rewrites the parameters, and `streams` says of a call that fails what the provider would say.
 
@@ -30,8 +32,8 @@ const OUTGOING: &str = "wrpc:http/outgoing-handler@0.1.0";
 const INCOMING: &str = "wrpc:http/incoming-handler@0.1.0";
 const HANDLE: &str = "handle";
 
-/// The name of an HTTP server: a host name or an IP address in lower case, and a port. Without one, it is that of the scheme: 80 for
-/// `http`, 443 for `https`.
+/// The name of an HTTP server: a host name or an IP address in lower case, and a port. Without one,
+/// it is that of the scheme: 80 for `http`, 443 for `https`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HttpName {
     host: Box<str>,
@@ -143,8 +145,9 @@ impl Http {
         };
     }
 
-    /// The names, with the components that they are those of, and whether a request to them stays here, in whichever lattice:
-    /// the component is offered under its name, and `answers`, by its prefix.
+    /// The names, with the components that they are those of, and whether a request to them stays
+    /// here, in whichever lattice: the component is offered under its name, and `answers`, by its
+    /// prefix.
     pub(crate) fn names(
         &self,
         answers: impl Fn(&str) -> bool,

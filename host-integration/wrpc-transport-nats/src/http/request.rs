@@ -34,10 +34,11 @@ pub(super) struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// `None` for what is not understood, or is not answered here: a tunnel, or a request whose scheme is not one of HTTP's.
+    /// `None` for what is not understood, or is not answered here: a tunnel, or a request whose
+    /// scheme is not one of HTTP's.
     ///
-    /// Body and trailers come first. Where they are still to come, their markers are empty, and they follow on paths of their
-    /// own, which are the same for both functions.
+    /// Body and trailers come first. Where they are still to come, their markers are empty, and
+    /// they follow on paths of their own, which are the same for both functions.
     pub(super) fn read(params: &'a Bytes) -> Option<Self> {
         let mut bytes = Cursor {
             bytes: params,
@@ -97,8 +98,8 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The parameters of `wrpc:http/incoming-handler.handle` that a server would call with: it knows of no time-outs, takes what
-    /// comes as `http`, and finds the header that a client adds.
+    /// The parameters of `wrpc:http/incoming-handler.handle` that a server would call with: it
+    /// knows of no time-outs, takes what comes as `http`, and finds the header that a client adds.
     pub(super) fn to_incoming(&self) -> Bytes {
         if self.scheme == HTTP && self.has_user_agent {
             return self.params.slice(..self.end);
@@ -419,8 +420,8 @@ mod tests {
         assert!(Request::read(&claims).is_none());
     }
 
-    /// Whatever comes, it is looked at without a panic, and what is understood is longer than what a server gets of it by the
-    /// time-outs only.
+    /// Whatever comes, it is looked at without a panic, and what is understood is longer than what
+    /// a server gets of it by the time-outs only.
     #[test]
     fn bytes_that_have_changed_do_no_harm() {
         let made = Made {

@@ -74,8 +74,8 @@ impl Exchange {
     }
 }
 
-/// The request. Of what becomes of it its sender hears in the answer first: a client sends, and a server may not look. After an
-/// answer that is an error, nothing more is taken.
+/// The request. Of what becomes of it its sender hears in the answer first: a client sends, and a
+/// server may not look. After an answer that is an error, nothing more is taken.
 struct Params {
     to: To,
     exchange: Arc<Exchange>,

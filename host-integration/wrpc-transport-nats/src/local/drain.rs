@@ -24,14 +24,16 @@ struct Counted {
 impl Local {
     /// Ends the calls of this process in order, before it ends.
     ///
-    /// From here on no call is taken that comes over NATS, for good: other hosts that serve the function get them. Calls in
-    /// flight, those that wait, and those that are made by any of them in memory, run for up to `within`. What has not come to
-    /// its end then is ended: its caller gets an error that says so, and a one-way call, which has no one to tell, is counted.
-    /// That takes a second at most.
+    /// From here on no call is taken that comes over NATS, for good: other hosts that serve the
+    /// function get them. Calls in flight, those that wait, and those that are made by any of them
+    /// in memory, run for up to `within`. What has not come to its end then is ended: its caller
+    /// gets an error that says so, and a one-way call, which has no one to tell, is counted. That
+    /// takes a second at most.
     ///
-    /// It is about all that this process serves over this crate, whatever connection and `Local` it is served with. A request
-    /// of HTTP that a host gets is none of that, only the calls that are made for it. Functions that the runtime drop-in serves
-    /// do not run in this process afterwards.
+    /// It is about all that this process serves over this crate, whatever connection and `Local` it
+    /// is served with. A request of HTTP that a host gets is none of that, only the calls that are
+    /// made for it. Functions that the runtime drop-in serves do not run in this process
+    /// afterwards.
     ///
     /// # Cancel safety
     ///
@@ -70,7 +72,8 @@ impl Local {
     }
 }
 
-/// Waits until no calls are `open`, for up to `within`, and ends what is left then. Returns what was counted in between.
+/// Waits until no calls are `open`, for up to `within`, and ends what is left then. Returns what
+/// was counted in between.
 async fn end<T>(
     drain: &Drain,
     within: Duration,

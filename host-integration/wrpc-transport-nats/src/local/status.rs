@@ -23,11 +23,11 @@ pub struct Status {
     pub calls: Calls,
     /// How many local calls have a stream that has not been dropped, on either side.
     pub in_flight: usize,
-    /// How many invocations found no room for an instance in the pool of their engine since the process started, from here or
-    /// over NATS. They did not run.
+    /// How many invocations found no room for an instance in the pool of their engine since the
+    /// process started, from here or over NATS. They did not run.
     pub pool_used_up: u64,
-    /// How many invocations were stopped because their guest computed for longer than the maximum execution time, since the process
-    /// started, from here or over NATS.
+    /// How many invocations were stopped because their guest computed for longer than the maximum
+    /// execution time, since the process started, from here or over NATS.
     pub time_used_up: u64,
     /// The functions that can be called in memory, sorted.
     pub endpoints: Vec<Endpoint>,
@@ -45,8 +45,9 @@ pub struct HttpTarget {
     pub name: String,
     /// The component's ID.
     pub component: String,
-    /// Whether a request to this name would be answered by the component: who deploys it offers it under the name, it serves
-    /// HTTP requests here, and the mode of calls to it is not `off`. Requests go to the HTTP client provider otherwise.
+    /// Whether a request to this name would be answered by the component: who deploys it offers it
+    /// under the name, it serves HTTP requests here, and the mode of calls to it is not `off`.
+    /// Requests go to the HTTP client provider otherwise.
     pub answered: bool,
 }
 
@@ -54,8 +55,8 @@ pub struct HttpTarget {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Function {
-    /// The lattice and the component: `lattice.component-id`. Empty, as the other names, for all functions together that are
-    /// too many to be told apart.
+    /// The lattice and the component: `lattice.component-id`. Empty, as the other names, for all
+    /// functions together that are too many to be told apart.
     pub prefix: Box<str>,
     /// The WIT instance with its version.
     pub instance: Box<str>,

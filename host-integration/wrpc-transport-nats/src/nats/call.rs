@@ -12,12 +12,13 @@ use super::subject::{self, PARAMS, RESULTS};
 
 /// How many bytes of one call may wait to be read at one end, over all of its streams.
 ///
-/// NATS has no flow control for a stream, only for a connection. Upstream stops reading from the inbox when a reader is
-/// slow, so all other calls of the client wait, while the messages of all pile up in memory without a bound in bytes (and
-/// are dropped beyond 65,536 messages). Here a call's messages pile up for that call only. What a call carries has to
-/// fit a component's memory, which is 256 MiB in a host that was not told otherwise; a reader that has not started yet,
-/// because the callee waits for a permit, say, has to be able to hold that. Whoever sends more than that without being
-/// read gets that call ended, and no other.
+/// NATS has no flow control for a stream, only for a connection. Upstream stops reading from the
+/// inbox when a reader is slow, so all other calls of the client wait, while the messages of all
+/// pile up in memory without a bound in bytes (and are dropped beyond 65,536 messages). Here a
+/// call's messages pile up for that call only. What a call carries has to fit a component's memory,
+/// which is 256 MiB in a host that was not told otherwise; a reader that has not started yet,
+/// because the callee waits for a permit, say, has to be able to hold that. Whoever sends more than
+/// that without being read gets that call ended, and no other.
 const LIMIT: usize = 256 * 1024 * 1024 + 16 * 1024 * 1024;
 
 /// The paths that a call has streams at. `None` stands for any index.

@@ -31,9 +31,9 @@
 //!
 //! # What is different here
 //!
-//! - Upstream hands new streams and messages to one task in random order, so an answer may come to a stream that the task
-//!   has not heard of, and is dropped. Here a call is entered in a table before the message goes out that asks for
-//!   answers. (`inbox.rs`, `table.rs`)
+//! - Upstream hands new streams and messages to one task in random order, so an answer may come to
+//!   a stream that the task has not heard of, and is dropped. Here a call is entered in a table
+//!   before the message goes out that asks for answers. (`inbox.rs`, `table.rs`)
 //! - Upstream's task waits for each reader. Here each call has a queue of its own, with a bound in bytes, so a slow
 //!   reader is in no one's way. (`call.rs`)
 //! - Upstream makes an inbox for each client, and a host makes a client for each call. Here a connection has one inbox.

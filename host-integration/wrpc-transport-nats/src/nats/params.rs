@@ -149,8 +149,8 @@ impl Drop for ParamWriter {
         let State::Waiting { entry, slot } = &self.state else {
             return;
         };
-        // A callee that is told nothing would wait for the end of its parameters for ever. The task ends when the callee
-        // has answered, when the call fails, or by itself.
+        // A callee that is told nothing would wait for the end of its parameters for ever. The task
+        // ends when the callee has answered, when the call fails, or by itself.
         let (entry, slot) = (Arc::clone(entry), *slot);
         let path = std::mem::take(&mut self.path);
         let Ok(runtime) = Handle::try_current() else {

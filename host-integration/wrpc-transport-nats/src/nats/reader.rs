@@ -20,12 +20,13 @@ use super::inbox::Entry;
 ///
 /// # Errors
 ///
-/// [`CallFailed`](super::CallFailed) in an [`io::Error`], after the bytes that have arrived. Of kind `NotFound` when the
-/// call has no stream at this path, or it was opened before.
+/// [`CallFailed`](super::CallFailed) in an [`io::Error`], after the bytes that have arrived. Of
+/// kind `NotFound` when the call has no stream at this path, or it was opened before.
 ///
 /// # Cancel safety
 ///
-/// A read that is dropped before it is ready has taken no bytes. Dropping this stream loses the bytes that were not read.
+/// A read that is dropped before it is ready has taken no bytes. Dropping this stream loses the
+/// bytes that were not read.
 pub struct Reader {
     rest: Bytes,
     streams: Arc<Streams>,

@@ -19,7 +19,8 @@ use super::connected::FULL;
 use super::failure::{Failure, Target};
 use super::subject;
 
-/// A stream of messages to one subject: the callee's results, and the caller's parameters once they have somewhere to go.
+/// A stream of messages to one subject: the callee's results, and the caller's parameters once they
+/// have somewhere to go.
 ///
 /// # End of stream
 ///

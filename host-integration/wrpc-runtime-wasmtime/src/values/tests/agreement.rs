@@ -18,8 +18,8 @@ use super::guest::pass_on;
 use super::host::{engine, exported, store, Frames, Guest, Mirror};
 use crate::{read_value, Root, ValEncoder};
 
-/// Sends messages through a guest: parameters into the guest, out to the peer, results of the peer into the guest, and out
-/// again. And each is the same as a value of wasmtime's.
+/// Sends messages through a guest: parameters into the guest, out to the peer, results of the peer
+/// into the guest, and out again. And each is the same as a value of wasmtime's.
 pub(super) fn check(
     runtime: &tokio::runtime::Runtime,
     engine: &Engine,

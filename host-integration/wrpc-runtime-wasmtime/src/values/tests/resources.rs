@@ -1,4 +1,5 @@
-//! Functions with handles in their signatures: what is beside the handles is as in any other, and so is what is wrong with it.
+//! Functions with handles in their signatures: what is beside the handles is as in any other, and
+//! so is what is wrong with it.
 
 use bytes::{Bytes, BytesMut};
 use tokio_util::codec::{Decoder as _, Encoder as _};
@@ -323,8 +324,8 @@ async fn no_handle_is_one_of_a_resource_of_this_host() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The export `f` calls the import `f` with a pointer and a length as its second parameter; the result is a string, for which
-/// memory is had from `realloc`.
+/// The export `f` calls the import `f` with a pointer and a length as its second parameter; the
+/// result is a string, for which memory is had from `realloc`.
 fn asking(beside: &str, realloc: &str, pointer: &str) -> String {
     importing(
         &format!(r#"(export "f" (func (param "n" u32) (param "l" (list u64)) (result {beside})))"#),

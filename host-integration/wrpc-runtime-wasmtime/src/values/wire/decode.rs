@@ -38,9 +38,10 @@ const MAX_STREAMS: u32 = 4096;
 /// # Errors
 ///
 /// What `r` returns; [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) when it ends before the value;
-/// [`InvalidData`](io::ErrorKind::InvalidData) or [`InvalidInput`](io::ErrorKind::InvalidInput) when the bytes are not
-/// of the type; [`NotFound`](io::ErrorKind::NotFound) when a handle is not of a resource in this store;
-/// [`Unsupported`](io::ErrorKind::Unsupported) for a resource of this host that no peer can have. `val` stays as it was, and `r` is left in the middle of the value.
+/// [`InvalidData`](io::ErrorKind::InvalidData) or [`InvalidInput`](io::ErrorKind::InvalidInput)
+/// when the bytes are not of the type; [`NotFound`](io::ErrorKind::NotFound) when a handle is not
+/// of a resource in this store; [`Unsupported`](io::ErrorKind::Unsupported) for a resource of this
+/// host that no peer can have. `val` stays as it was, and `r` is left in the middle of the value.
 ///
 /// # Cancel safety
 ///

@@ -88,8 +88,9 @@ struct Values<'a, T> {
     store: StoreContextMut<'a, T>,
     kinds: &'a Kinds,
     dst: &'a mut BytesMut,
-    /// Where the value is that is being encoded, below the one that all this is about. The elements of lists, records and tuples
-    /// have paths of their own. The payload of an option, a result or a variant has the path of what holds it.
+    /// Where the value is that is being encoded, below the one that all this is about. The elements
+    /// of lists, records and tuples have paths of their own. The payload of an option, a result or
+    /// a variant has the path of what holds it.
     path: Vec<usize>,
     streams: Streams,
 }

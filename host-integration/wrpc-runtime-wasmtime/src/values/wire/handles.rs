@@ -70,8 +70,9 @@ fn remote<T: WasiView>(
 ///
 /// # Errors
 ///
-/// [`InvalidInput`](io::ErrorKind::InvalidInput) and [`NotFound`](io::ErrorKind::NotFound) when this side has handed none out
-/// with that handle; [`Unsupported`](io::ErrorKind::Unsupported) for a resource of this host, which no peer can have.
+/// [`InvalidInput`](io::ErrorKind::InvalidInput) and [`NotFound`](io::ErrorKind::NotFound) when
+/// this side has handed none out with that handle; [`Unsupported`](io::ErrorKind::Unsupported) for
+/// a resource of this host, which no peer can have.
 pub(crate) fn resource<T>(
     store: &mut StoreContextMut<'_, T>,
     kind: &Kind,
@@ -85,20 +86,28 @@ where
         Kind::Remote | Kind::Imported(_) => {
             // A copy, as the handle stays when the message that it came in is gone.
             let remote = RemoteResource(Bytes::copy_from_slice(handle));
-            let resource = store
-                .data_mut()
-                .table()
-                .push(remote)
-                .map_err(|err| io::Error::new(io::ErrorKind::OutOfMemory, err))?;
-            resource
-                .try_into_resource_any(store)
-                .map_err(io::Error::other)
+            file(store, remote)
         }
         Kind::Stream | Kind::Host(_) => Err(io::Error::new(
             io::ErrorKind::Unsupported,
             CannotPass::of(Some(kind)),
         )),
     }
+}
+
+/// Files what a resource stands for in the store.
+pub(super) fn file<T: WasiView, R: Send + 'static>(
+    store: &mut StoreContextMut<'_, T>,
+    it: R,
+) -> io::Result<ResourceAny> {
+    let resource = store
+        .data_mut()
+        .table()
+        .push(it)
+        .map_err(|err| io::Error::new(io::ErrorKind::OutOfMemory, err))?;
+    resource
+        .try_into_resource_any(store)
+        .map_err(io::Error::other)
 }
 
 /// The resource that this side handed out with `id`.

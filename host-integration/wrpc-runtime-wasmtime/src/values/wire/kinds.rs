@@ -44,8 +44,8 @@ impl Kinds {
         Self::from_iter(of_host.chain(guest.iter().map(|ty| (*ty, Kind::Guest))))
     }
 
-    /// Of the resources of an export: `used` as the component has them, and `real` the same as the instance has them. `guest` are
-    /// those that the component defines, in terms of `used`.
+    /// Of the resources of an export: `used` as the component has them, and `real` the same as the
+    /// instance has them. `guest` are those that the component defines, in terms of `used`.
     pub(crate) fn of_export(
         used: impl Iterator<Item = ResourceType>,
         real: impl Iterator<Item = ResourceType>,

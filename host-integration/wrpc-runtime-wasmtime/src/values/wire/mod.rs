@@ -28,11 +28,11 @@
 //! | the caller drops all that it has of a call | the callee's call ends. It has succeeded if its results were sent |
 //! | the callee ends, or fails | parameters are dropped. Results that were not sent to their end fail for their reader |
 //!
-//! A stream of the results may be all that there is of them. As it takes no bytes, such a call returns before its callee
-//! has. If the callee fails then, the stream does.
+//! A stream of the results may be all that there is of them. As it takes no bytes, such a call
+//! returns before its callee has. If the callee fails then, the stream does.
 //!
-//! A stream holds what the transport holds, a chunk of 8 KiB where it is sent, and three of 4 KiB where it is read. Then
-//! who produces it waits.
+//! A stream holds what the transport holds, a chunk of 8 KiB where it is sent, and three of 4 KiB
+//! where it is read. Then who produces it waits.
 //!
 //! # Streams over NATS
 //!
@@ -48,11 +48,12 @@
 //!
 //! So streams pass between two of these over NATS. What remains different from a local call:
 //!
-//! - The other side does not learn that a reader has dropped its stream, nor that a caller has gone. It sends to the end.
+//! - The other side does not learn that a reader has dropped its stream, nor that a caller has
+//!   gone. It sends to the end.
 //! - Nothing makes a producer wait. What a reader does not take waits in memory, within the bounds of the transport.
 //! - The published transport does not hand out what arrives at a path in a list, as its index is not known before.
-//! - The results of a callee end before the streams in them. In a local call they end after, so that the callee can tell
-//!   that its caller goes.
+//! - The results of a callee end before the streams in them. In a local call they end after, so
+//!   that the callee can tell that its caller goes.
 
 mod decode;
 mod deferred;

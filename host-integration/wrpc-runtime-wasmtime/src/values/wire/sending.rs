@@ -1,9 +1,10 @@
 //! The streams of parameters that still flow when their call has returned.
 //!
-//! A guest that has got a stream as a result reads it while it, or who it has its streams from, still produces the
-//! parameters. So the import returns, and the parameters are sent by a task. The streams of the results own that task:
-//! a callee reads parameters, once it has returned, only to produce those. When the guest drops the last of them, passes
-//! it on to a call that ends, or ends itself, the task ends too.
+//! A guest that has got a stream as a result reads it while it, or who it has its streams from,
+//! still produces the parameters. So the import returns, and the parameters are sent by a task. The
+//! streams of the results own that task: a callee reads parameters, once it has returned, only to
+//! produce those. When the guest drops the last of them, passes it on to a call that ends, or ends
+//! itself, the task ends too.
 
 use core::future::Future;
 use std::sync::{Arc, OnceLock};

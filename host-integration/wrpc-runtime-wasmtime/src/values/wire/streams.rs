@@ -21,6 +21,7 @@ use wasmtime::{AsContextMut, StoreContextMut};
 use wasmtime_wasi::pipe::AsyncReadStream;
 use wasmtime_wasi::{InputStream, StreamError, WasiView};
 
+use super::handles;
 use super::sending::{Keeping, Sending};
 
 /// How many bytes of a guest's stream go into one chunk at most.
@@ -137,21 +138,13 @@ where
     T: WasiView,
     R: AsyncRead + Send + Unpin + 'static,
 {
-    let mut store = store.as_context_mut();
     // Boxed as a trait object, because that is the type that the guest's import knows.
     let stream = AsyncReadStream::new(ChunkReader::new(r));
     let stream: InputStream = match sending {
         Some(sending) => Box::new(Keeping::new(stream, Arc::clone(sending))),
         None => Box::new(stream),
     };
-    let resource = store
-        .data_mut()
-        .table()
-        .push(stream)
-        .map_err(|err| io::Error::new(io::ErrorKind::OutOfMemory, err))?;
-    resource
-        .try_into_resource_any(store)
-        .map_err(io::Error::other)
+    handles::file(&mut store.as_context_mut(), stream)
 }
 
 /// Reads the content of chunks, to the end marker. Nothing is buffered.

@@ -2,12 +2,12 @@
 
 use core::future::Future;
 
-use wasmtime::component::{Component, Func, Instance, Linker};
+use wasmtime::component::{Func, Instance};
 use wasmtime::{Store, Trap};
 use wrpc_transport::Index;
 
 use super::transport::{channel, Broken, Slice};
-use super::{engine, store, Ctx};
+use super::{instance, Ctx};
 use crate::call;
 
 struct Guest {
@@ -33,12 +33,7 @@ const GUEST: &str = r#"(component
 
 impl Guest {
     async fn new() -> wasmtime::Result<Self> {
-        let engine = engine();
-        let mut store = store(&engine);
-        let component = Component::new(&engine, wat::parse_str(GUEST)?)?;
-        let instance = Linker::new(&engine)
-            .instantiate_async(&mut store, &component)
-            .await?;
+        let (store, instance) = instance(GUEST).await?;
         Ok(Self { store, instance })
     }
 

@@ -2,12 +2,12 @@
 
 use core::pin::pin;
 
-use wasmtime::component::{Component, Func, Instance, Linker, ResourceType, Type, Val};
+use wasmtime::component::{Func, Instance, ResourceType, Type, Val};
 use wasmtime::Store;
 use wasmtime_wasi::WasiView as _;
 
 use super::transport::{channel, Slice};
-use super::{decode, encode, engine, read_value, store, Ctx};
+use super::{decode, encode, engine, instance, read_value, store, Ctx};
 use crate::{call, RemoteResource};
 
 /// A component that defines a resource: it holds a number.
@@ -36,12 +36,7 @@ const GUEST: &str = r#"(component
 
 impl Guest {
     async fn new() -> wasmtime::Result<Self> {
-        let engine = engine();
-        let mut store = store(&engine);
-        let component = Component::new(&engine, wat::parse_str(GUEST)?)?;
-        let instance = Linker::new(&engine)
-            .instantiate_async(&mut store, &component)
-            .await?;
+        let (mut store, instance) = instance(GUEST).await?;
         let resource = instance.get_resource(&mut store, "r");
         Ok(Self {
             resource: resource.expect("the guest exports the resource"),

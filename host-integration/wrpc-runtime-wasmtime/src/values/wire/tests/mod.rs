@@ -15,7 +15,7 @@ use std::io;
 
 use bytes::{Bytes, BytesMut};
 use tokio_util::codec::Encoder as _;
-use wasmtime::component::{types, Component, Type, Val};
+use wasmtime::component::{types, Component, Instance, Linker, Type, Val};
 use wasmtime::{AsContextMut as _, Config, Engine, Store};
 
 use self::transport::{Outgoing, Peer, Slice};
@@ -38,6 +38,16 @@ fn store(engine: &Engine) -> Store<Ctx> {
 
 fn store_with(engine: &Engine, peer: Peer, timeout: Option<Duration>) -> Store<Ctx> {
     Store::new(engine, Ctx::with(peer, timeout, ()))
+}
+
+/// The component that `text` is, in a store of its own.
+async fn instance(text: &str) -> wasmtime::Result<(Store<Ctx>, Instance)> {
+    let engine = engine();
+    let mut store = store(&engine);
+    let component = Component::new(&engine, wat::parse_str(text)?)?;
+    let linker = Linker::new(&engine);
+    let instance = linker.instantiate_async(&mut store, &component).await?;
+    Ok((store, instance))
 }
 
 /// The type that `text` means, in which the types named in [`named_types`] can be used.
