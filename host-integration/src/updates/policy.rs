@@ -1,8 +1,9 @@
 //! Asks the policy service what the host would ask it, before the host does.
 //!
-//! The host library remembers each answer about a component and an image, a denial included, and from then on refuses whatever
-//! comes for them without asking: a scale, and a stop. (Upstream: `Manager::evaluate_action`.) It asks nothing at an update. So
-//! what follows from an update must not be what brings a denial: nothing is made anew while the answer to this is no.
+//! The host library remembers each answer about a component and an image, a denial included, and
+//! from then on refuses whatever comes for them without asking: a scale, and a stop. (Upstream:
+//! `Manager::evaluate_action`.) It asks nothing at an update. So what follows from an update must
+//! not be what brings a denial: nothing is made anew while the answer to this is no.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -61,8 +62,8 @@ impl Policy {
         })
     }
 
-    /// Why a component may not be started. None if it may, or if the host is to ask by itself, as it is not known here what it
-    /// would: the image cannot be had.
+    /// Why a component may not be started. None if it may, or if the host is to ask by itself, as
+    /// it is not known here what it would: the image cannot be had.
     ///
     /// # Errors
     ///
@@ -141,7 +142,8 @@ impl Policy {
     }
 }
 
-/// How each registry is to be spoken to, as far as flags say it. What a configuration service says besides is the host's alone.
+/// How each registry is to be spoken to, as far as flags say it. What a configuration service says
+/// besides is the host's alone.
 fn registries(oci: &OciConfig) -> HashMap<String, RegistryConfig> {
     let names = oci.oci_registry.iter().chain(&oci.allowed_insecure);
     let all = names.filter_map(|name| {
