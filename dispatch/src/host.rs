@@ -10,6 +10,7 @@ use crate::backend::Backend;
 use crate::call::Patience;
 use crate::elsewhere::Elsewhere;
 use crate::endpoint::{Endpoint, QueueLimits};
+use crate::leaving::Clients;
 use crate::modes::LiveModes;
 use crate::observe::{Calls, Counted, Counters, Observer, Running, Targets};
 use crate::route::Mode;
@@ -25,6 +26,7 @@ pub struct Local<C, B: Backend> {
     /// Told when a generation of a component comes or goes.
     pub(crate) changed: Notify,
     pub(crate) elsewhere: Elsewhere,
+    pub(crate) clients: Clients,
     backend: Option<B>,
     modes: LiveModes,
     /// Whether the modes may change.
@@ -43,6 +45,7 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
             observer: OnceLock::new(),
             changed: Notify::new(),
             elsewhere: Elsewhere::default(),
+            clients: Clients::default(),
             backend,
             modes: LiveModes::new(&modes.into()),
             steerable: false,
@@ -154,9 +157,15 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
 
     /// Ends the generations of the component under `prefix` within `scope` that are older than
     /// `than`. The next one serves, if there is one; what waits passes to it, and what runs goes
-    /// on. The streams of those that are ended wait for ever.
+    /// on.
+    ///
+    /// The streams of those that are ended wait, for 30 seconds. Then the last of them that is asked
+    /// for an invocation unwinds whoever asks, without a word to the panic hook: a host asks them in
+    /// a task that has nothing else to do, and would never end it. In a program that is built to abort
+    /// when it panics, they wait for ever.
     pub fn end_older(&self, scope: ScopeId, prefix: &str, than: u64) {
-        self.registry.end_older(scope, prefix, than);
+        let ended = self.registry.end_older(scope, prefix, than);
+        self.clients.end(ended);
         self.changed.notify_waiters();
     }
 

@@ -119,6 +119,7 @@ mod drain;
 mod elsewhere;
 mod endpoint;
 mod host;
+mod leaving;
 mod modes;
 mod nowhere;
 mod observe;

@@ -16,6 +16,7 @@ use crate::beside::Streams;
 use crate::call::{Callee, Incoming, Outgoing};
 use crate::endpoint::{Arriving, Endpoint, Invocation, RemoteCalls};
 use crate::host::Local;
+use crate::leaving::Leave;
 use crate::observe::Traveller;
 use crate::queue::Loan;
 
@@ -42,7 +43,8 @@ type Calls<R> = BoxStream<
 /// Waiting for its turn, and after it, this brings nothing. It does not end, not even when the
 /// remote stream does: whoever serves a function takes it that such a stream goes on for ever. The
 /// host library would ask for the next invocation again and again without ever letting go of its
-/// thread, and a runtime that is shut down waits for that.
+/// thread, and a runtime that is shut down waits for that. What becomes of it when its generation was
+/// ended is in `leaving`.
 pub(crate) struct Invocations<R: Serve, B: Backend> {
     registration: Registration<Endpoint<R::Context, B>>,
     /// Dropped after the registration.
@@ -51,6 +53,7 @@ pub(crate) struct Invocations<R: Serve, B: Backend> {
     subscribe: Option<BoxFuture<'static, anyhow::Result<Calls<R>>>>,
     /// Whether the next invocation may be a remote one even if a local one waits.
     remote_next: bool,
+    leave: Leave,
 }
 
 impl<R, B> Invocations<R, B>
@@ -81,6 +84,7 @@ where
             .registry
             .register(scope, prefix, client, instance, function, make);
         local.changed.notify_waiters();
+        let leave = Leave::new(local.clients.of(client), registration.reader());
         registration.value().target().serve(ambient::has_results());
         let names: [Box<str>; 2] = [instance.into(), function.into()];
         let subscribe = async move {
@@ -93,6 +97,7 @@ where
             told: Told(local),
             subscribe: Some(Box::pin(subscribe)),
             remote_next: false,
+            leave,
         };
         poll_fn(|cx| served.poll_subscribed(cx)).await?;
         Ok(served)
@@ -232,7 +237,11 @@ where
             true => this.poll_local(cx),
             false => this.poll_remote(cx),
         });
-        invocation.unwrap_or(first).map(Some)
+        let invocation = invocation.unwrap_or(first);
+        if invocation.is_pending() {
+            this.leave.poll(cx);
+        }
+        invocation.map(Some)
     }
 }
 

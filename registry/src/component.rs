@@ -122,9 +122,12 @@ impl<T> Component<T> {
         }
     }
 
-    /// Ends all generations whose number is below `than`.
-    pub(crate) fn end_older(&mut self, than: u64) {
-        self.generations.retain(|it| it.number >= than);
+    /// Ends all generations whose number is below `than`. Returns whose they were.
+    pub(crate) fn end_older(&mut self, than: u64) -> Vec<u64> {
+        let all = std::mem::take(&mut self.generations).into_iter();
+        let (ended, left): (Vec<_>, Vec<_>) = all.partition(|it| it.number < than);
+        self.generations = left;
+        ended.iter().map(|it| it.client).collect()
     }
 
     pub(crate) fn numbers(&self) -> Vec<u64> {

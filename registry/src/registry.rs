@@ -179,14 +179,14 @@ impl<T: Function> Registry<T> {
 
     /// Ends the generations of the component under `prefix` within `scope` that are older than
     /// `than`, whoever holds their guards: the next one serves, if there is one. Those that end
-    /// never serve again.
-    pub fn end_older(&self, scope: ScopeId, prefix: &str, than: u64) {
+    /// never serve again. Returns their clients.
+    pub fn end_older(&self, scope: ScopeId, prefix: &str, than: u64) -> Vec<u64> {
         let prefix = prefix.into();
         self.table.change(
             ComponentKey { scope, prefix },
             |_| None,
             |it| it.end_older(than),
-        );
+        )
     }
 }
 

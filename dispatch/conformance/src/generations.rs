@@ -1,5 +1,7 @@
 //! Cases for the generations of a component: what a host does when it scales, updates and stops one.
 
+use std::time::Duration;
+
 use futures::{FutureExt as _, StreamExt as _};
 use inhost_dispatch::{with_serving, Backend, CallError, Mode, Modes, QueueLimits, Route};
 use tokio_test::{assert_pending, assert_ready, task};
@@ -102,6 +104,47 @@ pub async fn one_that_is_ended_is_passed_over_though_it_lives<B: Backend>(make: 
     // The end of the host, long after.
     drop(old);
     assert_eq!(host.local.served().len(), 1);
+}
+
+/// A host asks for invocations in a task of which it has no handle any more, and which never ends.
+pub async fn whoever_asks_one_that_is_ended_is_let_go<B: Backend>(make: impl Make<B>) {
+    tokio::time::pause();
+    let host = Host::new(make(limit(64)));
+    let (old, new) = (host.client(), host.client());
+    let functions = ["one", "two"].map(|it| host.serve_function(&old, it));
+    let functions = futures::future::join_all(functions).await;
+    let [first, second] = ["one", "two"].map(|it| host.serve_function(&new, it));
+    let mut serving = (first.await, second.await);
+    let (taken, mut takes) = tokio::sync::mpsc::unbounded_channel();
+    let asks = tokio::spawn(async move {
+        let mut functions = futures::stream::select_all(functions);
+        loop {
+            // What it has in hand when the end comes is not lost.
+            if let Some((context, ..)) = functions.next().await {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                taken.send(context).expect("someone looks");
+            }
+        }
+    });
+    let _call = host
+        .invoke_function("one", "taken", "")
+        .await
+        .expect("invoke");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    end_older(&host);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(takes.try_recv().as_deref(), Ok("taken"));
+    assert!(!asks.is_finished(), "it counts what it has begun");
+    let ended = tokio::time::timeout(Duration::from_secs(10), asks).await;
+    let ended = ended.expect("in time").expect_err("not by itself");
+    assert!(ended.is_panic());
+    let _call = host
+        .invoke_function("two", "next", "")
+        .await
+        .expect("invoke");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(next(&mut serving.1), "next");
+    assert!(is_idle(&mut serving.0));
 }
 
 /// A host drops one stream after the other.

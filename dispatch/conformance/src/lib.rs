@@ -194,6 +194,7 @@ macro_rules! suite {
             the_oldest_serves_and_the_next_one_when_it_goes
             one_that_is_made_and_dropped_changes_nothing
             one_that_is_ended_is_passed_over_though_it_lives
+            whoever_asks_one_that_is_ended_is_let_go
             all_functions_change_over_at_once
             a_function_that_the_next_one_lacks_is_not_served
             what_waits_passes_on_and_runs_once

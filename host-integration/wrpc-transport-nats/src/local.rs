@@ -282,7 +282,8 @@ impl Local {
 
     /// Ends the generations of the component under `prefix` on the connection `scope` that are
     /// older than `than`. The next one serves, if there is one; what waits passes to it, and what
-    /// runs goes on.
+    /// runs goes on. 30 seconds later, the task of the host that asked for their invocations is
+    /// unwound, so that what it holds is given back.
     pub fn end_older(&self, scope: ScopeId, prefix: &str, than: u64) {
         self.shared.end_older(scope, prefix, than);
     }
