@@ -86,7 +86,7 @@ impl Action {
     fn stands_alone(self) -> bool {
         matches!(
             self,
-            Self::Policy(_) | Self::Permission(_) | Self::Config(_, Change::Del)
+            Self::Policy(_) | Self::Permission(_) | Self::Config(..)
         )
     }
 }
@@ -289,6 +289,8 @@ mod tests {
             [1, 2, 1]
         );
         assert_eq!(windows("update v2 +5; policy del +5; stop"), [1, 1, 1]);
+        let changed = "scale v1 1 a; config del a +5; scale 2 a +5; config put a +5; scale 3 a";
+        assert_eq!(windows(changed), [1, 1, 1, 1, 1]);
         assert_eq!(windows("update v2 +5; cut +5; stop"), [2, 1]);
     }
 }
