@@ -424,7 +424,12 @@ impl Host {
         answer.response.context("the inventory is empty")
     }
 
-    /// Why the policy service does not let `count` instances of a component be started. None if it
+    /// Whether the host asks a policy service before it makes a component.
+    pub(super) fn asks_policy(&self) -> bool {
+        self.policy.is_some()
+    }
+
+    /// Why the policy service does not let `count` instances of a component be started from `reference`. None if it
     /// does, if no one is to be asked, or if only the host can ask.
     ///
     /// # Errors
@@ -433,6 +438,7 @@ impl Host {
     pub(super) async fn denial(
         &self,
         component: &Component,
+        reference: &str,
         count: u32,
     ) -> anyhow::Result<Option<String>> {
         let Some(policy) = &self.policy else {
@@ -440,7 +446,7 @@ impl Host {
         };
         let start = Start {
             id: &component.id,
-            reference: &component.image_ref,
+            reference,
             count,
             annotations: component.annotations.clone().unwrap_or_default(),
             labels: self.inventory().await?.labels,

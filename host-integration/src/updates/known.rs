@@ -25,6 +25,10 @@ mod tests;
 /// How many commands are kept that the host has not answered yet.
 const MAX_ASKED: usize = 16;
 
+/// For how many references of a component it is known that the host has asked a policy service. Of
+/// one that is forgotten the service is asked once more.
+const MAX_DECIDED: usize = 64;
+
 /// How long the host may take to load the image of an update before nothing waits for it any more:
 /// of one that has failed it says nothing. Meanwhile a command that makes a component anew would
 /// have all that is asked of the host wait for the image.
@@ -71,6 +75,9 @@ pub(super) struct Known {
     pub(super) told: u64,
     /// What it said the last times: the number of instances, and why not.
     said: VecDeque<(u32, Result<(), String>)>,
+    /// The references with which it was told to scale the component, the newest last: of each it has
+    /// asked a policy service, and remembers the answer.
+    decided: VecDeque<String>,
 }
 
 /// What the host has on record, as far as is known. Nothing of it is known of a component that does not run.
@@ -160,11 +167,22 @@ impl Known {
     /// Someone has asked for this.
     pub(super) fn ask(&mut self, asked: Asked) {
         self.heard += u64::from(!asked.anew);
+        if !self.is_decided(&asked.reference) {
+            if self.decided.len() == MAX_DECIDED {
+                self.decided.pop_front();
+            }
+            self.decided.push_back(asked.reference.clone());
+        }
         if self.asked.len() == MAX_ASKED {
             self.asked.pop_front();
             self.missed = true;
         }
         self.asked.push_back(asked);
+    }
+
+    /// Whether the host has asked a policy service about `reference`, and asks no more.
+    pub(super) fn is_decided(&self, reference: &str) -> bool {
+        self.decided.iter().any(|it| it == reference)
     }
 
     /// Someone has asked to update the component. If that was done here, it is to make it `anew`.
@@ -176,7 +194,9 @@ impl Known {
         } else if self.record.reference.as_ref() != Some(&reference) {
             self.loading(reference, anew);
         } else if !anew {
-            // To the host there is nothing to do. That may be on record only for the time being.
+            // To the host there is nothing to do. That may be on record only for the time being, or
+            // with other code.
+            self.news |= self.record.code.as_ref() != Some(&reference);
             self.record.wish = Some(reference);
         }
     }
@@ -404,6 +424,11 @@ impl Known {
     /// Whether the code on record is that of `reference`, as far as the host has said.
     pub(super) fn has_code_of(&self, reference: &str) -> bool {
         self.record.code.as_deref() == Some(reference)
+    }
+
+    /// The reference of the code on record, as far as the host has said.
+    pub(super) fn code(&self) -> Option<&str> {
+        self.record.code.as_deref()
     }
 
     /// What it was updated to in the end is on record, with its code.

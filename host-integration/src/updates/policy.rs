@@ -7,11 +7,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use async_nats::Client;
+use tokio::time::timeout;
 use tracing::debug;
 use wascap::jwt;
 use wasmcloud_host::{
@@ -21,6 +22,9 @@ use wasmcloud_host::{
 use wasmcloud_runtime::component::claims_token;
 
 use super::host::Place;
+
+/// How long an image may take to fetch, before the question is left to the host.
+const FETCHING: Duration = Duration::from_secs(30);
 
 /// What a component says of itself, and who has signed it.
 type Claims = jwt::Claims<jwt::Component>;
@@ -120,8 +124,7 @@ impl Policy {
 
     /// What the image says of itself.
     async fn claims(&self, reference: &str) -> anyhow::Result<Option<Claims>> {
-        let last = self.last.lock();
-        if let Some((of, claims)) = &*last.unwrap_or_else(PoisonError::into_inner) {
+        if let Some((of, claims)) = &*self.last() {
             if of == reference {
                 return Ok(claims.clone());
             }
@@ -132,13 +135,18 @@ impl Policy {
             &self.additional_ca_paths,
             &self.registries,
         );
-        let image = image.await?;
+        let image = timeout(FETCHING, image)
+            .await
+            .context("the image takes too long")??;
         // All of the image is hashed.
         let token = tokio::task::spawn_blocking(move || claims_token(image)).await??;
         let claims = token.map(|it| it.claims);
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = Some((reference.to_owned(), claims.clone()));
+        *self.last() = Some((reference.to_owned(), claims.clone()));
         Ok(claims)
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<(String, Option<Claims>)>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -144,7 +144,8 @@ pub(super) async fn component(host: Arc<Host>, id: String) -> String {
             ),
             Stuck::Unseen(error) | Stuck::Failed(error) => (
                 format!("{error:#}"),
-                "it is tried again; if it is the NATS server that refused it, let the credentials of the control interface publish it",
+                "it is tried again. An image that is named has to be there, also the one before; where the NATS server has refused it, let the \
+                 credentials of the control interface publish it",
                 soon,
             ),
         };
@@ -224,7 +225,7 @@ async fn attempt(host: &Host, id: &str, held: &mut HeldBack) -> Result<Option<St
             Err(Stuck::Again)
         }
         Step::Stop => {
-            permitted(host, &component, 0).await?;
+            permitted(host, id, &component, &Scaling::default()).await?;
             make(host, id, &component, &Scaling::default()).await?;
             Err(Stuck::Again)
         }
@@ -246,7 +247,7 @@ async fn remake(
 ) -> Result<String, Stuck> {
     // What was begun is finished.
     if !host.with(id, |known| known.varied) {
-        permitted(host, &component, scaling.count).await?;
+        permitted(host, id, &component, &scaling).await?;
     }
     let (made, mut making) = (host.made(id), 1);
     let varied = host.with(id, |known| std::mem::replace(&mut known.varied, true));
@@ -288,11 +289,45 @@ async fn remake(
     Ok(component.image_ref)
 }
 
-/// Asks the policy service before the host does, which would remember a denial.
-async fn permitted(host: &Host, component: &Component, count: u32) -> Result<(), Stuck> {
-    match host.denial(component, count).await? {
-        Some(why) => Err(Stuck::Denied(why)),
-        None => Ok(()),
+/// Asks the policy service about the code that is to serve, before the host asks, which would
+/// remember a denial. Where the host has asked, its answer counts. Ends with the next command.
+async fn permitted(
+    host: &Host,
+    id: &str,
+    component: &Component,
+    to: &Scaling,
+) -> Result<(), Stuck> {
+    let (heard, code, decided) = host.with(id, |known| {
+        // A scale may have changed the reference alone.
+        let code = known.code().unwrap_or(&component.image_ref).to_owned();
+        (known.heard, code.clone(), known.is_decided(&code))
+    });
+    if decided || !host.asks_policy() {
+        return Ok(());
+    }
+    let denial = tokio::select! {
+        denial = host.denial(component, &code, to.count) => denial?,
+        () = heard_more(host, id, heard) => return Err(Stuck::Again),
+    };
+    if let Some(why) = denial {
+        return Err(Stuck::Denied(why));
+    }
+    if code == component.image_ref && to.count > 0 {
+        // There is nothing for the host to do, and it asks and remembers the answer to the number
+        // that was chosen: not to the one that comes next.
+        make(host, id, component, to).await?;
+    }
+    Ok(())
+}
+
+/// Waits until others have sent a command about a component.
+async fn heard_more(host: &Host, id: &str, heard: u64) {
+    loop {
+        let told = host.told().notified();
+        if host.with(id, |known| known.heard) != heard {
+            return;
+        }
+        told.await;
     }
 }
 
@@ -394,7 +429,9 @@ async fn on_record(host: &Host, id: &str, reference: &str, heard: u64) -> Result
             (true, false) => {}
         }
         if Instant::now() > deadline {
-            return Err(anyhow!("the host does not update it to `{reference}`").into());
+            return Err(
+                anyhow!("the host does not update it to `{reference}`; its log says why").into(),
+            );
         }
         tokio::select! {
             () = changed => {}

@@ -3,7 +3,7 @@
 //! What the watch does step by step is in `src/updates/tests` of the host; this is the host library itself.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ on_routes! { LOCAL:
     an_update_that_is_refused_leaves_the_old_version_and_says_why,
     after_a_stop_no_version_of_an_updated_component_answers,
     a_denied_update_leaves_nothing_that_the_host_remembers,
+    policy_is_asked_for_no_number_that_was_not_chosen,
+    code_that_is_denied_does_not_serve_under_another_reference,
     what_the_new_version_does_not_export_is_not_served_any_more,
     what_waits_is_begun_once_through_updates_and_scales,
     an_image_and_a_scale_that_come_together_both_take_effect,
@@ -79,6 +81,8 @@ struct Policy {
     client: async_nats::Client,
     service: PolicyService,
     denies: Arc<AtomicBool>,
+    /// The most instances that it permits.
+    most: Arc<AtomicU64>,
     /// Where the host hears of changed decisions.
     changes: String,
 }
@@ -88,10 +92,13 @@ impl Policy {
     async fn serve(nats: &NatsServer, topic: &str, host: HostBuilder) -> (Self, HostBuilder) {
         let client = nats.client().await.expect("a connection");
         let denies = Arc::new(AtomicBool::new(false));
-        let decides = Arc::clone(&denies);
+        let most = Arc::new(AtomicU64::new(u64::MAX));
+        let (decides, limit) = (Arc::clone(&denies), Arc::clone(&most));
         let decide = move |request: &Value| {
             let starts = request["kind"] == "startComponent";
-            match starts && decides.load(Ordering::Relaxed) {
+            let asked = request["request"]["maxInstances"].as_u64();
+            let too_many = asked.is_some_and(|it| it > limit.load(Ordering::Relaxed));
+            match starts && (too_many || decides.load(Ordering::Relaxed)) {
                 true => Decision::Deny,
                 false => Decision::Permit,
             }
@@ -105,6 +112,7 @@ impl Policy {
             client,
             service,
             denies,
+            most,
             changes,
         };
         (policy, host)
@@ -278,6 +286,64 @@ async fn a_denied_update_leaves_nothing_that_the_host_remembers(
     let stopped = control.stop_component(host.id(), CALLEE).await;
     stopped.context("what was denied once is permitted now")?;
     until_not_listed(host, CALLEE).await;
+    Ok(())
+}
+
+/// It permits one instance: the host makes the component anew with another number in between.
+async fn policy_is_asked_for_no_number_that_was_not_chosen(route: Route) -> anyhow::Result<()> {
+    let nats = nats().await;
+    let topic = format!("policy.numbers.{route:?}");
+    let (policy, host) = Policy::serve(&nats, &topic, route.host()).await;
+    let (deployment, driver) = start(&nats, host).await;
+    let (control, host) = (deployment.control(), deployment.host());
+    control
+        .scale(host.id(), &reference(Guest::Callee), CALLEE, 1)
+        .await?;
+    until("it is scaled", async || count(control, host).await == 1).await;
+    let before = policy.asked().len();
+    policy.most.store(1, Ordering::Relaxed);
+    update(control, host, Guest::CalleeV2).await;
+    until_version(&driver, 2).await;
+    control.stop_component(host.id(), CALLEE).await?;
+    until_not_listed(host, CALLEE).await;
+    let asked = policy.asked().split_off(before);
+    assert!(asked.iter().all(|it| [0, 1].contains(it)), "{asked:?}");
+    Ok(())
+}
+
+/// A scale without `allow_update` changes the reference, and leaves the code.
+async fn code_that_is_denied_does_not_serve_under_another_reference(
+    route: Route,
+) -> anyhow::Result<()> {
+    let nats = nats().await;
+    let topic = format!("policy.code.{route:?}");
+    let (policy, host) = Policy::serve(&nats, &topic, route.host()).await;
+    let (deployment, driver) = start(&nats, host).await;
+    let (control, host) = (deployment.control(), deployment.host());
+    let (old, new) = (reference(Guest::Callee), reference(Guest::CalleeV2));
+    policy.decide(false);
+    update(control, host, Guest::CalleeV2).await;
+    let about_new = async |number: u64| {
+        until("policy is asked about the new version", async || {
+            let asked = policy.service.requests_of("startComponent");
+            let mut asked = asked.iter().map(|it| &it["request"]);
+            asked.any(|it| it["imageRef"] == *new && it["maxInstances"] == number)
+        })
+        .await;
+    };
+    about_new(u64::from(DEFAULT_COUNT)).await;
+    let scale = json!({ "component_ref": old, "count": 5, "config": [], "allow_update": false });
+    send(control, host, "scale", scale).await;
+    until("it is scaled", async || count(control, host).await == 5).await;
+    about_new(5).await;
+    for _ in 0..20 {
+        assert_eq!(driver.call_version().await?, 1);
+    }
+    // What is on record is the new version, under the reference of the old one.
+    update(control, host, Guest::Callee).await;
+    for _ in 0..20 {
+        assert_eq!(driver.call_version().await?, 1);
+    }
     Ok(())
 }
 

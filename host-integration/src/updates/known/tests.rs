@@ -510,3 +510,34 @@ fn with_a_stop_all_ends_that_was_there_when_it_was_asked_for() {
     assert_eq!(it.known.stopped_below(), Some(8));
     assert_eq!(it.known.stopped_below(), None);
 }
+
+#[test]
+fn of_the_images_that_were_scaled_to_it_is_known_that_policy_was_asked() {
+    let mut it = Component::new();
+    it.update("v2");
+    assert!(it.known.is_decided("v1"));
+    assert!(!it.known.is_decided("v2"), "nothing is asked at an update");
+    for image in 0..MAX_DECIDED {
+        it.scale(1, &[], &image.to_string());
+    }
+    assert!(!it.known.is_decided("v1"), "no more than so many are kept");
+    assert_eq!(it.known.decided.len(), MAX_DECIDED);
+}
+
+/// The host answers that it is updated already, and says nothing more.
+#[test]
+fn an_update_to_the_reference_that_a_scale_has_put_on_record_is_looked_at() {
+    let mut it = Component::new();
+    it.scale_without_update(4, "v2");
+    it.reference = "v2".into();
+    assert_eq!(it.step(), Step::Nothing);
+    assert!(!it.known.has_news(it.lapsed));
+    it.ask_update("v2");
+    assert!(it.known.has_news(it.lapsed));
+    assert_eq!(it.exchange(), exchange("v1", "v2"));
+    it.ask_update("v2");
+    it.known.exchanged("v2");
+    it.step();
+    it.ask_update("v2");
+    assert!(!it.known.has_news(it.lapsed), "there is nothing to do");
+}
