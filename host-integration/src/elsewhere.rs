@@ -5,12 +5,15 @@
 //! runs with each heartbeat, every 30 s unless it was configured otherwise. (Upstream:
 //! `wasmbus/event.rs` and `Host::heartbeat`.)
 //!
+//! Whoever may send events can send those of hosts that there are not. So a host counts once it has
+//! answered what it was asked here: one that is heard of is asked first.
+//!
 //! Where the credentials of the host do not allow this, nothing is known, and calls go as if there
 //! were no other host. So it is for as long as there are many hosts: each would hear all of the
 //! others, which is more for the NATS server with their square. Then they are counted now and then,
 //! with `host.ping`: the more there are, the less often.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use async_nats::{Client, Message, Subscriber};
@@ -28,6 +31,20 @@ const SILENT: Duration = Duration::from_secs(90);
 
 /// How many other hosts are listened to. In a lattice with more, none is.
 const MAX_HOSTS: usize = 64;
+
+/// How many hosts that are heard of are asked between two looks at who is silent, so that no one
+/// has any number of them asked.
+const MAX_ASKED: usize = 4 * MAX_HOSTS;
+
+/// How long the ID of a host may be. It is a public key, of 56 letters and digits.
+const LONGEST_HOST: usize = 64;
+
+/// How many bytes the IDs of the components of a host may have, each counted with what it takes
+/// besides. What is more is not known.
+const MOST_OF_A_HOST: usize = 256 * 1024;
+
+/// What the ID of a component takes besides its bytes, at least.
+const BESIDES: usize = 64;
 
 /// How many are counted at most.
 const MOST_COUNTED: usize = 1024;
@@ -89,6 +106,8 @@ struct Others<'a> {
     place: &'a Place,
     local: &'a Local,
     hosts: HashMap<String, Other>,
+    /// Those that were heard of, and asked.
+    asked: HashSet<String>,
 }
 
 struct Other {
@@ -110,6 +129,7 @@ async fn watch_with(client: Client, place: Place, local: Local, pause: Duration)
         place: &place,
         local: &local,
         hosts: HashMap::new(),
+        asked: HashSet::new(),
     };
     let error = loop {
         match others.listen(&client).await {
@@ -165,34 +185,40 @@ impl Others<'_> {
         client.publish_with_reply(ping, to_ping, "".into()).await?;
         let mut looks = interval(SILENT / 3);
         loop {
-            tokio::select! {
+            let asks = tokio::select! {
                 Some(message) = heard.scaled.next() => self.scaled(&message),
                 Some(message) = heard.heartbeats.next() => {
-                    if let Some(event) = read::<Event<Inventory>>(&message) {
-                        self.runs(event.data);
-                    }
+                    let event = read::<Event<Inventory>>(&message);
+                    event.and_then(|event| self.beats(event.data))
                 }
                 Some(message) = heard.inventories.next() => {
                     if let Some(answer) = read::<Answer<Inventory>>(&message) {
-                        self.runs(answer.response);
+                        self.answers(answer.response);
                     }
+                    None
                 }
                 Some(message) = heard.stopped.next() => {
                     if let Some(event) = read::<Event<IgnoredAny>>(&message) {
                         self.forget(|(id, _)| **id == event.source);
                     }
+                    None
                 }
                 Some(message) = heard.hosts.next() => {
-                    let Some(answer) = read::<Answer<Host>>(&message) else { continue };
-                    let id = answer.response.id;
-                    if id == self.place.host_id {
-                        continue;
-                    }
-                    let get = format!("{}.host.get.{id}", self.place.topic);
-                    client.publish_with_reply(get, to_get.clone(), "".into()).await?;
-                    self.change(&id, BTreeSet::clone);
+                    // What it runs is not known before it has answered again.
+                    let answer = read::<Answer<Host>>(&message);
+                    answer.and_then(|answer| self.is_there(answer.response.id))
                 }
-                _ = looks.tick() => self.forget(|(_, host)| host.heard.elapsed() >= SILENT),
+                _ = looks.tick() => {
+                    self.forget(|(_, host)| host.heard.elapsed() >= SILENT);
+                    self.asked = HashSet::new();
+                    None
+                }
+            };
+            if let Some(id) = asks {
+                let get = format!("{}.host.get.{id}", self.place.topic);
+                client
+                    .publish_with_reply(get, to_get.clone(), "".into())
+                    .await?;
             }
             if self.hosts.len() > MAX_HOSTS {
                 return Ok(TooMany);
@@ -216,14 +242,16 @@ impl Others<'_> {
         Ok(others.len())
     }
 
-    fn scaled(&mut self, message: &Message) {
-        let Some(event) = read::<Event<Scaled>>(message) else {
-            return;
-        };
+    /// Returns the ID of the host if it is to be asked.
+    fn scaled(&mut self, message: &Message) -> Option<String> {
+        let event = read::<Event<Scaled>>(message)?;
         let Scaled {
             component_id: id,
             max_instances,
         } = event.data;
+        if !self.hosts.contains_key(&event.source) {
+            return self.hears_of(event.source);
+        }
         self.change(&event.source, |before| {
             let mut components = before.clone();
             match max_instances {
@@ -232,6 +260,42 @@ impl Others<'_> {
             };
             components
         });
+        None
+    }
+
+    /// Returns the ID of the host if it is to be asked.
+    fn beats(&mut self, inventory: Inventory) -> Option<String> {
+        if !self.hosts.contains_key(&inventory.host_id) {
+            return self.hears_of(inventory.host_id);
+        }
+        self.runs(inventory);
+        None
+    }
+
+    /// Someone has said something in the name of a host that is not known. Returns its ID if it is to be asked.
+    fn hears_of(&mut self, id: String) -> Option<String> {
+        let asks = is_host(&id)
+            && id != self.place.host_id
+            && self.asked.len() < MAX_ASKED
+            && self.asked.insert(id.clone());
+        asks.then_some(id)
+    }
+
+    /// A host says that it is there. Returns its ID if it is to be asked what it runs.
+    fn is_there(&mut self, id: String) -> Option<String> {
+        if !is_host(&id) || id == self.place.host_id {
+            return None;
+        }
+        self.change(&id, BTreeSet::clone);
+        Some(id)
+    }
+
+    /// A host that was asked says what it runs.
+    fn answers(&mut self, inventory: Inventory) {
+        let id = &inventory.host_id;
+        if self.hosts.contains_key(id) || self.asked.contains(id) {
+            self.runs(inventory);
+        }
     }
 
     fn runs(&mut self, inventory: Inventory) {
@@ -250,7 +314,13 @@ impl Others<'_> {
             heard: Instant::now(),
         });
         other.heard = Instant::now();
-        let components = change(&other.components);
+        let mut components = change(&other.components);
+        let mut left = MOST_OF_A_HOST;
+        components.retain(|id| {
+            let rest = left.checked_sub(id.len() + BESIDES);
+            left = rest.unwrap_or(left);
+            rest.is_some()
+        });
         let changed = components.symmetric_difference(&other.components);
         let changed: Vec<String> = changed.cloned().collect();
         other.components = components;
@@ -271,6 +341,12 @@ impl Others<'_> {
             self.hosts.remove(&host);
         }
     }
+}
+
+/// Whether this can be the ID of a host, and a part of a subject.
+fn is_host(id: &str) -> bool {
+    let is_part = |it: u8| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_');
+    (1..=LONGEST_HOST).contains(&id.len()) && id.bytes().all(is_part)
 }
 
 /// What cannot be read is of a version that this does not know.
@@ -296,11 +372,7 @@ mod tests {
         let nats = NatsServer::start().await.expect("a NATS server");
         let [client, hosts] = [nats.client().await, nats.client().await];
         let [client, hosts] = [client, hosts].map(|it| it.expect("a connection"));
-        let place = Place {
-            host_id: "HOST".into(),
-            topic: "wasmbus.ctl.v1.many".into(),
-            lattice: "many".into(),
-        };
+        let place = place();
         let (number, asked) = (
             Arc::new(AtomicUsize::new(100)),
             Arc::new(AtomicUsize::new(0)),
@@ -346,11 +418,90 @@ mod tests {
             json!({"source": id, "data": {"host_id": id, "components": []}}).to_string()
         };
         number.store(100, Ordering::Relaxed);
+        // One more says that it is there, and is.
+        let gets = format!("{}.host.get.ANOTHER0", place.topic);
+        let mut gets = hosts.subscribe(gets).await.expect("subscribed");
+        hosts.flush().await.expect("flushed");
         let one_more = heartbeat(0).into();
         hosts
             .publish(heartbeats.clone(), one_more)
             .await
             .expect("sent");
+        let get = gets.next().await.expect("it is asked");
+        let answer = json!({"response": {"host_id": "ANOTHER0", "components": []}}).to_string();
+        let reply = get.reply.expect("a request");
+        hosts.publish(reply, answer.into()).await.expect("sent");
         hears(false).await;
+    }
+
+    fn others<'a>(place: &'a Place, local: &'a Local) -> Others<'a> {
+        Others {
+            place,
+            local,
+            hosts: HashMap::new(),
+            asked: HashSet::new(),
+        }
+    }
+
+    fn inventory(host_id: &str, components: impl IntoIterator<Item = String>) -> Inventory {
+        let components = components.into_iter().map(|id| Component { id });
+        Inventory {
+            host_id: host_id.into(),
+            components: components.collect(),
+        }
+    }
+
+    fn place() -> Place {
+        Place {
+            host_id: "HOST".into(),
+            topic: "wasmbus.ctl.v1.many".into(),
+            lattice: "many".into(),
+        }
+    }
+
+    #[test]
+    fn a_host_that_has_not_answered_is_none() {
+        let local = Local::new(Config::default()).expect("the default backend");
+        let place = place();
+        let mut others = others(&place, &local);
+        let mut asked = 0;
+        for number in 0..10_000 {
+            let made_up = inventory(&format!("MADE-UP-{number}"), ["a".into()]);
+            asked += usize::from(others.beats(made_up).is_some());
+        }
+        assert_eq!((asked, others.hosts.len()), (MAX_ASKED, 0));
+        others.answers(inventory("NEVER-ASKED", ["a".into()]));
+        assert!(others.hosts.is_empty());
+        others.answers(inventory("MADE-UP-0", ["a".into()]));
+        assert_eq!(others.hosts.len(), 1);
+        // What would be more than a part of a subject, or is this host.
+        others.asked.clear();
+        for id in [
+            "",
+            "*",
+            ">",
+            "A.B",
+            "A B",
+            "A\r\nPUB x 0\r\n",
+            "HOST",
+            &"A".repeat(65),
+        ] {
+            assert_eq!(others.beats(inventory(id, [])), None, "{id}");
+            assert_eq!(others.is_there(id.into()), None, "{id}");
+        }
+        assert_eq!((others.asked.len(), others.hosts.len()), (0, 1));
+    }
+
+    #[test]
+    fn what_is_known_of_a_host_has_a_bound_in_bytes() {
+        let local = Local::new(Config::default()).expect("the default backend");
+        let place = place();
+        let mut others = others(&place, &local);
+        assert_eq!(others.is_there("A".into()).as_deref(), Some("A"));
+        let ids = (0..100_000).map(|number| format!("component-{number}"));
+        others.answers(inventory("A", ids.chain(["z".repeat(1 << 20)])));
+        let known = &others.hosts["A"].components;
+        let bytes: usize = known.iter().map(|id| id.len() + BESIDES).sum();
+        assert!(known.len() > 3000 && bytes <= MOST_OF_A_HOST, "{bytes}");
     }
 }

@@ -348,6 +348,17 @@ fn errors_say_what_was_expected() {
             "the host name `a` to more than one component",
         ),
         ("--local-http=a=b,a=c", "as in `orders.local=orders`"),
+        (
+            "--local-http=a=b,a:80=c",
+            "has `a` and `a:80`, and a request can go to both",
+        ),
+        ("--local-http=a:443=b,A=c", "as in `orders.local=orders`"),
+        (
+            "--local-http=[::1]=b,[0::1]=c",
+            "the host name `[::1]` to more than one component",
+        ),
+        ("--local-http=a:+80=c", "its port is no number"),
+        ("--local-http=a.=c", "begins or ends with a dot"),
         ("--local-http=a", "as in `orders.local=orders`"),
         ("--local-http=a=b=c", "as in `orders.local=orders`"),
         ("--local-http=a=", "Use one like `orders`"),

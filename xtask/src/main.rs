@@ -1,6 +1,6 @@
 //! The workspace's tasks: `cargo xtask test`, `lint`, `tidy`, `guests`, `example`, `vectors`, and
 //! the programs that it builds and runs: `fuzz`, `costs`, and those of `host-integration/trials`,
-//! which are `demo`, `up`, `bench`, `languages`, `soak`, `wash`.
+//! which are `demo`, `up`, `bench`, `languages`, `two-hosts`, `soak`, `wash`.
 
 #![allow(
     clippy::print_stdout,
@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Task::Up(arguments) => trials::run("up", &arguments),
         Task::Bench(arguments) => trials::run("bench", &arguments),
         Task::Languages(arguments) => trials::run("languages", &arguments),
+        Task::TwoHosts(arguments) => trials::run("two-hosts", &arguments),
         Task::Soak(arguments) => trials::run("soak", &arguments),
         Task::Costs(arguments) => trials::costs(&arguments),
         Task::Wash(arguments) => trials::run("wash", &arguments),

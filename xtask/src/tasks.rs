@@ -31,6 +31,9 @@ pub(crate) enum Task {
     /// Time calls between components in Rust, JavaScript and Python: over NATS, in memory, with reuse
     #[command(disable_help_flag = true)]
     Languages(trials::Arguments),
+    /// Time work for a busy component that another host has, too: shared as it is over NATS
+    #[command(disable_help_flag = true)]
+    TwoHosts(trials::Arguments),
     /// Count instructions, allocations and system calls of a call, and compare them with those on record
     #[command(disable_help_flag = true)]
     Costs(trials::Arguments),
@@ -111,6 +114,7 @@ mod tests {
             "up",
             "bench",
             "languages",
+            "two-hosts",
             "costs",
             "fuzz",
             "soak",

@@ -43,7 +43,7 @@ pub struct Incoming<B: Backend, R>(Inner<B, R>);
 enum Inner<B: Backend, R> {
     Local(LocalIncoming<B>),
     Remote(Box<Remote<B, R>>),
-    Adapted(Box<dyn Adapter<B, R>>),
+    Adapted(Box<dyn Adapter<B, R>>, Route),
 }
 
 /// What [`Incoming::adapted`] takes.
@@ -110,15 +110,18 @@ impl<B: Backend, R> Incoming<B, R> {
         })))
     }
 
-    /// The results of a call in memory whose caller takes it for one that went elsewhere: `stream`
-    /// reads from the streams of the call, and says what the caller is used to.
-    pub fn adapted<T>(stream: T) -> Self
+    /// What a side of a call reads, which went by `route`, with something between: `stream` reads
+    /// from the streams of the call, and says what their reader is used to.
+    ///
+    /// It is for those that read bytes and ask for paths. A callee whose parameters are adapted
+    /// cannot put the call back.
+    pub fn adapted<T>(stream: T, route: Route) -> Self
     where
         T: AsyncRead + Index<Self> + Send + Sync + Unpin + 'static,
         B: 'static,
         R: 'static,
     {
-        Self(Inner::Adapted(Box::new(stream)))
+        Self(Inner::Adapted(Box::new(stream), route))
     }
 
     /// Whether the callee's side took the call and dropped it without a look at its parameters, as
@@ -141,7 +144,7 @@ impl<B: Backend, R> Incoming<B, R> {
 
     fn callee(&self) -> Option<&Callee<B>> {
         match &self.0 {
-            Inner::Local(_) | Inner::Adapted(_) => None,
+            Inner::Local(_) | Inner::Adapted(..) => None,
             Inner::Remote(remote) => remote.callee.as_ref(),
         }
     }
@@ -150,7 +153,7 @@ impl<B: Backend, R> Incoming<B, R> {
     pub(crate) fn into_local(self) -> Option<LocalIncoming<B>> {
         match self.0 {
             Inner::Local(local) => Some(local),
-            Inner::Remote(_) | Inner::Adapted(_) => None,
+            Inner::Remote(_) | Inner::Adapted(..) => None,
         }
     }
 
@@ -158,15 +161,16 @@ impl<B: Backend, R> Incoming<B, R> {
     pub(crate) fn as_local(&mut self) -> Option<&mut LocalIncoming<B>> {
         match &mut self.0 {
             Inner::Local(local) => Some(local),
-            Inner::Remote(_) | Inner::Adapted(_) => None,
+            Inner::Remote(_) | Inner::Adapted(..) => None,
         }
     }
 
     /// Which way this call goes: [`Route::Local`] or [`Route::Remote`].
     pub fn route(&self) -> Route {
         match self.0 {
-            Inner::Local(_) | Inner::Adapted(_) => Route::Local,
+            Inner::Local(_) => Route::Local,
             Inner::Remote(_) => Route::Remote,
+            Inner::Adapted(_, route) => route,
         }
     }
 }
@@ -189,7 +193,7 @@ impl<B: Backend, R: Index<R>> Index<Self> for Incoming<B, R> {
                 let stream = remote.stream.index(path)?;
                 return Ok(Self::remote(stream, remote.traveller.clone()));
             }
-            Inner::Adapted(stream) => return stream.index(path),
+            Inner::Adapted(stream, _) => return stream.index(path),
         }))
     }
 }
@@ -390,7 +394,7 @@ impl<B: Backend, R: AsyncRead + Unpin> AsyncRead for Incoming<B, R> {
                     Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
                 }
             }
-            Inner::Adapted(stream) => Pin::new(stream).poll_read(cx, buf),
+            Inner::Adapted(stream, _) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }

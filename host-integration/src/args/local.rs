@@ -8,7 +8,7 @@ use wrpc_transport_nats::local::{BackendKind, Config, HttpName, Mode};
 
 use crate::subject;
 
-use super::values::{each_once, first_twice, memory_of_machine, socket_address, whole};
+use super::values::{each_once, memory_of_machine, socket_address, whole};
 
 /// What these flags stand under in the help.
 pub(super) const HEADING: &str = "In-host invocation";
@@ -210,11 +210,17 @@ impl LocalArgs {
     pub(crate) fn check(&self) -> Result<(), String> {
         let targets = self.targets.iter().map(|(id, _)| id);
         each_once("--local-dispatch-target", targets)?;
-        let names: Vec<_> = self.http.iter().map(|(name, _)| name.to_string()).collect();
-        if let Some(name) = first_twice(&names) {
+        let names: Vec<_> = self.http.iter().map(|(name, _)| name).collect();
+        if let Some((one, other)) = first_overlap(&names) {
+            let why = match one == other {
+                true => format!("gives the host name `{one}` to more than one component"),
+                false => format!(
+                    "has `{one}` and `{other}`, and a request can go to both: without a port, a name is the one at port 80 \
+                     for `http`, and at 443 for `https`"
+                ),
+            };
             return Err(format!(
-                "`--local-http` gives the host name `{name}` to more than one component: give each name once, as in \
-                 `orders.local=orders`"
+                "`--local-http` {why}. Give each name once, as in `orders.local=orders`"
             ));
         }
         each_once("--reuse-instances", self.reuse.iter().map(|(id, _)| id))
@@ -315,6 +321,15 @@ fn target_mode(text: &str) -> Result<(String, Mode), String> {
     let (id, mode) = target(text, "ID=MODE, as in `payments=require`")?;
     let mode = mode.parse().map_err(|error| format!("{error}"))?;
     Ok((id, mode))
+}
+
+/// The first two names that one request can go to.
+fn first_overlap<'a>(names: &[&'a HttpName]) -> Option<(&'a HttpName, &'a HttpName)> {
+    let mut pairs = names.iter().enumerate().flat_map(|(at, other)| {
+        let before = names[..at].iter();
+        before.map(move |one| (*one, *other))
+    });
+    pairs.find(|(one, other)| one.overlaps(other))
 }
 
 /// Parses a host name and the ID of the component that answers requests to it.

@@ -59,7 +59,7 @@ pub(crate) fn each_once<'a>(
 }
 
 /// The first of `texts` that was there before.
-pub(crate) fn first_twice<'a>(texts: impl IntoIterator<Item = &'a String>) -> Option<&'a String> {
+fn first_twice<'a>(texts: impl IntoIterator<Item = &'a String>) -> Option<&'a String> {
     let mut seen = HashSet::new();
     texts.into_iter().find(|text| !seen.insert(*text))
 }

@@ -1,6 +1,6 @@
 //! The host whose updates are watched: what it is asked, and what is heard of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,8 +14,15 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use wrpc_transport_nats::local::{Generations, Local, ScopeId};
 
+use super::components::Components;
 use super::known::{Asked, Known, Scaling};
 use super::policy::{Policy, Start};
+
+/// How long a command or an event may be of which something is kept, in bytes.
+const LONGEST: usize = 64 * 1024;
+
+/// How long the ID of a component may be, in bytes. Longer ones are not followed.
+const LONGEST_ID: usize = 1024;
 
 /// Where a host is in a lattice.
 #[derive(Clone)]
@@ -81,7 +88,7 @@ pub(super) struct Host {
     trouble: Trouble,
     /// Whom the host asks before it makes a component.
     policy: Option<Policy>,
-    components: Mutex<HashMap<String, Known>>,
+    components: Mutex<Components>,
     /// The connection that its components are served over, once that is known.
     scope: Mutex<Option<ScopeId>>,
     /// Whether the host's events can be heard.
@@ -205,7 +212,28 @@ impl Host {
 
     /// What is known of a component.
     pub(super) fn with<T>(&self, id: &str, f: impl FnOnce(&mut Known) -> T) -> T {
-        f(self.components().entry(id.into()).or_default())
+        f(self.components().heard(id, 0))
+    }
+
+    /// As [`Host::with`], about something with so many bytes that anyone may have said.
+    fn hear_of(&self, id: &str, bytes: usize, f: impl FnOnce(&mut Known)) {
+        if bytes > LONGEST || id.len() > LONGEST_ID {
+            // Nothing is kept of it. If that is about one that runs, it is looked what has come of it.
+            if let Some(known) = self.components().get_mut(id) {
+                known.miss();
+            }
+            return;
+        }
+        let mut components = self.components();
+        f(components.heard(id, bytes));
+        if components.are_many() {
+            drop(components);
+            let lattice = self.place.prefix("");
+            let served = self.generations().into_iter();
+            let served = served.filter_map(|it| Some(it.prefix.strip_prefix(&lattice)?.to_owned()));
+            let served: HashSet<_> = served.collect();
+            self.components().forget(&served);
+        }
     }
 
     pub(super) fn hear_scale(&self, payload: &[u8]) {
@@ -214,7 +242,7 @@ impl Host {
             return;
         };
         let newest = self.newest(&command.component_id);
-        self.with(&command.component_id, |known| {
+        self.hear_of(&command.component_id, payload.len(), |known| {
             known.ask(Asked {
                 scaling: Scaling {
                     count: command.count,
@@ -234,7 +262,7 @@ impl Host {
         if let Ok(command) = serde_json::from_slice::<UpdateCommand>(payload) {
             let (reference, anew) = (command.new_component_ref, command.takes_effect);
             let made = self.made(&command.component_id);
-            self.with(&command.component_id, |known| {
+            self.hear_of(&command.component_id, payload.len(), |known| {
                 known.made = made;
                 known.ask_update(reference, anew);
             });
@@ -275,7 +303,7 @@ impl Host {
                 self.runs(&id);
             }
             let (lapsed, made) = (self.lapsed(&id), self.made(&id));
-            self.with(&id, |known| {
+            self.hear_of(&id, payload.len(), |known| {
                 known.made = made;
                 f(known, data, lapsed);
             });
@@ -286,7 +314,7 @@ impl Host {
     /// Commands and events may have been missed.
     pub(super) fn miss(&self) {
         let mut components = self.components();
-        components.values_mut().for_each(Known::miss);
+        components.iter_mut().for_each(Known::miss);
         drop(components);
         self.misses.fetch_add(1, Ordering::Relaxed);
         self.told.notify_waiters();
@@ -309,13 +337,19 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// When no host answers.
+    /// When no host answers, and when no configuration can have this name.
     pub(super) async fn config(&self, name: &str) -> anyhow::Result<HashMap<String, String>> {
+        // It would be another subject, or more than that.
+        let invalid = |it: char| it.is_whitespace() || it.is_control() || matches!(it, '*' | '>');
+        ensure!(
+            !name.is_empty() && !name.contains(invalid),
+            "no configuration is called {name:?}"
+        );
         let subject = format!("{}.config.get.{name}", self.place.topic);
         Ok(self.ask(subject, &()).await?.response.unwrap_or_default())
     }
 
-    fn components(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+    fn components(&self) -> MutexGuard<'_, Components> {
         let components = self.components.lock();
         components.unwrap_or_else(PoisonError::into_inner)
     }
@@ -325,22 +359,20 @@ impl Host {
         let lapsed = self.all_lapsed();
         let mut components = self.components();
         for (id, lapsed) in &lapsed {
-            if *lapsed > 0 && !components.contains_key(id) {
-                components.insert(id.clone(), Known::default());
+            if *lapsed > 0 {
+                components.heard(id, 0);
             }
         }
-        let lapsed = |id| lapsed.get(id).copied().unwrap_or_default();
-        let news = components
-            .iter()
-            .filter(|(id, it)| it.has_news(lapsed(*id)));
-        news.map(|(id, _)| id.clone()).collect()
+        let lapsed = |id: &str| lapsed.get(id).copied().unwrap_or_default();
+        let news = components.iter().filter(|(id, it)| it.has_news(lapsed(id)));
+        news.map(|(id, _)| id.to_owned()).collect()
     }
 
     /// Whether the host may be loading the image of an update, of whichever component.
     pub(super) fn is_updating(&self) -> bool {
         let components = self.components();
-        let mut running = components.values().filter(|it| it.runs());
-        running.any(Known::is_updating)
+        let mut running = components.iter().filter(|(_, it)| it.runs());
+        running.any(|(_, it)| it.is_updating())
     }
 
     fn all_lapsed(&self) -> HashMap<String, u64> {

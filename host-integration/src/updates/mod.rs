@@ -46,6 +46,7 @@ use offers::Offers;
 use policy::Policy;
 use settle::Watched;
 
+mod components;
 mod host;
 mod known;
 mod offers;

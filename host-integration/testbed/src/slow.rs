@@ -71,6 +71,18 @@ impl SlowCall {
         Ok(self.nats.flush().await?)
     }
 
+    /// Sends a part of what is at `path` within the parameters. An empty one is its end, as of a caller that goes.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is closed.
+    pub async fn send_at(&self, path: &[usize], part: Bytes) -> anyhow::Result<()> {
+        let path: String = path.iter().map(|at| format!(".{at}")).collect();
+        let subject = format!("{}{path}", self.params);
+        self.nats.publish(subject, part).await?;
+        Ok(self.nats.flush().await?)
+    }
+
     /// All results, up to their end. They are empty when the call failed.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use inhost_testbed::{
     get_text, get_text_within, Decision, Deployment, Guest, HostBuilder, Link, NatsServer,
-    PolicyService, HTTP,
+    PolicyService, SlowCall, HTTP,
 };
 use serde_json::Value;
 
@@ -456,9 +456,51 @@ async fn a_body_that_no_one_reads_ends_its_request_before_it_takes_all_of_the_me
         if let Some(peak) = host.usage().peak_resident_bytes() {
             assert!(peak < 800 * MIB, "over {route:?}: {peak}");
         }
-        // The host library had taken the request, and its guest waits for the rest of the body. The
-        // other instance is free.
+        // The host library had taken the request. Its guest gets an error in place of the rest of the body, and ends.
+        until("both instances are free", async || {
+            host.status().await.expect("the listing")["in_flight"] == 0
+        })
+        .await;
         let answer = fetch("path=/seen").await;
         assert_eq!(line(&answer, "status "), "200", "over {route:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_whose_caller_goes_in_the_middle_of_its_body_does_not_keep_its_instance() {
+    let nats = nats().await;
+    for route in [Route::Nats, Route::Duplex] {
+        // A `POST` of `/seen` to `orders`, whose body and trailers follow, and one that has both.
+        const BEGUN: &[u8] = b"\0\0\x02\x01\x05/seen\x01\0\x01\x06orders\0";
+        const WHOLE: &[u8] = b"\x01x\x01\0\x02\x01\x05/seen\x01\0\x01\x06orders\0";
+        let it = Between::start(&nats, route.host().arg(FLAG), NAME, 1).await;
+        let (lattice, client) = (it.deployment.lattice(), it.deployment.client());
+        let handle = ("wrpc:http/incoming-handler@0.1.0", "handle");
+        for (body, trailers) in [
+            (&b""[..], &b""[..]),
+            (b"\x03abc", b""),
+            (b"\x03abc\x05d", b""),
+            (b"\x03abc\x05d", b"\0"),
+            (b"\x03abc\0", b""),
+        ] {
+            let call = SlowCall::begin(client, (lattice, ORDERS), handle, BEGUN.into());
+            let call = call.await.expect("it is taken");
+            call.send("".into()).await.expect("it is sent");
+            for (at, part) in [(1, trailers), (0, body)] {
+                // What is empty is the end.
+                for part in [part, b""] {
+                    let sent = call.send_at(&[0, at], part.into()).await;
+                    sent.expect("it is sent");
+                }
+            }
+            let answer = call.results(PROMPTLY).await.expect("it is answered");
+            assert_eq!(answer.first(), Some(&0), "over {route:?}: {body:?}");
+            // The only instance is free.
+            let next = SlowCall::begin(client, (lattice, ORDERS), handle, WHOLE.into());
+            let next = next.await.expect("it is taken");
+            next.send("".into()).await.expect("it is sent");
+            let answer = next.results(PROMPTLY).await.expect("it is answered");
+            assert_eq!(answer.first(), Some(&0), "over {route:?}: {body:?}");
+        }
     }
 }

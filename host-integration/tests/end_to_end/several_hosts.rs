@@ -7,6 +7,7 @@ use futures::future::join_all;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use inhost_testbed::{Deployment, Guest, Tally, CALLEE};
 use serde_json::{json, Value};
+use tokio::task::JoinSet;
 
 use crate::support::load::{may_be_lost, Calls, Pair};
 use crate::support::{calls, nats, until, until_not_listed, Hosts as _, Route, PROMPTLY};
@@ -166,14 +167,29 @@ async fn in_a_lattice_with_many_hosts_calls_are_not_shared_for_being_slow() {
     let pair = Pair::start(&nats, Route::Duplex.host(), 1).await;
     let host = pair.deployment.host();
     let driver = pair.deployment.driver().await.expect("the caller");
-    let says = async |number: usize| {
-        let subject = format!("wasmbus.evt.{}.host_heartbeat", pair.deployment.lattice());
-        let (id, components) = (format!("HOST{number}"), [json!({ "id": CALLEE })]);
-        let data = json!({ "host_id": id, "components": components });
-        let event = json!({ "source": id, "data": data }).to_string();
-        let client = pair.deployment.client();
+    let (client, lattice) = (pair.deployment.client().clone(), pair.deployment.lattice());
+    let inventory = |id: &str| json!({ "host_id": id, "components": [{ "id": CALLEE }] });
+    let says = async |id: &str| {
+        let subject = format!("wasmbus.evt.{lattice}.host_heartbeat");
+        let event = json!({ "source": id, "data": inventory(id) }).to_string();
         client.publish(subject, event.into()).await.expect("sent");
     };
+    // Those answer when they are asked.
+    let gets = format!("wasmbus.ctl.v1.{lattice}.host.get.*");
+    let mut gets = client.subscribe(gets).await.expect("subscribed");
+    client.flush().await.expect("flushed");
+    let host_of = |subject: &str| Some(subject.rsplit_once('.')?.1.to_owned());
+    let they = client.clone();
+    let mut answering = JoinSet::new();
+    answering.spawn(async move {
+        while let Some(get) = gets.next().await {
+            let id = host_of(&get.subject).filter(|id| id.starts_with("HOST"));
+            if let (Some(id), Some(reply)) = (id, get.reply) {
+                let answer = json!({ "success": true, "response": inventory(&id) }).to_string();
+                they.publish(reply, answer.into()).await.expect("sent");
+            }
+        }
+    });
     // What goes away comes back here, as no other host is there.
     let spilled = async || {
         let before = host.status().await.expect("the status");
@@ -183,10 +199,15 @@ async fn in_a_lattice_with_many_hosts_calls_are_not_shared_for_being_slow() {
         let spilled = |it: &Value| it["calls"]["spilled"].as_u64().expect("a number");
         spilled(&after) - spilled(&before)
     };
-    says(0).await;
+    // One that is made up is none.
+    for number in 0..100 {
+        says(&format!("MADE-UP-{number}")).await;
+    }
+    assert_eq!(spilled().await, 0);
+    says("HOST0").await;
     until("no call is shared", async || spilled().await > 0).await;
     for number in 1..=64 {
-        says(number).await;
+        says(&format!("HOST{number}")).await;
     }
     let said = host.wait_for_log("they are not listened to", PROMPTLY);
     said.await.expect("the host says so");

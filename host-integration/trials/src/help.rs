@@ -29,6 +29,11 @@ pub(crate) const LANGUAGES: &str = help!(
     "cargo xtask languages --calls 500 --host target/release/wasmcloud",
 );
 
+pub(crate) const TWO_HOSTS: &str = help!(
+    "cargo xtask two-hosts",
+    "cargo xtask two-hosts --calls 64 --host target/release/wasmcloud",
+);
+
 pub(crate) const SOAK: &str = help!(
     "cargo xtask soak",
     "cargo xtask soak --calls 1000000 --concurrency 128 --backend mpsc",

@@ -1,4 +1,5 @@
-//! `cargo xtask demo`, `up`, `bench`, `languages`, `soak` and `wash`: programs that start this host and use it.
+//! `cargo xtask demo`, `up`, `bench`, `languages`, `two-hosts`, `soak` and `wash`: programs that
+//! start this host and use it.
 //!
 //! Each is a module. [`stage`] starts hosts, [`measure`] measures them, [`report`] shows the
 //! figures. What is started is built first, by `xtask`, which also starts this program.
@@ -19,6 +20,7 @@ mod progress;
 mod report;
 mod soak;
 mod stage;
+mod two_hosts;
 mod up;
 mod wash;
 
@@ -54,6 +56,9 @@ enum Trial {
     /// Time calls between components in Rust, JavaScript and Python: over NATS, in memory, with reuse
     #[command(after_help = help::LANGUAGES)]
     Languages(languages::Arguments),
+    /// Time work for a busy component that another host has, too: shared as it is over NATS
+    #[command(after_help = help::TWO_HOSTS)]
+    TwoHosts(two_hosts::Arguments),
     /// Make many calls of many kinds on one host and check that none is lost and nothing is left
     #[command(after_help = help::SOAK)]
     Soak(soak::Arguments),
@@ -86,6 +91,7 @@ fn run(trial: &Trial) -> anyhow::Result<()> {
         Trial::Up(arguments) => up::run(arguments),
         Trial::Bench(arguments) => bench::run(arguments),
         Trial::Languages(arguments) => languages::run(arguments),
+        Trial::TwoHosts(arguments) => two_hosts::run(arguments),
         Trial::Soak(arguments) => soak::run(arguments),
         Trial::Wash(arguments) => wash::run(arguments),
         Trial::NatsServer => {

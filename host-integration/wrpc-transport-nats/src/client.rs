@@ -4,7 +4,7 @@ use std::sync::Arc;
 use async_nats::HeaderMap;
 use bytes::Bytes;
 use futures::future::{ready, Either};
-use futures::Stream;
+use futures::{Stream, TryFutureExt as _, TryStreamExt as _};
 use inhost_backends::AnyBackend;
 use inhost_dispatch::{Dispatcher, Incoming, Outgoing};
 use inhost_registry::Scope;
@@ -97,15 +97,25 @@ impl Invoke for Client {
     where
         P: AsRef<[Option<usize>]> + Send + Sync,
     {
-        if let Some(http) = &self.http {
-            if http::is_outgoing(instance, func) {
-                (cx, params) = match http.invoke(&self.dispatcher, cx, params) {
-                    Ok(streams) => return Either::Left(ready(Ok(streams))),
-                    Err(untouched) => untouched,
-                };
-            }
+        let is_request = http::is_outgoing(instance, func);
+        if let Some(http) = self.http.as_ref().filter(|_| is_request) {
+            (cx, params) = match http.invoke(&self.dispatcher, cx, params) {
+                Ok((outgoing, incoming)) => {
+                    let streams = (outgoing, http::guard_body(incoming));
+                    return Either::Left(ready(Ok(streams)));
+                }
+                Err(untouched) => untouched,
+            };
         }
-        Either::Right(self.dispatcher.invoke(cx, instance, func, params, paths))
+        let invoked = self.dispatcher.invoke(cx, instance, func, params, paths);
+        match is_request {
+            true => {
+                Either::Right(Either::Left(invoked.map_ok(|(outgoing, incoming)| {
+                    (outgoing, http::guard_body(incoming))
+                })))
+            }
+            false => Either::Right(Either::Right(invoked)),
+        }
     }
 }
 
@@ -124,6 +134,12 @@ impl Serve for Client {
             + Send
             + 'static,
     > {
-        self.dispatcher.serve(instance, func, paths).await
+        let calls = self.dispatcher.serve(instance, func, paths).await?;
+        Ok(match http::is_incoming(instance, func) {
+            true => Either::Left(
+                calls.map_ok(|(cx, outgoing, incoming)| (cx, outgoing, http::guard_body(incoming))),
+            ),
+            false => Either::Right(calls),
+        })
     }
 }

@@ -165,6 +165,14 @@ impl Simulated {
         self.command("update", command).await;
     }
 
+    /// Says of a component that there is not, as the host, that it was not scaled.
+    pub(crate) async fn make_up(&self, id: &str, error: &str) {
+        let shared = &self.shared;
+        shared
+            .event_of(id, "component_scale_failed", "v1", 1, error)
+            .await;
+    }
+
     /// The connection of the watch is there again, after it was lost.
     pub(crate) fn reconnected(&self) {
         self.trouble.note(Event::Connected);

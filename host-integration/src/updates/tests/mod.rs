@@ -78,6 +78,27 @@ async fn an_update_takes_effect_in_each_mode() {
 }
 
 #[tokio::test]
+async fn an_update_takes_effect_whatever_is_said_of_components_that_there_are_not() {
+    let nats = nats().await;
+    let host = running(&nats).await;
+    let (long, longer) = ("e".repeat(10_000), "e".repeat(100_000));
+    for number in 0..3000 {
+        let error = match number % 100 {
+            0 => &*longer,
+            1..=50 => &*long,
+            _ => "",
+        };
+        host.make_up(&format!("made-up-{number}"), error).await;
+        host.make_up(host::ID, &longer[..number]).await;
+    }
+    host.make_up(&longer, "").await;
+    host.make_up(host::ID, &longer).await;
+    host.update("v2").await;
+    host.until_serves("v2").await;
+    settled(&host, 3, &["a"]).await;
+}
+
+#[tokio::test]
 async fn what_the_new_version_lacks_is_not_served_any_more() {
     let nats = nats().await;
     let host = start(&nats).await;

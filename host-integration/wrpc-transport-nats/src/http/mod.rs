@@ -8,7 +8,9 @@
 //! answers is what the provider would have. Whatever is not so, or is not understood, goes to the
 //! provider.
 //!
-//! `request` reads and rewrites the parameters, and `streams` says of a call that fails what the provider would say.
+//! `request` reads and rewrites the parameters, and `streams` says of a call that fails what the
+//! provider would say. `body` is for every HTTP message that a component is given, whichever way it
+//! comes: a body that breaks off is an error to who reads it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -25,6 +27,8 @@ use crate::remote::Remote;
 
 use request::Request;
 
+mod body;
+mod encoding;
 mod request;
 mod streams;
 
@@ -41,14 +45,43 @@ pub struct HttpName {
 }
 
 impl HttpName {
+    /// Whether there is a request that goes to both.
+    ///
+    /// ```
+    /// # use wrpc_transport_nats::local::HttpName;
+    /// let name = |text: &str| text.parse::<HttpName>().expect("a name");
+    /// assert!(name("orders").overlaps(&name("Orders:80")));
+    /// assert!(!name("orders").overlaps(&name("orders:8080")));
+    /// ```
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let ports = match (self.port, other.port) {
+            (Some(one), Some(other)) => one == other,
+            (Some(port), None) | (None, Some(port)) => matches!(port, 80 | 443),
+            (None, None) => true,
+        };
+        ports && self.host == other.host
+    }
+
     /// Whether a request to `authority` goes there, when its scheme has the port `default`.
     fn is(&self, authority: &str, default: u16) -> bool {
         let Ok((host, port)) = split(authority) else {
             return false;
         };
         let port = port.unwrap_or(default);
-        self.port.unwrap_or(default) == port && host.eq_ignore_ascii_case(&self.host)
+        self.port.unwrap_or(default) == port && same_host(host, &self.host)
     }
+}
+
+/// Whether two hosts are the same, of which the second is one of an [`HttpName`].
+fn same_host(host: &str, known: &str) -> bool {
+    host.eq_ignore_ascii_case(known)
+        || address(host).is_some_and(|it| known == format!("[{it}]").as_str())
+}
+
+/// The IPv6 address that a host is in brackets.
+fn address(host: &str) -> Option<std::net::Ipv6Addr> {
+    let bracketed = host.strip_prefix('[')?.strip_suffix(']')?;
+    bracketed.parse().ok()
 }
 
 /// The host of an authority, and its port.
@@ -61,7 +94,10 @@ fn split(authority: &str) -> Result<(&str, Option<u16>), &'static str> {
     let (host, port) = match authority[end..].find(':') {
         Some(at) => {
             let (host, port) = authority.split_at(end + at);
-            let port = port[1..].parse().ok().filter(|port| *port > 0);
+            let digits = &port[1..];
+            // A sign is none of a port.
+            let port = digits.parse().ok().filter(|port| *port > 0);
+            let port = port.filter(|_| digits.bytes().all(|it| it.is_ascii_digit()));
             (
                 host,
                 Some(port.ok_or("its port is no number from 1 to 65535")?),
@@ -70,11 +106,9 @@ fn split(authority: &str) -> Result<(&str, Option<u16>), &'static str> {
         None => (authority, None),
     };
     let is_of_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-    let bracketed = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
-    match bracketed {
-        Some(address) if address.parse::<std::net::Ipv6Addr>().is_err() => {
-            Err("what is in brackets is no IPv6 address")
-        }
+    let bracketed = host.starts_with('[') && host.ends_with(']');
+    match bracketed.then(|| address(host)) {
+        Some(None) => Err("what is in brackets is no IPv6 address"),
         None if host.is_empty() => Err("it has no host name"),
         None if !host.chars().all(is_of_host) => {
             Err("a host name has ASCII letters, digits, `-`, `_` and `.` only")
@@ -105,7 +139,12 @@ impl FromStr for HttpName {
             text: text.into(),
             why,
         })?;
-        let host = host.to_ascii_lowercase().into();
+        // An address can be written in several ways.
+        let host = match address(host) {
+            Some(address) => format!("[{address}]"),
+            None => host.to_ascii_lowercase(),
+        };
+        let host = host.into();
         Ok(Self { host, port })
     }
 }
@@ -200,6 +239,12 @@ impl Http {
     }
 }
 
+/// The streams of a request to a component, or of the answer to one that it made, as they come to
+/// it: a body that breaks off is an error to who reads it.
+pub(crate) fn guard_body(stream: Reader) -> Reader {
+    body::guard(stream)
+}
+
 /// Whether a function is that of an HTTP client.
 pub(crate) fn is_outgoing(instance: &str, func: &str) -> bool {
     instance == OUTGOING && func == HANDLE
@@ -234,10 +279,32 @@ mod tests {
             ("orders", "", false),
             ("[::1]", "[::1]:80", true),
             ("[::1]:8080", "[::1]:8080", true),
+            ("[0:0::1]", "[::1]", true),
+            ("[::1]", "[0:0:0:0:0:0:0:1]", true),
+            ("[::A]", "[::a]", true),
+            ("[::1]", "[::2]", false),
+            ("orders:080", "orders", true),
         ] {
             assert_eq!(name(given).is(authority, 80), is, "{given}, {authority}");
         }
         assert!(name("orders").is("orders:443", 443));
+    }
+
+    #[test]
+    fn names_overlap_that_one_request_can_go_to() {
+        for (one, other, overlap) in [
+            ("a", "A", true),
+            ("a", "a:80", true),
+            ("a:443", "a", true),
+            ("a:80", "a:443", false),
+            ("a:80", "a:080", true),
+            ("a", "a:8080", false),
+            ("a", "b", false),
+            ("[::1]", "[0::1]:80", true),
+        ] {
+            assert_eq!(name(one).overlaps(&name(other)), overlap, "{one}, {other}");
+            assert_eq!(name(other).overlaps(&name(one)), overlap, "{one}, {other}");
+        }
     }
 
     #[test]
@@ -249,6 +316,9 @@ mod tests {
             ("a:b", "its port"),
             ("a:", "its port"),
             ("a:0", "its port"),
+            ("a:+80", "its port"),
+            ("a:-80", "its port"),
+            ("a: 80", "its port"),
             ("a:70000", "its port"),
             ("http://a", "its port"),
             ("a/b", "letters"),

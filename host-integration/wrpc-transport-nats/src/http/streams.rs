@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{ready, Context, Poll};
 use std::time::Duration;
 
-use inhost_dispatch::CallError;
+use inhost_dispatch::{CallError, Route};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{sleep, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -47,7 +47,10 @@ pub(super) fn adapt(
         exchange: Arc::clone(&exchange),
     };
     let params = Params::new(To::Component(Box::new(params)), exchange);
-    (ParamWriter::adapted(params), Reader::adapted(results))
+    (
+        ParamWriter::adapted(params),
+        Reader::adapted(results, Route::Local),
+    )
 }
 
 /// What the two sides of a request know of each other.
