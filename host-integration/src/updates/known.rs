@@ -29,6 +29,9 @@ const MAX_ASKED: usize = 16;
 /// one that is forgotten the service is asked once more.
 const MAX_DECIDED: usize = 64;
 
+/// How long a reference may be of which that is kept, in bytes.
+const LONGEST_REFERENCE: usize = 1024;
+
 /// How long the host may take to load the image of an update before nothing waits for it any more:
 /// of one that has failed it says nothing. Meanwhile a command that makes a component anew would
 /// have all that is asked of the host wait for the image.
@@ -167,7 +170,7 @@ impl Known {
     /// Someone has asked for this.
     pub(super) fn ask(&mut self, asked: Asked) {
         self.heard += u64::from(!asked.anew);
-        if !self.is_decided(&asked.reference) {
+        if asked.reference.len() <= LONGEST_REFERENCE && !self.is_decided(&asked.reference) {
             if self.decided.len() == MAX_DECIDED {
                 self.decided.pop_front();
             }
