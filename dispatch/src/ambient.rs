@@ -9,8 +9,10 @@
 use std::any::Any;
 use std::cell::OnceCell;
 use std::fmt;
-use std::future::Future;
+use std::future::{pending, Future};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use crate::leaving::Leaving;
 
 /// Types of a function, as its caller and its callee have agreed to write them. Two are the same
 /// when they are one value in memory.
@@ -52,19 +54,44 @@ pub(crate) fn of_caller() -> Option<Types> {
 pub struct Serving {
     prefix: Arc<str>,
     shared: Arc<Shared>,
+    /// `None` where there are no generations.
+    generation: Option<Arc<Leaving>>,
 }
 
 /// What the functions of one generation of a component share.
 pub(crate) type Shared = Mutex<Weak<dyn Any + Send + Sync>>;
 
 impl Serving {
-    pub(crate) fn new(prefix: Arc<str>, shared: Arc<Shared>) -> Self {
-        Self { prefix, shared }
+    pub(crate) fn new(
+        prefix: Arc<str>,
+        shared: Arc<Shared>,
+        generation: Option<Arc<Leaving>>,
+    ) -> Self {
+        Self {
+            prefix,
+            shared,
+            generation,
+        }
     }
 
     /// The wRPC prefix that the function is served under: `lattice.component-id` in wasmCloud.
     pub fn prefix(&self) -> &Arc<str> {
         &self.prefix
+    }
+
+    /// Waits until the generation of the component that serves the function has ended: the next one
+    /// serves, or none does. A call that was taken and has not started can be [put
+    /// back](crate::put_back) then. Never returns where there are no
+    /// [generations](crate::Local::generations).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn ended(&self) {
+        match &self.generation {
+            Some(generation) => generation.ended().await,
+            None => pending().await,
+        }
     }
 
     /// What the functions share that are of the same generation of the component: the `S` that
@@ -129,7 +156,7 @@ mod tests {
 
     fn serving() -> Serving {
         let nothing: Weak<dyn Any + Send + Sync> = Weak::<()>::new();
-        Serving::new("default.callee".into(), Arc::new(Mutex::new(nothing)))
+        Serving::new("default.callee".into(), Arc::new(Mutex::new(nothing)), None)
     }
 
     #[tokio::test]

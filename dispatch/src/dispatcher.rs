@@ -353,7 +353,9 @@ where
     > {
         ambient::note(|| {
             let shared = Arc::clone(&self.generation().shared);
-            Serving::new(Arc::clone(&self.prefix), shared)
+            let generations = self.local.has_generations();
+            let generation = generations.then(|| self.local.clients.of(self.generation().client));
+            Serving::new(Arc::clone(&self.prefix), shared, generation)
         });
         beside::know::<B, R::Outgoing, R::Incoming>();
         if !self.local.has_generations() {

@@ -15,6 +15,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use tokio::sync::Notify;
 use tokio::time::{sleep, Sleep};
 
 /// For how long the task stays. The calls that it has begun run in tasks of their own, and tell it
@@ -29,6 +30,8 @@ struct GenerationEnded;
 pub(crate) struct Leaving {
     over: AtomicBool,
     streams: Mutex<Streams>,
+    /// Told when it has ended, and when the last of its streams has gone.
+    told: Notify,
 }
 
 #[derive(Default)]
@@ -48,6 +51,19 @@ impl Leaving {
         let waiting = std::mem::take(&mut streams.waiting);
         drop(streams);
         waiting.into_values().for_each(Waker::wake);
+        self.told.notify_waiters();
+    }
+
+    /// Waits until the generation has ended, or has no stream any more. To be asked when it has had one.
+    pub(crate) async fn ended(&self) {
+        loop {
+            // From here on a notification is not missed.
+            let told = self.told.notified();
+            if self.over.load(Ordering::Acquire) || self.streams().open == 0 {
+                return;
+            }
+            told.await;
+        }
     }
 
     fn streams(&self) -> MutexGuard<'_, Streams> {
@@ -134,6 +150,9 @@ impl Leave {
         let (waker, is_last) = (streams.waiting.remove(&self.reader), streams.open == 0);
         drop(streams);
         drop(waker);
+        if is_last {
+            self.generation.told.notify_waiters();
+        }
         is_last
     }
 }

@@ -1,6 +1,6 @@
 //! How long an invocation may take.
 
-use std::future::{poll_fn, Future};
+use std::future::{pending, poll_fn, Future};
 use std::pin::Pin;
 use std::task::{ready, Poll};
 use std::time::Duration;
@@ -30,6 +30,14 @@ impl Since {
     /// When it came.
     pub(crate) fn came(self) -> std::time::Instant {
         self.0.into_std()
+    }
+
+    /// Waits until `limit`, and a little more, is over, if that is ever.
+    pub(crate) async fn until_over(self, limit: Option<Duration>) {
+        match limit.and_then(|limit| self.end(limit)) {
+            Some(end) => sleep_until(end).await,
+            None => pending().await,
+        }
     }
 
     /// When `limit`, and a little more, is over. `None` when that is later than the clock can tell.
@@ -71,7 +79,7 @@ impl Since {
 
 #[cfg(test)]
 mod tests {
-    use std::future::{pending, ready};
+    use std::future::ready;
     use std::pin::pin;
 
     use super::*;

@@ -141,13 +141,22 @@ where
         I: AsyncRead + Index<I> + Send + Sync + Unpin + 'static,
         O: AsyncWrite + Index<O> + Send + Sync + Unpin + 'static,
     {
-        self.call_since(Since::now(), export, params, results).await
+        let seat = Seat::default();
+        self.call_since(Since::now(), &seat, export, params, results)
+            .await
     }
 
-    /// As [`Instance::call`], of an invocation that came before now.
+    /// How long an invocation may take. A store is made to find that out, once.
+    pub(crate) fn limit(&self) -> Option<Duration> {
+        let find_out = || view::limit((self.store)().data());
+        *self.limit.get_or_init(find_out)
+    }
+
+    /// As [`Instance::call`], of an invocation that came before now, and may have taken `seat`.
     pub(crate) async fn call_since<I, O>(
         &self,
         since: Since,
+        seat: &Seat,
         export: &Export,
         params: &mut I,
         results: &mut O,
@@ -172,11 +181,10 @@ where
             store = Some(made);
             limit
         });
-        let seat = Seat::default();
         let turn = || seat.take(export.line(), since.came());
         // Pinned because it is large: to hand it on would be to move it.
         let invocation = pin!(self.invoke(export, params, results, store, turn));
-        let called = within(since, limit, export, &seat, invocation).await;
+        let called = within(since, limit, export, seat, invocation).await;
         if matches!(&called, Err(error) if error.step == Step::NoRoom) {
             self.room.was_used_up();
         }

@@ -3,7 +3,7 @@
 pub(crate) mod serving;
 
 use std::any::Any;
-use std::future::Future;
+use std::future::{pending, Future};
 use std::pin::{pin, Pin};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{anyhow, Context as _};
 use futures::{Stream, TryStreamExt as _};
 use inhost_codec::Signature;
-use inhost_dispatch::{put_back, with_serving, Caller, Drain, Route};
+use inhost_dispatch::{put_back, with_serving, Caller, Drain, Route, Serving};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tracing::{debug, instrument, Instrument as _, Span};
@@ -88,23 +88,33 @@ pub trait ServeExt: Serve {
             let serve = self.serve(instance_name, rpc_func_name(name), paths);
             let (invocations, serving) = with_serving(export.answers(), with_type(ty, serve)).await;
             let invocations = invocations?;
-            let reused = serving.and_then(|it| Some((reuse::of(it.prefix())?, it)));
+            let reused = serving.as_ref();
+            let reused = reused.and_then(|it| Some((reuse::of(it.prefix())?, it)));
             let instance = match reused {
                 Some((calls, serving)) => {
                     debug!(function = &**export.name(), calls, "instances are reused");
-                    instance.reuse_with(calls, &serving)
+                    instance.reuse_with(calls, serving)
                 }
                 None => instance,
             };
-            let served = Arc::new((instance, export, span));
+            let served = Arc::new((instance, export, serving, span));
             Ok(invocations.map_ok(move |(cx, results, params)| {
                 let served = Arc::clone(&served);
                 let admitted = Admitted::new(results, params);
                 let running: Running = Box::pin(async move {
-                    let (instance, export, span) = &*served;
-                    let since = admitted.since();
+                    let (instance, export, serving, span) = &*served;
+                    let (since, seat) = (admitted.since(), Seat::default());
+                    if export.line().is_full() {
+                        let limit = instance.limit();
+                        let turn = admitted.turn(&seat, limit, export, serving.as_ref());
+                        if Box::pin(turn).await == Turn::Others {
+                            debug!(function = &**export.name(), "left to the next generation");
+                            return Ok(());
+                        }
+                    }
                     let (mut results, mut params, caller) = admitted.begin();
-                    let call = pin!(instance.call_since(since, export, &mut params, &mut results));
+                    let (params, results) = (&mut params, &mut results);
+                    let call = pin!(instance.call_since(since, &seat, export, params, results));
                     within(span, run(export, takes_streams, caller, call)).await
                 });
                 (cx, running)
@@ -212,11 +222,20 @@ pub trait ServeExt: Serve {
 
 impl<T: Serve> ServeExt for T {}
 
+/// Whose turn it is to run an invocation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Whoever has it. There may be nothing to run any more.
+    Ours,
+    /// Another generation of the component, if there is one.
+    Others,
+}
+
 /// An invocation that has come out of the stream of a served function, and has not begun: whatever
 /// lies below has let it in.
 ///
 /// When it is dropped, because the component is scaled, updated or stopped while it waits for its
-/// turn, it goes back to where it came from. The next version of the component runs it, and where
+/// turn, for an instance or in the line of its component, it goes back to where it came from. The next version of the component runs it, and where
 /// there is none, its caller learns that it did not run.
 struct Admitted<O: Any, I: Any> {
     streams: Option<(O, I, Option<Caller>)>,
@@ -236,6 +255,45 @@ impl<O: Any, I: Any> Admitted<O, I> {
     /// From when on its time counts.
     fn since(&self) -> Since {
         self.since
+    }
+
+    /// Waits for `seat`, in the line of guests of its component that compute, for as long as its
+    /// caller is there, its time, `limit`, is not over and the process goes on; and while the
+    /// generation serves that has it, `serving`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the line.
+    async fn turn(
+        &self,
+        seat: &Seat,
+        limit: Option<Duration>,
+        export: &Export,
+        serving: Option<&Serving>,
+    ) -> Turn {
+        let caller = self.streams.as_ref().and_then(|(_, _, it)| it.as_ref());
+        let gone = async {
+            match caller {
+                Some(caller) => caller.gone().await,
+                None => pending().await,
+            }
+        };
+        let ended = async {
+            match serving {
+                Some(serving) => serving.ended().await,
+                None => pending().await,
+            }
+        };
+        // What comes over the network is not counted as one that has begun.
+        let process = Drain::of_process().run(Route::Local);
+        tokio::select! {
+            biased;
+            () = ended => Turn::Others,
+            () = seat.take(export.line(), self.since.came()) => Turn::Ours,
+            () = gone => Turn::Ours,
+            () = process.over() => Turn::Ours,
+            () = self.since.until_over(limit) => Turn::Ours,
+        }
     }
 
     /// The streams of the results and of the parameters, and the caller if it is on this host.

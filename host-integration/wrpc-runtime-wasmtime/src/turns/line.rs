@@ -167,13 +167,18 @@ impl Line {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether whoever comes has to wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_full.load(Ordering::Relaxed)
+    }
+
     /// Waits until another invocation, which came at `came`, may begin. `None` when there is no need to wait.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future leaves the line.
     pub(super) async fn enter(self: &Arc<Self>, came: Instant) -> Option<Place> {
-        if !self.is_full.load(Ordering::Relaxed) {
+        if !self.is_full() {
             return None;
         }
         let place = self.place(came, |level, key| {

@@ -135,15 +135,24 @@ fn gives_way() -> bool {
 pub(crate) struct Seat(Mutex<Option<Place>>);
 
 impl Seat {
-    /// Waits until there is no crowd, `line`, of the component's guests that compute. The invocation came at `came`.
+    /// Waits until there is no crowd, `line`, of the component's guests that compute, unless it has
+    /// waited before. The invocation came at `came`.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future leaves the line.
     pub(crate) async fn take(&self, line: &Arc<Line>, came: Instant) {
+        if self.is_taken() {
+            return;
+        }
         if let Some(place) = line.enter(came).await {
             *self.lock() = Some(place);
         }
+    }
+
+    /// Whether the guest computes, or has had its turn to begin and has not run since.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.lock().is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Place>> {
