@@ -15,12 +15,13 @@
 //! for another has left the lines.
 //!
 //! A line holds no thread. Who is in it and is not polled for [`LOST`] loses its place, and stands
-//! in line again when it is.
+//! in line again when it is. One that waits for its turn among those of all components is polled
+//! when it has that, and keeps its place in the line of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::num::NonZero;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::thread::available_parallelism;
@@ -40,8 +41,13 @@ const LOST: Duration = Duration::from_secs(1);
 /// How many guests of a component compute for each processor before another one is made.
 const MORE: usize = 4;
 
-/// An invocation in a line: by when it came, and a number of its own.
-type Key = (Instant, u64);
+/// An invocation in the lines: by when it came, and a number of its own.
+pub(super) type Key = (Instant, u64);
+
+fn key(came: Instant) -> Key {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    (came, NEXT.fetch_add(1, Ordering::Relaxed))
+}
 
 /// Those that have computed for longer than [`FREE`], of all components.
 static LONG: LazyLock<Arc<Line>> = LazyLock::new(|| Line::new(processors()));
@@ -67,7 +73,6 @@ struct State {
     levels: [Level; 2],
     /// On which level one was let in last.
     last: usize,
-    next: u64,
     /// Whether it is among those in [`FULL`].
     is_watched: bool,
 }
@@ -116,12 +121,24 @@ impl State {
         level.waiting.remove(&key);
     }
 
-    /// Drops those who have not had a turn for so long.
-    fn drop_lost(&mut self, now: Instant) {
-        let is_there = |since: &Instant| now.saturating_duration_since(*since) < LOST;
+    /// Drops those who have not had a turn for so long, but for those in `elsewhere`.
+    fn drop_lost(&mut self, now: Instant, elsewhere: &BTreeSet<Key>) {
         for level in &mut self.levels {
-            level.computing.retain(|_, since| is_there(since));
+            level.computing.retain(|key, since| {
+                if elsewhere.contains(key) {
+                    *since = now;
+                }
+                now.saturating_duration_since(*since) < LOST
+            });
         }
+    }
+
+    /// All who are in it.
+    fn keys(&self) -> BTreeSet<Key> {
+        let of = |level: &Level| {
+            Vec::from_iter(level.computing.keys().chain(level.waiting.keys()).copied())
+        };
+        self.levels.iter().flat_map(of).collect()
     }
 }
 
@@ -131,7 +148,6 @@ impl Line {
             most,
             levels: Default::default(),
             last: 0,
-            next: 0,
             is_watched: false,
         };
         Arc::new(Self {
@@ -181,20 +197,15 @@ impl Line {
         if !self.is_full() {
             return None;
         }
-        let place = self.place(came, |level, key| {
+        let place = self.place(key(came), |level, key| {
             level.waiting.insert(key, Waker::noop().clone());
         });
         poll_fn(|cx| place.poll(cx)).await;
         Some(place)
     }
 
-    fn place(self: &Arc<Self>, came: Instant, begin: impl FnOnce(&mut Level, Key)) -> Place {
-        let key = self.change(|state| {
-            state.next += 1;
-            let key = (came, state.next);
-            begin(&mut state.levels[0], key);
-            key
-        });
+    fn place(self: &Arc<Self>, key: Key, begin: impl FnOnce(&mut Level, Key)) -> Place {
+        self.change(|state| begin(&mut state.levels[0], key));
         Place {
             line: Arc::clone(self),
             key,
@@ -210,9 +221,20 @@ fn watched() -> MutexGuard<'static, Vec<Weak<Line>>> {
 /// Lets those in that wait for one who is not polled any more.
 pub(super) fn look() {
     let lines = std::mem::take(&mut *watched());
+    if lines.is_empty() {
+        return;
+    }
+    // Who is not polled any more is lost there first.
+    let long = LONG.change(|state| {
+        state.drop_lost(Instant::now(), &BTreeSet::new());
+        state.keys()
+    });
     for line in lines.iter().filter_map(Weak::upgrade) {
+        let is_long = Arc::ptr_eq(&line, &LONG);
         line.change(|state| {
-            state.drop_lost(Instant::now());
+            if !is_long {
+                state.drop_lost(Instant::now(), &long);
+            }
             state.is_watched = false;
         });
     }
@@ -227,9 +249,9 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Has an invocation that came at `came` stand in line for its next turn, unless that is still
-    /// free after so many. Its `place` is the one that it had.
-    pub(super) fn stand(place: &mut Option<Self>, came: Instant, turns: u32) {
+    /// Has an invocation stand in line for its next turn, unless that is still free after so many.
+    /// Its `place` is the one that it had, and `seat` that in the line of its component.
+    pub(super) fn stand(place: &mut Option<Self>, seat: Key, turns: u32) {
         let computed = TURN.saturating_mul(turns);
         if computed < FREE {
             return;
@@ -239,7 +261,7 @@ impl Place {
             level.waiting.insert(key, Waker::noop().clone());
         };
         match place {
-            None => *place = Some(LONG.place(came, wait)),
+            None => *place = Some(LONG.place(seat, wait)),
             Some(place) => place.line.change(|state| {
                 state.leave(place.level, place.key);
                 place.level = level;
@@ -248,14 +270,17 @@ impl Place {
         }
     }
 
-    /// Has it be among those of `line` that compute, however many these are.
-    pub(super) fn sit(place: &mut Option<Self>, line: &Arc<Line>, came: Instant) {
+    /// Has it be among those of `line` that compute, however many these are. Returns who it is.
+    pub(super) fn sit(place: &mut Option<Self>, line: &Arc<Line>, came: Instant) -> Key {
         let sit = |level: &mut Level, key| {
             level.computing.insert(key, Instant::now());
         };
         match place {
-            None => *place = Some(line.place(came, sit)),
-            Some(place) => line.change(|state| sit(&mut state.levels[place.level], place.key)),
+            None => place.insert(line.place(key(came), sit)).key,
+            Some(place) => {
+                line.change(|state| sit(&mut state.levels[place.level], place.key));
+                place.key
+            }
         }
     }
 
@@ -358,10 +383,24 @@ mod tests {
     fn one_that_is_not_polled_any_more_keeps_no_one_from_computing() {
         let (mut line, now) = (line(1, &[1, 2], &[]), Instant::now());
         line.let_in(now);
-        line.drop_lost(now + LOST / 2);
+        let nowhere = BTreeSet::new();
+        line.drop_lost(now + LOST / 2, &nowhere);
         assert!(line.let_in(now).is_empty());
-        line.drop_lost(now + LOST);
+        line.drop_lost(now + LOST, &nowhere);
         assert_eq!(line.let_in(now).len(), 1);
         assert_eq!(computing(&line), [vec![2], vec![]]);
+    }
+
+    #[test]
+    fn one_that_waits_among_those_of_all_components_keeps_its_place_in_the_line_of_its_own() {
+        let (mut line, now) = (line(1, &[1, 2], &[]), Instant::now());
+        line.let_in(now);
+        let elsewhere = line.levels[0].computing.keys().copied().collect();
+        line.drop_lost(now + 3 * LOST, &elsewhere);
+        assert!(line.let_in(now).is_empty());
+        // It has time to be polled once it is let in there.
+        line.drop_lost(now + 3 * LOST + LOST / 2, &BTreeSet::new());
+        assert!(line.let_in(now).is_empty());
+        assert_eq!(computing(&line), [vec![1], vec![]]);
     }
 }

@@ -37,7 +37,7 @@ use std::time::{Duration, Instant};
 use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
 pub(crate) use line::Line;
-use line::Place;
+use line::{Key, Place};
 use quiet::Quiet;
 
 /// How many ticks the epoch of an engine makes in a second, that of the runtime of the host included.
@@ -160,11 +160,13 @@ impl Seat {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn sit(&self, line: &Arc<Line>, came: Instant) {
+    /// Has it computing. Returns who it is in the lines.
+    fn sit(&self, line: &Arc<Line>, came: Instant) -> Key {
         // Others may be woken, so it is not locked meanwhile.
         let mut place = self.lock().take();
-        Place::sit(&mut place, line, came);
+        let key = Place::sit(&mut place, line, came);
         *self.lock() = place;
+        key
     }
 
     fn leave(&self) {
@@ -238,8 +240,8 @@ impl<'a> Turns<'a> {
             let computing = self.computing.get_or_insert_default();
             computing.turns += 1;
             clock::computing(computing.turns);
-            self.seat.sit(self.line, self.came);
-            Place::stand(&mut computing.place, self.came, computing.turns);
+            let seat = self.seat.sit(self.line, self.came);
+            Place::stand(&mut computing.place, seat, computing.turns);
             // Woken when the thread has run what was ready, and has looked for what comes from outside.
             let mut away = Box::pin(tokio::task::yield_now());
             if away.as_mut().poll(cx).is_pending() {
