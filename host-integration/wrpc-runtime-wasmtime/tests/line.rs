@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
 use inhost_conformance::support::{call_error, Host, PREFIX};
-use inhost_dispatch::CallError;
+use inhost_dispatch::{time_used_up, CallError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -140,4 +140,28 @@ async fn a_call_that_waits_in_line_ends_with_its_time() {
         let ended = tokio::time::timeout(LONG / 2, call).await;
         let _ended_somehow = ended.expect("in time").expect("no panic");
     }
+}
+
+#[tokio::test]
+async fn a_guest_whose_caller_goes_when_its_time_is_over_is_counted_as_one_that_computed_too_long()
+{
+    let _alone = ALONE.lock().await;
+    const LIMIT: Duration = Duration::from_secs(3);
+    let host = Arc::new(Host::new(Duplex));
+    let mut calls = serve(&host, 1, LIMIT).await;
+    let before = time_used_up();
+    for (stays, counted) in [(LIMIT - Duration::from_millis(100), 1), (LIMIT / 3, 0)] {
+        let before = time_used_up();
+        let calling = call(&host, &[1]);
+        let (_, running) = calls.next().await.expect("one").expect("taken");
+        let running = tokio::spawn(running);
+        tokio::time::sleep(stays).await;
+        calling.abort();
+        let ended = tokio::time::timeout(LIMIT, running).await.expect("in time");
+        let error = format!("{:#}", ended.expect("no panic").expect_err("it is ended"));
+        let said = error.contains("--max-execution-time-ms");
+        assert_eq!(said, counted == 1, "{error}");
+        assert_eq!(time_used_up(), before + counted, "{error}");
+    }
+    assert_eq!(time_used_up(), before + 1);
 }

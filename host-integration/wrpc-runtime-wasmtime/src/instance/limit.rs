@@ -32,6 +32,13 @@ impl Since {
         self.0.into_std()
     }
 
+    /// Whether who waits for it, for `limit` as well, has most likely left because that is over. It
+    /// began to wait a little before this came.
+    pub(crate) fn is_over_for_caller(self, limit: Duration) -> bool {
+        let before = STOPPED_BEFORE.min(limit / 10);
+        self.0.elapsed().saturating_add(before) >= limit
+    }
+
     /// Waits until `limit`, and a little more, is over, if that is ever.
     pub(crate) async fn until_over(self, limit: Option<Duration>) {
         match limit.and_then(|limit| self.end(limit)) {

@@ -115,7 +115,12 @@ pub trait ServeExt: Serve {
                     let (mut results, mut params, caller) = admitted.begin();
                     let (params, results) = (&mut params, &mut results);
                     let call = pin!(instance.call_since(since, &seat, export, params, results));
-                    within(span, run(export, takes_streams, caller, call)).await
+                    let time = Time {
+                        since,
+                        seat: &seat,
+                        limit: &|| instance.limit(),
+                    };
+                    within(span, run(export, takes_streams, caller, time, call)).await
                 });
                 (cx, running)
             }))
@@ -212,7 +217,12 @@ pub trait ServeExt: Serve {
                     });
                     let seat = Seat::default();
                     let call = pin!(instance::within(since, limit, &export, &seat, call));
-                    run(&export, takes_streams, caller, call).await
+                    let time = Time {
+                        since,
+                        seat: &seat,
+                        limit: &|| limit,
+                    };
+                    run(&export, takes_streams, caller, time, call).await
                 };
                 (cx, Box::pin(running.instrument(span.clone())) as Running)
             }))
@@ -314,6 +324,26 @@ impl<O: Any, I: Any> Drop for Admitted<O, I> {
 /// learns of that by the stream, and cleans up.
 const CLEANING_UP: Duration = Duration::from_secs(10);
 
+/// How long it takes at most until a guest that computes is stopped.
+const STOPPING: Duration = Duration::from_secs(1);
+
+/// What is known of the time that an invocation takes.
+struct Time<'a> {
+    since: Since,
+    /// Says whether it computes.
+    seat: &'a Seat,
+    /// How long it may take.
+    limit: &'a (dyn Fn() -> Option<Duration> + Send + Sync),
+}
+
+impl Time<'_> {
+    /// Whether the guest has computed until its caller, which waits for as long, went.
+    fn is_used_up(&self) -> bool {
+        let is_over = |limit| self.since.is_over_for_caller(limit);
+        self.seat.is_taken() && (self.limit)().is_some_and(is_over)
+    }
+}
+
 /// Runs `call` for as long as its caller is there and the process goes on, and tells the caller when it fails.
 ///
 /// The stream of the results must outlive this: once it is dropped, it is too late to say why.
@@ -321,6 +351,7 @@ async fn run(
     export: &Export,
     takes_streams: bool,
     caller: Option<Caller>,
+    time: Time<'_>,
     // Pinned by whoever made it: it is large, and to hand it over would be to move it.
     call: Pin<&mut impl Future<Output = Result<(), CallFailed>>>,
 ) -> anyhow::Result<()> {
@@ -360,11 +391,17 @@ async fn run(
                 run.cut(export.answers());
                 return Err(gone());
             }
-            if !(takes_streams && caller.broke_off()) {
+            let rest = if time.is_used_up() {
+                // So that it is said where it was: it is stopped there.
+                time.seat.end();
+                STOPPING
+            } else if takes_streams && caller.broke_off() {
+                CLEANING_UP
+            } else {
                 return Err(gone());
-            }
+            };
             tokio::select! {
-                called = timeout(CLEANING_UP, call) => called.map_err(|_| gone())?,
+                called = timeout(rest, call) => called.map_err(|_| gone())?,
                 () = run.over() => Err(stopped(export)),
             }
         }

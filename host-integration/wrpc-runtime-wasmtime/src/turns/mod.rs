@@ -30,6 +30,7 @@ mod quiet;
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{ready, Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -132,7 +133,10 @@ fn gives_way() -> bool {
 
 /// The place that an invocation has among those of its component that compute, while it does.
 #[derive(Debug, Default)]
-pub(crate) struct Seat(Mutex<Option<Place>>);
+pub(crate) struct Seat {
+    place: Mutex<Option<Place>>,
+    is_over: AtomicBool,
+}
 
 impl Seat {
     /// Waits until there is no crowd, `line`, of the component's guests that compute, unless it has
@@ -150,6 +154,11 @@ impl Seat {
         }
     }
 
+    /// The time of the guest is over: when it is polled and computes, it is stopped.
+    pub(crate) fn end(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+
     /// Whether the guest computes, or has had its turn to begin and has not run since.
     pub(crate) fn is_taken(&self) -> bool {
         self.lock().is_some()
@@ -157,7 +166,7 @@ impl Seat {
 
     fn lock(&self) -> MutexGuard<'_, Option<Place>> {
         // A place is there, or not.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has it computing. Returns who it is in the lines.
@@ -225,7 +234,7 @@ impl<'a> Turns<'a> {
                     ready!(away.as_mut().poll(cx));
                     computing.away = None;
                 }
-                let is_over = is_over();
+                let is_over = is_over() || self.seat.is_over.load(Ordering::Relaxed);
                 if let Some(place) = computing.place.as_ref().filter(|_| !is_over) {
                     ready!(place.poll(cx));
                 }
