@@ -2,6 +2,7 @@
 //!
 //! - The types of a function as its caller has them. They are not a part of an invocation: a
 //!   transport carries values. On one host they can go along all the same.
+//! - That a call is to go to another host, because there was no room for it on this one.
 //! - Under which prefix a function is served, and what it shares with the others of its generation,
 //!   for whoever serves it over a transport whose type says nothing of it. And whether it has
 //!   results, for the dispatcher.
@@ -20,6 +21,7 @@ pub type Types = Arc<dyn Any + Send + Sync>;
 
 tokio::task_local! {
     static TYPES: Types;
+    static ELSEWHERE: ();
     static SERVING: Served;
 }
 
@@ -47,6 +49,23 @@ pub async fn with_types<T>(types: Types, invoke: impl Future<Output = T>) -> T {
 /// Those of the call that this task is invoking.
 pub(crate) fn of_caller() -> Option<Types> {
     TYPES.try_with(Types::clone).ok()
+}
+
+/// Runs `invoke`, in which a call is made again that had [no room](crate::CallError::NoRoom) on this
+/// host: while another host serves the component as well, and the mode of calls to it is
+/// [`Mode::Prefer`](crate::Mode::Prefer), it goes over the remote transport, and counts as
+/// [`Route::Spilled`](crate::Route::Spilled). Else it goes where it would go anyway.
+///
+/// # Cancel safety
+///
+/// That of `invoke`.
+pub async fn elsewhere<T>(invoke: impl Future<Output = T>) -> T {
+    ELSEWHERE.scope((), invoke).await
+}
+
+/// Whether the call that this task is invoking had no room on this host.
+pub(crate) fn is_for_elsewhere() -> bool {
+    ELSEWHERE.try_with(|()| ()).is_ok()
 }
 
 /// What a [`Dispatcher`](crate::Dispatcher) says of a function that it serves. A clone is the same.

@@ -130,6 +130,9 @@ where
             return Err((cx, params, mode, None));
         };
         let served_elsewhere = self.is_served_elsewhere(prefix);
+        if served_elsewhere && mode == Mode::Prefer && ambient::is_for_elsewhere() {
+            return Err((cx, params, mode, Some(Reason::QueueFull)));
+        }
         let offered = endpoint.offer(
             backend,
             local.observer(),

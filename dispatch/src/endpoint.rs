@@ -146,7 +146,8 @@ impl<C, B: Backend> Endpoint<C, B> {
         }
         let record = observer.map(|observer| Record::new(observer, &context, params.len()));
         let home: Arc<dyn Home<B>> = Arc::<Self>::clone(self);
-        let call = Call::new(home, backend.clone(), record);
+        let may_leave = served_elsewhere && if_full == IfFull::Refuse;
+        let call = Call::new(home, backend.clone(), record, may_leave);
         // The caller's handles come first: an invocation without them has a caller that is gone.
         let outgoing = LocalOutgoing::root(Arc::clone(&call), Way::Params);
         let incoming = LocalIncoming::root(Arc::clone(&call), Way::Results, Bytes::new());

@@ -128,7 +128,7 @@ mod route;
 mod served;
 mod sync;
 
-pub use ambient::{with_serving, with_types, Serving, Types};
+pub use ambient::{elsewhere, with_serving, with_types, Serving, Types};
 pub use backend::Backend;
 pub use beside::{is_whole, next_piece, put_back, until_ended, why_failed, Caller};
 pub use call::{CallError, Incoming, Outgoing};

@@ -3,6 +3,7 @@
 use std::io;
 use std::num::NonZeroUsize;
 
+use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _};
 use inhost_dispatch::{Backend, CallError, Caller, Mode, Modes, QueueLimits, Route};
 use tokio::io::AsyncWriteExt as _;
@@ -323,8 +324,35 @@ pub async fn a_call_that_there_is_no_room_for_did_not_run<B: Backend>(make: impl
         assert!(text.contains(part), "`{part}` is not in: {text}");
     }
 
-    // One of whom nobody could be told is counted.
+    // It can be made again elsewhere, while another host is known to serve the component.
     let mut served = host.serve().await;
+    for is_known in [false, true] {
+        host.local.set_served_elsewhere(PREFIX, is_known);
+        let (_params, mut results) = host.invoke("", "").await.expect("invoke");
+        let (_, outgoing, incoming) = served.next().await.expect("an invocation");
+        refuse(&outgoing);
+        drop((outgoing, incoming));
+        let error = read_all(&mut results).await.expect_err("there is no room");
+        let CallError::NoRoom {
+            served_elsewhere, ..
+        } = call_error(&error)
+        else {
+            panic!("{error}");
+        };
+        assert_eq!(*served_elsewhere, is_known);
+        let before = host.local.calls();
+        let again = inhost_dispatch::elsewhere(host.invoke("again", "")).await;
+        let calls = host.local.calls();
+        assert_eq!(calls.spilled - before.spilled, u64::from(is_known));
+        assert_eq!(calls.local - before.local, u64::from(!is_known));
+        if !is_known {
+            drop((again.expect("invoke"), served.next().await));
+        }
+    }
+    assert_eq!(host.remote.invoked(), [("again".into(), Bytes::new())]);
+    host.local.set_served_elsewhere(PREFIX, false);
+
+    // One of whom nobody could be told is counted.
     let (mut params, results) = host.invoke("", "").await.expect("invoke");
     params.shutdown().await.expect("shut down");
     drop((params, results));

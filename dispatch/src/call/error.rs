@@ -53,6 +53,9 @@ pub enum CallError {
         target: String,
         /// What there is no room for, and what to do.
         cause: Arc<str>,
+        /// Whether another host served the component as well when the call was made, and the call
+        /// may go there: see [`elsewhere`](crate::elsewhere).
+        served_elsewhere: bool,
     },
     /// The callee is not served on this host, and the mode of calls to it is [`Mode::Require`](crate::Mode::Require).
     ///
@@ -163,9 +166,13 @@ impl CallError {
         io::Error::new(io::ErrorKind::NotConnected, Self::NotAccepted { target })
     }
 
-    pub(crate) fn no_room(target: &Target, cause: Arc<str>) -> io::Error {
-        let target = target.to_string();
-        io::Error::new(io::ErrorKind::ResourceBusy, Self::NoRoom { target, cause })
+    pub(crate) fn no_room(target: &Target, cause: Arc<str>, served_elsewhere: bool) -> io::Error {
+        let error = Self::NoRoom {
+            target: target.to_string(),
+            cause,
+            served_elsewhere,
+        };
+        io::Error::new(io::ErrorKind::ResourceBusy, error)
     }
 
     pub(crate) fn params_late(target: &Target, limit: Duration) -> io::Error {

@@ -54,7 +54,7 @@ impl Home<Streams> for NoQueue {
 
 fn call() -> Arc<Call<Streams>> {
     let target = Target::new("component".into(), "instance", "function", Arc::default());
-    let call = Call::new(Arc::new(NoQueue(Arc::new(target))), Streams, None);
+    let call = Call::new(Arc::new(NoQueue(Arc::new(target))), Streams, None, false);
     call.taken();
     call
 }

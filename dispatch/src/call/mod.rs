@@ -58,6 +58,8 @@ pub(crate) struct Call<B: Backend> {
     pub(crate) room: Room,
     backend: B,
     state: AtomicU8,
+    /// Whether it may go to another host that serves the component as well.
+    served_elsewhere: bool,
     /// Whether the caller has shut its parameters down.
     params_finished: AtomicBool,
     /// Whether a nested stream of the parameters was dropped before its end.
@@ -105,11 +107,13 @@ pub(crate) enum Way {
 }
 
 impl<B: Backend> Call<B> {
-    /// A call that is queued next at `home`. What happens to it is noted in `record`, if there is one.
+    /// A call that is queued next at `home`. What happens to it is noted in `record`, if there is
+    /// one. `served_elsewhere` is whether it may go to another host as well.
     pub(crate) fn new(
         home: Arc<dyn Home<B>>,
         backend: B,
         record: Option<Arc<Record>>,
+        served_elsewhere: bool,
     ) -> Arc<Self> {
         home.target().begins();
         let place = record
@@ -120,6 +124,7 @@ impl<B: Backend> Call<B> {
             room: Room::new(),
             backend,
             state: AtomicU8::new(QUEUED),
+            served_elsewhere,
             params_finished: AtomicBool::new(false),
             params_cut: AtomicBool::new(false),
             params_read: AtomicBool::new(false),
@@ -229,7 +234,11 @@ impl<B: Backend> Call<B> {
             REFUSED => {
                 self.left(FirstToLeave::Callee);
                 let cause = self.cause.get().cloned().unwrap_or_default();
-                Err(CallError::no_room(self.target(), cause))
+                Err(CallError::no_room(
+                    self.target(),
+                    cause,
+                    self.served_elsewhere,
+                ))
             }
             _ => {
                 self.left(FirstToLeave::Callee);

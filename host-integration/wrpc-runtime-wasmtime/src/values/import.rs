@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use inhost_codec::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
-use inhost_dispatch::{is_whole, CallError};
+use inhost_dispatch::{elsewhere, is_whole, CallError};
 use tracing::{debug, Span};
 use wasmtime::component::LinkerInstance;
 use wasmtime::{AsContextMut as _, StoreContextMut};
@@ -224,7 +224,8 @@ impl<C: Clone + 'static> Function<C> {
         .map_err(|error| results.not_given(error))
     }
 
-    /// Invokes it, and again when the callee went away before it ran.
+    /// Invokes it, and again when the callee went away before it ran, or when this host had no room
+    /// for it and another one may.
     async fn call(
         &self,
         client: &impl Invoke<Context = C>,
@@ -240,6 +241,12 @@ impl<C: Clone + 'static> Function<C> {
             match self.invoke(client, timeout, memory, params.clone()).await {
                 Err(error) if did_not_run(&error) => {
                     debug!(%error, import = %self.import, "the callee went away before it ran: calling again");
+                }
+                Err(error) if may_run_elsewhere(&error) => {
+                    debug!(%error, import = %self.import, "no room for the callee: calling another host");
+                    // Seldom, and large.
+                    let again = self.invoke(client, timeout, memory, params);
+                    return Box::pin(elsewhere(again)).await;
                 }
                 done => return done,
             }
@@ -289,5 +296,16 @@ fn did_not_run(error: &anyhow::Error) -> bool {
     matches!(
         CallError::find(error.as_ref()),
         Some(CallError::NotAccepted { .. })
+    )
+}
+
+/// Whether there was no room for a local call, and another host serves the component as well.
+fn may_run_elsewhere(error: &anyhow::Error) -> bool {
+    matches!(
+        CallError::find(error.as_ref()),
+        Some(CallError::NoRoom {
+            served_elsewhere: true,
+            ..
+        })
     )
 }
