@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::values::{milliseconds, whole};
+use super::values::{memory_of_machine, milliseconds, whole};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -56,14 +56,18 @@ pub(crate) struct LimitArgs {
 }
 
 fn execution_time(value: &str) -> Result<Duration, String> {
-    milliseconds(value).map(|time| time.max(SHORTEST))
+    let time =
+        milliseconds(value).map_err(|error| format!("{error}, as in `600000` for ten minutes"))?;
+    Ok(time.max(SHORTEST))
 }
 
-// A stock host takes any number here, and works with a large one: it makes instances without a pool
-// then. With 0 it starts, and then starts no component.
+// A stock host takes any number here. With 0 it starts, and then starts no component. With a large
+// one it makes instances without a pool.
 
+/// No guest has more than 4 GiB, nor more than the machine.
 fn linear_memory(value: &str) -> Result<u64, String> {
-    whole(value, 1..=u64::MAX, "bytes", "`268435456` for 256 MiB")
+    let most = (4 << 30).min(memory_of_machine() as u64);
+    whole(value, 1..=most, "bytes", "`268435456` for 256 MiB")
 }
 
 fn component_size(value: &str) -> Result<u64, String> {
@@ -72,4 +76,23 @@ fn component_size(value: &str) -> Result<u64, String> {
 
 fn components(value: &str) -> Result<u32, String> {
     whole(value, 1..=u32::MAX, "components", "`10000`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_guest_can_have_is_refused_with_an_example() {
+        let more_than_the_machine_has = (memory_of_machine() as u64).saturating_add(1).to_string();
+        for bytes in ["0", "4294967297", "64M", &more_than_the_machine_has] {
+            let error = linear_memory(bytes).expect_err(bytes);
+            assert!(error.contains("`268435456` for 256 MiB"), "{error}");
+        }
+        assert_eq!(linear_memory("268435456"), Ok(256 * MIB));
+        for time in ["64M", "1s", ""] {
+            let error = execution_time(time).expect_err(time);
+            assert!(error.contains("`600000` for ten minutes"), "{error}");
+        }
+    }
 }
