@@ -17,7 +17,7 @@ use tokio::task::{yield_now, AbortHandle};
 use tokio::time::sleep;
 use wasmtime::component::Instance;
 use wasmtime::Store;
-use wasmtime_wasi::WasiView;
+use wasmtime_wasi::{ResourceTable, WasiView};
 
 use crate::instance::room::{Idle, Room};
 use crate::turns;
@@ -28,6 +28,9 @@ const LOOK: Duration = Duration::from_secs(5);
 
 /// How many handles an instance may hold, of each kind.
 const HANDLES: u32 = 1024;
+
+/// How many powers of two beyond that are looked at.
+const MORE: u32 = 10;
 
 /// An instance in a store of its own.
 pub(crate) struct Ready<T: 'static> {
@@ -196,15 +199,45 @@ impl<T> Drop for Keeper<T> {
 /// Whether an instance holds more handles than one that is to wait may. A guest that does not drop
 /// what it was given costs memory of the host, and no memory of its own.
 fn holds_too_much(data: &mut (impl WasiView + WrpcView)) -> bool {
+    is_large(data.table()) || data.shared_resources().len() > HANDLES as usize
+}
+
+/// Whether about [`HANDLES`] are in use, or were.
+fn is_large(table: &mut ResourceTable) -> bool {
     // A table does not say how many it has. It gives out the lowest numbers first, and those again
     // that were dropped. So when one of these is in use, about as many are; a few that are not may
-    // be those that each call drops.
-    let table = data.table();
-    (HANDLES..HANDLES + 8).any(|number| table.get_any_mut(number).is_ok())
-        || data.shared_resources().len() > HANDLES as usize
+    // be those that each call drops. A guest may drop just these, and keep others.
+    let further = (1..=MORE).flat_map(|power| (HANDLES << power)..(HANDLES << power) + 2);
+    let mut numbers = (HANDLES..HANDLES + 8).chain(further);
+    numbers.any(|number| table.get_any_mut(number).is_ok())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing in here can leave what it locks half changed.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::component::Resource;
+
+    use super::*;
+
+    #[test]
+    fn a_table_that_has_gaps_where_it_is_looked_at_first_is_large_all_the_same() {
+        let mut table = ResourceTable::new();
+        let push = |table: &mut ResourceTable, count| -> Vec<Resource<()>> {
+            (0..count)
+                .map(|_| table.push(()).expect("there is room"))
+                .collect()
+        };
+        push(&mut table, HANDLES - 8);
+        assert!(!is_large(&mut table));
+        for number in push(&mut table, 2 * HANDLES) {
+            if (HANDLES..HANDLES + 100).contains(&number.rep()) {
+                table.delete(number).expect("it is there");
+            }
+        }
+        assert!(is_large(&mut table));
+    }
 }
