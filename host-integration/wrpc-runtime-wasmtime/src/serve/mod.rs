@@ -245,8 +245,9 @@ enum Turn {
 /// lies below has let it in.
 ///
 /// When it is dropped, because the component is scaled, updated or stopped while it waits for its
-/// turn, for an instance or in the line of its component, it goes back to where it came from. The next version of the component runs it, and where
-/// there is none, its caller learns that it did not run.
+/// turn, for an instance or in the line of its component, it goes back to where it came from. The
+/// next version of the component runs it, and where there is none, its caller learns that it did
+/// not run.
 struct Admitted<O: Any, I: Any> {
     streams: Option<(O, I, Option<Caller>)>,
     since: Since,
