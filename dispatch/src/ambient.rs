@@ -140,8 +140,8 @@ impl fmt::Debug for Serving {
 /// [`Dispatcher`](crate::Dispatcher) says of the function.
 ///
 /// That is `None` when no dispatcher has a part in it. `has_results` is whether the function has
-/// any: a caller from elsewhere that waits for none does not learn that its call did not run, so
-/// such a call is counted as lost.
+/// any: a caller from elsewhere that waits for none does not learn that its call did not run once
+/// that was taken, so a call of it that will not run is not taken.
 ///
 /// # Cancel safety
 ///

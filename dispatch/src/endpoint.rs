@@ -47,8 +47,9 @@ pub struct Endpoint<C, B: Backend> {
 
 /// What brings the invocations from elsewhere.
 ///
-/// When it is dropped, those that have arrived and were not taken end with it, and callers that
-/// wait for results learn of it.
+/// When it is dropped, those that have arrived and were not taken end with it. Callers that wait for
+/// results learn of it by their end. A call of a function without results is left to the transport,
+/// and is not taken: it is by that alone that its caller takes it to be run.
 pub(crate) struct RemoteCalls {
     calls: Box<dyn Arriving>,
     target: Arc<Target>,
@@ -228,12 +229,10 @@ impl RemoteCalls {
 
 impl Drop for RemoteCalls {
     fn drop(&mut self) {
-        let arrived = (0..MAX_ARRIVED).take_while(|_| self.calls.drop_next());
-        let (told, lost) = match (arrived.count(), self.target.has_results()) {
-            (arrived, true) => (arrived, 0),
-            (arrived, false) => (0, arrived),
-        };
-        did_not_run(&self.target, told, lost);
+        if self.target.has_results() {
+            let arrived = (0..MAX_ARRIVED).take_while(|_| self.calls.drop_next());
+            did_not_run(&self.target, arrived.count(), 0);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{ready, Context, Poll};
 
 use anyhow::{bail, Context as _};
 use bytes::Bytes;
@@ -21,6 +21,7 @@ struct State {
     invoked: Vec<(String, Bytes)>,
     served: Option<mpsc::UnboundedSender<String>>,
     subscribed: usize,
+    taken: usize,
     reachable: bool,
     broken: bool,
 }
@@ -44,6 +45,11 @@ impl Remote {
     /// How many functions were subscribed up to now.
     pub fn subscribed(&self) -> usize {
         self.with(|state| state.subscribed)
+    }
+
+    /// How many of the invocations that were delivered were taken.
+    pub fn taken(&self) -> usize {
+        self.with(|state| state.taken)
     }
 
     /// Whether the function that was served last is still subscribed.
@@ -121,10 +127,11 @@ impl Serve for Remote {
             state.served = Some(sender);
             state.subscribed += 1;
         });
+        let remote = self.clone();
         Ok(futures::stream::poll_fn(move |cx| {
-            receiver
-                .poll_recv(cx)
-                .map(|context| context.map(|context| Ok((context, Null, Null))))
+            let context = ready!(receiver.poll_recv(cx));
+            remote.with(|state| state.taken += usize::from(context.is_some()));
+            Poll::Ready(context.map(|context| Ok((context, Null, Null))))
         }))
     }
 }

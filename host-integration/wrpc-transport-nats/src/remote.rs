@@ -191,7 +191,7 @@ impl Serve for Remote {
         }
         .with_context(|| format!("cannot serve {target}: the NATS client is closed"))?;
         let served = Arc::new((self.clone(), target, paths));
-        Ok(Calls::new(&subject, calls).then(move |message| {
+        Ok(Calls::new(nats, &subject, calls).then(move |message| {
             let served = Arc::clone(&served);
             async move {
                 let (remote, target, paths) = &*served;

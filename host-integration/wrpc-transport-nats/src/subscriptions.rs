@@ -1,15 +1,23 @@
 //! The subscriptions of what this process serves, so that it can leave all of them: from then on no
-//! call comes over NATS, and those that have arrived are still taken.
+//! call comes over NATS, and those that have arrived are still taken, until they are refused.
+//!
+//! A call is taken by an answer that says where its parameters go, and for one without results
+//! that is all that its caller ever hears: it goes on as if the function had run. So a call that
+//! has arrived and that no one will take gets an answer that says no such thing.
 
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 
 use async_nats::{Message, Subscriber};
+use bytes::Bytes;
 use futures::stream::{Stream, StreamExt as _};
 use futures::task::AtomicWaker;
 use futures::FutureExt as _;
+use tokio::task::unconstrained;
+use tracing::info;
 
 use crate::nats::subject::PROTOCOL;
 
@@ -18,6 +26,7 @@ use crate::nats::subject::PROTOCOL;
 /// When it is dropped, the client is told to unsubscribe before anything that is published later.
 /// Left to itself, the subscriber tells it some time later, from a task; a call from this host to a
 /// component that was just stopped here would be delivered to a subscription that no one reads.
+/// Calls that have arrived are refused then.
 pub(crate) struct Calls {
     subscription: Arc<Subscription>,
     number: u64,
@@ -28,6 +37,8 @@ pub(crate) struct Calls {
 type Instance = (Box<str>, Box<str>);
 
 struct Subscription {
+    nats: Arc<async_nats::Client>,
+    subject: Box<str>,
     state: Mutex<State>,
     /// Told when the subscriber is back.
     waiting: AtomicWaker,
@@ -40,6 +51,10 @@ struct State {
     leave: bool,
     /// Whether that was done.
     left: bool,
+    /// Whether what arrives is refused.
+    refuse: bool,
+    /// How many were.
+    refused: usize,
     /// Whether all that has arrived was taken, and nothing more comes.
     ended: bool,
 }
@@ -82,6 +97,25 @@ pub(crate) fn leave() {
     }
 }
 
+/// How many calls were refused because the process takes none any more.
+static REFUSED: AtomicUsize = AtomicUsize::new(0);
+
+/// Refuses the calls that have arrived and were not taken, and those that still come. Returns how
+/// many there were so far.
+pub(crate) fn refuse() -> usize {
+    let subscriptions: Vec<_> = {
+        let all = all();
+        all.subscriptions
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect()
+    };
+    for subscription in subscriptions {
+        subscription.refuse_all();
+    }
+    REFUSED.load(Ordering::Acquire)
+}
+
 /// In how many subscriptions there may still be calls that have arrived and were not taken.
 pub(crate) fn arriving() -> usize {
     let subscriptions: Vec<_> = {
@@ -116,14 +150,22 @@ fn instance_of(subject: &str) -> Option<Instance> {
 }
 
 impl Calls {
-    /// Those that `subscriber` brings, which has subscribed `subject`.
-    pub(crate) fn new(subject: &str, subscriber: Subscriber) -> Self {
+    /// Those that `subscriber` brings, which has subscribed `subject` over `nats`.
+    pub(crate) fn new(
+        nats: &Arc<async_nats::Client>,
+        subject: &str,
+        subscriber: Subscriber,
+    ) -> Self {
         let instance = instance_of(subject);
         let subscription = Arc::new(Subscription {
+            nats: Arc::clone(nats),
+            subject: subject.into(),
             state: Mutex::new(State {
                 subscriber: Some(subscriber),
                 leave: false,
                 left: false,
+                refuse: false,
+                refused: 0,
                 ended: false,
             }),
             waiting: AtomicWaker::new(),
@@ -159,19 +201,74 @@ impl Subscription {
         self.state().subscriber.take()
     }
 
-    /// Puts the subscriber back. Unsubscribes it before, if that was asked for meanwhile.
+    /// Puts the subscriber back. Does before what was asked for meanwhile.
     fn put_back(&self, mut subscriber: Subscriber) {
+        let mut refused = false;
         loop {
             let mut state = self.state();
-            if !state.leave {
+            if state.leave {
+                state.leave = false;
+                drop(state);
+                // None if the client's queue is full.
+                let left = unconstrained(subscriber.unsubscribe())
+                    .now_or_never()
+                    .is_some();
+                self.state().left = left;
+            } else if state.refuse && !refused {
+                drop(state);
+                self.refuse_arrived(&mut subscriber);
+                refused = true;
+            } else {
                 state.subscriber = Some(subscriber);
                 return;
             }
-            state.leave = false;
-            drop(state);
-            // None if the client's queue is full.
-            let left = subscriber.unsubscribe().now_or_never().is_some();
-            self.state().left = left;
+        }
+    }
+
+    /// Refuses what has arrived, and whatever comes from here on.
+    fn refuse_all(&self) {
+        let subscriber = {
+            let mut state = self.state();
+            state.refuse = true;
+            state.subscriber.take()
+        };
+        if let Some(subscriber) = subscriber {
+            self.put_back(subscriber);
+        }
+        self.waiting.wake();
+    }
+
+    /// Refuses what has arrived.
+    fn refuse_arrived(&self, subscriber: &mut Subscriber) {
+        // Without the bound on how much a task may do at once, here and below: what is left could be
+        // taken, or lost.
+        while let Some(arrived) = unconstrained(subscriber.next()).now_or_never() {
+            match arrived {
+                Some(call) => self.refuse(call),
+                None => {
+                    self.state().ended = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Tells the caller that its call was not taken, by an answer that names no subject for the
+    /// rest of it. The published client makes an error of that, of kind `InvalidInput`.
+    fn refuse(&self, call: Message) {
+        let for_good = {
+            let mut state = self.state();
+            state.refused += 1;
+            state.refuse
+        };
+        if for_good {
+            // Not of the subscription: it goes when it has ended.
+            REFUSED.fetch_add(1, Ordering::AcqRel);
+        }
+        if let Some(caller) = call.reply {
+            // If the client's queue is full, the caller waits until its time is over.
+            let answer = self.nats.publish(caller, Bytes::new());
+            let _ = unconstrained(answer).now_or_never();
         }
     }
 
@@ -206,7 +303,14 @@ impl Stream for Calls {
                 Poll::Pending
             };
         };
-        let polled = subscriber.poll_next_unpin(cx);
+        let mut polled = subscriber.poll_next_unpin(cx);
+        while subscription.state().refuse {
+            let Poll::Ready(Some(call)) = polled else {
+                break;
+            };
+            subscription.refuse(call);
+            polled = subscriber.poll_next_unpin(cx);
+        }
         if let Poll::Ready(None) = polled {
             subscription.state().ended = true;
             return polled;
@@ -232,7 +336,17 @@ impl Drop for Calls {
         }
         if let Some(mut subscriber) = self.subscription.take() {
             // If the client's queue is full, the subscriber's own way is left.
-            let _ = subscriber.unsubscribe().now_or_never();
+            let _ = unconstrained(subscriber.unsubscribe()).now_or_never();
+            self.subscription.refuse_arrived(&mut subscriber);
+        }
+        let calls = self.subscription.state().refused;
+        if calls > 0 {
+            let subject = &*self.subscription.subject;
+            info!(
+                subject,
+                calls,
+                "the function is not served here any more: calls that had arrived were not taken, and did not run"
+            );
         }
     }
 }

@@ -47,8 +47,14 @@ impl Local {
             subscriptions::leave();
             self.open()
         };
-        let (after, remote) = end(drain, within, open, || self.counted()).await;
+        let refuse = || {
+            // Before they would be taken to be ended: that is all that the caller of a function
+            // without results hears.
+            subscriptions::refuse();
+        };
+        let (after, remote) = end(drain, within, open, || self.counted(), refuse).await;
         let mut drained = drain.drained();
+        drained.ended += subscriptions::refuse();
         let called = usize::try_from(after.called - before.called).unwrap_or(usize::MAX);
         let finished = (before.in_flight + called).saturating_sub(after.in_flight);
         let begun = (before.queued + called).saturating_sub(after.queued);
@@ -72,16 +78,18 @@ impl Local {
     }
 }
 
-/// Waits until no calls are `open`, for up to `within`, and ends what is left then. Returns what
-/// was counted in between.
+/// Waits until no calls are `open`, for up to `within`, and ends what is left then, after those are
+/// refused that have arrived and were not taken. Returns what was counted in between.
 async fn end<T>(
     drain: &Drain,
     within: Duration,
     open: impl Fn() -> usize,
     counted: impl FnOnce() -> T,
+    refuse: impl FnOnce(),
 ) -> (T, Drained) {
     let _ = timeout(within, until(|| open() == 0)).await;
     let counted = (counted(), drain.drained());
+    refuse();
     drain.end();
     let _ = timeout(LAST, until(|| open() == 0)).await;
     counted
@@ -108,7 +116,7 @@ mod tests {
     /// How long it takes to end calls, of which `open` tells how many there are after some time.
     async fn takes(drain: &Drain, within: Duration, open: impl Fn(Duration) -> usize) -> Duration {
         let start = Instant::now();
-        end(drain, within, || open(start.elapsed()), || ()).await;
+        end(drain, within, || open(start.elapsed()), || (), || ()).await;
         start.elapsed()
     }
 

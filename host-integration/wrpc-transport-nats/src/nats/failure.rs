@@ -68,8 +68,9 @@ pub enum Failure {
         /// What the sender of the status says about it.
         description: Option<String>,
     },
-    /// The callee's answer does not say where parameters are to be sent.
-    #[error("the callee answered without a reply subject, so it does not speak wRPC")]
+    /// The callee's answer does not say where parameters are to be sent. So answers a host that serves the function no
+    /// more, or stops, when a call has arrived that it will not run.
+    #[error("the call was not taken: the component or its host is being stopped, or does not speak wRPC")]
     NoReplySubject,
     /// There was no connection to send the call on. Nothing ran.
     #[error("there is no connection to the NATS server since {} s; the call was not sent, so nothing ran", .0.as_secs())]

@@ -27,7 +27,8 @@
 //! - Whether a call has parameters that were not in the first message or not, the stream `$callee.params` is ended.
 //! - When no one serves the function, the server itself answers at `$caller`, with status 503: an error of kind
 //!   [`NotConnected`](std::io::ErrorKind::NotConnected). 408 is `TimedOut`, 409 is `UnexpectedEof`, another one that is
-//!   no success is `Other`; an answer without a reply subject is `InvalidInput`.
+//!   no success is `Other`; an answer without a reply subject is `InvalidInput`. With the last one, a callee here refuses
+//!   a call that has arrived and will not be run.
 //!
 //! # What is different here
 //!
