@@ -124,6 +124,11 @@ impl Drain {
         run
     }
 
+    /// Whether calls are ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.phase() == OVER
+    }
+
     fn phase(&self) -> u8 {
         self.phase.load(Ordering::Acquire)
     }
@@ -139,7 +144,7 @@ pub struct Run<'d> {
 impl Run<'_> {
     /// Whether calls are ended: one that has not begun is not to begin.
     pub fn is_over(&self) -> bool {
-        self.drain.phase() == OVER
+        self.drain.is_over()
     }
 
     /// Waits until calls are ended. Never returns if that does not happen.

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use anyhow::anyhow;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use inhost_dispatch::{is_whole, next_piece, until_ended, with_types, Backend, CallError, Caller};
@@ -184,6 +185,36 @@ pub async fn an_answer_to_no_one_is_a_broken_pipe<B: Backend>(make: impl Make<B>
     drop(results);
     let error = caller.answer("results".into()).expect_err("no one reads");
     assert!(matches!(call_error(&error), CallError::ReaderGone { .. }));
+}
+
+/// And not that the callee wants no more: whoever sends a stream may take that for a success. Also
+/// where there are no results.
+pub async fn who_writes_to_a_callee_that_was_cut_off_hears_that_it_failed<B: Backend>(
+    make: impl Make<B>,
+) {
+    for (is_cut_off, is_complete) in [(true, false), (true, true), (false, false)] {
+        let host = Host::new(make(limit(64)));
+        let ((mut params, _results), (mut outgoing, incoming)) = host.call("").await;
+        let mut nested = params.index(&[0]).expect("a path");
+        let read = incoming.index(&[0]).expect("a path");
+        nested.write_all(b"some").await.expect("there is room");
+        let caller = Caller::of(&outgoing).expect("a local call has a caller");
+        caller.started();
+        if is_complete {
+            outgoing.shutdown().await.expect("shutdown");
+        }
+        if is_cut_off {
+            caller.cut_off(anyhow!("its time is over").as_ref());
+        }
+        drop((read, incoming, outgoing));
+        for writer in [&mut nested, &mut params] {
+            let error = writer.write_all(&[0; 128]).await;
+            let error = error.expect_err("no one reads");
+            let failed = matches!(call_error(&error), CallError::CalleeFailed { .. });
+            assert_eq!(failed, is_cut_off && !is_complete, "{error}");
+            assert_eq!(error.to_string().contains("its time is over"), failed);
+        }
+    }
 }
 
 /// Whichever stream the caller drops last, the callee is woken.

@@ -91,6 +91,7 @@ macro_rules! suite {
             what_was_written_comes_in_pieces_too
             an_answer_of_a_callee_that_fails_is_no_result
             an_answer_to_no_one_is_a_broken_pipe
+            who_writes_to_a_callee_that_was_cut_off_hears_that_it_failed
             a_callee_learns_that_its_caller_has_gone
             a_caller_that_has_its_results_is_not_gone
             a_call_whose_caller_wants_no_results_runs

@@ -118,6 +118,16 @@ impl Caller {
     pub fn failed(&self, cause: &(dyn Error + 'static)) {
         self.0.failed(in_one_line(cause).into());
     }
+
+    /// As [`Caller::failed`], of a callee that is ended from outside, before it has read its
+    /// parameters. Whoever writes them gets [`CallError::CalleeFailed`](crate::CallError::CalleeFailed)
+    /// too, where it is told otherwise that nobody reads them any more, which it may take for the
+    /// wish of the callee.
+    ///
+    /// To be called before the callee's streams are dropped.
+    pub fn cut_off(&self, cause: &(dyn Error + 'static)) {
+        self.0.cut_off(in_one_line(cause).into());
+    }
 }
 
 impl fmt::Debug for Caller {
@@ -138,6 +148,7 @@ trait OtherSide: Send + Sync {
     fn answer_is_whole(&self);
     fn answer(&self, results: Bytes) -> io::Result<()>;
     fn failed(&self, cause: Arc<str>);
+    fn cut_off(&self, cause: Arc<str>);
 }
 
 impl<B: Backend> OtherSide for Call<B> {
@@ -179,6 +190,10 @@ impl<B: Backend> OtherSide for Call<B> {
 
     fn failed(&self, cause: Arc<str>) {
         self.set_cause(cause);
+    }
+
+    fn cut_off(&self, cause: Arc<str>) {
+        Self::cut_off(self, cause);
     }
 }
 

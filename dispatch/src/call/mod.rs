@@ -19,6 +19,7 @@ use bytes::Bytes;
 
 use crate::ambient::{self, Types};
 use crate::backend::Backend;
+use crate::drain::Drain;
 use crate::observe::{FirstToLeave, Place, Reached, Record, Target};
 use crate::queue::Room;
 use crate::sync::{AtomicBool, AtomicU8, AtomicUsize, Mutex, Notify, Ordering};
@@ -81,6 +82,8 @@ pub(crate) struct Call<B: Backend> {
     answer_is_whole: AtomicBool,
     /// Why the callee does not finish its results, if it said so.
     cause: OnceLock<Arc<str>>,
+    /// Whether the callee was ended from outside.
+    cut_off: AtomicBool,
     params: Direction<B>,
     results: Direction<B>,
     /// For who observes calls. Taken out when the call has ended.
@@ -135,6 +138,7 @@ impl<B: Backend> Call<B> {
             caller_types: ambient::of_caller(),
             answer_is_whole: AtomicBool::new(false),
             cause: OnceLock::new(),
+            cut_off: AtomicBool::new(false),
             params: Direction::new(),
             results: Direction::new(),
             record,
@@ -250,6 +254,24 @@ impl<B: Backend> Call<B> {
     /// Why the results will not be finished. The first cause counts.
     pub(crate) fn set_cause(&self, cause: Arc<str>) {
         let _ = self.cause.set(cause);
+    }
+
+    /// The callee is ended where it is, and reads no more of its parameters.
+    pub(crate) fn cut_off(&self, cause: Arc<str>) {
+        self.set_cause(cause);
+        self.cut_off.store(true, Ordering::Release);
+    }
+
+    /// Why nobody reads the parameters any more: the callee may want no more of them, which is its
+    /// own business, or may not have been given the time.
+    pub(crate) fn why_unread(&self) -> std::io::Error {
+        // Of a process that ends its calls, this is not the callee's own business either: it may
+        // have ended because what it called was.
+        let ended = self.cut_off.load(Ordering::Acquire) || Drain::of_process().is_over();
+        if ended && self.state.load(Ordering::Acquire) != COMPLETE {
+            return CallError::callee_failed(self.target(), self.cause.get());
+        }
+        CallError::reader_gone(self.target())
     }
 
     /// Why they will not be, if the callee has said so.

@@ -35,7 +35,8 @@ const A_WRITE: usize = 64;
 ///
 /// # Errors
 ///
-/// [`CallError::ReaderGone`] in an [`io::Error`] of kind `BrokenPipe` when the other side dropped its stream.
+/// [`CallError::ReaderGone`] in an [`io::Error`] of kind `BrokenPipe` when the other side dropped its stream, and
+/// [`CallError::CalleeFailed`] when it was [ended from outside](crate::Caller::cut_off).
 /// [`CallError::NotRead`], of kind `OutOfMemory`, at a path whose writer has added 240 MiB to a write that waits.
 pub struct Outgoing<B: Backend, R>(Inner<B, R>);
 
@@ -283,7 +284,10 @@ impl<B: Backend> LocalOutgoing<B> {
     fn explain(&self, error: io::Error) -> io::Error {
         if error.kind() == io::ErrorKind::BrokenPipe {
             self.handle.other_side_left();
-            CallError::reader_gone(self.handle.call.target())
+            match self.handle.way {
+                Way::Params => self.handle.call.why_unread(),
+                Way::Results => CallError::reader_gone(self.handle.call.target()),
+            }
         } else {
             error
         }

@@ -415,6 +415,7 @@ async fn run(
     called.map_err(|error| {
         match error.step() {
             Step::NoRoom => caller.refused(&error),
+            Step::Stopped | Step::TimedOut => caller.cut_off(&error),
             _ => caller.failed(&error),
         }
         error.into()
