@@ -25,10 +25,11 @@
 //!   without it. So over NATS a callee that fails looks like one whose results end early. There is no other way to
 //!   say that a call failed; in particular there is no subject for errors.
 //! - Whether a call has parameters that were not in the first message or not, the stream `$callee.params` is ended.
-//! - When no one serves the function, the server itself answers at `$caller`, with status 503: an error of kind
-//!   [`NotConnected`](std::io::ErrorKind::NotConnected). 408 is `TimedOut`, 409 is `UnexpectedEof`, another one that is
-//!   no success is `Other`; an answer without a reply subject is `InvalidInput`. With the last one, a callee here refuses
-//!   a call that has arrived and will not be run.
+//! - When no one serves the function, the server itself answers at `$caller`, with status 503: an
+//!   error of kind [`NotConnected`](std::io::ErrorKind::NotConnected). 408 is `TimedOut`, 409 is
+//!   `UnexpectedEof`, another one that is no success is `Other`; an answer without a reply subject
+//!   is `InvalidInput`. With the last one, a callee here refuses a call that has arrived and will
+//!   not be run.
 //!
 //! # What is different here
 //!
