@@ -225,6 +225,11 @@ async fn attempt(host: &Host, id: &str, held: &mut HeldBack) -> Result<Option<St
             Err(Stuck::Again)
         }
         Step::Stop => {
+            // A start may be on its way here, which the host has carried out.
+            sleep(CALM).await;
+            if host.with(id, |known| known.step(seen, hears)) != Step::Stop {
+                return Err(Stuck::Again);
+            }
             permitted(host, id, &component, &Scaling::default()).await?;
             make(host, id, &component, &Scaling::default()).await?;
             Err(Stuck::Again)
