@@ -183,14 +183,15 @@ async fn what_takes_longer_is_ended_with_an_error_and_counted(route: Route) -> a
         .expect("no panic")
         .expect_err("it was ended");
     let line = stage.ended().await;
-    let expected: &[_] = match route {
-        // One is lost that was taken and waits for the instance. The others are not taken, and their
-        // callers, which wait for that, are ended with them.
-        Route::Nats => &["finished=0", "ended=6", "lost=1", "WARN"],
+    // One-way calls: in memory all three were taken. Over NATS one was, whose caller may end in the
+    // meantime; the others are not, and their callers, which wait for that, may end by themselves.
+    let (lost, ended): (_, &[_]) = match route {
+        Route::Nats => ("lost=1", &["ended=4", "ended=5", "ended=6"]),
         // The caller's call, and the callee's.
-        _ => &["finished=0", "ended=2", "lost=3", "WARN"],
+        _ => ("lost=3", &["finished=0 begun=0 ended=2"]),
     };
-    assert_says(&line, expected);
+    assert_says(&line, &[lost, "WARN"]);
+    assert!(ended.iter().any(|it| line.contains(it)), "{line}");
     Ok(())
 }
 
