@@ -37,7 +37,7 @@ const OTHER_FLAGS: [&str; 15] = [
 ];
 
 /// Variables of other programs that begin as the host's do.
-const OTHER_VARIABLES: [&str; 1] = ["WASMCLOUD_HOST_PATH"];
+const OTHER_VARIABLES: [&str; 2] = ["WASMCLOUD_HOST_PATH", "OTEL_TRACES_SAMPLER"];
 
 /// The host takes a label from each variable that begins with this.
 const LABEL: &str = "WASMCLOUD_LABEL_";
