@@ -104,7 +104,10 @@ pub trait ServeExt: Serve {
                 let running: Running = Box::pin(async move {
                     let (instance, export, serving, span) = &*served;
                     let (since, seat) = (admitted.since(), Seat::default());
-                    if export.line().is_full() {
+                    // The caller of one without results has gone on: at a stop there would be no one
+                    // left who could be told. It stays with the version that has taken it, as on a
+                    // stock host.
+                    if export.answers() && export.line().is_full() {
                         let limit = instance.limit();
                         let turn = admitted.turn(&seat, limit, export, serving.as_ref());
                         if Box::pin(turn).await == Turn::Others {
