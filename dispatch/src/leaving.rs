@@ -182,6 +182,7 @@ impl Clients {
         leaving
     }
 
+    /// The generations of these clients have ended.
     pub(crate) fn end(&self, ended: impl IntoIterator<Item = u64>) {
         for client in ended {
             let clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -360,7 +360,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::Arc;
 
-    use inhost_testbed::{until, NatsServer};
+    use inhost_testbed::{settle, until, NatsServer};
     use serde_json::json;
     use tokio::task::JoinSet;
     use wrpc_transport_nats::local::Config;
@@ -380,7 +380,7 @@ mod tests {
         let mut tasks = JoinSet::new();
         let ping = format!("{}.host.ping", place.topic);
         let mut pings = hosts.subscribe(ping).await.expect("subscribed");
-        settled(&hosts).await;
+        settle(&hosts).await.expect("subscribed");
         let (they, answering, are_asked) = (hosts.clone(), Arc::clone(&number), Arc::clone(&asked));
         tasks.spawn(async move {
             while let Some(ping) = pings.next().await {
@@ -421,7 +421,7 @@ mod tests {
         // One more says that it is there, and is.
         let gets = format!("{}.host.get.ANOTHER0", place.topic);
         let mut gets = hosts.subscribe(gets).await.expect("subscribed");
-        settled(&hosts).await;
+        settle(&hosts).await.expect("subscribed");
         let one_more = heartbeat(0).into();
         hosts
             .publish(heartbeats.clone(), one_more)
@@ -432,12 +432,6 @@ mod tests {
         let reply = get.reply.expect("a request");
         hosts.publish(reply, answer.into()).await.expect("sent");
         hears(false).await;
-    }
-
-    /// The server has all that was sent to it: it answers in order.
-    async fn settled(client: &Client) {
-        let no_one = client.request("no.one", "".into()).await;
-        no_one.expect_err("the server says that no one is there");
     }
 
     fn others<'a>(place: &'a Place, local: &'a Local) -> Others<'a> {

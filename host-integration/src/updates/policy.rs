@@ -37,7 +37,7 @@ pub(super) struct Policy {
     allow_file_load: bool,
     additional_ca_paths: Vec<PathBuf>,
     registries: HashMap<String, RegistryConfig>,
-    /// The claims of the image that was asked about last: it may be asked about often.
+    /// The claims of the image that was denied last: it may be asked about often.
     last: Mutex<Option<(String, Option<Claims>)>>,
 }
 
@@ -114,6 +114,10 @@ impl Policy {
             )
             .await
             .context("the policy service does not answer")?;
+        if answer.permitted {
+            // It is not asked about again soon, and another image may come under the same reference.
+            *self.last() = None;
+        }
         let why = || {
             answer
                 .message

@@ -78,4 +78,4 @@ pub use usage::Usage;
 pub use variable::variable;
 pub use wait::{found, last_seen, listens, until, until_known};
 pub use workspace::{target_dir, workspace_root};
-pub use wrpc::{Peer, Served};
+pub use wrpc::{settle, Peer, Served};

@@ -206,7 +206,15 @@ impl Peer {
 /// Waits until the server has dealt with all that was sent over this connection before.
 ///
 /// A flush is not enough: it ends when the bytes have been handed to the operating system.
-pub(crate) async fn settle(nats: &async_nats::Client) -> anyhow::Result<()> {
+///
+/// # Errors
+///
+/// When the server does not answer, or the connection is closed.
+///
+/// # Cancel safety
+///
+/// Dropping the future leaves nothing.
+pub async fn settle(nats: &async_nats::Client) -> anyhow::Result<()> {
     let inbox = nats.new_inbox();
     let mut messages = nats.subscribe(inbox.clone()).await?;
     nats.publish(inbox, bytes::Bytes::new()).await?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
-use inhost_testbed::{stock_host, Guest, Host, HostBuilder, Link, CALLEE, CALLER};
+use inhost_testbed::{settle, stock_host, Guest, Host, HostBuilder, Link, CALLEE, CALLER};
 use serde_json::Value;
 
 use crate::support::{nats, on_routes, Hosts as _, Route, PROMPTLY};
@@ -24,7 +24,7 @@ async fn events(host: HostBuilder) -> Events {
     let client = nats.client().await.expect("a connection");
     let announced = client.subscribe("wasmbus.evt.>").await;
     let mut announced = announced.expect("subscribed");
-    client.flush().await.expect("connected");
+    settle(&client).await.expect("subscribed");
     let deployment = host.start_on(&nats).await;
     let id = deployment.host().id().to_owned();
     let control = deployment.control();

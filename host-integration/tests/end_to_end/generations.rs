@@ -10,8 +10,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use futures::StreamExt as _;
 use inhost_testbed::{
-    Control, Decision, Deployment, Driver, Guest, Host, HostBuilder, NatsServer, PolicyService,
-    CALLEE, DEFAULT_COUNT, ECHO,
+    settle, Control, Decision, Deployment, Driver, Guest, Host, HostBuilder, NatsServer,
+    PolicyService, CALLEE, DEFAULT_COUNT, ECHO,
 };
 use nkeys::KeyPair;
 use serde_json::{json, Value};
@@ -503,7 +503,7 @@ async fn an_update_to_the_version_that_runs_does_nothing() -> anyhow::Result<()>
     let client = nats.client().await?;
     let subject = format!("wasmbus.evt.{}.component_scaled", host.lattice());
     let mut scaled = client.subscribe(subject).await?;
-    client.flush().await?;
+    settle(&client).await?;
     for _ in 0..3 {
         update(control, host, Guest::Callee).await;
     }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use async_nats::HeaderMap;
 use futures::{Stream, StreamExt as _};
 use inhost_testbed::{
-    stock_host, Collector, Deployment, Guest, Host, Link, Span, Tally, CALLEE, CALLER, DRIVER,
-    ECHO, TALLY,
+    settle, stock_host, Collector, Deployment, Guest, Host, Link, Span, Tally, CALLEE, CALLER,
+    DRIVER, ECHO, TALLY,
 };
 
 use crate::support::{nats, on_routes, Hosts as _, Route, PROMPTLY};
@@ -40,8 +40,7 @@ async fn overheard(
     let subject = format!("{}.{component}.wrpc.0.0.1.{function}", deployment.lattice());
     let calls = deployment.client().subscribe(subject).await;
     let calls = calls.expect("subscribed");
-    // The server has the subscription when it has this.
-    deployment.client().flush().await.expect("connected");
+    settle(deployment.client()).await.expect("subscribed");
     Box::pin(calls.map(|call| {
         let headers = call.headers.unwrap_or_default();
         let texts = headers.iter().map(|(name, values)| {

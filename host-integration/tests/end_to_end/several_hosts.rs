@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use futures::stream::{FuturesUnordered, StreamExt as _};
-use inhost_testbed::{Deployment, Guest, Tally, CALLEE};
+use inhost_testbed::{settle, Deployment, Guest, Tally, CALLEE};
 use serde_json::{json, Value};
 use tokio::task::JoinSet;
 
@@ -177,7 +177,7 @@ async fn in_a_lattice_with_many_hosts_calls_are_not_shared_for_being_slow() {
     // Those answer when they are asked.
     let gets = format!("wasmbus.ctl.v1.{lattice}.host.get.*");
     let mut gets = client.subscribe(gets).await.expect("subscribed");
-    client.flush().await.expect("flushed");
+    settle(&client).await.expect("subscribed");
     let host_of = |subject: &str| Some(subject.rsplit_once('.')?.1.to_owned());
     let they = client.clone();
     let mut answering = JoinSet::new();

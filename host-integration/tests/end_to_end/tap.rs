@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use inhost_testbed::{found, Deployment, NatsServer, Search, CALLEE, CALLER, ECHO};
+use inhost_testbed::{found, settle, Deployment, NatsServer, Search, CALLEE, CALLER, ECHO};
 use serde_json::Value;
 
 use crate::support::{nats, until, Hosts as _, Route, PROMPTLY};
@@ -29,7 +29,7 @@ async fn each_call_in_memory_has_a_record() -> anyhow::Result<()> {
         let subject = format!("wasmbus.local.{lattice}.tap");
         let records = deployment.client().subscribe(subject.clone()).await;
         let mut records = records.expect("subscribed");
-        deployment.client().flush().await?;
+        settle(deployment.client()).await?;
         let driver = deployment.driver().await?;
 
         assert_eq!(driver.ping(1).await?, 2);
@@ -93,7 +93,7 @@ async fn records_go_to_the_subject_that_is_given_and_calls_over_nats_have_none(
     let local = Deployment::start_on(nats, tapped(Route::Duplex)).await?;
     let records = remote.client().subscribe("calls.*").await;
     let mut records = records.expect("subscribed");
-    remote.client().flush().await?;
+    settle(remote.client()).await?;
     for deployment in [&remote, &local] {
         deployment.deploy_pair().await?;
         let driver = deployment.driver().await?;

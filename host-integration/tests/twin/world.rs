@@ -9,8 +9,8 @@ use std::time::Duration;
 use anyhow::ensure;
 use futures::StreamExt as _;
 use inhost_testbed::{
-    until, Control, Decision, Driver, Guest, HeldTally, Host, HostBuilder, Link, NatsServer, Peer,
-    PolicyService, CALLER,
+    settle, until, Control, Decision, Driver, Guest, HeldTally, Host, HostBuilder, Link,
+    NatsServer, Peer, PolicyService, CALLER,
 };
 use serde_json::{json, Value};
 use tokio::task::JoinHandle;
@@ -299,7 +299,7 @@ async fn hear(
 ) -> anyhow::Result<JoinHandle<()>> {
     let mut messages = client.subscribe(format!("wasmbus.evt.{LATTICE}.>")).await?;
     let events = Arc::clone(events);
-    client.flush().await?;
+    settle(client).await?;
     Ok(tokio::spawn(async move {
         while let Some(message) = messages.next().await {
             if let Some(event) = Event::read(&message) {

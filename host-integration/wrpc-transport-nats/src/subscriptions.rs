@@ -76,6 +76,13 @@ static ALL: Mutex<All> = Mutex::new(All {
     left: false,
 });
 
+impl All {
+    fn living(&self) -> Vec<Arc<Subscription>> {
+        let all = self.subscriptions.values();
+        all.filter_map(Weak::upgrade).collect()
+    }
+}
+
 fn all() -> MutexGuard<'static, All> {
     ALL.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -84,13 +91,10 @@ fn all() -> MutexGuard<'static, All> {
 ///
 /// A connection whose queue is full is not told: it is to be called again then, which does no harm.
 pub(crate) fn leave() {
-    let subscriptions: Vec<_> = {
+    let subscriptions = {
         let mut all = all();
         all.left = true;
-        all.subscriptions
-            .values()
-            .filter_map(Weak::upgrade)
-            .collect()
+        all.living()
     };
     for subscription in subscriptions {
         subscription.leave();
@@ -103,13 +107,7 @@ static REFUSED: AtomicUsize = AtomicUsize::new(0);
 /// Refuses the calls that have arrived and were not taken, and those that still come. Returns how
 /// many there were so far.
 pub(crate) fn refuse() -> usize {
-    let subscriptions: Vec<_> = {
-        let all = all();
-        all.subscriptions
-            .values()
-            .filter_map(Weak::upgrade)
-            .collect()
-    };
+    let subscriptions = all().living();
     for subscription in subscriptions {
         subscription.refuse_all();
     }
@@ -118,13 +116,7 @@ pub(crate) fn refuse() -> usize {
 
 /// In how many subscriptions there may still be calls that have arrived and were not taken.
 pub(crate) fn arriving() -> usize {
-    let subscriptions: Vec<_> = {
-        let all = all();
-        all.subscriptions
-            .values()
-            .filter_map(Weak::upgrade)
-            .collect()
-    };
+    let subscriptions = all().living();
     let arriving = |subscription: &&Arc<Subscription>| !subscription.state().ended;
     subscriptions.iter().filter(arriving).count()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_nats::{Client, Event};
 use futures::StreamExt as _;
-use inhost_testbed::NatsServer;
+use inhost_testbed::{settle, NatsServer};
 use serde_json::{json, Value};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::RwLock;
@@ -90,15 +90,13 @@ impl Simulated {
         let watched = Host::new(watched, place, local.clone(), trouble.clone());
         let watched = Arc::new(watched);
         let heard = Heard::subscribe(&watched).await.expect("subscribed");
-        // The server answers in order.
-        let no_one = watched.client().request("no.one", "".into()).await;
-        no_one.expect_err("the server says that no one is there");
+        settle(watched.client()).await.expect("subscribed");
         let mut tasks = JoinSet::new();
         tasks.spawn(watch(watched, heard));
         let commands = format!("wasmbus.ctl.v1.{lattice}.*.*.HOST");
         let commands = shared.control.subscribe(commands).await;
         let mut commands = commands.expect("subscribed");
-        shared.control.flush().await.expect("flushed");
+        settle(&shared.control).await.expect("subscribed");
         let host = Arc::clone(&shared);
         tasks.spawn(async move {
             while let Some(message) = commands.next().await {
