@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 use futures::future::Either;
 use futures::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use inhost_registry::Scope;
+use tokio::time::Instant;
 use tracing::trace;
 use wrpc_transport::{Invoke, Serve};
 
@@ -13,6 +14,7 @@ use crate::ambient::{self, Serving, Shared};
 use crate::backend::Backend;
 use crate::beside;
 use crate::call::{CallError, Callee, Incoming, LocalIncoming, LocalOutgoing, Outgoing};
+use crate::drain::Drain;
 use crate::endpoint::{Endpoint, Reason};
 use crate::host::Local;
 use crate::observe::{Counters, Traveller};
@@ -312,6 +314,10 @@ where
     where
         P: AsRef<[Option<usize>]> + Send + Sync,
     {
+        if Drain::of_process().is_over() {
+            // What still runs is what could not be ended.
+            return Err(CallError::not_made(&self.prefix, instance, func).into());
+        }
         let prefix = &*self.prefix;
         let not_now = match self.invoke_now(prefix, cx, instance, func, params) {
             Ok(streams) => return Ok(Self::invoked(streams, prefix, instance, func)),
@@ -364,16 +370,21 @@ where
         if !self.local.has_generations() {
             let calls = self.remote.serve(instance, func, paths).await?;
             let target = self.local.targets.get(&self.prefix, instance, func);
+            target.serve(ambient::has_results());
             let (limits, patience) = (self.local.limits(), self.local.patience());
             let endpoint = Arc::new(Endpoint::<C, B>::new(target, limits, patience));
             let local = Arc::clone(&self.local);
             let calls = calls.map_ok(move |(cx, outgoing, incoming)| {
                 let target = endpoint.target();
                 let traveller = Traveller::arrives(local.observer(), &cx, target);
-                let outgoing = Outgoing::remote(outgoing, Arc::clone(target), traveller.clone());
+                let outgoing =
+                    Outgoing::remote_results(outgoing, Arc::clone(target), traveller.clone());
                 // Each version has a subscription of its own, as on a stock host.
-                let (home, context) = (Arc::clone(&endpoint) as _, None);
-                let callee = Callee { home, context };
+                let callee = Callee {
+                    home: Arc::clone(&endpoint) as _,
+                    context: None,
+                    came: Instant::now(),
+                };
                 (
                     cx,
                     outgoing,

@@ -22,8 +22,9 @@ const SHARDS: usize = 16;
 
 /// How far a process is with ending its calls. There is one of a process, [`Drain::of_process`].
 ///
-/// It knows of the calls that are [`run`](Drain::run) with it. Whoever has it begin sees to it that
-/// no calls come from elsewhere, and waits.
+/// It counts the calls in memory, and those that come from elsewhere, each once: when it ends. Those
+/// that are [`run`](Drain::run) with it learn that they are to end. Whoever has it begin sees to it
+/// that no calls come from elsewhere, and waits.
 #[derive(Debug)]
 pub struct Drain {
     phase: AtomicU8,
@@ -31,14 +32,16 @@ pub struct Drain {
     begun: AtomicUsize,
     ended: AtomicUsize,
     lost: AtomicUsize,
+    /// How many calls from elsewhere there are.
+    arrived: AtomicUsize,
     over: [Notify; SHARDS],
 }
 
 /// What became of the calls that were in flight when a process [began](Drain::begin) to end them,
 /// and of those that came meanwhile.
 ///
-/// A [`Drain`] counts `finished` and `begun` of calls from elsewhere only. The counters of
-/// [`Local`](crate::Local) have them of local calls.
+/// A [`Drain`] counts `begun` of calls from elsewhere only. The counters of [`Local`](crate::Local)
+/// have it of local calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drained {
@@ -81,6 +84,7 @@ impl Drain {
             begun: AtomicUsize::new(0),
             ended: AtomicUsize::new(0),
             lost: AtomicUsize::new(0),
+            arrived: AtomicUsize::new(0),
             over: [const { Notify::const_new() }; SHARDS],
         }
     }
@@ -117,11 +121,27 @@ impl Drain {
 
     /// A call whose turn it is, which came by `route`. It is to be run, unless [`Run::is_over`].
     pub fn run(&self, route: Route) -> Run<'_> {
-        let run = Run { drain: self, route };
         if self.phase() == DRAINING && route == Route::Remote {
             self.begun.fetch_add(1, Ordering::AcqRel);
         }
-        run
+        Run { drain: self }
+    }
+
+    /// How many calls that came from elsewhere have not ended.
+    pub fn arrived(&self) -> usize {
+        self.arrived.load(Ordering::Acquire)
+    }
+
+    /// A call has ended. `is_complete` is whether it has all of its results, and `is_told` whether
+    /// its caller learns of it if not.
+    pub(crate) fn ends(&self, is_complete: bool, is_told: bool) {
+        let count = match self.phase() {
+            SERVING => return,
+            OVER if !is_complete && is_told => &self.ended,
+            OVER if !is_complete => &self.lost,
+            _ => &self.finished,
+        };
+        count.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Whether calls are ended.
@@ -134,11 +154,10 @@ impl Drain {
     }
 }
 
-/// A call that runs. Dropping it says that the call has come to its end.
+/// A call that runs.
 #[derive(Debug)]
 pub struct Run<'d> {
     drain: &'d Drain,
-    route: Route,
 }
 
 impl Run<'_> {
@@ -163,24 +182,37 @@ impl Run<'_> {
             told.await;
         }
     }
+}
 
-    /// Says that the call was ended, or not begun, because [calls are ended](Drain::end). `told` is
-    /// whether its caller learns of it: one that wants no results does not.
-    pub fn cut(self, told: bool) {
-        let count = if told {
-            &self.drain.ended
-        } else {
-            &self.drain.lost
-        };
-        count.fetch_add(1, Ordering::AcqRel);
+/// A call that has come from elsewhere, until it ends.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    drain: &'static Drain,
+    has_results: bool,
+    is_complete: bool,
+}
+
+impl Arrival {
+    pub(crate) fn new(drain: &'static Drain, has_results: bool) -> Self {
+        drain.arrived.fetch_add(1, Ordering::AcqRel);
+        Self {
+            drain,
+            has_results,
+            is_complete: false,
+        }
+    }
+
+    /// It has all of its results.
+    pub(crate) fn complete(&mut self) {
+        self.is_complete = true;
     }
 }
 
-impl Drop for Run<'_> {
+impl Drop for Arrival {
     fn drop(&mut self) {
-        if self.drain.phase() == DRAINING && self.route == Route::Remote {
-            self.drain.finished.fetch_add(1, Ordering::AcqRel);
-        }
+        self.drain.ends(self.is_complete, self.has_results);
+        // Last: who sees no calls finds all of them counted.
+        self.drain.arrived.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -214,13 +246,16 @@ mod tests {
 
     #[test]
     fn what_becomes_of_calls_is_counted_from_the_beginning_of_the_end() {
-        let drain = Drain::new();
-        drop(drain.run(Route::Remote));
-        let [first, second, third] = [(); 3].map(|()| drain.run(Route::Remote));
+        static DRAIN: Drain = Drain::new();
+        let drain = &DRAIN;
+        drop(Arrival::new(drain, true));
+        let [first, second, mut fourth] = [(); 3].map(|()| Arrival::new(drain, true));
+        let third = Arrival::new(drain, false);
         drain.begin();
         drop(first);
-        drop(drain.run(Route::Remote));
-        drop(drain.run(Route::Local));
+        drain.run(Route::Remote);
+        drain.run(Route::Local);
+        drain.ends(false, false);
         let expected = Drained {
             finished: 2,
             begun: 1,
@@ -228,14 +263,17 @@ mod tests {
         };
         assert_eq!(drain.drained(), expected);
         drain.end();
-        second.cut(true);
-        third.cut(false);
-        drain.run(Route::Local).cut(false);
+        assert_eq!(drain.arrived(), 3);
+        drop((second, third));
+        fourth.complete();
+        drop(fourth);
+        drain.ends(false, false);
         let expected = Drained {
+            finished: 3,
             ended: 1,
             lost: 2,
             ..expected
         };
-        assert_eq!(drain.drained(), expected);
+        assert_eq!((drain.drained(), drain.arrived()), (expected, 0));
     }
 }

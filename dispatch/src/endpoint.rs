@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use crate::backend::Backend;
 use crate::call::{Call, Home, LocalIncoming, LocalOutgoing, Patience, Way};
-use crate::observe::{FirstToLeave, Observer, Record, Target};
+use crate::observe::{Observer, Record, Target};
 use crate::queue::{IfFull, Item, Queue, Refused, Room};
 
 /// How many invocations may wait at one endpoint. Further ones go over the remote transport, or wait for room with
@@ -345,7 +345,7 @@ impl<C, B: Backend> Invocation<C, B> {
         let Self::Local(invocation) = self else {
             unreachable!("only local invocations are offered");
         };
-        invocation.call.left(FirstToLeave::Elsewhere);
+        invocation.call.goes_elsewhere();
         Rejected {
             context: invocation.context,
             params: invocation.incoming.into_first(),

@@ -58,7 +58,9 @@ impl<C: Send + Sync + 'static, B: Backend> Local<C, B> {
     /// route it calls. Then reading them fails with
     /// [`CallError::ParamsLate`](crate::CallError::ParamsLate). The default is no limit.
     ///
-    /// For streams within the parameters there is no limit: who reads them is at work.
+    /// A stream within the parameters of a call that came over the remote transport breaks off when
+    /// `limit` is over since the call came: a sender that dies there says nothing. For those of a
+    /// local call there is no limit, as its callee is told.
     #[must_use]
     pub fn receive_within(mut self, limit: Duration) -> Self {
         self.patience.within = Some(limit);

@@ -9,6 +9,7 @@ use futures::stream::{BoxStream, Stream, StreamExt as _};
 use futures::FutureExt as _;
 use inhost_registry::{Registration, Scope};
 use tokio::task::unconstrained;
+use tokio::time::Instant;
 use tracing::debug;
 use wrpc_transport::Serve;
 
@@ -171,10 +172,12 @@ where
                 let callee = Callee {
                     home: Arc::clone(self.registration.value()) as _,
                     context: Some(Box::new(context.clone())),
+                    came: Instant::now(),
                 };
                 let (target, observer) = (callee.home.target(), self.told.0.observer());
                 let traveller = Traveller::arrives(observer, &context, target);
-                let outgoing = Outgoing::remote(outgoing, Arc::clone(target), traveller.clone());
+                let outgoing =
+                    Outgoing::remote_results(outgoing, Arc::clone(target), traveller.clone());
                 (
                     context,
                     outgoing,

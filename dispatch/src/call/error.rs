@@ -180,6 +180,14 @@ impl CallError {
         io::Error::new(io::ErrorKind::TimedOut, Self::ParamsLate { target, limit })
     }
 
+    /// The function runs, so its caller cannot take this for something that may be tried again.
+    pub(crate) fn stream_late(target: &Target, limit: Duration) -> io::Error {
+        let error = format!(
+            "the caller of {target} has not sent all of a stream within {limit:?}, which is as long as a call may take"
+        );
+        io::Error::new(io::ErrorKind::TimedOut, error)
+    }
+
     pub(crate) fn params_too_large(target: &Target, limit: usize) -> io::Error {
         let target = target.to_string();
         let error = Self::ParamsTooLarge { target, limit };
@@ -189,6 +197,14 @@ impl CallError {
     pub(crate) fn not_read(target: &Target, limit: usize) -> io::Error {
         let target = target.to_string();
         io::Error::new(io::ErrorKind::OutOfMemory, Self::NotRead { target, limit })
+    }
+
+    /// The process has ended its calls. Who looks at the kind finds nothing to do about it.
+    pub(crate) fn not_made(prefix: &str, instance: &str, function: &str) -> io::Error {
+        let target = name(prefix, instance, function);
+        io::Error::other(format!(
+            "{target} was not called: this host stops, and the time for calls to end is over"
+        ))
     }
 
     /// `instances` are those that the component serves here.

@@ -9,11 +9,12 @@ use std::task::{ready, Context, Poll};
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::consume_budget;
+use tokio::time::Instant;
 use wrpc_transport::Index;
 
 use super::home::Home;
 use super::paths::Side;
-use super::patience::Received;
+use super::patience::{Received, Streamed};
 use super::{join, Call, Handle, Way};
 use crate::backend::Backend;
 use crate::observe::Traveller;
@@ -61,6 +62,8 @@ struct Remote<B: Backend, R> {
     stream: R,
     /// Who reads, if this is the root of a callee's parameters.
     callee: Option<Callee<B>>,
+    /// For how long a stream within those is waited for.
+    streamed: Option<Streamed<B>>,
     received: Received,
     traveller: Traveller,
 }
@@ -70,6 +73,8 @@ pub(crate) struct Callee<B: Backend> {
     pub(crate) home: Arc<dyn Home<B>>,
     /// What came with the call, for whoever takes it after it was put back. `None` if it cannot be.
     pub(crate) context: Option<Box<dyn Any + Send + Sync>>,
+    /// When the call came.
+    pub(crate) came: Instant,
 }
 
 /// The largest piece of what was written to a stream.
@@ -105,6 +110,7 @@ impl<B: Backend, R> Incoming<B, R> {
         Self(Inner::Remote(Box::new(Remote {
             stream,
             callee,
+            streamed: None,
             received: Received::default(),
             traveller,
         })))
@@ -190,8 +196,21 @@ impl<B: Backend, R: Index<R>> Index<Self> for Incoming<B, R> {
                 })
             }
             Inner::Remote(remote) => {
-                let stream = remote.stream.index(path)?;
-                return Ok(Self::remote(stream, remote.traveller.clone()));
+                let of_call = || {
+                    let callee = remote.callee.as_ref()?;
+                    Streamed::new(Arc::clone(&callee.home), callee.came)
+                };
+                Inner::Remote(Box::new(Remote {
+                    stream: remote.stream.index(path)?,
+                    callee: None,
+                    streamed: remote
+                        .streamed
+                        .as_ref()
+                        .map(Streamed::another)
+                        .or_else(of_call),
+                    received: Received::default(),
+                    traveller: remote.traveller.clone(),
+                }))
             }
             Inner::Adapted(stream, _) => return stream.index(path),
         }))
@@ -375,11 +394,15 @@ impl<B: Backend, R: AsyncRead + Unpin> AsyncRead for Incoming<B, R> {
                 let Remote {
                     stream,
                     callee,
+                    streamed,
                     received,
                     ..
                 } = &mut **remote;
                 let before = buf.filled().len();
                 let polled = Pin::new(stream).poll_read(cx, buf);
+                if let (Some(streamed), true) = (streamed, polled.is_pending()) {
+                    return streamed.poll(cx);
+                }
                 let Some(home) = callee.as_ref().map(|it| &it.home) else {
                     return polled;
                 };

@@ -84,6 +84,8 @@ pub(crate) struct Call<B: Backend> {
     cause: OnceLock<Arc<str>>,
     /// Whether the callee was ended from outside.
     cut_off: AtomicBool,
+    /// Whether the call goes elsewhere after all, and is none here.
+    is_elsewhere: AtomicBool,
     params: Direction<B>,
     results: Direction<B>,
     /// For who observes calls. Taken out when the call has ended.
@@ -139,6 +141,7 @@ impl<B: Backend> Call<B> {
             answer_is_whole: AtomicBool::new(false),
             cause: OnceLock::new(),
             cut_off: AtomicBool::new(false),
+            is_elsewhere: AtomicBool::new(false),
             params: Direction::new(),
             results: Direction::new(),
             record,
@@ -202,6 +205,12 @@ impl<B: Backend> Call<B> {
     /// The callee finished its results: what follows on the result root is a clean end of stream.
     pub(crate) fn complete(&self) {
         self.reach(COMPLETE);
+    }
+
+    /// It was not queued, and goes elsewhere.
+    pub(crate) fn goes_elsewhere(&self) {
+        self.is_elsewhere.store(true, Ordering::Relaxed);
+        self.left(FirstToLeave::Elsewhere);
     }
 
     /// It is in the queue again. As far as its caller can know, it was taken.
@@ -394,6 +403,10 @@ impl<B: Backend> Drop for Call<B> {
                 reached => reached,
             };
             record.end(self.home.target(), reached);
+        }
+        if !self.is_elsewhere.load(Ordering::Relaxed) {
+            let is_complete = self.state.load(Ordering::Acquire) == COMPLETE;
+            Drain::of_process().ends(is_complete, !self.is_one_way());
         }
         // Last: who sees no call in flight finds all of them told.
         self.target().counters.end();

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{ready, Context, Poll};
 
+use anyhow::bail;
 use tokio::io::AsyncWrite;
 use wrpc_transport::Index;
 
@@ -12,6 +13,7 @@ use super::paths::Side;
 use super::pile::{Pile, LIMIT};
 use super::{join, Call, Handle, Way};
 use crate::backend::Backend;
+use crate::drain::{Arrival, Drain};
 use crate::observe::{Counters, Target, Traveller};
 use crate::route::Route;
 
@@ -45,6 +47,9 @@ enum Inner<B: Backend, R> {
     Local(LocalOutgoing<B>),
     Remote(Box<Remote<R>>),
     Adapted(Box<dyn Adapter<B, R>>),
+    /// Results that were sent when calls were ended already. Whoever runs the function would let go
+    /// of the instance now, and begin with the next call.
+    Over(Route),
 }
 
 /// What [`Outgoing::adapted`] takes.
@@ -64,6 +69,8 @@ struct Remote<R> {
     traveller: Traveller,
     /// `None` at the root.
     pile: Option<Pile>,
+    /// Of the root of the results of a call from elsewhere.
+    arrival: Option<Arrival>,
 }
 
 /// The local half of [`Outgoing`]: it knows nothing of the remote transport.
@@ -94,14 +101,36 @@ impl<B: Backend, R> Outgoing<B, R> {
         Self(Inner::Local(local))
     }
 
-    /// The root of the parameters or of the results of a call of `target` over the remote transport.
+    /// The root of the parameters of a call of `target` over the remote transport.
     pub(crate) fn remote(stream: R, target: Arc<Target>, traveller: Traveller) -> Self {
         Self(Inner::Remote(Box::new(Remote {
             stream,
             target,
             traveller,
             pile: None,
+            arrival: None,
         })))
+    }
+
+    /// The root of the results of a call of `target` that came over the remote transport.
+    pub(crate) fn remote_results(stream: R, target: Arc<Target>, traveller: Traveller) -> Self {
+        let arrival = Arrival::new(Drain::of_process(), target.has_results());
+        Self(Inner::Remote(Box::new(Remote {
+            stream,
+            target,
+            traveller,
+            pile: None,
+            arrival: Some(arrival),
+        })))
+    }
+
+    /// Whether this is the root of the results.
+    fn is_result_root(&self) -> bool {
+        match &self.0 {
+            Inner::Local(local) => local.handle.way == Way::Results && local.path.is_empty(),
+            Inner::Remote(remote) => remote.arrival.is_some(),
+            Inner::Adapted(_) | Inner::Over(_) => false,
+        }
     }
 
     /// The stream of a call in memory whose caller takes it for one that went elsewhere: `stream`
@@ -129,7 +158,7 @@ impl<B: Backend, R> Outgoing<B, R> {
     pub(crate) fn into_local(self) -> Option<LocalOutgoing<B>> {
         match self.0 {
             Inner::Local(local) => Some(local),
-            Inner::Remote(_) | Inner::Adapted(_) => None,
+            Inner::Remote(_) | Inner::Adapted(_) | Inner::Over(_) => None,
         }
     }
 
@@ -138,6 +167,7 @@ impl<B: Backend, R> Outgoing<B, R> {
         match self.0 {
             Inner::Local(_) | Inner::Adapted(_) => Route::Local,
             Inner::Remote(_) => Route::Remote,
+            Inner::Over(route) => route,
         }
     }
 }
@@ -159,8 +189,10 @@ impl<B: Backend, R: Index<R>> Index<Self> for Outgoing<B, R> {
                 target: Arc::clone(&remote.target),
                 traveller: remote.traveller.clone(),
                 pile: Some(Pile::default()),
+                arrival: None,
             })),
             Inner::Adapted(stream) => return stream.index(path),
+            Inner::Over(_) => bail!("this host stops, and the time for calls to end is over"),
         }))
     }
 }
@@ -327,6 +359,7 @@ impl<B: Backend, R: AsyncWrite + Unpin> AsyncWrite for Outgoing<B, R> {
                 }
             }
             Inner::Adapted(stream) => Pin::new(stream).poll_write(cx, buf),
+            Inner::Over(_) => Poll::Pending,
         }
     }
 
@@ -335,11 +368,13 @@ impl<B: Backend, R: AsyncWrite + Unpin> AsyncWrite for Outgoing<B, R> {
             Inner::Local(local) => local.poll_flush(cx).map_err(|error| local.explain(error)),
             Inner::Remote(remote) => Pin::new(&mut remote.stream).poll_flush(cx),
             Inner::Adapted(stream) => Pin::new(stream).poll_flush(cx),
+            Inner::Over(_) => Poll::Pending,
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().0 {
+        let this = self.get_mut();
+        let shut_down = match &mut this.0 {
             Inner::Local(local) => local
                 .poll_shutdown(cx)
                 .map_err(|error| local.explain(error)),
@@ -348,10 +383,19 @@ impl<B: Backend, R: AsyncWrite + Unpin> AsyncWrite for Outgoing<B, R> {
                 if remote.pile.is_none() && shut_down.is_ready() {
                     remote.traveller.sent();
                 }
+                if let (Some(arrival), Poll::Ready(Ok(()))) = (&mut remote.arrival, &shut_down) {
+                    arrival.complete();
+                }
                 shut_down
             }
             Inner::Adapted(stream) => Pin::new(stream).poll_shutdown(cx),
+            Inner::Over(_) => Poll::Pending,
+        };
+        if shut_down.is_ready() && this.is_result_root() && Drain::of_process().is_over() {
+            this.0 = Inner::Over(this.route());
+            return Poll::Pending;
         }
+        shut_down
     }
 }
 

@@ -3,12 +3,15 @@
 use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{ready, Context, Poll};
 use std::time::Duration;
 
-use tokio::time::{sleep, Sleep};
+use tokio::time::{sleep, sleep_until, Instant, Sleep};
 
 use super::error::CallError;
+use super::home::Home;
+use crate::backend::Backend;
 use crate::observe::Target;
 
 /// What a callee puts up with from its callers.
@@ -65,18 +68,112 @@ impl Received {
     }
 }
 
+/// For how long a callee waits for a stream within the parameters of a call that came over the
+/// remote transport.
+///
+/// A sender that dies there says nothing. The stream breaks off when the time of the call is over,
+/// so that the callee learns of it before it is ended itself.
+pub(crate) struct Streamed<B: Backend> {
+    home: Arc<dyn Home<B>>,
+    limit: Duration,
+    end: Instant,
+    /// There once the callee has had to wait.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl<B: Backend> Streamed<B> {
+    /// Of a call that `came` then. `None` when there is no limit.
+    pub(crate) fn new(home: Arc<dyn Home<B>>, came: Instant) -> Option<Self> {
+        let limit = home.patience().within?;
+        Some(Self {
+            home,
+            limit,
+            end: came.checked_add(limit)?,
+            timer: None,
+        })
+    }
+
+    /// That of another stream of the call.
+    pub(crate) fn another(&self) -> Self {
+        Self {
+            home: Arc::clone(&self.home),
+            timer: None,
+            ..*self
+        }
+    }
+
+    /// To be asked each time that there is nothing to read. Fails when the time is over.
+    pub(crate) fn poll<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        let end = self.end;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(end)));
+        ready!(timer.as_mut().poll(cx));
+        let target = self.home.target();
+        Poll::Ready(Err(CallError::stream_late(target, self.limit)))
+    }
+}
+
 #[cfg(all(test, not(inhost_loom)))]
 mod tests {
-    use std::sync::Arc;
-
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::time::Instant;
+    use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
+    use wrpc_transport::Index;
 
     use super::*;
     use crate::backend::Duplex;
     use crate::call::{Callee, Incoming};
     use crate::endpoint::{Endpoint, QueueLimits};
     use crate::observe::Traveller;
+
+    /// The parameters of a call that has come over the remote transport just now.
+    fn params<R>(stream: R, home: Endpoint<(), Duplex>) -> Incoming<Duplex, R> {
+        let callee = Callee {
+            home: Arc::new(home),
+            context: None,
+            came: Instant::now(),
+        };
+        Incoming::remote_params(stream, callee, Traveller::default())
+    }
+
+    /// A sender that is there, and sends nothing.
+    struct Silent;
+
+    impl AsyncRead for Silent {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl Index<Self> for Silent {
+        fn index(&self, _: &[usize]) -> anyhow::Result<Self> {
+            Ok(Self)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_of_a_call_from_elsewhere_breaks_off_when_the_time_of_the_call_is_over() {
+        let limit = Duration::from_secs(3);
+        let patience = Patience {
+            within: Some(limit),
+            bytes: None,
+        };
+        let target = Target::new("p".into(), "i", "f", Arc::default());
+        let home = Endpoint::new(target.into(), QueueLimits::default(), patience);
+        let (params, came) = (params(Silent, home), Instant::now());
+        tokio::time::sleep(limit / 3).await;
+        let list = params.index(&[0]).expect("a path");
+        tokio::time::sleep(limit / 3).await;
+        for mut stream in [list.index(&[7]).expect("a path"), list] {
+            let error = stream.read(&mut [0; 8]).await;
+            let error = error.expect_err("nothing comes");
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+            assert_eq!(came.elapsed(), limit);
+            let text = error.to_string();
+            assert!(text.contains("`i.f` of component `p`"), "{text}");
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn parameters_that_come_over_the_remote_are_waited_for_no_longer_either() {
@@ -88,10 +185,7 @@ mod tests {
             within: Some(limit),
             bytes: None,
         };
-        let home = Endpoint::<(), Duplex>::new(target.into(), limits, patience);
-        let (home, context) = (Arc::new(home), None);
-        let mut params =
-            Incoming::remote_params(callee, Callee { home, context }, Traveller::default());
+        let mut params = params(callee, Endpoint::new(target.into(), limits, patience));
         caller.write_all(b"half").await.expect("there is room");
         let begun = Instant::now();
         let mut received = Vec::new();
@@ -116,10 +210,8 @@ mod tests {
             within: None,
             bytes: Some(8),
         };
-        let home = Endpoint::<(), Duplex>::new(target.into(), QueueLimits::default(), patience);
-        let (home, context) = (Arc::new(home), None);
-        let mut params =
-            Incoming::remote_params(callee, Callee { home, context }, Traveller::default());
+        let limits = QueueLimits::default();
+        let mut params = params(callee, Endpoint::new(target.into(), limits, patience));
         caller.write_all(b"all of 8").await.expect("there is room");
         let mut received = [0; 8];
         let read = params.read_exact(&mut received).await;

@@ -15,6 +15,7 @@ on_routes! { OURS:
 on_routes! { LOCAL:
     a_callee_learns_that_a_stream_was_cut_off_and_leaves_its_instance,
     streams_that_wait_when_their_callee_is_scaled_come_whole_and_once,
+    a_callee_whose_sender_dies_elsewhere_learns_of_it_before_its_own_time_is_over,
 }
 
 /// In bytes, from nothing to many times what a transport holds of a stream.
@@ -92,6 +93,35 @@ async fn a_callee_learns_that_a_stream_was_cut_off_and_leaves_its_instance(
     next.expect("it is begun").expect("the caller goes on");
     until("the next one does not come", async || tally.count(3) == 1).await;
     assert_eq!(tally.total(), 6);
+    Ok(())
+}
+
+async fn a_callee_whose_sender_dies_elsewhere_learns_of_it_before_its_own_time_is_over(
+    route: Route,
+) -> anyhow::Result<()> {
+    let nats = nats().await;
+    let host = route.host().args(["--max-execution-time-ms=1000"]);
+    let mut deployment = host.start_on(&nats).await;
+    deployment.deploy(Guest::Streamer, CALLEE, 1).await?;
+    let sender = route.host().args(Deployment::HTTP_SERVER);
+    let sender = deployment.add_host(sender).await?;
+    let front = Guest::Streamer.reference()?;
+    let server = deployment.deploy_http_as(&deployment.hosts()[sender], &front);
+    let server = server.await?;
+    deployment.link(HTTP, CALLEE, "pipe").await?;
+    deployment.link(CALLEE, "tally", "tally").await?;
+    let tally = tally(&deployment).await;
+    let _half = Upload::begin(server, 1, SMALL, SMALL / 2).await?;
+    until("it is not begun", async || {
+        tally.count(1 | Upload::BEGUN) == 1
+    })
+    .await;
+    // It is killed.
+    drop(deployment.take_host(sender));
+    until("the callee does not learn of it", async || {
+        tally.count(1 | Upload::CUT) == 1
+    })
+    .await;
     Ok(())
 }
 

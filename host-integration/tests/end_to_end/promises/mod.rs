@@ -22,6 +22,7 @@ on_routes! { OURS:
 
 on_routes! { LOCAL:
     a_handler_takes_no_more_bytes_than_a_guest_can_hold,
+    when_the_time_for_calls_to_end_is_over_no_handler_begins,
 }
 
 /// Has a test for each promise that holds on a kind of call, and lists them.
@@ -318,6 +319,50 @@ async fn a_handler_takes_no_more_bytes_than_a_guest_can_hold(route: Route) -> an
     said.unwrap_or_else(|error| panic!("{error:#}"));
     let next = stage.begun(1, 1).await;
     assert_eq!(stage.answered(vec![next]).await, 1);
+    Ok(())
+}
+
+/// The host library's runtime runs it, and lets the next one begin when it is done.
+async fn when_the_time_for_calls_to_end_is_over_no_handler_begins(
+    route: Route,
+) -> anyhow::Result<()> {
+    const CALLS: u64 = 5;
+    let nats = nats().await;
+    let time = ["--drain-seconds=1"];
+    let mut stage = Stage::start(&nats, route, &Handler::MESSAGING, 1, &time).await;
+    let mut calls = vec![stage.begun(1, 1).await];
+    calls.extend((2..=CALLS).map(|n| stage.call(n)));
+    let mut host = stage.deployment.take_host(0);
+    // One more has been taken, and waits for an instance.
+    until("they do not wait", async || queued(&host).await == 3).await;
+    host.ask_to_stop();
+    for call in calls {
+        let ended = tokio::time::timeout(PROMPTLY, call).await;
+        ended
+            .expect("it ends")
+            .expect("no panic")
+            .expect_err("it was ended");
+    }
+    // The one that runs comes to its end while the others are told.
+    stage.tally.release();
+    assert_eq!(host.ends(PROMPTLY).await?, 0);
+    assert_eq!(stage.ran(), [1]);
+    let lines = host.log_lines();
+    let said = lines.iter().find(|line| line.contains("finished="));
+    let said = said.expect("a line");
+    let count = |of: &str| {
+        let of = format!("{of}=");
+        let word = said.split_whitespace().find_map(|it| it.strip_prefix(&of));
+        word.and_then(|it| it.parse::<u64>().ok())
+            .expect("a number")
+    };
+    // Those of the caller, which came over NATS, and its own.
+    assert_eq!(
+        count("finished") + count("ended") + count("lost"),
+        2 * CALLS,
+        "{said}"
+    );
+    assert_eq!(count("begun"), 0, "{said}");
     Ok(())
 }
 

@@ -375,7 +375,6 @@ async fn run(
     let run = Drain::of_process().run(Route::Local);
     if run.is_over() {
         // The caller, which was not told that it started, learns that it did not run.
-        run.cut(export.answers());
         return Err(not_begun(export));
     }
     caller.started();
@@ -392,7 +391,6 @@ async fn run(
         called = &mut call => called,
         () = caller.gone() => {
             if run.is_over() {
-                run.cut(export.answers());
                 return Err(gone());
             }
             let rest = if time.is_used_up() {
@@ -411,10 +409,6 @@ async fn run(
         }
         () = run.over() => Err(stopped(export)),
     };
-    // What it called may have been ended before it.
-    if called.is_err() && run.is_over() {
-        run.cut(export.answers());
-    }
     called.map_err(|error| {
         match error.step() {
             Step::NoRoom => caller.refused(&error),
@@ -432,7 +426,6 @@ async fn run_remote(
 ) -> anyhow::Result<()> {
     let run = Drain::of_process().run(Route::Remote);
     if run.is_over() {
-        run.cut(export.answers());
         return Err(not_begun(export));
     }
     inhost_dispatch::starts(Route::Remote);
@@ -441,9 +434,6 @@ async fn run_remote(
         called = call => called,
         () = run.over() => Err(stopped(export)),
     };
-    if called.is_err() && run.is_over() {
-        run.cut(export.answers());
-    }
     Ok(called?)
 }
 

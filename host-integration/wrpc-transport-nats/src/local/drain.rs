@@ -17,7 +17,6 @@ const LOOK: Duration = Duration::from_millis(5);
 /// What is counted of local calls.
 struct Counted {
     called: u64,
-    in_flight: usize,
     queued: usize,
 }
 
@@ -52,15 +51,12 @@ impl Local {
             // without results hears.
             subscriptions::refuse();
         };
-        let (after, remote) = end(drain, within, open, || self.counted(), refuse).await;
+        let after = end(drain, within, open, || self.counted(), refuse).await;
         let mut drained = drain.drained();
         drained.ended += subscriptions::refuse();
         let called = usize::try_from(after.called - before.called).unwrap_or(usize::MAX);
-        let finished = (before.in_flight + called).saturating_sub(after.in_flight);
-        let begun = (before.queued + called).saturating_sub(after.queued);
-        drained.finished = finished + remote.finished;
-        drained.begun = begun + remote.begun;
-        drained.lost += self.open();
+        drained.begun += (before.queued + called).saturating_sub(after.queued);
+        drained.lost += self.shared.in_flight() + drain.arrived();
         drained
     }
 
@@ -72,7 +68,6 @@ impl Local {
     fn counted(&self) -> Counted {
         Counted {
             called: self.shared.calls().local,
-            in_flight: self.shared.in_flight(),
             queued: self.shared.served().iter().map(|it| it.queued).sum(),
         }
     }
@@ -86,9 +81,9 @@ async fn end<T>(
     open: impl Fn() -> usize,
     counted: impl FnOnce() -> T,
     refuse: impl FnOnce(),
-) -> (T, Drained) {
+) -> T {
     let _ = timeout(within, until(|| open() == 0)).await;
-    let counted = (counted(), drain.drained());
+    let counted = counted();
     refuse();
     drain.end();
     let _ = timeout(LAST, until(|| open() == 0)).await;
