@@ -64,8 +64,10 @@ pub fn write_large(folder: &Path, name: &str, functions: usize) -> anyhow::Resul
     write_component(folder, &format!("{name}.wasm"), &pings(answer, &large))
 }
 
-/// A component of one module, whose `ping` is `body`; `more` is in the module, too.
-fn pings(body: &str, more: &str) -> String {
+/// The text of a component of one module whose `ping`, of one number, is `body`, the text of core instructions. `more` is
+/// in the module, too. See [`write_component`].
+#[must_use]
+pub fn pings(body: &str, more: &str) -> String {
     format!(
         r#"(component
             (core module $module

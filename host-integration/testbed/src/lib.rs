@@ -54,7 +54,7 @@ mod wrpc;
 
 #[cfg(feature = "collector")]
 pub use collector::{Attributes, Collector, Received, Series, Span};
-pub use computing::{write_computing, write_large, write_spinning};
+pub use computing::{pings, write_computing, write_large, write_spinning};
 pub use control::{Component, Control, Inventory, Link, Provider};
 pub use counts::Counts;
 pub use deployment::{Deployment, DEFAULT_COUNT, HTTP};

@@ -9,7 +9,7 @@ use inhost_testbed::{Driver, NatsServer, CALLEE, CALLER, ECHO};
 use tokio::task::JoinHandle;
 
 use crate::support::load::Pair;
-use crate::support::{calls, nats, on_routes, queued, until, Hosts as _, Route, PROMPTLY};
+use crate::support::{calls, nats, on_routes, promptly, queued, until, Hosts as _, Route};
 
 on_routes! { LOCAL:
     calls_that_wait_are_skipped_when_the_time_of_their_callers_is_over,
@@ -106,8 +106,7 @@ async fn calls_that_wait_are_skipped_when_the_time_of_their_callers_is_over(
     .await;
 
     // The next call is served at once, and it is the only one that ran.
-    let answer = tokio::time::timeout(PROMPTLY, driver.call_count(WAITING)).await;
-    let answer = answer.expect("the instance is free");
+    let answer = promptly("the instance is not free", driver.call_count(WAITING)).await;
     assert_eq!(answer.expect("an answer"), 1);
     // The one that the host had accepted before is the subject of the next test.
     let ran = pair.tally.total() - before - pair.tally.count(accepted);

@@ -1,6 +1,6 @@
 //! A caller that goes away takes its call along.
 
-use crate::support::{assert_calls, nats, on_routes, Hosts as _, Route, PROMPTLY};
+use crate::support::{assert_calls, nats, on_routes, promptly, Hosts as _, Route};
 
 on_routes! { LOCAL:
     a_callee_whose_caller_has_gone_gives_its_instance_back,
@@ -17,12 +17,14 @@ async fn a_callee_whose_caller_has_gone_gives_its_instance_back(
     let deployment = host.start_on(&nats().await).await;
     deployment.deploy_pair_of(1, 10).await?;
     let driver = deployment.driver().await?;
-    let waiting = tokio::time::timeout(PROMPTLY, driver.call_wait(60_000)).await;
-    let ended = waiting.expect("the caller's time is over");
+    let ended = promptly("the caller waits beyond its time", driver.call_wait(60_000)).await;
     ended.expect_err("it cannot have been answered");
     assert_calls(route, deployment.host(), 1).await;
-    let answer = tokio::time::timeout(PROMPTLY, driver.ping(1)).await;
-    let answer = answer.expect("an answer, or the end of the caller's time");
+    let answer = promptly(
+        "neither an answer nor the end of the caller's time",
+        driver.ping(1),
+    )
+    .await;
     answer.unwrap_or_else(|error| panic!("the only instance is still taken: {error:#}"));
     Ok(())
 }

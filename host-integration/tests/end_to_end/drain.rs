@@ -6,7 +6,9 @@ use inhost_testbed::{Deployment, Driver, HeldTally, Host, HostBuilder, NatsServe
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use crate::support::{held_tally, nats, on_routes, queued, until, Hosts as _, Route, PROMPTLY};
+use crate::support::{
+    held_tally, nats, on_routes, promptly, queued, until, Hosts as _, Route, PROMPTLY,
+};
 
 on_routes! { OURS:
     calls_in_flight_come_to_their_end_and_none_is_taken,
@@ -124,8 +126,8 @@ async fn calls_in_flight_come_to_their_end_and_none_is_taken(route: Route) -> an
         let call = stage.count(7, 1).await;
         stage.tell(stop).await;
         stage.takes_no_calls().await;
-        let refused = tokio::time::timeout(PROMPTLY, stage.driver.ping(1)).await;
-        refused.expect("at once").expect_err("it takes no calls");
+        let refused = promptly("the call does not end", stage.driver.ping(1)).await;
+        refused.expect_err("it takes no calls");
         assert!(!call.is_finished(), "{what}");
         assert_eq!(stage.tally.release(), Some(7));
         assert_eq!(call.await?.expect(&what), 7);
@@ -178,10 +180,8 @@ async fn what_takes_longer_is_ended_with_an_error_and_counted(route: Route) -> a
     let call = stage.count(7, 1).await;
     stage.notes(3).await;
     stage.tell(Stop::Signal).await;
-    let call = tokio::time::timeout(PROMPTLY, call).await;
-    call.expect("at once")
-        .expect("no panic")
-        .expect_err("it was ended");
+    let call = promptly("the call does not end", call).await;
+    call.expect("no panic").expect_err("it was ended");
     let line = stage.ended().await;
     // One-way calls: in memory all three were taken. Over NATS one was, whose caller may end in the
     // meantime; the others are not, and their callers, which wait for that, may end by themselves.
@@ -225,10 +225,8 @@ async fn a_stop_command_with_a_time_of_its_own_is_in_time() -> anyhow::Result<()
         .control()
         .request(&operation, &command)
         .await?;
-    let call = tokio::time::timeout(PROMPTLY, call).await;
-    call.expect("at once")
-        .expect("no panic")
-        .expect_err("it was ended");
+    let call = promptly("the call does not end", call).await;
+    call.expect("no panic").expect_err("it was ended");
     let line = stage.ended().await;
     assert_says(&line, &["finished=0", "ended=2", "lost=0"]);
     Ok(())

@@ -14,7 +14,7 @@ use inhost_testbed::{
     DRIVER, ECHO, TALLY,
 };
 
-use crate::support::{nats, on_routes, Hosts as _, Route, PROMPTLY};
+use crate::support::{nats, on_routes, promptly, Hosts as _, Route, PROMPTLY};
 use crate::telemetry::exporting;
 
 on_routes! { OURS:
@@ -52,8 +52,8 @@ async fn overheard(
 }
 
 async fn next(calls: &mut (impl Stream<Item = Headers> + Unpin)) -> Headers {
-    let call = tokio::time::timeout(PROMPTLY, calls.next()).await;
-    call.expect("a call leaves the host").expect("connected")
+    let call = promptly("no call leaves the host", calls.next()).await;
+    call.expect("connected")
 }
 
 #[tokio::test]

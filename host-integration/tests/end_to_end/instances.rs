@@ -8,7 +8,9 @@ use inhost_testbed::{
 };
 use tokio::task::JoinSet;
 
-use crate::support::{calls, held_tally, nats, on_routes, until, Hosts as _, Route, PROMPTLY};
+use crate::support::{
+    calls, held_tally, nats, on_routes, promptly, until, Hosts as _, Route, PROMPTLY,
+};
 
 on_routes! { OURS:
     no_more_than_max_instances_run_and_the_others_follow_in_order,
@@ -173,8 +175,8 @@ async fn a_callee_that_waits_leaves_its_instance_when_its_time_is_over() -> anyh
         loop {
             let begun = Instant::now();
             let wait = peer.call::<_, (u32,)>(ECHO, "wait", (60_000_u32,));
-            let wait = tokio::time::timeout(PROMPTLY, wait).await;
-            wait.expect("it has an end").expect_err("its time is over");
+            let wait = promptly("it does not end", wait).await;
+            wait.expect_err("its time is over");
             // Else upstream's client has lost it (see guarantees.md, "Calls over NATS").
             if begun.elapsed() >= Duration::from_secs(1) {
                 break;
@@ -182,8 +184,7 @@ async fn a_callee_that_waits_leaves_its_instance_when_its_time_is_over() -> anyh
         }
         let driver = deployment.driver().await?;
         let answered = async { while driver.ping(1).await.is_err() {} };
-        let answered = tokio::time::timeout(PROMPTLY, answered).await;
-        answered.unwrap_or_else(|_| panic!("over {route:?} the instance is not free"));
+        promptly(format!("over {route:?} the instance is not free"), answered).await;
     }
     Ok(())
 }

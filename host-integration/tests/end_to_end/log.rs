@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use inhost_testbed::{Guest, HostBuilder, NatsServer, CALLEE};
 
-use crate::support::{nats, Hosts as _, Route, PROMPTLY};
+use crate::support::{nats, promptly, Hosts as _, Route, PROMPTLY};
 
 /// Says nothing, in words that only the subscriber of the published crates understands: a span of
 /// that name is never made.
@@ -14,8 +14,8 @@ const OF_THE_PUBLISHED_CRATES: &str = "[no-such-span]=off";
 async fn warning(nats: &Arc<NatsServer>, host: HostBuilder) -> String {
     let deployment = host.start_pair_on(nats).await;
     let driver = deployment.driver().await.expect("the caller");
-    let called = tokio::time::timeout(PROMPTLY, driver.call_unlinked()).await;
-    called.expect("an answer").expect_err("there is no link");
+    let called = promptly("there is no answer", driver.call_unlinked()).await;
+    called.expect_err("there is no link");
     let line = deployment.host().wait_for_log("not linked", PROMPTLY).await;
     let line = line.expect("the reason is in the log");
     let (_, rest) = line.split_once("WARN").expect("a warning");

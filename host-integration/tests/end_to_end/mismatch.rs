@@ -7,12 +7,11 @@
 use std::path::Path;
 
 use inhost_testbed::{
-    reference, stock_host, write_component, Deployment, Driver, Guest, Host, HostBuilder, CALLEE,
-    CALLER, ECHO,
+    stock_host, Deployment, Driver, Guest, Host, HostBuilder, CALLEE, CALLER, ECHO,
 };
 use tempfile::TempDir;
 
-use crate::support::{nats, until, Hosts as _, Route, PROMPTLY};
+use crate::support::{component, nats, until, Hosts as _, Route, PROMPTLY};
 
 /// How often something is tried over NATS, where upstream's transport loses a message now and then (see guarantees.md,
 /// "Calls over NATS"): then the call hangs, or ends without results.
@@ -109,8 +108,7 @@ impl Mistaken {
                 (instance $echo (export "ping" (func $ping)))
                 (export "{ECHO}" (instance $echo)))"#
         );
-        let file = write_component(folder, "mistaken.wasm", &text);
-        file.and_then(|file| reference(&file)).expect("a component")
+        component(folder, "mistaken.wasm", &text)
     }
 }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use inhost_testbed::{Deployment, Guest, HeldTally, NatsServer, Tally, Upload, CALLEE, HTTP};
 
-use crate::support::{calls, nats, on_routes, queued, until, Hosts as _, Route, PROMPTLY};
+use crate::support::{
+    calls, nats, on_routes, promptly, queued, until, Hosts as _, Route, PROMPTLY,
+};
 
 on_routes! { OURS:
     a_stream_whose_caller_has_gone_on_comes_whole_and_once,
@@ -51,8 +53,7 @@ async fn a_stream_whose_caller_has_gone_on_comes_whole_and_once(
     let (deployment, server) = start(&nats().await, route, 10).await;
     let tally = tally(&deployment).await;
     for (id, size) in (1..).zip(SIZES) {
-        let sent = tokio::time::timeout(PROMPTLY, Upload::send(server, id, size)).await;
-        let sent = sent.unwrap_or_else(|_| panic!("{size} bytes hang"));
+        let sent = promptly(format!("{size} bytes hang"), Upload::send(server, id, size)).await;
         sent.expect("the caller goes on");
     }
     // Each tells that it begins, and how it ends.
@@ -89,8 +90,8 @@ async fn a_callee_learns_that_a_stream_was_cut_off_and_leaves_its_instance(
         .await;
     }
     // The only instance is free.
-    let next = tokio::time::timeout(PROMPTLY, Upload::send(server, 3, SMALL)).await;
-    next.expect("it is begun").expect("the caller goes on");
+    let next = promptly("it is not begun", Upload::send(server, 3, SMALL)).await;
+    next.expect("the caller goes on");
     until("the next one does not come", async || tally.count(3) == 1).await;
     assert_eq!(tally.total(), 6);
     Ok(())

@@ -8,7 +8,9 @@ use inhost_testbed::{
 };
 use serde_json::Value;
 
-use crate::support::{assert_calls, calls, nats, on_routes, until, Hosts as _, Route, PROMPTLY};
+use crate::support::{
+    assert_calls, calls, nats, on_routes, promptly, until, Hosts as _, Route, PROMPTLY,
+};
 
 on_routes! { OURS:
     a_service_that_does_not_answer_denies_and_is_asked_again,
@@ -84,8 +86,7 @@ async fn refused<T: std::fmt::Debug>(
     route: Route,
     call: impl Future<Output = anyhow::Result<T>>,
 ) -> String {
-    let answer = tokio::time::timeout(PROMPTLY, call).await;
-    let answer = answer.unwrap_or_else(|_| panic!("over {route:?} a denied call hangs"));
+    let answer = promptly(format!("over {route:?} a denied call hangs"), call).await;
     format!("{:#}", answer.expect_err("it is denied"))
 }
 
@@ -231,8 +232,8 @@ async fn a_service_that_does_not_answer_denies_and_is_asked_again(
         refused(route, guarded.driver.call_count(7)).await;
     }
     assert_eq!(guarded.tally.total(), 0, "the callee has run");
-    let answer = tokio::time::timeout(PROMPTLY, guarded.driver.call_count(7)).await;
-    let count = answer.expect("in time").expect("it is allowed now");
+    let answer = promptly("there is no answer", guarded.driver.call_count(7)).await;
+    let count = answer.expect("it is allowed now");
     assert_eq!((count, guarded.tally.total()), (1, 1));
     Ok(())
 }

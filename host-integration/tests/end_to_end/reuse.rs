@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use inhost_testbed::{reference, write_component, Deployment, Driver, NatsServer, ECHO};
+use inhost_testbed::{pings, Deployment, Driver, NatsServer};
 use tempfile::TempDir;
 
-use crate::support::{assert_calls, deploy_pair_with, nats, on_routes, Hosts as _, Route};
+use crate::support::{
+    assert_calls, component, deploy_pair_with, nats, on_routes, Hosts as _, Route,
+};
 
 on_routes! { OURS:
     an_instance_serves_as_many_invocations_as_was_asked_for,
@@ -18,21 +20,11 @@ on_routes! { LOCAL:
 
 /// A callee whose `ping` answers how often it was called in this instance. It traps when it is passed 0.
 fn counting(folder: &Path) -> String {
-    let text = format!(
-        r#"(component
-            (core module $module
-                (global $count (mut i32) (i32.const 0))
-                (func (export "ping") (param i32) (result i32)
-                    (if (i32.eqz (local.get 0)) (then unreachable))
-                    (global.set $count (i32.add (global.get $count) (i32.const 1)))
-                    (global.get $count)))
-            (core instance $core (instantiate $module))
-            (func $ping (param "n" u32) (result u32) (canon lift (core func $core "ping")))
-            (instance $echo (export "ping" (func $ping)))
-            (export "{ECHO}" (instance $echo)))"#
-    );
-    let file = write_component(folder, "counting.wasm", &text);
-    file.and_then(|file| reference(&file)).expect("a component")
+    const PING: &str = "(if (i32.eqz (local.get 0)) (then unreachable))
+        (global.set $count (i32.add (global.get $count) (i32.const 1)))
+        (global.get $count)";
+    let counting = pings(PING, "(global $count (mut i32) (i32.const 0))");
+    component(folder, "counting.wasm", &counting)
 }
 
 /// The caller and the counting callee, on a host that was started with `arguments`.

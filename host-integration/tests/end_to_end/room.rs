@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use inhost_testbed::{
-    reference, write_component, Deployment, Guest, NatsServer, Peer, Workload, CALLEE, CALLER,
-    DEFAULT_COUNT, ECHO,
+    pings, Deployment, Guest, NatsServer, Peer, Workload, CALLEE, CALLER, DEFAULT_COUNT, ECHO,
 };
 
-use crate::support::{nats, Hosts as _, Route, PROMPTLY};
+use crate::support::{component, nats, promptly, Hosts as _, Route, PROMPTLY};
 
 /// Within which a call that finds no room ends: there is no wait in it.
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -51,8 +50,11 @@ async fn instances_that_wait_for_an_invocation_leave_room_for_other_components(
         let busy = deployment.peer(BUSY).await?;
         for attempt in 1.. {
             let spike = (0..24).map(|_| busy.call::<_, (u32,)>(ECHO, "wait", (50_u32,)));
-            let spike = tokio::time::timeout(PROMPTLY, join_all(spike)).await;
-            spike.unwrap_or_else(|_| panic!("over {route:?} some calls have no end"));
+            promptly(
+                format!("over {route:?} some calls have no end"),
+                join_all(spike),
+            )
+            .await;
             if used_up(&deployment).await > 0 {
                 break;
             }
@@ -84,27 +86,13 @@ fn relay(folder: &Path) -> String {
             (instance $echo (export "ping" (func $ping)))
             (export "{ECHO}" (instance $echo)))"#
     );
-    write(folder, "relay.wasm", &text)
+    component(folder, "relay.wasm", &text)
 }
 
 /// As [`relay`], with a `ping` of its own.
 fn callee(folder: &Path) -> String {
-    let text = format!(
-        r#"(component
-            (core module $module
-                (func (export "ping") (param i32) (result i32)
-                    (i32.add (local.get 0) (i32.const 1))))
-            (core instance $core (instantiate $module))
-            (func $ping (param "n" u32) (result u32) (canon lift (core func $core "ping")))
-            (instance $echo (export "ping" (func $ping)))
-            (export "{ECHO}" (instance $echo)))"#
-    );
-    write(folder, "callee.wasm", &text)
-}
-
-fn write(folder: &Path, name: &str, text: &str) -> String {
-    let file = write_component(folder, name, text);
-    file.and_then(|file| reference(&file)).expect("a component")
+    let ping = pings("(i32.add (local.get 0) (i32.const 1))", "");
+    component(folder, "callee.wasm", &ping)
 }
 
 /// The relay, linked to the callee, on a host with room for `room` of their instances.

@@ -10,7 +10,7 @@ use serde_json::{json, Value};
 use tokio::task::JoinSet;
 
 use crate::support::load::{may_be_lost, Calls, Pair};
-use crate::support::{calls, nats, until, until_not_listed, Hosts as _, Route, PROMPTLY};
+use crate::support::{calls, nats, promptly, until, until_not_listed, Hosts as _, Route, PROMPTLY};
 
 /// When a call without an answer is given up.
 const GIVE_UP: Duration = Duration::from_secs(6);
@@ -244,8 +244,7 @@ async fn no_call_crosses_from_one_lattice_to_another() {
         control.stop_component(host, CALLEE).await.expect("stopped");
         until_not_listed(one.deployment.host(), CALLEE).await;
         let driver = one.deployment.driver().await.expect("the caller");
-        let answer = tokio::time::timeout(PROMPTLY, driver.ping(1)).await;
-        let answer = answer.expect("it ends soon");
+        let answer = promptly("it does not end", driver.ping(1)).await;
         answer.expect_err("the callee of the other lattice answered");
         let driver = two.deployment.driver().await.expect("the caller");
         assert_eq!(driver.ping(1).await.expect("an answer"), 2);

@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
-use inhost_testbed::{reference, write_component, Deployment, Guest, NatsServer, CALLEE};
+use inhost_testbed::{Deployment, Guest, NatsServer, CALLEE};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::TcpStream;
 
 use crate::http::{serve, SERVER_FEATURE};
-use crate::support::{assert_calls, nats, on_routes, queued, until, Hosts as _, Route, PROMPTLY};
+use crate::support::{
+    assert_calls, component, nats, on_routes, promptly, queued, until, Hosts as _, Route, PROMPTLY,
+};
 
 on_routes! { OURS:
     a_stream_comes_back_from_another_component_before_its_end_is_sent,
@@ -63,9 +65,7 @@ async fn a_stream_comes_back_from_another_component_before_its_end_is_sent(
         request.end().await;
         response.ends().await;
     };
-    tokio::time::timeout(PROMPTLY, exchange)
-        .await
-        .unwrap_or_else(|_| panic!("the exchange hangs"));
+    promptly("the exchange hangs", exchange).await;
     assert_calls(route, deployment.host(), 1).await;
     Ok(())
 }
@@ -80,15 +80,14 @@ async fn a_client_that_goes_in_the_middle_of_a_stream_leaves_the_instance_to_the
         (request, response)
     };
     let (request, mut response) = begin().await;
-    let answered = tokio::time::timeout(PROMPTLY, response.next(5)).await;
-    assert_eq!(answered.expect("it is answered"), b"first");
+    let answered = promptly("it is not answered", response.next(5)).await;
+    assert_eq!(answered, b"first");
     // The callee has returned the stream, and holds its only instance while there may be more.
     let (_next_request, mut next) = begin().await;
     let answered = tokio::time::timeout(A_WHILE, next.next(5)).await;
     answered.expect_err("there is no instance for it");
     drop((request, response));
-    let answered = tokio::time::timeout(PROMPTLY, next.next(5)).await;
-    let answered = answered.unwrap_or_else(|_| panic!("it is still taken"));
+    let answered = promptly("it is still taken", next.next(5)).await;
     assert_eq!(answered, b"first");
     Ok(())
 }
@@ -174,10 +173,8 @@ async fn a_callee_that_traps_with_a_stream_ends_the_call_at_once_and_its_caller_
     route: Route,
 ) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let [reads, traps] = [("reads.wasm", READS), ("traps.wasm", TRAPS)].map(|(name, text)| {
-        let component = write_component(folder.path(), name, text).expect("written");
-        reference(&component).expect("written")
-    });
+    let [reads, traps] = [("reads.wasm", READS), ("traps.wasm", TRAPS)]
+        .map(|(name, text)| component(folder.path(), name, text));
     let deployment = route.start_on(&nats().await).await;
     let host = deployment.host();
     for (component, id) in [(&reads, FRONT), (&traps, BACK)] {
@@ -186,8 +183,7 @@ async fn a_callee_that_traps_with_a_stream_ends_the_call_at_once_and_its_caller_
     deployment.link(FRONT, BACK, "pipe").await?;
     let caller = deployment.peer(FRONT).await?;
     let call = caller.call::<_, (String,)>("inhost:demo/reads", "call", ());
-    let ended = tokio::time::timeout(PROMPTLY, call).await;
-    let ended = ended.unwrap_or_else(|_| panic!("it does not end"));
+    let ended = promptly("it does not end", call).await;
     let (why,) = ended.expect("the stream fails, and not its reader");
     for part in ["inhost:demo/pipe@0.1.0.through", "unreachable"] {
         assert!(why.contains(part), "it is told: {why}");
@@ -205,14 +201,13 @@ async fn a_stream_that_is_cut_off_on_its_way_in_is_not_whole_on_its_way_out(
     request.send(b"first").await;
     assert_eq!(response.next(5).await, b"first");
     request.0.shutdown().await?;
-    let rest = tokio::time::timeout(PROMPTLY, response.rest()).await;
-    let rest = rest.unwrap_or_else(|_| panic!("it does not end"));
+    let rest = promptly("it does not end", response.rest()).await;
     assert!(!rest.ends_with(b"0\r\n\r\n"), "it is whole");
     // The only instance is free.
     let (mut request, mut response) = post(address).await;
     request.send(b"next").await;
-    let next = tokio::time::timeout(PROMPTLY, response.next(4)).await;
-    assert_eq!(next.expect("it is answered"), b"next");
+    let next = promptly("it is not answered", response.next(4)).await;
+    assert_eq!(next, b"next");
     assert_calls(route, deployment.host(), 2).await;
     Ok(())
 }
@@ -244,9 +239,7 @@ async fn streams_that_wait_when_their_callee_is_scaled_come_back_once(
             request.end().await;
             response.ends().await;
         };
-        tokio::time::timeout(PROMPTLY, exchange)
-            .await
-            .unwrap_or_else(|_| panic!("one of them is not answered"));
+        promptly("one of them is not answered", exchange).await;
     }
     assert_calls(route, host, u64::from(WAITING) + 1).await;
     Ok(())

@@ -9,11 +9,11 @@ use futures::StreamExt as _;
 use inhost_testbed::{found, settle, Deployment, NatsServer, Search, CALLEE, CALLER, ECHO};
 use serde_json::Value;
 
-use crate::support::{nats, until, Hosts as _, Route, PROMPTLY};
+use crate::support::{nats, promptly, until, Hosts as _, Route, PROMPTLY};
 
 async fn next(records: &mut async_nats::Subscriber) -> Value {
-    let message = tokio::time::timeout(PROMPTLY, records.next()).await;
-    let message = message.expect("in time").expect("a record");
+    let message = promptly("there is no record", records.next()).await;
+    let message = message.expect("a record");
     serde_json::from_slice(&message.payload).expect("JSON")
 }
 
@@ -99,8 +99,8 @@ async fn records_go_to_the_subject_that_is_given_and_calls_over_nats_have_none(
         let driver = deployment.driver().await?;
         assert_eq!(driver.ping(1).await?, 2);
     }
-    let message = tokio::time::timeout(PROMPTLY, records.next()).await;
-    let message = message.expect("in time").expect("a record");
+    let message = promptly("there is no record", records.next()).await;
+    let message = message.expect("a record");
     assert_eq!(&*message.subject, format!("calls.{}", local.lattice()));
     let more = tokio::time::timeout(Duration::from_millis(50), records.next()).await;
     more.expect_err("one call was made in memory");

@@ -1,11 +1,9 @@
 //! A caller and a callee whose types of a function differ, but not in what a peer reads: the calls
 //! go as they do over NATS.
 
-use std::path::Path;
+use inhost_testbed::{Deployment, CALLEE, CALLER, ECHO};
 
-use inhost_testbed::{reference, write_component, Deployment, CALLEE, CALLER, ECHO};
-
-use crate::support::{nats, on_routes, Hosts as _, Route};
+use crate::support::{component, nats, on_routes, Hosts as _, Route};
 
 on_routes! { OURS:
     types_that_read_each_other_on_the_wire_do_so_in_memory,
@@ -58,11 +56,6 @@ const PAIRS: [Pair; 7] = [
     },
 ];
 
-fn write(folder: &Path, name: &str, component: &str) -> String {
-    let file = write_component(folder, &format!("{name}.wasm"), component);
-    file.and_then(|file| reference(&file)).expect("a component")
-}
-
 /// The caller: `inhost:demo/driver.ping`, whose number it passes on.
 fn caller(ty: &str) -> String {
     format!(
@@ -111,14 +104,14 @@ async fn types_that_read_each_other_on_the_wire_do_so_in_memory(
         let host = route.host().lattice(lattice);
         let deployment = host.start_on(&nats).await;
         let references = [
-            write(
+            component(
                 folder.path(),
-                &format!("callee-{number}"),
+                &format!("callee-{number}.wasm"),
                 &callee(pair.callee),
             ),
-            write(
+            component(
                 folder.path(),
-                &format!("caller-{number}"),
+                &format!("caller-{number}.wasm"),
                 &caller(pair.caller),
             ),
         ];

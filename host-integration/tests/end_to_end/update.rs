@@ -4,13 +4,11 @@
 
 use std::time::Duration;
 
-use inhost_testbed::{
-    reference, write_component, Deployment, Driver, Guest, CALLEE, DEFAULT_COUNT,
-};
+use inhost_testbed::{Deployment, Driver, Guest, CALLEE, DEFAULT_COUNT};
 
 use crate::support::callers::{version_over_nats, Callers};
 use crate::support::rounds::rounds;
-use crate::support::{nats, until, until_not_listed, Hosts as _, Route, PROMPTLY};
+use crate::support::{component, nats, until, until_not_listed, Hosts as _, Route, PROMPTLY};
 
 const CALLERS: usize = 32;
 
@@ -32,13 +30,14 @@ async fn after_an_update_no_call_reaches_the_old_version() {
         let deployment = route.start_pair_on(&nats).await;
         let (control, host) = (deployment.control(), deployment.host());
         let callers = Callers::start(&deployment.driver().await.expect("the caller"), CALLERS);
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        callers.answers(CALLS).await;
         let reference = Guest::CalleeV2.reference().expect("a reference");
         control
             .update(host.id(), &reference, CALLEE)
             .await
             .expect("updated");
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        callers.answered_by(2).await;
+        callers.answers(CALLS).await;
         let answers = callers.end().await;
         answers.assert_changed(1, 2, &format!("over {route:?}"));
 
@@ -168,8 +167,7 @@ async fn an_update_to_what_exports_nothing_leaves_the_old_version() {
         let deployment = route.start_pair_on(&nats).await;
         let (control, host) = (deployment.control(), deployment.host());
         let folder = tempfile::tempdir().expect("a folder");
-        let nothing = write_component(folder.path(), "nothing.wasm", "(component)");
-        let nothing = reference(&nothing.expect("written")).expect("a reference");
+        let nothing = component(folder.path(), "nothing.wasm", "(component)");
         let updated = control.update(host.id(), &nothing, CALLEE).await;
         updated.expect("updated");
         until("it is not on record", async || {
@@ -178,11 +176,11 @@ async fn an_update_to_what_exports_nothing_leaves_the_old_version() {
             component.image_ref == nothing
         })
         .await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
         let driver = deployment.driver().await.expect("the caller");
-        for _ in 0..20 {
-            assert_eq!(driver.call_version().await.expect("an answer"), 1);
-        }
+        let callers = Callers::start(&driver, CALLERS);
+        callers.answers(20 * CALLS).await;
+        let answers = callers.end().await;
+        answers.assert_all_of(1, &format!("over {route:?}"));
         let new = Guest::CalleeV2.reference().expect("a reference");
         let updated = control.update(host.id(), &new, CALLEE).await;
         updated.expect("updated");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use inhost_testbed::{Deployment, Guest, HeldTally, HostBuilder, NatsServer, Peer, CALLEE, ECHO};
 use tokio::task::JoinSet;
 
-use crate::support::{held_tally, nats, until, Hosts as _, Route, PROMPTLY};
+use crate::support::{held_tally, nats, promptly, until, Hosts as _, Route, PROMPTLY};
 
 fn reference(guest: Guest) -> String {
     guest.reference().expect("a reference")
@@ -126,8 +126,8 @@ async fn what_was_taken_over_nats_and_waits_has_not_run_when_the_component_is_st
         .await;
         let stopped = busy.deployment.control().stop_component(host.id(), CALLEE);
         stopped.await.expect("stopped");
-        let failed = tokio::time::timeout(PROMPTLY, calls.join_next()).await;
-        let failed = failed.expect("at once").expect("a call").expect("it ends");
+        let failed = promptly("no call ends", calls.join_next()).await;
+        let failed = failed.expect("a call").expect("it ends");
         failed.expect_err("it did not run");
         let said = host
             .wait_for_log("calls that waited for it did not run", PROMPTLY)

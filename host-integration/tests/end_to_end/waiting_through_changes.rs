@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use futures::{stream, StreamExt as _};
-use inhost_testbed::{
-    reference, write_component, Deployment, Driver, HeldTally, CALLEE, CALLER, DEFAULT_COUNT,
-};
+use inhost_testbed::{Deployment, Driver, HeldTally, CALLEE, CALLER, DEFAULT_COUNT};
 use tokio::task::JoinSet;
 
 use crate::support::rounds::rounds;
-use crate::support::{calls, held_tally, nats, on_routes, until, until_within, Hosts as _, Route};
+use crate::support::{
+    calls, component, held_tally, nats, on_routes, until, until_within, Hosts as _, Route,
+};
 
 on_routes! { LOCAL:
     all_that_waits_is_begun_once_and_answered_through_updates_and_scales,
@@ -140,10 +140,7 @@ impl Stage {
         ]);
         let deployment = host.start_on(&nats().await).await;
         let files = tempfile::tempdir().expect("a folder");
-        let of = |name: &str, component: &str| {
-            let file = write_component(files.path(), name, component);
-            file.and_then(|file| reference(&file)).expect("a component")
-        };
+        let of = |name: &str, text: &str| component(files.path(), name, text);
         let versions = [of("v1.wasm", &callee(1)), of("v2.wasm", &callee(2))];
         // Each call of the caller waits in an instance of its own.
         let callers = DEFAULT_COUNT + large as u32;

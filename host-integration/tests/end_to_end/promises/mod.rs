@@ -7,14 +7,15 @@ mod shown;
 use std::sync::Arc;
 
 use inhost_testbed::{
-    reference, write_component, Deployment, Handler, HeldTally, Link, NatsServer, Peer, CALLEE,
-    CALLER,
+    reference, Deployment, Handler, HeldTally, Link, NatsServer, Peer, CALLEE, CALLER,
 };
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use crate::support::{held_tally, nats, on_routes, queued, until, Hosts as _, Route, PROMPTLY};
+use crate::support::{
+    component, held_tally, nats, on_routes, promptly, queued, until, Hosts as _, Route, PROMPTLY,
+};
 
 on_routes! { OURS:
     a_component_that_would_call_an_http_handler_does_not_start,
@@ -101,8 +102,8 @@ impl Stage {
 
     /// Has the callee trap, of which the caller is to learn at once.
     async fn trap(&self) {
-        let trapped = tokio::time::timeout(PROMPTLY, self.call(0)).await;
-        let trapped = trapped.expect("it ends").expect("no panic");
+        let trapped = promptly("it does not end", self.call(0)).await;
+        let trapped = trapped.expect("no panic");
         trapped.expect_err("the callee traps, and its caller with it");
     }
 
@@ -247,8 +248,7 @@ async fn what_waits_ends_with_a_stop(nats: &Arc<NatsServer>, route: Route, kind:
     let stopped = stage.deployment.control().stop_component(host.id(), CALLEE);
     stopped.await.expect("stopped");
     for call in waiting {
-        let ended = tokio::time::timeout(PROMPTLY, call).await;
-        let ended = ended.unwrap_or_else(|_| panic!("over {route:?} it waits after the stop"));
+        let ended = promptly(format!("over {route:?} it waits after the stop"), call).await;
         ended.expect("no panic").expect_err("no one runs it");
     }
     assert_eq!(stage.ran(), [1], "over {route:?}");
@@ -306,8 +306,8 @@ async fn a_handler_takes_no_more_bytes_than_a_guest_can_hold(route: Route) -> an
     let body = vec![0_u8; 3 << 20];
     let message = (String::new(), body, None::<String>);
     let sent = callee.call::<_, (Result<(), String>,)>(kind.instance, kind.function, (message,));
-    let sent = tokio::time::timeout(PROMPTLY, sent).await;
-    sent.expect("it ends").expect_err("it is too much");
+    let sent = promptly("it does not end", sent).await;
+    sent.expect_err("it is too much");
     let said = format!(
         "the caller of `{}.{}` of component `{}.{CALLEE}` sends more than 2097152 bytes of parameters",
         kind.instance,
@@ -337,11 +337,8 @@ async fn when_the_time_for_calls_to_end_is_over_no_handler_begins(
     until("they do not wait", async || queued(&host).await == 3).await;
     host.ask_to_stop();
     for call in calls {
-        let ended = tokio::time::timeout(PROMPTLY, call).await;
-        ended
-            .expect("it ends")
-            .expect("no panic")
-            .expect_err("it was ended");
+        let ended = promptly("it does not end", call).await;
+        ended.expect("no panic").expect_err("it was ended");
     }
     // The one that runs comes to its end while the others are told.
     stage.tally.release();
@@ -378,8 +375,7 @@ async fn a_component_that_would_call_an_http_handler_does_not_start(
         (export "inhost:promises/call" (instance $call)))"#;
     let deployment = route.start_on(&nats().await).await;
     let folder = tempfile::tempdir()?;
-    let caller = write_component(folder.path(), "caller.wasm", CALLER_OF_HANDLER).expect("written");
-    let caller = reference(&caller).expect("written");
+    let caller = component(folder.path(), "caller.wasm", CALLER_OF_HANDLER);
     let deployed = deployment.deploy_on(deployment.host(), &caller, CALLER, 1);
     let error = format!("{:#}", deployed.await.expect_err("it cannot be linked"));
     assert!(error.contains("wasi:http/incoming-handler"), "{error}");

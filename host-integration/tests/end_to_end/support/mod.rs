@@ -4,13 +4,16 @@ pub(crate) mod callers;
 pub(crate) mod load;
 pub(crate) mod rounds;
 
+use std::fmt;
+use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use inhost_testbed::Route;
 use inhost_testbed::{
-    Binaries, Counts, Deployment, Driver, Guest, HeldTally, Host, HostBuilder, NatsServer, Tally,
-    CALLEE, CALLER, DEFAULT_COUNT,
+    reference, write_component, Binaries, Counts, Deployment, Driver, Guest, HeldTally, Host,
+    HostBuilder, NatsServer, Tally, CALLEE, CALLER, DEFAULT_COUNT,
 };
 
 /// Makes each of these a test on each route of [`Route::OURS`] or [`Route::LOCAL`], with a name of
@@ -158,6 +161,12 @@ pub(crate) async fn until_within(
     held.await.unwrap_or_else(|error| panic!("{error}"));
 }
 
+/// Waits for `future`, and panics with `what` if it is not ready soon.
+pub(crate) async fn promptly<T>(what: impl fmt::Display, future: impl Future<Output = T>) -> T {
+    let ready = tokio::time::timeout(PROMPTLY, future).await;
+    ready.unwrap_or_else(|_| panic!("{what}, {PROMPTLY:?} later"))
+}
+
 /// Waits until a host has no function of a component listed any more. What serves a component ends a moment after the
 /// command to stop it was answered.
 pub(crate) async fn until_not_listed(host: &Host, id: &str) {
@@ -168,6 +177,12 @@ pub(crate) async fn until_not_listed(host: &Host, id: &str) {
         endpoints.iter().all(|it| it["prefix"] != prefix.as_str())
     })
     .await;
+}
+
+/// Writes a component to `folder`, and returns the reference by which a host starts it.
+pub(crate) fn component(folder: &Path, name: &str, text: &str) -> String {
+    let file = write_component(folder, name, text);
+    file.and_then(|file| reference(&file)).expect("a component")
 }
 
 /// Deploys the component `callee` as the callee, and the caller, linked to it.
