@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use inhost_dispatch::{time_used_up, Nowhere};
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, Store};
 use wrpc_runtime_wasmtime::{
@@ -131,6 +132,38 @@ async fn a_guest_that_computes_for_many_turns_comes_to_its_end() -> anyhow::Resu
     let (mut params, mut results) = (Root(&[0xff, 0xff, 0xff, 0x7f][..]), Root(Vec::new()));
     instance.call(&export, &mut params, &mut results).await?;
     assert_eq!(results.0, [7]);
+    Ok(())
+}
+
+/// Each of the others has the thread for as long at a time as a large call has.
+#[tokio::test]
+async fn a_guest_that_computes_comes_to_its_end_beside_many_that_keep_the_thread_busy(
+) -> anyhow::Result<()> {
+    const OTHERS: usize = 60;
+    let _alone = ALONE.lock().await;
+    let instance = instance(Duration::from_secs(60))?;
+    let export = instance.export("", "rounds")?;
+    // 2^28 - 1, as above.
+    let compute = async || {
+        let start = Instant::now();
+        let (mut params, mut results) = (Root(&[0xff, 0xff, 0xff, 0x7f][..]), Root(Vec::new()));
+        instance.call(&export, &mut params, &mut results).await?;
+        anyhow::Ok(start.elapsed())
+    };
+    let alone = compute().await?;
+    let mut others = JoinSet::new();
+    for _ in 0..OTHERS {
+        others.spawn(async {
+            loop {
+                let start = Instant::now();
+                while start.elapsed() < Duration::from_millis(1) {}
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+    let beside = compute().await?;
+    // With a tick for each turn it would take more than thirty times as long.
+    assert!(beside < 16 * alone, "{beside:?}, and {alone:?} alone");
     Ok(())
 }
 

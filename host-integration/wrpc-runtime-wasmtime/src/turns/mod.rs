@@ -47,6 +47,10 @@ const TICKS: u32 = 250;
 /// How long a guest that computes runs before it gives way: the time between two ticks.
 const TURN: Duration = Duration::from_millis(1000 / TICKS as u64);
 
+/// How many ticks a turn of a guest that takes long lasts at most. It lasts as long as the others
+/// had the thread before, so that the guest comes to its end beside many short calls, too.
+const LONGEST: u64 = 5;
+
 /// How many ticks there are in a second in this process.
 static IN_A_SECOND: OnceLock<u32> = OnceLock::new();
 
@@ -92,6 +96,9 @@ pub(crate) fn begin<T>(store: &mut Store<T>) {
         if is_over() {
             return Err(Trap::Interrupt.into());
         }
+        if goes_on() {
+            return Ok(UpdateDeadline::Continue(1));
+        }
         give_way();
         Ok(UpdateDeadline::Yield(1))
     });
@@ -110,6 +117,8 @@ thread_local! {
     static GIVES_WAY: Cell<bool> = const { Cell::new(false) };
     /// The time of the guest that is being polled on this thread is over.
     static OVER: Cell<bool> = const { Cell::new(false) };
+    /// How many ticks the guest that is being polled on this thread sees before it gives way.
+    static MORE: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Not inlined into what runs on a guest's stack: that may go on on another thread, and where the
@@ -124,6 +133,14 @@ fn give_way() {
 #[inline(never)]
 fn is_over() -> bool {
     OVER.get()
+}
+
+/// Whether this tick is not the last one of the turn. As for [`give_way`].
+#[inline(never)]
+fn goes_on() -> bool {
+    let more = MORE.get();
+    MORE.set(more.saturating_sub(1));
+    more > 0
 }
 
 /// Whether the guest that was polled last on this thread gives way. It is said once.
@@ -202,6 +219,8 @@ struct Computing {
     quiet: Quiet,
     /// While others run.
     away: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// When it gave way.
+    left: Instant,
     /// From when it has taken long, until it waits for something else.
     place: Option<Place>,
 }
@@ -238,10 +257,12 @@ impl<'a> Turns<'a> {
                 if let Some(place) = computing.place.as_ref().filter(|_| !is_over) {
                     ready!(place.poll(cx));
                 }
+                let more = computing.more();
                 let waker = computing.quiet.waker(cx.waker());
-                let outer = OVER.replace(is_over);
+                let outer = (OVER.replace(is_over), MORE.replace(more));
                 let polled = call.poll(&mut Context::from_waker(waker));
-                OVER.set(outer);
+                OVER.set(outer.0);
+                MORE.set(outer.1);
                 polled
             }
         };
@@ -251,6 +272,7 @@ impl<'a> Turns<'a> {
             clock::computing(computing.turns);
             let seat = self.seat.sit(self.line, self.came);
             Place::stand(&mut computing.place, seat, computing.turns);
+            computing.left = Instant::now();
             // Woken when the thread has run what was ready, and has looked for what comes from outside.
             let mut away = Box::pin(tokio::task::yield_now());
             if away.as_mut().poll(cx).is_pending() {
@@ -272,8 +294,21 @@ impl Default for Computing {
             turns: 0,
             quiet: Quiet::new(Waker::noop().clone()),
             away: None,
+            left: Instant::now(),
             place: None,
         }
+    }
+}
+
+impl Computing {
+    /// How many ticks its next turn has, beyond the one that ends it.
+    fn more(&self) -> u64 {
+        // Of those that do not take long there may be many, and all of them run.
+        if self.place.is_none() {
+            return 0;
+        }
+        let others = self.left.elapsed().as_nanos() / TURN.as_nanos();
+        u64::try_from(others).unwrap_or(LONGEST).clamp(1, LONGEST) - 1
     }
 }
 
