@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use crate::backend::Backend;
 use crate::call::{Call, Home, LocalIncoming, LocalOutgoing, Patience, Way};
-use crate::observe::{Observer, Record, Target};
+use crate::observe::{note_queue_full, Observer, Record, Target};
 use crate::queue::{IfFull, Item, Queue, Refused, Room};
 
 /// How many invocations may wait at one endpoint. Further ones go over the remote transport, or wait for room with
@@ -137,13 +137,18 @@ impl<C, B: Backend> Endpoint<C, B> {
     where
         C: Default + Send + Sync + 'static,
     {
-        let is_full = || self.queue.seems_full() || (served_elsewhere && self.queue.seems_late());
-        if if_full == IfFull::Refuse && is_full() {
-            return Err(Rejected {
-                context,
-                params,
-                reason: Reason::QueueFull,
-            });
+        if if_full == IfFull::Refuse {
+            let is_full = self.queue.seems_full();
+            if is_full {
+                note_queue_full();
+            }
+            if is_full || (served_elsewhere && self.queue.seems_late()) {
+                return Err(Rejected {
+                    context,
+                    params,
+                    reason: Reason::QueueFull,
+                });
+            }
         }
         let record = observer.map(|observer| Record::new(observer, &context, params.len()));
         let home: Arc<dyn Home<B>> = Arc::<Self>::clone(self);
@@ -160,8 +165,16 @@ impl<C, B: Backend> Endpoint<C, B> {
             call,
         });
         match self.queue.push(invocation, weight, if_full) {
-            Ok(()) => Ok((outgoing, incoming)),
-            Err(Refused::Full(invocation)) => Err(invocation.reject(Reason::QueueFull)),
+            Ok(()) => {
+                if outgoing.is_beyond() {
+                    note_queue_full();
+                }
+                Ok((outgoing, incoming))
+            }
+            Err(Refused::Full(invocation)) => {
+                note_queue_full();
+                Err(invocation.reject(Reason::QueueFull))
+            }
             Err(Refused::Closed(invocation)) => Err(invocation.reject(Reason::Closed)),
         }
     }

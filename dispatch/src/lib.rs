@@ -139,7 +139,7 @@ pub use host::{Local, Served};
 pub use inhost_registry::{Generations, ScopeId};
 pub use nowhere::{NoStream, Nowhere};
 pub use observe::{
-    note_pool_used_up, note_time_used_up, on_start, pool_used_up, starts, time_used_up, Calls,
-    Counted, Ended, Ending, Failures, Observer, Pace, Running, Stage, Target,
+    note_pool_used_up, note_time_used_up, on_start, pool_used_up, queue_full, starts, time_used_up,
+    Calls, Counted, Ended, Ending, Failures, Observer, Pace, Running, Stage, Target,
 };
 pub use route::{Mode, Modes, Outcome, Route, UnknownMode};

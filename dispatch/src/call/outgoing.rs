@@ -276,6 +276,13 @@ impl<B: Backend> LocalOutgoing<B> {
         Pin::new(&mut stream.writer).poll_write(cx, buf)
     }
 
+    /// Whether the call is beyond the bounds of the queue that it is in.
+    pub(crate) fn is_beyond(&self) -> bool {
+        self.handle
+            .queued()
+            .is_some_and(|call| call.room.is_beyond())
+    }
+
     /// Waits as long as the call is beyond the bounds of the queue that it is in.
     fn poll_within(&self, cx: &mut Context<'_>) -> Poll<()> {
         match self.handle.queued() {

@@ -162,9 +162,9 @@ mod tests {
         let target = Target::new("p".into(), "i", "f", Arc::default());
         let home = Endpoint::new(target.into(), QueueLimits::default(), patience);
         let (params, came) = (params(Silent, home), Instant::now());
-        tokio::time::sleep(limit / 3).await;
+        sleep(limit / 3).await;
         let list = params.index(&[0]).expect("a path");
-        tokio::time::sleep(limit / 3).await;
+        sleep(limit / 3).await;
         for mut stream in [list.index(&[7]).expect("a path"), list] {
             let error = stream.read(&mut [0; 8]).await;
             let error = error.expect_err("nothing comes");

@@ -19,4 +19,5 @@ pub(crate) use running::Traveller;
 pub use running::{Running, Stage};
 pub(crate) use target::{name, Targets};
 pub use target::{Counted, Target};
-pub use used_up::{note_pool_used_up, note_time_used_up, pool_used_up, time_used_up};
+pub(crate) use used_up::note_queue_full;
+pub use used_up::{note_pool_used_up, note_time_used_up, pool_used_up, queue_full, time_used_up};

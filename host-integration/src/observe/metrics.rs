@@ -23,6 +23,8 @@ const ENDPOINTS: &str = "wasmcloud_host.local_dispatch.endpoints";
 const IN_FLIGHT: &str = "wasmcloud_host.local_dispatch.in_flight";
 /// Calls that wait in a function's queue.
 const QUEUE_DEPTH: &str = "wasmcloud_host.local_dispatch.queue.depth";
+/// Calls that found the queue of their callee full.
+const QUEUE_FULL: &str = "wasmcloud_host.local_dispatch.queue.full";
 /// Invocations that found no room for an instance.
 const POOL_USED_UP: &str = "wasmcloud_host.local_dispatch.pool.used_up";
 /// Invocations whose guest computed for too long.
@@ -131,7 +133,12 @@ fn counters(meter: &Meter, local: &Local, common: &Common) {
             .build();
     }
     type Count = fn(&Status) -> u64;
-    let of_host: [(_, _, Count); 2] = [
+    let of_host: [(_, _, Count); 3] = [
+        (
+            QUEUE_FULL,
+            "Calls that found the queue of their callee full, and went over NATS or waited for room",
+            |status| status.queue_full,
+        ),
         (
             POOL_USED_UP,
             "Invocations that found no room for an instance in the pool",

@@ -103,6 +103,7 @@ async fn calls_in_memory_are_counted_and_timed() -> anyhow::Result<()> {
             "invocations",
             "queue.depth",
             "queue.duration",
+            "queue.full",
             "time.used_up",
         ];
         assert_eq!(names, BTreeSet::from(all));

@@ -72,6 +72,9 @@ async fn a_host_answers_at_once_while_a_hundred_callers_wait_for_room(
         queued(host).await + 2 >= u64::from(WAITING)
     })
     .await;
+    // One of those that wait has room in the queue.
+    let full = host.status().await?["queue_full"].as_u64();
+    assert!(full >= Some(u64::from(WAITING) - 3), "{full:?}");
 
     let control = deployment.control();
     let put = shortest(async || {

@@ -21,6 +21,8 @@ pub(super) struct Listing {
     #[serde(default)]
     in_flight: u64,
     #[serde(default)]
+    queue_full: u64,
+    #[serde(default)]
     pool_used_up: u64,
     #[serde(default)]
     time_used_up: u64,
@@ -186,8 +188,8 @@ fn head(listing: &Listing) -> String {
 fn used_up(listing: &Listing) -> String {
     let scarce = [
         (
-            listing.calls.spilled,
-            "left a queue that was full or slow",
+            listing.queue_full,
+            "found the queue of their callee full",
             "scale the callee up, or `--local-queue-invocations` and `--local-queue-bytes`",
         ),
         (
@@ -394,7 +396,7 @@ mod tests {
         let text = shown(serde_json::json!({
             "host": "NHOST", "version": "1.5.1", "mode": "prefer", "targets": {"callee": "require"}, "backend": "duplex",
             "calls": {"local": 5, "remote": 1, "spilled": 0, "fallback": 0, "refused": 2}, "in_flight": 3, "endpoints": [],
-            "pool_used_up": 0, "time_used_up": 0,
+            "queue_full": 0, "pool_used_up": 0, "time_used_up": 0,
             "functions": [{
                 "prefix": "default.callee", "instance": "a:b/c", "function": "f", "served": true, "queued": 2,
                 "in_flight": 3, "calls": {"local": 5, "remote": 1, "refused": 2},
@@ -441,10 +443,13 @@ mod tests {
     #[test]
     fn what_was_used_up_is_shown_with_what_helps() {
         let text = shown(serde_json::json!({
-            "host": "", "version": "", "mode": "prefer", "calls": {"spilled": 3}, "pool_used_up": 4, "time_used_up": 5
+            "host": "", "version": "", "mode": "prefer", "calls": {"spilled": 3}, "queue_full": 3, "pool_used_up": 4, "time_used_up": 5
         }));
         for (line, flag) in [
-            ("3 left a queue that was full", "--local-queue-invocations"),
+            (
+                "3 found the queue of their callee full",
+                "--local-queue-invocations",
+            ),
             ("4 found no room for an instance", "--max-components"),
             ("5 computed for too long", "--max-execution-time-ms"),
         ] {

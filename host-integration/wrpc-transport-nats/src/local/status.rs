@@ -23,6 +23,9 @@ pub struct Status {
     pub calls: Calls,
     /// How many local calls have a stream that has not been dropped, on either side.
     pub in_flight: usize,
+    /// How many calls found the queue of their callee on this host full since the process started.
+    /// They went over NATS, or waited for room.
+    pub queue_full: u64,
     /// How many invocations found no room for an instance in the pool of their engine since the
     /// process started, from here or over NATS. They did not run.
     pub pool_used_up: u64,
@@ -106,6 +109,7 @@ impl Status {
                 .collect(),
             backend: config.backend.map(|backend| backend.to_string()),
             in_flight: shared.in_flight(),
+            queue_full: dispatch::queue_full(),
             pool_used_up: dispatch::pool_used_up(),
             time_used_up: dispatch::time_used_up(),
             calls: shared.calls(),
