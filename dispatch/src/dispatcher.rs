@@ -205,7 +205,7 @@ where
         instance: &str,
         func: &str,
     ) -> BothWays<B, R> {
-        beside::know_pieces::<B, R::Incoming>();
+        beside::know_reader::<B, R::Incoming>();
         count(outgoing.counters(), Route::Local, prefix, instance, func);
         (Outgoing::local(outgoing), Incoming::local(incoming))
     }

@@ -10,20 +10,20 @@ use std::sync::OnceLock;
 use crate::backend::Backend;
 
 mod caller;
-mod pieces;
 mod put_back;
+mod reader;
 
 pub use caller::Caller;
-pub(crate) use pieces::know as know_pieces;
-pub use pieces::{is_whole, next_piece, until_ended, why_failed};
 pub use put_back::put_back;
 pub(crate) use put_back::Streams;
+pub(crate) use reader::know as know_reader;
+pub use reader::{is_whole, next_piece, until_ended, why_failed};
 
 /// Makes all of these know the streams of a type of dispatcher.
 pub(crate) fn know<B: Backend, O: Any + Send, I: Any + Send>() {
     caller::know::<B, O>();
-    pieces::know::<B, I>();
     put_back::know::<B, O, I>();
+    reader::know::<B, I>();
 }
 
 /// What there is for each type: a list that only grows. There is one type for each type of
