@@ -372,7 +372,12 @@ pub async fn a_side_says_that_what_it_sends_is_whole<B: Backend>(make: impl Make
     let [types, others] = [7_u32, 7].map(Arc::new);
     let host = Host::new(make(limit(64)));
     let mut served = host.serve().await;
-    for (typed, whole) in [(true, true), (true, false), (false, true)] {
+    for (typed, whole) in [
+        (true, Some(&types)),
+        (true, Some(&others)),
+        (true, None),
+        (false, Some(&types)),
+    ] {
         let invoke = host.invoke("", "parameters");
         let invoked = match typed {
             true => with_types(types.clone(), invoke).await,
@@ -387,14 +392,15 @@ pub async fn a_side_says_that_what_it_sends_is_whole<B: Backend>(make: impl Make
 
         let caller = Caller::of(&outgoing).expect("a local call has a caller");
         let answered = match whole {
-            true => caller.answer_whole("results".into()),
-            false => caller.answer("results".into()),
+            Some(types) => caller.answer_whole("results".into(), &**types),
+            None => caller.answer("results".into()),
         };
         answered.expect("someone reads");
         outgoing.shutdown().await.expect("shutdown");
         let piece = next_piece(&mut results).await.expect("a local stream");
         assert_eq!(piece.expect("results"), "results");
-        assert_eq!(is_whole(&mut results, &*types), typed && whole);
+        let agreed = typed && whole.is_some_and(|whole| Arc::ptr_eq(whole, &types));
+        assert_eq!(is_whole(&mut results, &*types), agreed);
         assert!(!is_whole(&mut results, &*others));
     }
     assert!(!is_whole(&mut tokio::io::empty(), &*types));

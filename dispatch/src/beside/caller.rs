@@ -98,14 +98,15 @@ impl Caller {
         self.0.answer(results)
     }
 
-    /// As [`Caller::answer`], and says that `results` are all of them, and of the types that the
-    /// caller gave: it need not check them; see [`is_whole`](crate::is_whole).
+    /// As [`Caller::answer`], and says that `results` are all of them, and of the types `types`: of
+    /// that very value. A caller that gave the same need not check them; see
+    /// [`is_whole`](crate::is_whole).
     ///
     /// # Errors
     ///
     /// As [`Caller::answer`].
-    pub fn answer_whole(&self, results: Bytes) -> io::Result<()> {
-        self.0.answer_is_whole();
+    pub fn answer_whole(&self, results: Bytes, types: &(dyn Any + Send + Sync)) -> io::Result<()> {
+        self.0.answer_is_whole(types);
         self.0.answer(results)
     }
 
@@ -145,7 +146,7 @@ trait OtherSide: Send + Sync {
     fn has_gone(&self) -> bool;
     fn gone(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
     fn broke_off(&self) -> bool;
-    fn answer_is_whole(&self);
+    fn answer_is_whole(&self, types: &(dyn Any + Send + Sync));
     fn answer(&self, results: Bytes) -> io::Result<()>;
     fn failed(&self, cause: Arc<str>);
     fn cut_off(&self, cause: Arc<str>);
@@ -180,8 +181,8 @@ impl<B: Backend> OtherSide for Call<B> {
         self.params_broke_off()
     }
 
-    fn answer_is_whole(&self) {
-        Self::answer_is_whole(self);
+    fn answer_is_whole(&self, types: &(dyn Any + Send + Sync)) {
+        Self::answer_is_whole(self, types);
     }
 
     fn answer(&self, results: Bytes) -> io::Result<()> {

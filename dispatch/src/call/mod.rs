@@ -162,20 +162,27 @@ impl<B: Backend> Call<B> {
         self.caller_types.as_ref()
     }
 
+    /// Whether `types` are the types that the caller gave.
+    fn has_types(&self, types: &(dyn Any + Send + Sync)) -> bool {
+        let same = |caller: &Types| std::ptr::addr_eq(Arc::as_ptr(caller), types);
+        self.caller_types.as_ref().is_some_and(same)
+    }
+
     /// Whether what goes `way` in one piece is all that goes there, and of the types `types`: its sender said so.
     pub(crate) fn is_whole(&self, way: Way, types: &(dyn Any + Send + Sync)) -> bool {
         let said = match way {
             Way::Params => true,
             Way::Results => self.answer_is_whole.load(Ordering::Relaxed),
         };
-        let same = |caller: &Types| std::ptr::addr_eq(Arc::as_ptr(caller), types);
-        said && self.caller_types.as_ref().is_some_and(same)
+        said && self.has_types(types)
     }
 
-    /// The answer that is set next is all results, and of the types that the caller gave.
-    pub(crate) fn answer_is_whole(&self) {
-        // Who takes the answer sees this: the answer is behind a lock.
-        self.answer_is_whole.store(true, Ordering::Relaxed);
+    /// The answer that is set next is all results, and of the types `types`.
+    pub(crate) fn answer_is_whole(&self, types: &(dyn Any + Send + Sync)) {
+        if self.has_types(types) {
+            // Who takes the answer sees this: the answer is behind a lock.
+            self.answer_is_whole.store(true, Ordering::Relaxed);
+        }
     }
 
     /// The callee's side took the call out of its queue.

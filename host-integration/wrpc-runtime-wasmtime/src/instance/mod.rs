@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{anyhow, Context as _};
-use inhost_dispatch::{is_whole, Serving};
+use inhost_dispatch::Serving;
 use tokio::io::{AsyncRead, AsyncWrite};
 use wasmtime::component::{Func, InstancePre};
 use wasmtime::{AsContextMut, Store, Trap};
@@ -301,13 +301,13 @@ impl Export {
     ///
     /// [`CallFailed`] with [`Step::Parameters`], and with [`Step::Resolve`] when no guest can be
     /// called with such types.
-    pub(crate) async fn receive<I>(&self, params: &mut I) -> Result<Received, CallFailed>
+    pub(crate) async fn receive<I>(&self, params: &mut I) -> Result<Received<'_>, CallFailed>
     where
         I: AsyncRead + Unpin + 'static,
     {
         let signature = self.values()?;
-        let agreed = is_whole(params, &**self.signature());
-        let received = Received::from(params, signature, agreed, self.memory()).await;
+        let types = Some(&**self.signature());
+        let received = Received::from(params, signature, types, self.memory()).await;
         received.map_err(|error| CallFailed::new(self, Step::Parameters, error.into()))
     }
 }
@@ -321,7 +321,7 @@ pub(crate) async fn call<C, I, O>(
     store: C,
     func: Func,
     export: &Export,
-    received: Received,
+    received: Received<'_>,
     params: &mut I,
     results: &mut O,
 ) -> Result<(), CallFailed>

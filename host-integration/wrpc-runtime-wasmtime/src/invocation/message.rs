@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use inhost_codec::{Checker, DecodeError, Fault, Found, Plan, Progress};
-use inhost_dispatch::{next_piece, Caller};
+use inhost_codec::{Checker, DecodeError, Fault, Found, Plan, Progress, Signature};
+use inhost_dispatch::{is_whole, next_piece, Caller};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tracing::trace;
 
@@ -45,8 +45,8 @@ impl From<DecodeError> for ReceiveError {
 ///
 /// `memory` is what the guest may have, in bytes: a message that does not fit it is refused.
 ///
-/// Not checked is a message without resources that comes in one piece and is `whole`; see
-/// [`is_whole`](inhost_dispatch::is_whole).
+/// Not checked is a message without resources that comes in one piece from a peer on this host that
+/// has the same `types`; see [`is_whole`].
 ///
 /// # Cancel safety
 ///
@@ -55,7 +55,7 @@ pub(crate) async fn receive<I: AsyncRead + Unpin + 'static>(
     stream: &mut I,
     plan: &Arc<Plan>,
     memory: u64,
-    whole: impl FnOnce(&mut I) -> bool,
+    types: Option<&Signature>,
 ) -> Result<(Bytes, Vec<Found>), ReceiveError> {
     if plan.is_empty() {
         return Ok((Bytes::new(), Vec::new()));
@@ -70,9 +70,10 @@ pub(crate) async fn receive<I: AsyncRead + Unpin + 'static>(
     }
     let piece = next_piece(stream).await.transpose()?;
     let piece = piece.filter(|piece| !piece.is_empty());
+    let mut whole = || types.is_some_and(|types| is_whole(stream, types));
     let piece = match piece {
         // What resources there are is found by a check.
-        Some(piece) if !plan.has_resources() && whole(stream) => return Ok((piece, Vec::new())),
+        Some(piece) if !plan.has_resources() && whole() => return Ok((piece, Vec::new())),
         piece => piece,
     };
     let mut checker = checker();
@@ -109,7 +110,7 @@ pub(crate) async fn receive<I: AsyncRead + Unpin + 'static>(
 }
 
 /// Sends a message and ends the stream. A caller on the same host gets it as it is, and as one that needs no check when
-/// `agreed` says that it has the same types.
+/// it has the same `types`.
 ///
 /// # Cancel safety
 ///
@@ -117,14 +118,14 @@ pub(crate) async fn receive<I: AsyncRead + Unpin + 'static>(
 pub(crate) async fn send<O: AsyncWrite + Unpin + 'static>(
     stream: &mut O,
     message: Bytes,
-    agreed: bool,
+    types: Option<&Signature>,
 ) -> io::Result<()> {
-    match Caller::of(stream) {
+    match (Caller::of(stream), types) {
         // A function without results: its caller may have left, and wants nothing.
         _ if message.is_empty() => {}
-        Some(caller) if agreed => caller.answer_whole(message)?,
-        Some(caller) => caller.answer(message)?,
-        None => stream.write_all(&message).await?,
+        (Some(caller), Some(types)) => caller.answer_whole(message, types)?,
+        (Some(caller), None) => caller.answer(message)?,
+        (None, _) => stream.write_all(&message).await?,
     }
     finish(stream).await
 }
@@ -161,7 +162,7 @@ mod tests {
             for frame in message.chunks(size) {
                 stream.read(frame);
             }
-            let received = receive(&mut stream.build(), &plan, MEMORY, |_| false)
+            let received = receive(&mut stream.build(), &plan, MEMORY, None)
                 .await
                 .unwrap();
             assert_eq!(received.0, message);
@@ -171,7 +172,7 @@ mod tests {
     #[tokio::test]
     async fn what_follows_a_message_is_not_part_of_it() {
         let mut stream = Builder::new().read(&[5, 99, 99]).build();
-        let received = receive(&mut stream, &plan(&[Type::U8]), MEMORY, |_| false)
+        let received = receive(&mut stream, &plan(&[Type::U8]), MEMORY, None)
             .await
             .unwrap();
         assert_eq!(received.0, [5][..]);
@@ -180,14 +181,14 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_read_when_there_are_no_values() {
         // It would panic when it is read.
-        let received = receive(&mut Builder::new().build(), &plan(&[]), MEMORY, |_| false).await;
+        let received = receive(&mut Builder::new().build(), &plan(&[]), MEMORY, None).await;
         assert_eq!(received.unwrap().0, Bytes::new());
     }
 
     #[tokio::test]
     async fn a_stream_that_ends_early_is_an_error_that_says_so() {
         let mut stream = Builder::new().read(&[3, b'a']).build();
-        let error = receive(&mut stream, &plan(&[Type::String]), MEMORY, |_| false).await;
+        let error = receive(&mut stream, &plan(&[Type::String]), MEMORY, None).await;
         assert_eq!(
             error.unwrap_err().to_string(),
             "the peer ended the stream after 2 bytes, and at least 4 are needed"
@@ -198,7 +199,7 @@ mod tests {
     async fn a_wrong_message_is_an_error_before_it_is_complete() {
         let mut stream = Builder::new().read(&[2]).build();
         let types = [Type::option(Type::U8), Type::U64];
-        let error = receive(&mut stream, &plan(&types), MEMORY, |_| false)
+        let error = receive(&mut stream, &plan(&types), MEMORY, None)
             .await
             .unwrap_err();
         assert!(matches!(error, ReceiveError::Malformed(_)), "{error}");
@@ -212,7 +213,7 @@ mod tests {
             .read(&[0; 1000])
             .build();
         let types = [Type::list(Type::U8)];
-        let error = receive(&mut stream, &plan(&types), MEMORY, |_| false)
+        let error = receive(&mut stream, &plan(&types), MEMORY, None)
             .await
             .unwrap_err();
         let ReceiveError::Ended { received, needed } = error else {

@@ -74,23 +74,23 @@ where
     let function = types(&params, &results, &|ty| *kinds.of(ty) == Kind::Stream)?;
     let signature = Signature::new(&function, |ty| kinds.of(ty).clone());
     let memory = limit(store.as_context().engine());
-    let received = Received::from(&mut rx, &signature, false, memory).await?;
+    let received = Received::from(&mut rx, &signature, None, memory).await?;
     run(&mut store, func, &signature, received, &mut rx, &mut tx)
         .await
         .map_err(|(_, error)| error)
 }
 
 /// Parameters that were received and checked.
-pub(crate) struct Received {
+pub(crate) struct Received<'a> {
     message: Bytes,
     found: Vec<Found>,
-    /// Whether the caller has the same types.
-    agreed: bool,
+    /// For a caller that may have the same.
+    types: Option<&'a inhost_codec::Signature>,
 }
 
-impl Received {
-    /// Receives the parameters of a function, which may take `memory` bytes of a guest. `agreed` is
-    /// whether the caller has the same types. Streams stay where they are.
+impl<'a> Received<'a> {
+    /// Receives the parameters of a function, which may take `memory` bytes of a guest. A caller on
+    /// this host that has the same `types` is believed. Streams stay where they are.
     ///
     /// # Cancel safety
     ///
@@ -98,15 +98,15 @@ impl Received {
     pub(crate) async fn from<I: AsyncRead + Unpin + 'static>(
         rx: &mut I,
         signature: &Signature,
-        agreed: bool,
+        types: Option<&'a inhost_codec::Signature>,
         memory: u64,
     ) -> Result<Self, ReceiveError> {
         let plan = &signature.params.plan;
-        let (message, found) = message::receive(rx, plan, memory, |_| agreed).await?;
+        let (message, found) = message::receive(rx, plan, memory, types).await?;
         Ok(Self {
             message,
             found,
-            agreed,
+            types,
         })
     }
 }
@@ -128,7 +128,7 @@ pub(crate) async fn run<C, I, O>(
     mut store: C,
     func: Func,
     signature: &Signature,
-    received: Received,
+    received: Received<'_>,
     rx: &mut I,
     tx: &mut O,
 ) -> Result<(), (Step, anyhow::Error)>
@@ -142,7 +142,7 @@ where
     let Received {
         message,
         found,
-        agreed,
+        types,
     } = received;
     let params = from_wire(
         &mut store.as_context_mut(),
@@ -165,7 +165,7 @@ where
     let sent = match results {
         Ok((message, streams)) if streams.is_empty() => {
             trace!(bytes = message.len(), "sending results");
-            let sent = message::send(tx, message, agreed).await;
+            let sent = message::send(tx, message, types).await;
             sent.context("failed to transmit results")
         }
         // Boxed so that its size does not count where it is not needed.

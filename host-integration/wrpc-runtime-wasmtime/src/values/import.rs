@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use inhost_codec::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
-use inhost_dispatch::{elsewhere, is_whole, CallError};
+use inhost_dispatch::{elsewhere, CallError};
 use tracing::{debug, Span};
 use wasmtime::component::LinkerInstance;
 use wasmtime::{AsContextMut as _, StoreContextMut};
@@ -276,9 +276,8 @@ impl<C: Clone + 'static> Function<C> {
             }
         };
         let receive = async {
-            let whole = |incoming: &mut _| is_whole(incoming, &*self.import.types);
-            let (message, _) =
-                receive(&mut incoming, &self.signature.results.plan, memory, whole).await?;
+            let (plan, types) = (&self.signature.results.plan, &*self.import.types);
+            let (message, _) = receive(&mut incoming, plan, memory, Some(types)).await?;
             Ok(message)
         };
         invocation.rest.of(send, receive).await

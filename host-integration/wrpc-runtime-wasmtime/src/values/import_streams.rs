@@ -101,7 +101,7 @@ impl<C: Clone + 'static> Function<C> {
         I: AsyncRead + Index<I> + Send + Unpin + 'static,
     {
         let (types, memory) = (&self.signature.results, limit(store.engine()));
-        let (message, found) = receive(incoming, &types.plan, memory, |_| false).await?;
+        let (message, found) = receive(incoming, &types.plan, memory, None).await?;
         from_wire(
             store,
             types,
