@@ -37,7 +37,7 @@ struct Served {
 ///
 /// What `types` says is between caller and callee. Who passes parameters with the invocation says
 /// by this, too, that they are all of them, and are of these types: the callee need not check them;
-/// see [`is_whole`](crate::is_whole).
+/// see [`Reader::is_whole`](crate::Reader::is_whole).
 ///
 /// # Cancel safety
 ///

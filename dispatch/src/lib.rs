@@ -99,7 +99,7 @@
 //! | the callee's result root dropped without `shutdown` | the bytes, then an [`std::io::Error`] that holds [`CallError::CalleeFailed`], with the cause if the callee gave one ([`Caller::failed`]) |
 //! | a generation ends before a call has started | the next one takes it, or [`CallError::NotAccepted`], at once |
 //! | the callee has no room for the call ([`Caller::refused`]) | [`CallError::NoRoom`], with the cause |
-//! | any other writer dropped without `shutdown` | the bytes, then end of stream; [`why_failed`] has the cause if that is a callee that gave one |
+//! | any other writer dropped without `shutdown` | the bytes, then end of stream; [`Reader::why_failed`] has the cause if that is a callee that gave one |
 //! | a reader dropped | the writer gets `BrokenPipe`, at once if it was waiting |
 //!
 //! A caller that drops its streams before the results are complete has gone: a queued call is skipped, and a running
@@ -130,7 +130,7 @@ mod sync;
 
 pub use ambient::{elsewhere, with_serving, with_types, Serving, Types};
 pub use backend::Backend;
-pub use beside::{is_whole, next_piece, put_back, until_ended, why_failed, Caller};
+pub use beside::{put_back, Caller, Reader};
 pub use call::{CallError, Incoming, Outgoing};
 pub use dispatcher::Dispatcher;
 pub use drain::{Drain, Drained, Run};

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use bytes::Bytes;
 use futures::StreamExt as _;
-use inhost_dispatch::{is_whole, next_piece, until_ended, with_types, Backend, CallError, Caller};
+use inhost_dispatch::{with_types, Backend, CallError, Caller, Reader};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_test::{assert_pending, assert_ready, task};
 use wrpc_transport::Index as _;
 
-use crate::support::{call_error, limit, pattern, read_all, Host, FUNCTION};
+use crate::support::{call_error, limit, pattern, read_all, reader, Host, FUNCTION};
 use crate::Make;
 
 /// The caller gets the callee's reason, in an error that says which call it was.
@@ -136,16 +136,16 @@ pub async fn one_piece_passes_as_it_is<B: Backend>(make: impl Make<B>) {
     let host = Host::new(make(limit(64)));
     let sent = Bytes::from(pattern(1000));
     let ((_params, mut results), (mut outgoing, mut incoming)) = host.call(sent.clone()).await;
-    let piece = next_piece(&mut incoming).await.expect("a local stream");
+    let piece = reader(&mut incoming).next_piece().await;
     assert_eq!(piece.expect("parameters").as_ptr(), sent.as_ptr());
 
     let answer = Bytes::from(pattern(2000));
     let caller = Caller::of(&outgoing).expect("a local call has a caller");
     caller.answer(answer.clone()).expect("someone reads");
     outgoing.shutdown().await.expect("shutdown");
-    let piece = next_piece(&mut results).await.expect("a local stream");
+    let piece = reader(&mut results).next_piece().await;
     assert_eq!(piece.expect("results").as_ptr(), answer.as_ptr());
-    let end = next_piece(&mut results).await.expect("a local stream");
+    let end = reader(&mut results).next_piece().await;
     assert!(end.expect("the end").is_empty());
 }
 
@@ -156,11 +156,11 @@ pub async fn what_was_written_comes_in_pieces_too<B: Backend>(make: impl Make<B>
     params.write_all(b"second").await.expect("write");
     params.shutdown().await.expect("shutdown");
     for expected in ["first", "second", ""] {
-        let piece = next_piece(&mut incoming).await.expect("a local stream");
+        let piece = reader(&mut incoming).next_piece().await;
         assert_eq!(piece.expect("parameters"), expected);
     }
     drop((outgoing, results));
-    assert!(next_piece(&mut tokio::io::empty()).await.is_none());
+    assert!(Reader::of(&mut tokio::io::empty()).is_none());
 }
 
 /// An answer counts when the callee has finished, and not before.
@@ -280,7 +280,10 @@ pub async fn a_caller_that_gave_up_waiting_is_gone<B: Backend>(make: impl Make<B
         params.shutdown().await.expect("shutdown");
         match way {
             "read" => assert!(task::spawn(read_all(&mut results)).poll().is_pending()),
-            "piece" => assert!(task::spawn(next_piece(&mut results)).poll().is_pending()),
+            "piece" => {
+                let mut reader = reader(&mut results);
+                assert!(task::spawn(reader.next_piece()).poll().is_pending());
+            }
             _ => drop(results.index(&[0]).expect("reader")),
         }
         drop((params, results));
@@ -295,7 +298,8 @@ pub async fn a_caller_that_waits_for_the_end_wants_no_results<B: Backend>(make: 
     let ((mut params, mut results), (mut outgoing, incoming)) = host.call("").await;
     let caller = Caller::of(&outgoing).expect("a local call has a caller");
     let mut nested = params.index(&[0]).expect("a path");
-    let mut ended = task::spawn(until_ended(&mut results));
+    let mut reading = reader(&mut results);
+    let mut ended = task::spawn(reading.until_ended());
     assert_pending!(ended.poll());
     drop(ended);
     nested.write_all(b"the stream").await.expect("write");
@@ -310,13 +314,12 @@ pub async fn a_caller_that_waits_for_the_end_wants_no_results<B: Backend>(make: 
         outgoing.shutdown().await.expect("shutdown");
         host.call("").await
     };
-    let mut ended = task::spawn(until_ended(&mut results));
+    let mut reading = reader(&mut results);
+    let mut ended = task::spawn(reading.until_ended());
     assert_pending!(ended.poll());
     drop(_outgoing);
     assert!(ended.is_woken());
     assert_ready!(ended.poll()).expect_err("it has failed");
-    let mut other = tokio::io::empty();
-    assert_pending!(task::spawn(until_ended(&mut other)).poll());
 }
 
 /// Two threads that drop the two last streams at once: one of them tells the callee.
@@ -385,10 +388,13 @@ pub async fn a_side_says_that_what_it_sends_is_whole<B: Backend>(make: impl Make
         };
         let (_params, mut results) = invoked.expect("invoke");
         let (_, mut outgoing, mut incoming) = served.next().await.expect("an invocation");
-        assert_eq!(is_whole(&mut incoming, &*types), typed);
-        assert!(!is_whole(&mut incoming, &*others));
+        assert_eq!(reader(&mut incoming).is_whole(&*types), typed);
+        assert!(!reader(&mut incoming).is_whole(&*others));
         let mut nested = incoming.index(&[0]).expect("a nested stream");
-        assert!(!is_whole(&mut nested, &*types), "only the root came whole");
+        assert!(
+            !reader(&mut nested).is_whole(&*types),
+            "only the root came whole"
+        );
 
         let caller = Caller::of(&outgoing).expect("a local call has a caller");
         let answered = match whole {
@@ -397,11 +403,10 @@ pub async fn a_side_says_that_what_it_sends_is_whole<B: Backend>(make: impl Make
         };
         answered.expect("someone reads");
         outgoing.shutdown().await.expect("shutdown");
-        let piece = next_piece(&mut results).await.expect("a local stream");
+        let piece = reader(&mut results).next_piece().await;
         assert_eq!(piece.expect("results"), "results");
         let agreed = typed && whole.is_some_and(|whole| Arc::ptr_eq(whole, &types));
-        assert_eq!(is_whole(&mut results, &*types), agreed);
-        assert!(!is_whole(&mut results, &*others));
+        assert_eq!(reader(&mut results).is_whole(&*types), agreed);
+        assert!(!reader(&mut results).is_whole(&*others));
     }
-    assert!(!is_whole(&mut tokio::io::empty(), &*types));
 }

@@ -6,12 +6,12 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
-use inhost_dispatch::{next_piece, Backend, Caller};
+use inhost_dispatch::{Backend, Caller};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_test::{assert_pending, assert_ready, task};
 use wrpc_transport::Index as _;
 
-use crate::support::{limit, off_task, pattern, read_all, Host, In, Out};
+use crate::support::{limit, off_task, pattern, read_all, reader, Host, In, Out};
 use crate::Make;
 
 /// The result of a future that does not wait.
@@ -202,12 +202,13 @@ pub async fn waiting_for_pieces_and_for_the_caller_can_be_given_up<B: Backend>(m
             let host = Host::new(make(limit(64)));
             let ((mut params, mut results), (mut outgoing, mut incoming)) = now(host.call(""));
             let give_up_on_piece = |incoming: &mut In<B>| {
-                let mut piece = task::spawn(next_piece(incoming));
+                let mut reader = reader(incoming);
+                let mut piece = task::spawn(reader.next_piece());
                 (0..polls).for_each(|_| assert!(piece.poll().is_pending()));
             };
             give_up_on_piece(&mut incoming);
             now(params.write_all(b"piece")).expect("write");
-            let piece = now(next_piece(&mut incoming)).expect("a local stream");
+            let piece = now(reader(&mut incoming).next_piece());
             assert_eq!(piece.expect("parameters"), "piece");
 
             let caller = Caller::of(&outgoing).expect("a local call has a caller");
@@ -221,7 +222,7 @@ pub async fn waiting_for_pieces_and_for_the_caller_can_be_given_up<B: Backend>(m
                 .expect("someone reads");
             give_up_on_piece(&mut results);
             now(outgoing.shutdown()).expect("shutdown");
-            let piece = now(next_piece(&mut results)).expect("a local stream");
+            let piece = now(reader(&mut results).next_piece());
             assert_eq!(piece.expect("results"), "answer");
 
             let ((params, results), (outgoing, _incoming)) = now(host.call(""));

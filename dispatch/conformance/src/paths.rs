@@ -3,12 +3,12 @@
 use std::io;
 use std::task::Poll;
 
-use inhost_dispatch::{why_failed, Backend, CallError, Caller};
+use inhost_dispatch::{Backend, CallError, Caller, Reader};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_test::{assert_pending, assert_ready, task};
 use wrpc_transport::Index as _;
 
-use crate::support::{call_error, limit, read_all, Host, In, Out};
+use crate::support::{call_error, limit, read_all, reader, Host, In, Out};
 use crate::Make;
 
 /// Writes at one end of a path and reads at the other.
@@ -187,7 +187,8 @@ pub async fn a_failed_callee_ends_its_nested_results_cleanly<B: Backend>(make: i
     let error = read_all(&mut results).await.expect_err("the callee failed");
     assert!(matches!(call_error(&error), CallError::CalleeFailed { .. }));
     assert_eq!(read_all(&mut asked).await.expect("a clean end"), b"nested");
-    assert!(why_failed(&mut asked).is_none(), "it has said nothing");
+    let why = reader(&mut asked).why_failed();
+    assert!(why.is_none(), "it has said nothing");
     assert_eq!(read_all(&mut never_opened).await.expect("a clean end"), b"");
 }
 
@@ -204,11 +205,12 @@ pub async fn a_failed_callee_s_cause_is_there_for_who_reads_its_nested_results<B
     caller.failed(&io::Error::other("it trapped"));
     drop((writer, outgoing, incoming));
     assert_eq!(read_all(&mut nested).await.expect("a clean end"), b"");
-    let error = why_failed(&mut nested).expect("it said why");
+    let error = reader(&mut nested).why_failed();
+    let error = error.expect("it said why");
     assert!(matches!(call_error(&error), CallError::CalleeFailed { .. }));
     assert!(error.to_string().ends_with(": it trapped"), "{error}");
-    // The parameters of that call are no results.
-    assert!(why_failed(&mut params).is_none());
+    // The caller writes the parameters.
+    assert!(Reader::of(&mut params).is_none());
 }
 
 /// As long as a side holds any stream of a direction, it can ask for more; its paths do not end with its root.
@@ -300,7 +302,8 @@ pub async fn what_a_writer_adds_while_it_waits_is_bounded<B: Backend>(make: impl
         let end = task::spawn(tokio::task::unconstrained(read_all(&mut reader))).poll();
         assert_eq!(assert_ready!(end).expect("read").len(), 64);
     }
-    let why = why_failed(&mut results).expect("what the callee's stream ended with");
+    let why = reader(&mut results).why_failed();
+    let why = why.expect("what the callee's stream ended with");
     assert!(why.to_string().contains("251658240"), "{why}");
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use inhost_dispatch::{
-    Backend, CallError, Dispatcher, Incoming, Local, Mode, Modes, Outgoing, QueueLimits,
+    Backend, CallError, Dispatcher, Incoming, Local, Mode, Modes, Outgoing, QueueLimits, Reader,
 };
 use inhost_registry::Scope;
 use tokio::io::AsyncReadExt as _;
@@ -73,6 +73,15 @@ pub fn limit(bytes: usize) -> NonZeroUsize {
 /// Bytes that are easy to tell from others and from themselves a little later.
 pub fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i % 251) as u8).collect()
+}
+
+/// What the stream of a local call can do besides to be read.
+///
+/// # Panics
+///
+/// When it is another stream.
+pub fn reader<B: Backend>(incoming: &mut In<B>) -> Reader<'_> {
+    Reader::of(incoming).expect("a local stream")
 }
 
 /// A host: what its dispatchers share, and the remote transport that they fall back to.

@@ -100,7 +100,7 @@ impl Caller {
 
     /// As [`Caller::answer`], and says that `results` are all of them, and of the types `types`: of
     /// that very value. A caller that gave the same need not check them; see
-    /// [`is_whole`](crate::is_whole).
+    /// [`Reader::is_whole`](crate::Reader::is_whole).
     ///
     /// # Errors
     ///

@@ -17,7 +17,7 @@ pub use caller::Caller;
 pub use put_back::put_back;
 pub(crate) use put_back::Streams;
 pub(crate) use reader::know as know_reader;
-pub use reader::{is_whole, next_piece, until_ended, why_failed};
+pub use reader::Reader;
 
 /// Makes all of these know the streams of a type of dispatcher.
 pub(crate) fn know<B: Backend, O: Any + Send, I: Any + Send>() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use inhost_codec::{Checker, DecodeError, Fault, Found, Plan, Progress, Signature};
-use inhost_dispatch::{is_whole, next_piece, Caller};
+use inhost_dispatch::{Caller, Reader};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tracing::trace;
 
@@ -46,7 +46,7 @@ impl From<DecodeError> for ReceiveError {
 /// `memory` is what the guest may have, in bytes: a message that does not fit it is refused.
 ///
 /// Not checked is a message without resources that comes in one piece from a peer on this host that
-/// has the same `types`; see [`is_whole`].
+/// has the same `types`; see [`Reader::is_whole`].
 ///
 /// # Cancel safety
 ///
@@ -68,19 +68,22 @@ pub(crate) async fn receive<I: AsyncRead + Unpin + 'static>(
             return Ok((Bytes::new(), checker.into_found()));
         }
     }
-    let piece = next_piece(stream).await.transpose()?;
-    let piece = piece.filter(|piece| !piece.is_empty());
-    let mut whole = || types.is_some_and(|types| is_whole(stream, types));
-    let piece = match piece {
+    // A local call: most often this is the whole message, and it is not copied.
+    let mut piece = Bytes::new();
+    if let Some(mut reader) = Reader::of(stream) {
+        piece = reader.next_piece().await?;
         // What resources there are is found by a check.
-        Some(piece) if !plan.has_resources() && whole() => return Ok((piece, Vec::new())),
-        piece => piece,
-    };
+        let whole = !plan.has_resources() && types.is_some_and(|types| reader.is_whole(types));
+        if whole && !piece.is_empty() {
+            return Ok((piece, Vec::new()));
+        }
+    }
     let mut checker = checker();
     let mut needed = 1;
-    let mut message = match piece {
-        // A local call: most often this is the whole message, and it is not copied.
-        Some(piece) => match checker.advance(&piece)? {
+    let mut message = if piece.is_empty() {
+        BytesMut::with_capacity(FIRST_READ)
+    } else {
+        match checker.advance(&piece)? {
             Progress::Complete { length } => {
                 return Ok((piece.slice(..length), checker.into_found()));
             }
@@ -88,8 +91,7 @@ pub(crate) async fn receive<I: AsyncRead + Unpin + 'static>(
                 needed = now;
                 piece.into()
             }
-        },
-        None => BytesMut::with_capacity(FIRST_READ),
+        }
     };
     loop {
         let received = message.len();

@@ -1,6 +1,6 @@
 //! A guest calls an import that has streams in its parameters or results.
 
-use core::future::Future;
+use core::future::{pending, Future};
 use core::pin::pin;
 use std::io;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use bytes::Bytes;
 use futures::FutureExt as _;
-use inhost_dispatch::{until_ended, CallError};
+use inhost_dispatch::{CallError, Reader};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::oneshot;
 use tracing::debug;
@@ -68,10 +68,16 @@ impl<C: Clone + 'static> Function<C> {
                     }
                 };
             }
-            // A remote callee may end its results, and read on: of that one it cannot be learned
-            // that it is done. And whoever waits for the end of a function without results must not
-            // be one that waits for results: it leaves when all is sent, and the callee goes on.
-            let mut ended = pin!(until_ended(&mut incoming));
+            // Whoever waits for the end of a function without results must not be one that waits
+            // for results: it leaves when all is sent, and the callee goes on.
+            let mut ended = pin!(async {
+                match Reader::of(&mut incoming) {
+                    Some(mut results) => results.until_ended().await,
+                    // A remote callee may end its results, and read on: of that one it cannot be
+                    // learned that it is done.
+                    None => pending().await,
+                }
+            });
             if sent == Sent::Some {
                 tokio::select! {
                     biased;

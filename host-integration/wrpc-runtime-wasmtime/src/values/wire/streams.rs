@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use anyhow::{bail, Context as _};
 use bytes::{Bytes, BytesMut};
-use inhost_dispatch::why_failed;
+use inhost_dispatch::Reader;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio_util::codec::Encoder as _;
 use tracing::{debug, trace};
@@ -237,9 +237,10 @@ impl<R: AsyncRead + Unpin + 'static> ChunkReader<R> {
 }
 
 /// A peer that sends all of a stream ends it with the marker.
-fn truncated<R: Any>(reader: &mut R) -> io::Error {
+fn truncated<R: Any>(stream: &mut R) -> io::Error {
+    let why = Reader::of(stream).and_then(|reader| reader.why_failed());
     // The text alone: who classifies the error of a stream is not to find that of a call.
-    let why = why_failed(reader).map_or_else(String::new, |why| format!(": {why}"));
+    let why = why.map_or_else(String::new, |why| format!(": {why}"));
     io::Error::new(
         io::ErrorKind::UnexpectedEof,
         format!("an input stream of the peer broke off before its end{why}"),
