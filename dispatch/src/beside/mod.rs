@@ -29,8 +29,8 @@ pub(crate) fn know<B: Backend, O: Any + Send, I: Any + Send>() {
 /// What there is for each type: a list that only grows. There is one type for each type of
 /// dispatcher in the process, so a handful at most.
 ///
-/// It is looked into several times in each call, by all threads: looking writes nothing, as even a
-/// lock for readers would.
+/// It is looked into in each call, once for a stream, by all threads: looking writes nothing, as even
+/// a lock for readers would.
 pub(crate) struct TypeTable<F>(OnceLock<Box<Entry<F>>>);
 
 struct Entry<F> {

@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{anyhow, Context as _};
-use inhost_dispatch::Serving;
+use inhost_dispatch::{Caller, Serving};
 use tokio::io::{AsyncRead, AsyncWrite};
 use wasmtime::component::{Func, InstancePre};
 use wasmtime::{AsContextMut, Store, Trap};
@@ -27,6 +27,7 @@ use crate::instance::export::{Export, NotExported};
 use crate::instance::kept::{Kept, Ready};
 use crate::instance::limit::Since;
 use crate::instance::room::{is_no_room, Room, WHAT_TO_DO};
+use crate::invocation::peer::Peer;
 use crate::invocation::step::Step;
 use crate::turns::{self, Seat, Turns};
 use crate::values::{run, Received};
@@ -142,7 +143,13 @@ where
         O: AsyncWrite + Index<O> + Send + Sync + Unpin + 'static,
     {
         let seat = Seat::default();
-        self.call_since(Since::now(), &seat, export, params, results)
+        let caller = Caller::of(results);
+        let mut peer = Peer {
+            params,
+            results,
+            caller: caller.as_ref(),
+        };
+        self.call_since(Since::now(), &seat, export, &mut peer)
             .await
     }
 
@@ -152,14 +159,13 @@ where
         *self.limit.get_or_init(find_out)
     }
 
-    /// As [`Instance::call`], of an invocation that came before now, and may have taken `seat`.
+    /// As [`Instance::call`], of an invocation that came from `peer` before now, and may have taken `seat`.
     pub(crate) async fn call_since<I, O>(
         &self,
         since: Since,
         seat: &Seat,
         export: &Export,
-        params: &mut I,
-        results: &mut O,
+        peer: &mut Peer<'_, I, O>,
     ) -> Result<(), CallFailed>
     where
         I: AsyncRead + Index<I> + Send + Sync + Unpin + 'static,
@@ -183,7 +189,7 @@ where
         });
         let turn = || seat.take(export.line(), since.came());
         // Pinned because it is large: to hand it on would be to move it.
-        let invocation = pin!(self.invoke(export, params, results, store, turn));
+        let invocation = pin!(self.invoke(export, peer, store, turn));
         let called = within(since, limit, export, seat, invocation).await;
         if matches!(&called, Err(error) if error.step == Step::NoRoom) {
             self.room.was_used_up();
@@ -196,8 +202,7 @@ where
     async fn invoke<I, O, F>(
         &self,
         export: &Export,
-        params: &mut I,
-        results: &mut O,
+        peer: &mut Peer<'_, I, O>,
         store: Option<Store<T>>,
         turn: impl FnOnce() -> F,
     ) -> Result<(), CallFailed>
@@ -208,7 +213,7 @@ where
     {
         let failed = |step| move |source| CallFailed::new(export, step, source);
         // A peer that takes its time to send parameters takes no instance.
-        let received = export.receive(params).await?;
+        let received = export.receive(peer.params).await?;
         turn().await;
         let kept = self.kept.as_ref().filter(|_| !export.has_resources());
         let ready = self.ready(kept, store).await;
@@ -218,7 +223,7 @@ where
             .get_func(&mut ready.store, export.index())
             .context("the instance does not have the function of its component")
             .map_err(failed(Step::Resolve))?;
-        call(&mut ready.store, func, export, received, params, results).await?;
+        call(&mut ready.store, func, export, received, peer).await?;
         if let Some(kept) = kept {
             // One that failed or was cancelled does not get here.
             kept.keep(ready);
@@ -312,7 +317,7 @@ impl Export {
     }
 }
 
-/// Calls `func`, which is `export` of an instance in `store`, with what was received of its parameters.
+/// Calls `func`, which is `export` of an instance in `store`, for `peer`, with what was received of its parameters.
 ///
 /// # Errors
 ///
@@ -322,8 +327,7 @@ pub(crate) async fn call<C, I, O>(
     func: Func,
     export: &Export,
     received: Received<'_>,
-    params: &mut I,
-    results: &mut O,
+    peer: &mut Peer<'_, I, O>,
 ) -> Result<(), CallFailed>
 where
     I: AsyncRead + Index<I> + Send + Sync + Unpin + 'static,
@@ -331,7 +335,7 @@ where
     C: AsContextMut,
     C::Data: WasiView + WrpcView,
 {
-    run(store, func, export.values()?, received, params, results)
+    run(store, func, export.values()?, received, peer)
         .await
         .map_err(|(step, source)| match step {
             // To enter a guest takes a stack of the pool.

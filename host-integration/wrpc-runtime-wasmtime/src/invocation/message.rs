@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use inhost_codec::{Checker, DecodeError, Fault, Found, Plan, Progress, Signature};
-use inhost_dispatch::{Caller, Reader};
+use inhost_dispatch::Reader;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tracing::trace;
+
+use crate::invocation::peer::Peer;
 
 /// Room for the messages of most calls.
 const FIRST_READ: usize = 512;
@@ -111,25 +113,25 @@ pub(crate) async fn receive<I: AsyncRead + Unpin + 'static>(
     }
 }
 
-/// Sends a message and ends the stream. A caller on the same host gets it as it is, and as one that needs no check when
-/// it has the same `types`.
+/// Sends `peer` the results, and ends their stream. A caller on the same host gets them as they are, and as a message
+/// that needs no check when it has the same `types`.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future may leave a part of the message on the stream.
-pub(crate) async fn send<O: AsyncWrite + Unpin + 'static>(
-    stream: &mut O,
+pub(crate) async fn send<I, O: AsyncWrite + Unpin>(
+    peer: &mut Peer<'_, I, O>,
     message: Bytes,
     types: Option<&Signature>,
 ) -> io::Result<()> {
-    match (Caller::of(stream), types) {
+    match (peer.caller, types) {
         // A function without results: its caller may have left, and wants nothing.
         _ if message.is_empty() => {}
         (Some(caller), Some(types)) => caller.answer_whole(message, types)?,
         (Some(caller), None) => caller.answer(message)?,
-        (None, _) => stream.write_all(&message).await?,
+        (None, _) => peer.results.write_all(&message).await?,
     }
-    finish(stream).await
+    finish(peer.results).await
 }
 
 /// Ends a stream.

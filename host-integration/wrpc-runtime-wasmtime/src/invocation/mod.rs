@@ -5,6 +5,7 @@ pub(crate) mod memory;
 pub(crate) mod message;
 pub(crate) mod name;
 pub(crate) mod off_fiber;
+pub(crate) mod peer;
 pub(crate) mod root;
 pub(crate) mod span;
 pub(crate) mod step;

@@ -27,6 +27,7 @@ use crate::instance::reuse;
 use crate::instance::{self, CallFailed, Instance};
 use crate::invocation::memory;
 use crate::invocation::name::{full_name, rpc_func_name};
+use crate::invocation::peer::Peer;
 use crate::invocation::span::within;
 use crate::invocation::step::Step;
 use crate::serve::serving::with_type;
@@ -116,8 +117,13 @@ pub trait ServeExt: Serve {
                         }
                     }
                     let (mut results, mut params, caller) = admitted.begin();
-                    let (params, results) = (&mut params, &mut results);
-                    let call = pin!(instance.call_since(since, &seat, export, params, results));
+                    let caller = caller.as_ref();
+                    let mut peer = Peer {
+                        params: &mut params,
+                        results: &mut results,
+                        caller,
+                    };
+                    let call = pin!(instance.call_since(since, &seat, export, &mut peer));
                     let time = Time {
                         since,
                         seat: &seat,
@@ -211,12 +217,17 @@ pub trait ServeExt: Serve {
                 let running = async move {
                     let since = admitted.since();
                     let (mut results, mut params, caller) = admitted.begin();
+                    let caller = caller.as_ref();
+                    let mut peer = Peer {
+                        params: &mut params,
+                        results: &mut results,
+                        caller,
+                    };
                     let call = pin!(async {
                         // Before the store is taken, for which others wait.
-                        let received = export.receive(&mut params).await?;
-                        let (params, results) = (&mut params, &mut results);
+                        let received = export.receive(peer.params).await?;
                         let mut store = store.lock().await;
-                        instance::call(&mut *store, func, &export, received, params, results).await
+                        instance::call(&mut *store, func, &export, received, &mut peer).await
                     });
                     let seat = Seat::default();
                     let call = pin!(instance::within(since, limit, &export, &seat, call));
@@ -354,7 +365,7 @@ impl Time<'_> {
 async fn run(
     export: &Export,
     takes_streams: bool,
-    caller: Option<Caller>,
+    caller: Option<&Caller>,
     time: Time<'_>,
     // Pinned by whoever made it: it is large, and to hand it over would be to move it.
     call: Pin<&mut impl Future<Output = Result<(), CallFailed>>>,

@@ -19,6 +19,7 @@ use super::Signature;
 use crate::invocation::memory::limit;
 use crate::invocation::message::{self, finish, ReceiveError};
 use crate::invocation::off_fiber::drive;
+use crate::invocation::peer::Peer;
 use crate::invocation::step::Step;
 use crate::types::{Budget, Function};
 use crate::values::wire::{CannotPass, Kind, Kinds, Streams};
@@ -75,7 +76,13 @@ where
     let signature = Signature::new(&function, |ty| kinds.of(ty).clone());
     let memory = limit(store.as_context().engine());
     let received = Received::from(&mut rx, &signature, None, memory).await?;
-    run(&mut store, func, &signature, received, &mut rx, &mut tx)
+    let caller = Caller::of(&tx);
+    let mut peer = Peer {
+        params: &mut rx,
+        results: &mut tx,
+        caller: caller.as_ref(),
+    };
+    run(&mut store, func, &signature, received, &mut peer)
         .await
         .map_err(|(_, error)| error)
 }
@@ -111,7 +118,7 @@ impl<'a> Received<'a> {
     }
 }
 
-/// Calls `func`, and writes its results to `tx`. Streams of the parameters are read from `rx`.
+/// Calls `func` for `peer`, and writes its results there. Streams of the parameters are read from there.
 ///
 /// # Errors
 ///
@@ -129,8 +136,7 @@ pub(crate) async fn run<C, I, O>(
     func: Func,
     signature: &Signature,
     received: Received<'_>,
-    rx: &mut I,
-    tx: &mut O,
+    peer: &mut Peer<'_, I, O>,
 ) -> Result<(), (Step, anyhow::Error)>
 where
     I: AsyncRead + Index<I> + Send + Sync + Unpin + 'static,
@@ -149,7 +155,7 @@ where
         &signature.params,
         message,
         found,
-        rx,
+        peer.params,
         None,
         "parameter",
     )
@@ -165,11 +171,11 @@ where
     let sent = match results {
         Ok((message, streams)) if streams.is_empty() => {
             trace!(bytes = message.len(), "sending results");
-            let sent = message::send(tx, message, types).await;
+            let sent = message::send(peer, message, types).await;
             sent.context("failed to transmit results")
         }
         // Boxed so that its size does not count where it is not needed.
-        Ok((message, streams)) => Box::pin(send(tx, message, streams)).await,
+        Ok((message, streams)) => Box::pin(send(peer, message, streams)).await,
         Err(error) => Err(error),
     };
     let cleaned = func.post_return_async(&mut store).await;
@@ -206,15 +212,20 @@ where
 }
 
 /// Sends results with streams.
-async fn send<O>(tx: &mut O, message: Bytes, streams: Streams) -> anyhow::Result<()>
+async fn send<I, O>(
+    peer: &mut Peer<'_, I, O>,
+    message: Bytes,
+    streams: Streams,
+) -> anyhow::Result<()>
 where
-    O: AsyncWrite + Index<O> + Unpin + 'static,
+    O: AsyncWrite + Index<O> + Unpin,
 {
     trace!(bytes = message.len(), "sending results with streams");
+    let tx = &mut *peer.results;
     tx.write_all(&message)
         .await
         .context("failed to transmit results")?;
-    match Caller::of(tx) {
+    match peer.caller {
         Some(caller) => {
             tx.flush().await.context("failed to transmit results")?;
             // The end of the results is the end of the call: until then, it can be learned that the caller goes.
@@ -235,7 +246,7 @@ const STREAMS_FAILED: &str = "failed to write asynchronous results";
 /// Sends the streams of results for as long as the caller has some of the call's.
 ///
 /// The caller has the results. That it drops the streams, of which it may have read what it wanted, is no failure.
-async fn send_streams<O>(streams: Streams, tx: &O, caller: Caller) -> anyhow::Result<()>
+async fn send_streams<O>(streams: Streams, tx: &O, caller: &Caller) -> anyhow::Result<()>
 where
     O: AsyncWrite + Index<O>,
 {
