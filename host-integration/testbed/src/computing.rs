@@ -64,8 +64,8 @@ pub fn write_large(folder: &Path, name: &str, functions: usize) -> anyhow::Resul
     write_component(folder, &format!("{name}.wasm"), &pings(answer, &large))
 }
 
-/// The text of a component of one module whose `ping`, of one number, is `body`, the text of core instructions. `more` is
-/// in the module, too. See [`write_component`].
+/// The text of a component of one module whose `ping`, of one number, is `body`, the text of core
+/// instructions. `more` is in the module, too. See [`write_component`].
 #[must_use]
 pub fn pings(body: &str, more: &str) -> String {
     format!(

@@ -19,7 +19,7 @@ async fn calls_that_run_are_ended_with_an_error_and_those_that_wait_do_not_begin
     let mut served = Served::new(&waits).await;
     let mut one_way = Served::new(&component(NO_RESULTS, "(param i32)", "call $wait", "")).await;
 
-    let (_params, mut results) = served.host.invoke("", &[1][..]).await.expect("invoke");
+    let (params, mut results) = served.host.invoke("", &[1][..]).await.expect("invoke");
     let mut running = tokio_test::task::spawn(served.next().await);
     tokio_test::assert_pending!(running.poll());
     let mut noted = one_way.host.invoke("", &[1][..]).await.expect("invoke");
@@ -30,7 +30,7 @@ async fn calls_that_run_are_ended_with_an_error_and_those_that_wait_do_not_begin
 
     drain.begin();
     assert!(!running.is_woken() && !noting.is_woken(), "they have time");
-    let (_more_params, mut more_results) = served.host.invoke("", &[1][..]).await.expect("invoke");
+    let (more_params, mut more_results) = served.host.invoke("", &[1][..]).await.expect("invoke");
     let waiting = served.next().await;
     assert_eq!((served.stores(), one_way.stores()), (1, 1));
 
@@ -56,6 +56,8 @@ async fn calls_that_run_are_ended_with_an_error_and_those_that_wait_do_not_begin
     let error = call_error(&error);
     assert!(matches!(error, CallError::NotAccepted { .. }), "{error}");
 
+    // Each is counted when no one has anything of it any more.
+    drop((params, results, more_params, more_results));
     let drained = drain.drained();
     assert_eq!((drained.ended, drained.lost), (2, 1), "{drained:?}");
 }
