@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use wasmcloud_control_interface::{ScaleComponentCommand, UpdateComponentCommand};
 use wrpc_transport_nats::local::{Generations, Local, ScopeId};
 
 use super::components::Components;
@@ -93,6 +94,8 @@ pub(super) struct Host {
     scope: Mutex<Option<ScopeId>>,
     /// Whether the host's events can be heard.
     hears: AtomicBool,
+    /// What the commands have that are sent here, and no others: it is made up anew for each host.
+    mark: String,
     /// Told when a command was heard, or the host said something of one, or may have.
     told: Notify,
     /// How many times commands and events may have been missed.
@@ -124,27 +127,10 @@ struct Answer<T> {
     response: Option<T>,
 }
 
+/// What a command has beyond what the host reads of it.
 #[derive(Deserialize)]
-struct ScaleCommand {
-    component_id: String,
-    #[serde(default)]
-    component_ref: String,
-    #[serde(default)]
-    config: Vec<String>,
-    #[serde(default)]
-    count: u32,
-    #[serde(default)]
-    allow_update: bool,
-    #[serde(default)]
-    takes_effect: bool,
-}
-
-#[derive(Deserialize)]
-struct UpdateCommand {
-    component_id: String,
-    new_component_ref: String,
-    #[serde(default)]
-    takes_effect: bool,
+struct Marked {
+    takes_effect: String,
 }
 
 #[derive(Deserialize)]
@@ -165,6 +151,8 @@ struct Scaled {
 impl Host {
     pub(super) fn new(client: Client, place: Place, local: Local, trouble: Trouble) -> Self {
         Self {
+            // There is no other with this name.
+            mark: client.new_inbox(),
             client,
             place,
             local,
@@ -237,20 +225,21 @@ impl Host {
     }
 
     pub(super) fn hear_scale(&self, payload: &[u8]) {
-        // What cannot be read is refused by the host, too.
-        let Ok(command) = serde_json::from_slice::<ScaleCommand>(payload) else {
+        // What cannot be read is refused by the host, too: it reads it as this.
+        let Ok(command) = serde_json::from_slice::<ScaleComponentCommand>(payload) else {
             return;
         };
-        let newest = self.newest(&command.component_id);
-        self.hear_of(&command.component_id, payload.len(), |known| {
+        let (id, anew) = (command.component_id(), self.has_sent(payload));
+        let newest = self.newest(id);
+        self.hear_of(id, payload.len(), |known| {
             known.ask(Asked {
                 scaling: Scaling {
-                    count: command.count,
-                    config: command.config,
+                    count: command.max_instances(),
+                    config: command.config().clone(),
                 },
-                reference: command.component_ref,
-                allow_update: command.allow_update,
-                anew: command.takes_effect,
+                reference: command.component_ref().to_owned(),
+                allow_update: command.allow_update(),
+                anew,
                 newest,
                 at: Instant::now(),
             });
@@ -259,15 +248,21 @@ impl Host {
     }
 
     pub(super) fn hear_update(&self, payload: &[u8]) {
-        if let Ok(command) = serde_json::from_slice::<UpdateCommand>(payload) {
-            let (reference, anew) = (command.new_component_ref, command.takes_effect);
-            let made = self.made(&command.component_id);
-            self.hear_of(&command.component_id, payload.len(), |known| {
+        if let Ok(command) = serde_json::from_slice::<UpdateComponentCommand>(payload) {
+            let (id, anew) = (command.component_id(), self.has_sent(payload));
+            let made = self.made(id);
+            self.hear_of(id, payload.len(), |known| {
                 known.made = made;
-                known.ask_update(reference, anew);
+                known.ask_update(command.new_component_ref().to_owned(), anew);
             });
             self.told.notify_waiters();
         }
+    }
+
+    /// Whether a command was sent here, and is none of others.
+    fn has_sent(&self, payload: &[u8]) -> bool {
+        let marked = serde_json::from_slice::<Marked>(payload);
+        marked.is_ok_and(|it| it.takes_effect == self.mark)
     }
 
     /// Returns the ID of a component that the host has stopped, and which of its generations have
@@ -502,8 +497,8 @@ impl Host {
             "host_id": self.place.host_id,
             "config": to.config,
             "allow_update": false,
-            // Tells this command from those of others. The host does not look at it.
-            "takes_effect": true,
+            // The host does not look at it.
+            "takes_effect": self.mark,
         });
         let answer = self.request::<()>("component.scale", &command).await?;
         // The host says something only about another reference.
@@ -521,7 +516,7 @@ impl Host {
             "new_component_ref": to,
             "annotations": component.annotations,
             "host_id": self.place.host_id,
-            "takes_effect": true,
+            "takes_effect": self.mark,
         });
         self.request::<()>("component.update", &command).await?;
         Ok(())

@@ -33,6 +33,8 @@ on_routes! { LOCAL:
     an_image_and_a_scale_that_come_together_both_take_effect,
     an_update_that_fails_holds_no_call_of_a_scale_after_it,
     updates_that_come_together_end_with_one_version,
+    a_command_that_the_host_cannot_read_has_no_effect_on_an_update,
+    a_command_of_someone_else_is_not_taken_for_one_of_this_host,
 }
 
 /// Calls that all wait for one instance, each with a call over NATS inside.
@@ -518,6 +520,61 @@ async fn an_update_to_the_version_that_runs_does_nothing() -> anyhow::Result<()>
         assert_eq!(event["data"]["max_instances"], count);
     }
     assert_eq!(driver.call_version().await?, 1);
+    Ok(())
+}
+
+/// No event follows a command that is refused in its answer.
+async fn a_command_that_the_host_cannot_read_has_no_effect_on_an_update(
+    route: Route,
+) -> anyhow::Result<()> {
+    let (deployment, driver) = start(&nats().await, route.host()).await;
+    let (control, host) = (deployment.control(), deployment.host());
+    let operation = format!("component.scale.{}", host.id());
+    for (count, config) in [(0, vec![]), (5, vec!["missing"])] {
+        let mut command = json!({
+            "host_id": host.id(), "component_id": CALLEE, "component_ref": reference(Guest::Callee),
+            "count": count, "config": config,
+        });
+        command["annotations"] = json!({ "number": 1 });
+        let refused = control.request(&operation, &command).await;
+        refused.expect_err("annotations are texts");
+    }
+    let callers = Callers::start(&driver, 4);
+    update(control, host, Guest::CalleeV2).await;
+    callers.answered_by(2).await;
+    callers
+        .end()
+        .await
+        .assert_changed(1, 2, &format!("over {route:?}"));
+    Ok(())
+}
+
+/// This host marks its own. Anyone can send what looks like it.
+async fn a_command_of_someone_else_is_not_taken_for_one_of_this_host(
+    route: Route,
+) -> anyhow::Result<()> {
+    let (deployment, driver) = start(&nats().await, route.host()).await;
+    let (control, host) = (deployment.control(), deployment.host());
+    control.stop_component(host.id(), CALLEE).await?;
+    until_not_listed(host, CALLEE).await;
+    let callee = reference(Guest::Callee);
+    let command = json!({ "component_ref": callee, "count": 4, "takes_effect": true });
+    send(control, host, "scale", command).await;
+    until("it does not start", async || {
+        driver
+            .call_version()
+            .await
+            .is_ok_and(|version| version == 1)
+    })
+    .await;
+    let callers = Callers::start(&driver, 4);
+    update(control, host, Guest::CalleeV2).await;
+    callers.answered_by(2).await;
+    callers
+        .end()
+        .await
+        .assert_changed(1, 2, &format!("over {route:?}"));
+    assert_eq!(count(control, host).await, 4);
     Ok(())
 }
 

@@ -360,7 +360,7 @@ impl Shared {
         if count > 0 && !same && config.iter().any(|name| name == "missing") {
             return Err("no such configuration");
         }
-        if command["takes_effect"] != true {
+        if command["takes_effect"].is_null() {
             *self.chosen.lock().expect("no panic") = (count > 0).then(|| (count, config.clone()));
         }
         if count == 0 {
