@@ -65,6 +65,12 @@ impl<'a> Reader<'a> {
         poll_fn(|cx| self.0.poll_ended(cx)).await
     }
 
+    /// Whether these are results of a callee that was [ended from outside](crate::Caller::cut_off),
+    /// or by the end of the process, before it had finished them. To be asked once they have ended.
+    pub fn was_cut_off(&self) -> bool {
+        self.0.was_cut_off()
+    }
+
     /// Why the callee will not finish its results, if it has said so
     /// ([`Caller::failed`](crate::Caller::failed)). For who reads a stream within the results, which
     /// ends like any other then, and can tell that it is not whole.

@@ -332,6 +332,9 @@ pub(crate) trait LocalReader: Send {
 
     /// The cause that the callee has given, if these are results.
     fn why_failed(&self) -> Option<io::Error>;
+
+    /// Whether these are results, and whoever should have sent them was ended from outside.
+    fn was_cut_off(&self) -> bool;
 }
 
 impl<B: Backend> LocalReader for LocalIncoming<B> {
@@ -370,6 +373,10 @@ impl<B: Backend> LocalReader for LocalIncoming<B> {
             Way::Params => None,
             Way::Results => self.handle.call.why_failed(),
         }
+    }
+
+    fn was_cut_off(&self) -> bool {
+        self.handle.way == Way::Results && self.handle.call.was_cut_off()
     }
 }
 

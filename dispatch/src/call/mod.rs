@@ -281,13 +281,17 @@ impl<B: Backend> Call<B> {
     /// Why nobody reads the parameters any more: the callee may want no more of them, which is its
     /// own business, or may not have been given the time.
     pub(crate) fn why_unread(&self) -> std::io::Error {
-        // Of a process that ends its calls, this is not the callee's own business either: it may
-        // have ended because what it called was.
-        let ended = self.cut_off.load(Ordering::Acquire) || Drain::of_process().is_over();
-        if ended && self.state.load(Ordering::Acquire) != COMPLETE {
+        if self.was_cut_off() {
             return CallError::callee_failed(self.target(), self.cause.get());
         }
         CallError::reader_gone(self.target())
+    }
+
+    /// Whether the callee was ended from outside before it had all results.
+    pub(crate) fn was_cut_off(&self) -> bool {
+        // Of a process that ends its calls, no callee ends by itself: what it called may have been.
+        let ended = self.cut_off.load(Ordering::Acquire) || Drain::of_process().is_over();
+        ended && self.state.load(Ordering::Acquire) != COMPLETE
     }
 
     /// Why they will not be, if the callee has said so.

@@ -33,7 +33,8 @@ const A_WRITE: usize = 64;
 /// As long as the call waits in a queue, what is written to its parameters counts there, a write as 64 bytes at least,
 /// and one for which there is no room waits until the call is taken. When the queue was full from the beginning, and
 /// the mode is [`Mode::Require`](crate::Mode::Require), `flush` and `shutdown` of a parameter stream wait for room,
-/// too.
+/// too. Of a function without results, both fail with [`CallError::NotAccepted`] when the function is not served any
+/// more before the call was taken.
 ///
 /// # Errors
 ///
@@ -284,13 +285,24 @@ impl<B: Backend> LocalOutgoing<B> {
     }
 
     /// Waits as long as the call is beyond the bounds of the queue that it is in.
-    fn poll_within(&self, cx: &mut Context<'_>) -> Poll<()> {
-        match self.handle.queued() {
-            Some(call) if call.room.is_beyond() => {
-                call.home().poll_within(&call.room, self.id(), cx)
-            }
-            _ => Poll::Ready(()),
+    ///
+    /// # Errors
+    ///
+    /// When the queue was closed meanwhile, if this is all that the caller sees of the call. Who
+    /// waits for results learns of it there.
+    fn poll_within(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(call) = self.handle.queued() else {
+            return Poll::Ready(Ok(()));
+        };
+        if call.room.is_beyond() {
+            ready!(call.home().poll_within(&call.room, self.id(), cx));
         }
+        Poll::Ready(
+            match call.room.is_left_behind() && !call.target().has_results() {
+                true => Err(CallError::not_accepted(call.target())),
+                false => Ok(()),
+            },
+        )
     }
 
     /// Tells the streams of a direction apart.
@@ -299,7 +311,7 @@ impl<B: Backend> LocalOutgoing<B> {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_within(cx));
+        ready!(self.poll_within(cx))?;
         match &mut self.stream {
             Some(stream) => Pin::new(&mut stream.writer).poll_flush(cx),
             None => Poll::Ready(Ok(())),
@@ -307,7 +319,7 @@ impl<B: Backend> LocalOutgoing<B> {
     }
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_within(cx));
+        ready!(self.poll_within(cx))?;
         self.ended = true;
         self.finishing();
         match &mut self.stream {

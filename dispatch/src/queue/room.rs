@@ -7,6 +7,8 @@
 //!      '------------------------------------------------------------------^
 //! ```
 //!
+//! What is outside because the queue was closed is known to be: no one has taken it.
+//!
 //! An item that is within may grow, as long as all of them fit. What is beyond waits, and so does
 //! what has no room to grow. All of this changes under the queue's lock.
 
@@ -20,6 +22,7 @@ use crate::sync::{AtomicU8, AtomicUsize, Ordering};
 const WITHIN: u8 = 0;
 const BEYOND: u8 = 1;
 const OUTSIDE: u8 = 2;
+const LEFT_BEHIND: u8 = 3;
 
 /// How many items are looked at for one that fits, each time that there is more room. A light one
 /// need not wait for a heavy one that came before it, and no one looks through thousands of them.
@@ -43,7 +46,12 @@ impl Room {
 
     /// Whether the item was taken out of the queue: then nothing of it counts there any more. It may come back.
     pub(crate) fn has_left(&self) -> bool {
-        self.place() == OUTSIDE
+        matches!(self.place(), OUTSIDE | LEFT_BEHIND)
+    }
+
+    /// Whether the item was in the queue when that was closed.
+    pub(crate) fn is_left_behind(&self) -> bool {
+        self.place() == LEFT_BEHIND
     }
 
     /// Whether the item waits for room.
@@ -178,7 +186,7 @@ impl Rooms {
     /// How much of `bytes` there is room for. The item has grown by that.
     pub(super) fn grow(&mut self, room: &Room, bytes: usize) -> usize {
         match room.place() {
-            OUTSIDE => bytes,
+            OUTSIDE | LEFT_BEHIND => bytes,
             WITHIN => {
                 let grown = bytes.min(self.max_weight.saturating_sub(self.weight));
                 self.weight += grown;
@@ -229,7 +237,7 @@ impl Rooms {
 
     /// The queue is empty, and held `items` before.
     pub(super) fn clear(&mut self, items: &VecDeque<impl Item>) -> Vec<Waker> {
-        items.iter().for_each(|item| item.room().go(OUTSIDE));
+        items.iter().for_each(|item| item.room().go(LEFT_BEHIND));
         let parked = mem::take(&mut self.parked);
         *self = Self::new(self.max_items, self.max_weight);
         parked.into_iter().map(|parked| parked.waker).collect()

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use inhost_testbed::{Deployment, Guest, NatsServer, Tally, CALLEE};
+use tokio::task::JoinSet;
 
 use crate::support::load::Pair;
-use crate::support::{calls, nats, until, Hosts as _, Route, PROMPTLY};
+use crate::support::{calls, nats, promptly, queued, until, Hosts as _, Route, PROMPTLY};
 
 /// Calls that run one after another, each with a call of the tally over NATS inside.
 const ALL_OF_THEM: Duration = Duration::from_secs(30);
@@ -109,6 +110,47 @@ async fn calls_without_results_that_no_one_is_left_to_carry_out_are_counted_and_
         assert_eq!(named.count(), 1, "over {route:?}");
         let status = host.status().await.expect("a listing");
         assert_eq!(lost(&status), WAITING, "over {route:?}: {status}");
+        assert_eq!(tally.total(), 0, "over {route:?}");
+    }
+}
+
+/// With `require` and a full queue, callers wait for room.
+#[tokio::test]
+async fn callers_without_results_that_wait_for_room_learn_that_their_callee_is_stopped() {
+    const ROOM: [&str; 2] = ["--local-dispatch=require", "--local-queue-invocations=4"];
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let host = route
+            .host()
+            .args(ROOM)
+            .args(["--local-dispatch-target=tally=prefer"]);
+        let Pair { deployment, tally } = Pair::start(&nats, host, 1).await;
+        let (host, driver) = (deployment.host(), deployment.driver().await);
+        let driver = driver.expect("the caller");
+        let taken = driver.clone();
+        tokio::spawn(async move { taken.call_wait(3000).await });
+        until("the call has not begun", async || calls(host).await.0 > 0).await;
+        let mut notes = JoinSet::new();
+        for id in 0..WAITING {
+            let driver = driver.clone();
+            notes.spawn(async move { driver.call_note(id).await });
+        }
+        // One more has been taken, and waits for the instance.
+        until("they do not wait", async || {
+            queued(host).await == WAITING - 1
+        })
+        .await;
+        let stopped = deployment.control().stop_component(host.id(), CALLEE).await;
+        stopped.expect("stopped");
+        let told = promptly("a caller waits", notes.join_all()).await;
+        let told = told.iter().filter(|it| it.is_err()).count() as u64;
+        let status = host.status().await.expect("a listing");
+        // Those that were in the queue or taken have been told that all is well.
+        assert_eq!(
+            (told, lost(&status)),
+            (WAITING - 5, 5),
+            "over {route:?}: {status}"
+        );
         assert_eq!(tally.total(), 0, "over {route:?}");
     }
 }

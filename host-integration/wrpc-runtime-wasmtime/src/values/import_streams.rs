@@ -72,7 +72,10 @@ impl<C: Clone + 'static> Function<C> {
             // for results: it leaves when all is sent, and the callee goes on.
             let mut ended = pin!(async {
                 match Reader::of(&mut incoming) {
-                    Some(mut results) => results.until_ended().await,
+                    Some(mut results) => {
+                        let ended = results.until_ended().await;
+                        unless_it_was_lost(ended, results.was_cut_off())
+                    }
                     // A remote callee may end its results, and read on: of that one it cannot be
                     // learned that it is done.
                     None => pending().await,
@@ -84,14 +87,11 @@ impl<C: Clone + 'static> Function<C> {
                     sent = send => sent?,
                     ended = &mut ended => {
                         debug!(%import, "the callee has not read all streams of the parameters");
-                        return unless_it_did_not_run(ended).map(|()| results);
+                        return ended.map(|()| results);
                     }
                 }
             }
-            let ended = ended.now_or_never();
-            ended
-                .map_or(Ok(()), unless_it_did_not_run)
-                .map(|()| results)
+            ended.now_or_never().unwrap_or(Ok(())).map(|()| results)
         };
         invocation.rest.within(rest).await
     }
@@ -178,12 +178,12 @@ fn unless_gone(sent: io::Result<()>) -> anyhow::Result<()> {
 }
 
 /// How a callee ended is of no interest to who has its results, or wants none. That it never began
-/// is: what was sent to it is lost.
-fn unless_it_did_not_run(ended: io::Result<()>) -> anyhow::Result<()> {
+/// is, and that it was ended from outside: what was sent to it is lost.
+fn unless_it_was_lost(ended: io::Result<()>, was_cut_off: bool) -> anyhow::Result<()> {
+    let did_not_run =
+        |error: &io::Error| matches!(CallError::find(error), Some(CallError::NotAccepted { .. }));
     match ended {
-        Err(error) if matches!(CallError::find(&error), Some(CallError::NotAccepted { .. })) => {
-            Err(error.into())
-        }
+        Err(error) if was_cut_off || did_not_run(&error) => Err(error.into()),
         _ => Ok(()),
     }
 }
