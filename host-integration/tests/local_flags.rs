@@ -307,6 +307,12 @@ fn a_number_of_our_flags_that_cannot_be_is_refused_with_an_example() {
             &["0", "4294967296", "10s"],
         ),
         ("--local-linger-us", "`200`", &["10001", "50us"]),
+        (
+            "--max-execution-time-ms",
+            "`600000` for ten minutes",
+            &["0", "10s"],
+        ),
+        ("--rpc-timeout-ms", "`2000`", &["2s"]),
         ("--drain-seconds", "`15`", &["3601", "15s"]),
     ] {
         for bad in bad {

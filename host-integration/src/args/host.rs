@@ -103,7 +103,8 @@ pub(crate) struct HostArgs {
     pub(crate) experimental_features: Vec<String>,
 }
 
-// The host library ends the process when it is 0.
+// The host library ends the process when it is 0, or more than the clock can tell.
 fn heartbeat(value: &str) -> Result<Duration, String> {
-    whole(value, 1..=u64::MAX, "seconds", "`30`").map(Duration::from_secs)
+    let seconds = whole(value, 1..=u32::MAX, "seconds", "`30`")?;
+    Ok(Duration::from_secs(seconds.into()))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::values::{memory_of_machine, milliseconds, whole};
+use super::values::{memory_of_machine, whole};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -56,8 +56,8 @@ pub(crate) struct LimitArgs {
 }
 
 fn execution_time(value: &str) -> Result<Duration, String> {
-    let time =
-        milliseconds(value).map_err(|error| format!("{error}, as in `600000` for ten minutes"))?;
+    let example = "`600000` for ten minutes";
+    let time = whole(value, 1..=u64::MAX, "milliseconds", example).map(Duration::from_millis)?;
     Ok(time.max(SHORTEST))
 }
 

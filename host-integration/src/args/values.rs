@@ -11,14 +11,9 @@ use std::time::Duration;
 ///
 /// # Errors
 ///
-/// When `value` is not a whole number from 0 to 2^64 - 1.
+/// When `value` is not a whole number from 0 to 2^64 - 1. The message has an example.
 pub(crate) fn milliseconds(value: &str) -> Result<Duration, String> {
-    match value.parse() {
-        Ok(count) => Ok(Duration::from_millis(count)),
-        Err(error) => Err(format!(
-            "expected a whole number of milliseconds, without a unit ({error})"
-        )),
-    }
+    whole(value, 0..=u64::MAX, "milliseconds", "`2000`").map(Duration::from_millis)
 }
 
 /// Parses a whole number of `what`, within `range`.
