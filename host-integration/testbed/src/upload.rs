@@ -68,9 +68,17 @@ impl Upload {
     ///
     /// When its call failed, with the first line of the answer.
     pub async fn send(server: SocketAddr, id: u64, size: u64) -> anyhow::Result<()> {
-        let Self(mut connection) = Self::begin(server, id, size, size).await?;
+        Self::begin(server, id, size, size).await?.answered().await
+    }
+
+    /// Waits until the caller of `pipe.ingest` has gone on.
+    ///
+    /// # Errors
+    ///
+    /// When its call failed, with the first line of the answer.
+    pub async fn answered(mut self) -> anyhow::Result<()> {
         let mut answer = Vec::new();
-        connection.read_to_end(&mut answer).await?;
+        self.0.read_to_end(&mut answer).await?;
         let answer = String::from_utf8_lossy(&answer);
         let line = answer.lines().next().unwrap_or_default();
         ensure!(line.contains(" 200 "), "the answer is {line:?}");

@@ -4,7 +4,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use inhost_testbed::{Deployment, Guest, HeldTally, NatsServer, Tally, Upload, CALLEE, HTTP};
+use inhost_testbed::{
+    Deployment, Guest, HeldTally, HostBuilder, NatsServer, Tally, Upload, CALLEE, HTTP,
+};
 
 use crate::support::{
     calls, nats, on_routes, promptly, queued, until, Hosts as _, Route, PROMPTLY,
@@ -18,6 +20,7 @@ on_routes! { LOCAL:
     a_callee_learns_that_a_stream_was_cut_off_and_leaves_its_instance,
     streams_that_wait_when_their_callee_is_scaled_come_whole_and_once,
     a_callee_whose_sender_dies_elsewhere_learns_of_it_before_its_own_time_is_over,
+    a_sender_that_waits_for_more_learns_that_the_end_of_the_host_has_ended_its_callee,
 }
 
 /// In bytes, from nothing to many times what a transport holds of a stream.
@@ -28,7 +31,15 @@ const SMALL: u64 = 1_000;
 
 /// A host that passes requests on as streams, to a callee with so many instances, and where requests are taken.
 async fn start(nats: &Arc<NatsServer>, route: Route, instances: u32) -> (Deployment, SocketAddr) {
-    let host = route.host().args(Deployment::HTTP_SERVER);
+    start_on(nats, route.host(), instances).await
+}
+
+async fn start_on(
+    nats: &Arc<NatsServer>,
+    host: HostBuilder,
+    instances: u32,
+) -> (Deployment, SocketAddr) {
+    let host = host.args(Deployment::HTTP_SERVER);
     let deployment = host.start_on(nats).await;
     let deployed = deployment.deploy(Guest::Streamer, CALLEE, instances).await;
     deployed.expect("deployed");
@@ -123,6 +134,25 @@ async fn a_callee_whose_sender_dies_elsewhere_learns_of_it_before_its_own_time_i
         tally.count(1 | Upload::CUT) == 1
     })
     .await;
+    Ok(())
+}
+
+async fn a_sender_that_waits_for_more_learns_that_the_end_of_the_host_has_ended_its_callee(
+    route: Route,
+) -> anyhow::Result<()> {
+    let host = route.host().args(["--drain-seconds=1"]);
+    let (mut deployment, server) = start_on(&nats().await, host, 1).await;
+    let tally = tally(&deployment).await;
+    let half = Upload::begin(server, 1, 8 << 20, SMALL).await?;
+    until("it is not begun", async || {
+        tally.count(1 | Upload::BEGUN) == 1
+    })
+    .await;
+    let mut host = deployment.take_host(0);
+    host.ask_to_stop();
+    let answered = promptly("there is no answer", half.answered()).await;
+    answered.expect_err("most of it was not sent");
+    assert_eq!(host.ends(2 * PROMPTLY).await?, 0);
     Ok(())
 }
 
