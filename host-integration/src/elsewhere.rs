@@ -417,7 +417,6 @@ mod tests {
             let id = format!("ANOTHER{number}");
             json!({"source": id, "data": {"host_id": id, "components": []}}).to_string()
         };
-        number.store(100, Ordering::Relaxed);
         // One more says that it is there, and is.
         let gets = format!("{}.host.get.ANOTHER0", place.topic);
         let mut gets = hosts.subscribe(gets).await.expect("subscribed");
@@ -427,7 +426,11 @@ mod tests {
             .publish(heartbeats.clone(), one_more)
             .await
             .expect("sent");
-        let get = gets.next().await.expect("it is asked");
+        let get = timeout(Duration::from_secs(30), gets.next()).await;
+        let get = get.expect("in time").expect("it is asked");
+        // What all were asked when it began to listen came before, and is answered by now.
+        settle(&hosts).await.expect("the server answers");
+        number.store(100, Ordering::Relaxed);
         let answer = json!({"response": {"host_id": "ANOTHER0", "components": []}}).to_string();
         let reply = get.reply.expect("a request");
         hosts.publish(reply, answer.into()).await.expect("sent");
