@@ -227,6 +227,9 @@ where
         func: &str,
         params: Bytes,
     ) -> Result<BothWays<B, R>, (C, Bytes)> {
+        if Drain::of_process().is_over() {
+            return Err((cx, params));
+        }
         self.invoke_now(prefix, cx, instance, func, params)
             .or_else(|not_now| self.invoke_local(prefix, not_now, instance, func))
             .map(|streams| Self::invoked(streams, prefix, instance, func))

@@ -104,24 +104,27 @@ impl<B: Backend, R> Outgoing<B, R> {
 
     /// The root of the parameters of a call of `target` over the remote transport.
     pub(crate) fn remote(stream: R, target: Arc<Target>, traveller: Traveller) -> Self {
-        Self(Inner::Remote(Box::new(Remote {
-            stream,
-            target,
-            traveller,
-            pile: None,
-            arrival: None,
-        })))
+        Self::of_remote(stream, target, traveller, None)
     }
 
     /// The root of the results of a call of `target` that came over the remote transport.
     pub(crate) fn remote_results(stream: R, target: Arc<Target>, traveller: Traveller) -> Self {
         let arrival = Arrival::new(Drain::of_process(), target.has_results());
+        Self::of_remote(stream, target, traveller, Some(arrival))
+    }
+
+    fn of_remote(
+        stream: R,
+        target: Arc<Target>,
+        traveller: Traveller,
+        arrival: Option<Arrival>,
+    ) -> Self {
         Self(Inner::Remote(Box::new(Remote {
             stream,
             target,
             traveller,
             pile: None,
-            arrival: Some(arrival),
+            arrival,
         })))
     }
 

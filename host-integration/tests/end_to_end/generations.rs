@@ -55,6 +55,15 @@ async fn update(control: &Control, host: &Host, guest: Guest) {
     updated.expect("the host has it on record");
 }
 
+/// Updates the callee while it is called, until the new version serves.
+async fn update_while_called(driver: &Driver, control: &Control, host: &Host, route: Route) {
+    let callers = Callers::start(driver, 4);
+    update(control, host, Guest::CalleeV2).await;
+    callers.answered_by(2).await;
+    let answers = callers.end().await;
+    answers.assert_changed(1, 2, &format!("over {route:?}"));
+}
+
 /// Sends a command about the callee, and does not wait until the host has carried it out.
 async fn send(control: &Control, host: &Host, operation: &str, mut command: Value) {
     command["host_id"] = json!(host.id());
@@ -539,13 +548,7 @@ async fn a_command_that_the_host_cannot_read_has_no_effect_on_an_update(
         let refused = control.request(&operation, &command).await;
         refused.expect_err("annotations are texts");
     }
-    let callers = Callers::start(&driver, 4);
-    update(control, host, Guest::CalleeV2).await;
-    callers.answered_by(2).await;
-    callers
-        .end()
-        .await
-        .assert_changed(1, 2, &format!("over {route:?}"));
+    update_while_called(&driver, control, host, route).await;
     Ok(())
 }
 
@@ -567,13 +570,7 @@ async fn a_command_of_someone_else_is_not_taken_for_one_of_this_host(
             .is_ok_and(|version| version == 1)
     })
     .await;
-    let callers = Callers::start(&driver, 4);
-    update(control, host, Guest::CalleeV2).await;
-    callers.answered_by(2).await;
-    callers
-        .end()
-        .await
-        .assert_changed(1, 2, &format!("over {route:?}"));
+    update_while_called(&driver, control, host, route).await;
     assert_eq!(count(control, host).await, 4);
     Ok(())
 }
