@@ -355,7 +355,7 @@ impl Time<'_> {
     /// Whether the guest has computed until its caller, which waits for as long, went.
     fn is_used_up(&self) -> bool {
         let is_over = |limit| self.since.is_over_for_caller(limit);
-        self.seat.is_taken() && (self.limit)().is_some_and(is_over)
+        self.seat.computes() && (self.limit)().is_some_and(is_over)
     }
 }
 
@@ -404,12 +404,13 @@ async fn run(
             if run.is_over() {
                 return Err(gone());
             }
-            let rest = if time.is_used_up() {
+            let rest = if takes_streams && caller.broke_off() {
+                // Also one that computes: it may have begun to clean up.
+                CLEANING_UP
+            } else if time.is_used_up() {
                 // So that it is said where it was: it is stopped there.
                 time.seat.end();
                 STOPPING
-            } else if takes_streams && caller.broke_off() {
-                CLEANING_UP
             } else {
                 return Err(gone());
             };

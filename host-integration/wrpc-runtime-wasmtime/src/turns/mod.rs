@@ -152,6 +152,7 @@ fn gives_way() -> bool {
 #[derive(Debug, Default)]
 pub(crate) struct Seat {
     place: Mutex<Option<Place>>,
+    computes: AtomicBool,
     is_over: AtomicBool,
 }
 
@@ -176,8 +177,14 @@ impl Seat {
         self.is_over.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the guest computes, or has had its turn to begin and has not run since.
-    pub(crate) fn is_taken(&self) -> bool {
+    /// Whether the guest computes: it has given way again without having waited for anything. The
+    /// first time, what it has seen may be the ticks of the time for which it had waited.
+    pub(crate) fn computes(&self) -> bool {
+        self.computes.load(Ordering::Relaxed)
+    }
+
+    /// Whether the guest has given way, or has had its turn to begin and has not run since.
+    fn is_taken(&self) -> bool {
         self.lock().is_some()
     }
 
@@ -196,6 +203,7 @@ impl Seat {
     }
 
     fn leave(&self) {
+        self.computes.store(false, Ordering::Relaxed);
         // It is dropped when this is not locked any more.
         let place = self.lock().take();
         drop(place);
@@ -216,6 +224,8 @@ pub(crate) struct Turns<'a> {
 struct Computing {
     /// How many turns it has had.
     turns: u32,
+    /// Whether it gave way the last time that it ran.
+    gave_way: bool,
     quiet: Quiet,
     /// While others run.
     away: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -269,6 +279,10 @@ impl<'a> Turns<'a> {
         if gives_way() && polled.is_pending() {
             let computing = self.computing.get_or_insert_default();
             computing.turns += 1;
+            self.seat
+                .computes
+                .store(computing.gave_way, Ordering::Relaxed);
+            computing.gave_way = true;
             clock::computing(computing.turns);
             let seat = self.seat.sit(self.line, self.came);
             Place::stand(&mut computing.place, seat, computing.turns);
@@ -282,6 +296,7 @@ impl<'a> Turns<'a> {
             self.seat.leave();
             if let Some(computing) = &mut self.computing {
                 computing.place = None;
+                computing.gave_way = false;
             }
         }
         polled
@@ -292,6 +307,7 @@ impl Default for Computing {
     fn default() -> Self {
         Self {
             turns: 0,
+            gave_way: false,
             quiet: Quiet::new(Waker::noop().clone()),
             away: None,
             left: Instant::now(),
@@ -314,7 +330,41 @@ impl Computing {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_guest_computes_when_it_gives_way_again_without_having_waited() {
+        let (line, seat) = (Line::of_component(), Seat::default());
+        let mut turns = Turns::new(Instant::now(), &line, &seat);
+        for (gives_way, computes) in [
+            (true, false),
+            (false, false),
+            (true, false),
+            (true, true),
+            (true, true),
+            (false, false),
+            (true, false),
+        ] {
+            let ran = Cell::new(false);
+            let mut guest = pin!(poll_fn(|_| {
+                ran.set(true);
+                if gives_way {
+                    give_way();
+                }
+                Poll::<()>::Pending
+            }));
+            let mut cx = Context::from_waker(Waker::noop());
+            // It may have to let others run before.
+            while !ran.get() {
+                let polled = turns.poll(guest.as_mut(), &mut cx, || false);
+                assert!(polled.is_pending());
+            }
+            assert_eq!(seat.computes(), computes);
+        }
+    }
 
     #[test]
     fn a_limit_is_a_second_at_least_and_never_too_large() {

@@ -17,7 +17,9 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Instance, InstancePre, Linker, Resource, Val};
 use wasmtime::{Config, Engine, Store};
 use wasmtime_wasi::{HostInputStream, InputStream};
-use wrpc_runtime_wasmtime::{collect_component_resources, link_item, ServeExt as _};
+use wrpc_runtime_wasmtime::{
+    collect_component_resources, in_ticks, link_item, take_turns, ServeExt as _,
+};
 use wrpc_transport::{Invoke, Serve};
 
 use backend::Duplex;
@@ -104,12 +106,17 @@ pub(crate) struct Control {
     streams: Arc<Mutex<VecDeque<InputStream>>>,
     saw: mpsc::UnboundedSender<Bytes>,
     released: Arc<Semaphore>,
+    /// How long an invocation may take. Guests take turns then.
+    limit: Option<Duration>,
 }
 
 pub(crate) type Ctx = ctx::Ctx<Client, Control>;
 
 fn store(engine: &Engine, client: &Client, control: &Control) -> Store<Ctx> {
-    Store::new(engine, Ctx::with(client.clone(), None, control.clone()))
+    let limit = control.limit.map(in_ticks);
+    let mut store = Store::new(engine, Ctx::with(client.clone(), limit, control.clone()));
+    store.set_epoch_deadline(u64::from(u32::MAX));
+    store
 }
 
 fn define_control(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
@@ -165,7 +172,10 @@ pub(crate) fn prepare(engine: &Engine, component: &[u8]) -> anyhow::Result<Insta
 }
 
 pub(crate) fn engine() -> Engine {
-    let mut config = Config::new();
+    engine_with(Config::new())
+}
+
+fn engine_with(mut config: Config) -> Engine {
     config.async_support(true);
     Engine::new(&config).expect("a valid configuration")
 }
@@ -185,7 +195,22 @@ pub(crate) struct Pair {
 
 impl Pair {
     pub(crate) async fn new() -> anyhow::Result<Self> {
-        let engine = engine();
+        Self::on(engine(), None).await
+    }
+
+    /// Those of a process whose guests take turns, and each of whose calls may take `limit`.
+    #[allow(
+        dead_code,
+        reason = "whether guests take turns is chosen once in a process"
+    )]
+    pub(crate) async fn with_limit(limit: Duration) -> anyhow::Result<Self> {
+        take_turns();
+        let mut config = Config::new();
+        config.epoch_interruption(true);
+        Self::on(engine_with(config), Some(limit)).await
+    }
+
+    async fn on(engine: Engine, limit: Option<Duration>) -> anyhow::Result<Self> {
         let client = Client {
             local: Host::new(Duplex).client(),
             told: Arc::default(),
@@ -195,6 +220,7 @@ impl Pair {
             streams: Arc::default(),
             saw,
             released: Arc::new(Semaphore::new(0)),
+            limit,
         };
         let (serving, ended) = serve(&engine, &client, &control).await?;
         let mut store = store(&engine, &client, &control);
