@@ -15,18 +15,23 @@ use crate::signature::Signature;
 /// | types | read each other, because |
 /// |---|---|
 /// | a record, a tuple, one in another, and the bare fields | fields follow each other, with nothing between them |
-/// | `option`, `result`, `bool`, `enum`, and the `variant` with the same cases | the number of the case comes first: one byte up to 127 |
+/// | `option`, `result`, and the `variant` with the same cases | the number of the case comes first: one byte up to 127 |
 /// | a `variant` with more cases at its end | a case that the reader does not have is refused when it is sent |
 /// | `flags` with more flags at their end, in the same number of bytes | a flag that the reader does not have is dropped, as the published decoder drops it |
-/// | a single flag and `bool` | a bit |
 /// | `u16`, `u32` and `u64`; `s16`, `s32` and `s64` | LEB128 has no width; a number that is too large is refused |
+/// | `bool`, an `enum`, up to eight `flags`, and integers | each is a number: of the case, or with a bit for each flag. Those that the sender has and the reader does not refuse must have the same bytes for both |
 /// | `string` and `list<u8>` | bytes after their number; what is not UTF-8 is refused as a string |
 ///
+/// Of numbers, those up to 63 have the same byte whatever their type is, and those up to 127 in all
+/// but the wider signed ones. So eight flags and `u8` are read as each other, and an `enum` of up
+/// to 128 cases as `u8`, but `u8` is not read as that `enum`: 128 is a byte of the one, and the
+/// first of two of the other. All are read as `bool`, which refuses what is neither 0 nor 1.
+///
 /// Others do not, even if some of their values have the same bytes: an 8-bit number is a byte and
-/// not LEB128, the sign is a part of the number, and where one more flag needs one more byte, all
-/// that follows is read at the wrong place. A stream has no bytes: it travels at a path, which the
-/// records and tuples around it are a part of. So it is another type than a handle, and than itself
-/// in a record.
+/// not LEB128, the sign is a part of the number, what is no flag of the reader would be dropped
+/// from a number, and where one more flag needs one more byte, all that follows is read at the
+/// wrong place. A stream has no bytes: it travels at a path, which the records and tuples around it
+/// are a part of. So it is another type than a handle, and than itself in a record.
 ///
 /// What follows all parameters or all results is not looked at by who does not know of it. It was
 /// meant for something, so a parameter more or less is a difference.
@@ -165,17 +170,102 @@ impl<'p> Side<'p> {
         payload.into_iter().collect()
     }
 
-    /// Whether it is a byte, as the elements of a string are.
-    fn is_byte(&self, mut ty: Id) -> bool {
+    /// What it is as a number. In a tuple of its own it is the same.
+    fn number(&self, mut ty: Id) -> Option<Number> {
         loop {
             match self.kind(ty) {
-                Kind::Scalar(Scalar::U8) => return true,
+                Kind::Scalar(scalar) => return Number::of_scalar(*scalar),
+                Kind::Flags(count @ 1..=8) => {
+                    return Some(Number::up_to((1 << count) - 1, Coding::Byte))
+                }
+                Kind::Variant(cases) => return Some(self.number_of_cases(*cases)),
                 Kind::Tuple(fields) if fields.range().len() == 1 => {
                     ty = self.plan.field(fields.start)
                 }
-                _ => return false,
+                _ => return None,
             }
         }
+    }
+
+    fn number_of_cases(&self, cases: Variant) -> Number {
+        let mut payloads = self.plan.payloads(cases).iter();
+        let first_with_one = payloads.position(Option::is_some);
+        let coding = match cases.status {
+            true => Coding::Bit,
+            false => Coding::Leb128,
+        };
+        Number {
+            first_with_more: first_with_one.map(|case| case as u64),
+            ..Number::up_to(u64::from(cases.count) - 1, coding)
+        }
+    }
+}
+
+/// How numbers are on the wire.
+#[derive(Clone, Copy, PartialEq)]
+enum Coding {
+    /// A byte that is 0 or 1.
+    Bit,
+    Byte,
+    SignedByte,
+    Leb128,
+    SignedLeb128,
+}
+
+/// A type whose values are numbers, whatever it is called: of a case, or flags as bits.
+#[derive(Clone, Copy)]
+struct Number {
+    coding: Coding,
+    /// The largest one. It stands for no bound if there are negative ones.
+    most: u64,
+    /// The first one that is followed by something: the number of a case may be by a payload.
+    first_with_more: Option<u64>,
+}
+
+impl Number {
+    fn up_to(most: u64, coding: Coding) -> Self {
+        Self {
+            coding,
+            most,
+            first_with_more: None,
+        }
+    }
+
+    fn of_scalar(scalar: Scalar) -> Option<Self> {
+        Some(match scalar {
+            Scalar::Bool => Self::up_to(1, Coding::Bit),
+            Scalar::U8 => Self::up_to(u8::MAX.into(), Coding::Byte),
+            Scalar::U16 => Self::up_to(u16::MAX.into(), Coding::Leb128),
+            Scalar::U32 => Self::up_to(u32::MAX.into(), Coding::Leb128),
+            Scalar::U64 => Self::up_to(u64::MAX, Coding::Leb128),
+            Scalar::S8 => Self::up_to(u64::MAX, Coding::SignedByte),
+            Scalar::S16 | Scalar::S32 | Scalar::S64 => Self::up_to(u64::MAX, Coding::SignedLeb128),
+            Scalar::F32 | Scalar::F64 | Scalar::Char => return None,
+        })
+    }
+
+    /// Whether each number that is sent as `sent` is read as itself, or refused.
+    fn reads(self, sent: Self) -> bool {
+        use Coding::{Bit, Byte, Leb128, SignedByte, SignedLeb128};
+        let has_same_bytes = match (self.coding, sent.coding) {
+            // No other number begins with a byte that is 0 or 1.
+            (Bit, _) => true,
+            (SignedByte, SignedByte) | (SignedLeb128, SignedLeb128) => true,
+            // Read without its sign, a negative number is larger than 63.
+            (Leb128, SignedLeb128) => self.most <= 63,
+            (_, SignedByte | SignedLeb128) => false,
+            (Leb128, Leb128) => true,
+            // Flags that the reader does not have are not refused.
+            (Byte, Bit | Byte) => sent.most <= self.most,
+            (Byte, Leb128) => sent.most <= self.most.min(127),
+            (SignedByte | Leb128, _) => sent.most <= 127,
+            (SignedLeb128, _) => sent.most <= 63,
+        };
+        let largest_read = sent.most.min(self.most);
+        let mut with_more = [self.first_with_more, sent.first_with_more]
+            .into_iter()
+            .flatten();
+        has_same_bytes && with_more.all(|first| first > largest_read)
     }
 }
 
@@ -253,21 +343,20 @@ impl Comparison<'_> {
         same
     }
 
-    /// The plan of whichever side has cases, when only one has: `read` is what the reader has.
-    fn plan_of(&self, read: &Item) -> &Plan {
-        match self.read.kind(read.ty) {
-            Kind::Variant(_) => self.read.plan,
-            _ => self.sent.plan,
-        }
-    }
-
     /// Compares what is no tuple.
     fn item(&mut self, read: &Item, sent: &Item) -> bool {
         match (self.read.kind(read.ty), self.sent.kind(sent.ty)) {
-            (Kind::Scalar(read), Kind::Scalar(sent)) => encoded(*read) == encoded(*sent),
+            (Kind::Scalar(read), Kind::Scalar(sent)) if read == sent => true,
             (Kind::String, Kind::String) | (Kind::Handle(_), Kind::Handle(_)) => true,
-            (Kind::String, Kind::List(element)) => self.sent.is_byte(*element),
-            (Kind::List(element), Kind::String) => self.read.is_byte(*element),
+            // The elements of a string are bytes.
+            (Kind::String, Kind::List(sent)) => {
+                let (read, sent) = (Number::of_scalar(Scalar::U8), self.sent.number(*sent));
+                read.zip(sent).is_some_and(|(read, sent)| read.reads(sent))
+            }
+            (Kind::List(read), Kind::String) => {
+                let (read, sent) = (self.read.number(*read), Number::of_scalar(Scalar::U8));
+                read.zip(sent).is_some_and(|(read, sent)| read.reads(sent))
+            }
             (Kind::List(reads), Kind::List(sends)) => {
                 let any = |path| Step::after(path, None);
                 let reads = self.read.item(*reads, || any(&read.path));
@@ -285,34 +374,14 @@ impl Comparison<'_> {
                     self.all(reads, sends)
                 })
             }
-            (Kind::Scalar(Scalar::Bool), Kind::Variant(cases))
-            | (Kind::Variant(cases), Kind::Scalar(Scalar::Bool)) => self
-                .plan_of(read)
-                .payloads(*cases)
-                .iter()
-                .take(2)
-                .all(Option::is_none),
             (Kind::Flags(read), Kind::Flags(sent)) => read.div_ceil(8) == sent.div_ceil(8),
-            (Kind::Flags(1), bit) | (bit, Kind::Flags(1)) => match bit {
-                Kind::Scalar(scalar) => *scalar == Scalar::Bool,
-                Kind::Variant(cases) => {
-                    let payloads = self.plan_of(read).payloads(*cases);
-                    cases.count == 2 && payloads.iter().all(Option::is_none)
-                }
-                _ => false,
-            },
             (Kind::Stream(_), Kind::Stream(_)) => same_path(&read.path, &sent.path),
-            _ => false,
+            _ => self
+                .read
+                .number(read.ty)
+                .zip(self.sent.number(sent.ty))
+                .is_some_and(|(read, sent)| read.reads(sent)),
         }
-    }
-}
-
-/// The scalar that stands for all that are sent in its way: LEB128 has no width.
-fn encoded(scalar: Scalar) -> Scalar {
-    match scalar {
-        Scalar::U16 | Scalar::U32 | Scalar::U64 => Scalar::U64,
-        Scalar::S16 | Scalar::S32 | Scalar::S64 => Scalar::S64,
-        other => other,
     }
 }
 
@@ -385,7 +454,7 @@ mod tests {
     fn types_that_are_referred_to_many_times_are_compared_once() {
         let of = |cases| doubled(25, move |types| types.enumeration(cases).unwrap());
         assert!(agree(&of(9_999), &of(9_998)));
-        let numbers = doubled(25, |types| types.ty(&Type::U32).unwrap());
+        let numbers = doubled(25, |types| types.ty(&Type::S32).unwrap());
         assert!(!agree(&of(9_999), &numbers));
         // In a tuple of its own at the end of each: what is at the same place is not nested alike.
         let nested = doubled(25, |types| types.ty(&tuple([Type::Bool])).unwrap());

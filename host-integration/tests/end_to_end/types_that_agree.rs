@@ -18,7 +18,7 @@ struct Pair {
     calls: &'static [(u32, Option<u32>)],
 }
 
-const PAIRS: [Pair; 7] = [
+const PAIRS: [Pair; 10] = [
     Pair {
         caller: r#"(enum "a" "b" "c" "d")"#,
         callee: r#"(enum "a" "b" "c")"#,
@@ -53,6 +53,21 @@ const PAIRS: [Pair; 7] = [
         caller: "bool",
         callee: r#"(enum "no" "yes")"#,
         calls: &[(0, Some(0)), (1, Some(1))],
+    },
+    Pair {
+        caller: r#"(flags "a" "b" "c" "d" "e" "f" "g" "h")"#,
+        callee: "u8",
+        calls: &[(0x80, Some(0x80)), (0xff, Some(0xff)), (0, Some(0))],
+    },
+    Pair {
+        caller: "bool",
+        callee: "u8",
+        calls: &[(0, Some(0)), (1, Some(1))],
+    },
+    Pair {
+        caller: "u32",
+        callee: r#"(enum "a" "b" "c")"#,
+        calls: &[(2, Some(2)), (3, None), (u32::MAX, None)],
     },
 ];
 

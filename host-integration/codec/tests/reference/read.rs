@@ -25,6 +25,20 @@ pub(crate) enum Meaning {
     Stream(Vec<usize>),
 }
 
+/// The number that a value is, whatever its type is called. Flags are its bits, the first one the
+/// lowest: so they are in the byte that the published encoder makes of up to eight of them.
+fn number(meaning: &Meaning) -> Option<i128> {
+    match meaning {
+        Meaning::Number(number) => Some(*number),
+        Meaning::Case(case, none) if none.is_empty() => Some((*case).into()),
+        Meaning::Flags(flags) if flags.len() <= 8 => {
+            let bits = flags.iter().enumerate();
+            Some(bits.map(|(at, set)| i128::from(*set) << at).sum())
+        }
+        _ => None,
+    }
+}
+
 /// Whether `read` is what was `meant`. A flag that the reader does not know of is not in `read`.
 pub(crate) fn is_as_meant(read: &[Meaning], meant: &[Meaning]) -> bool {
     let alike = |(read, meant): (&Meaning, &Meaning)| match (read, meant) {
@@ -39,11 +53,10 @@ pub(crate) fn is_as_meant(read: &[Meaning], meant: &[Meaning]) -> bool {
             let beyond = read.iter().skip(meant.len());
             read.iter().zip(meant).all(|(a, b)| a == b) && beyond.copied().all(|set| !set)
         }
-        (Meaning::Flags(flag), Meaning::Case(case, none))
-        | (Meaning::Case(case, none), Meaning::Flags(flag)) => {
-            none.is_empty() && *case <= 1 && *flag == [*case == 1]
-        }
-        (read, meant) => read == meant,
+        (read, meant) => match (number(read), number(meant)) {
+            (Some(read), Some(meant)) => read == meant,
+            _ => read == meant,
+        },
     };
     read.len() == meant.len() && read.iter().zip(meant).all(alike)
 }

@@ -51,12 +51,12 @@ mod tests {
         assert!(callers.agree(&ours, &ours));
         assert!(callers.0.lock().unwrap().is_empty(), "it is the same");
         let more: Vec<_> = (3..3 + REMEMBERED).map(cases).collect();
-        let number = function(Type::U32);
+        let text = function(Type::String);
         for _ in 0..2 {
             assert!(more.iter().all(|theirs| callers.agree(theirs, &ours)));
             assert_eq!(callers.0.lock().unwrap().len(), REMEMBERED);
-            assert!(!callers.agree(&number, &ours));
-            assert!(!callers.agree(&number, &ours));
+            assert!(!callers.agree(&text, &ours));
+            assert!(!callers.agree(&text, &ours));
         }
     }
 }
