@@ -7,8 +7,10 @@ mod support {
     pub(crate) mod running;
 }
 
+use std::fs::File;
+use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use support::cli::{run, wasmcloud};
@@ -216,6 +218,58 @@ fn what_is_not_possible_is_refused_with_what_is() {
         code == 2 && error.contains("SOURCE=TARGET:NAMESPACE:PACKAGE/INTERFACE"),
         "{error}"
     );
+}
+
+#[test]
+fn what_does_not_end_is_no_component() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pipe = folder.path().join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo runs").success());
+    let refused = |path: &str, from: &str| {
+        let mut command = wasmcloud();
+        command.args(["local", "-c", &format!("a={path}")]);
+        command.stdin(File::open(from).expect("it is there"));
+        refusal(&mut command, 2)
+    };
+    let pipe = pipe.to_str().expect("UTF-8");
+    for path in [pipe, "/dev/zero"] {
+        let error = refused(path, "/dev/null");
+        assert!(error.contains(path), "{error}");
+        assert!(error.contains("no regular file"), "{error}");
+    }
+    let error = refused("/tmp", "/dev/null");
+    assert!(error.contains("a directory"), "{error}");
+    let error = refused("/dev/stdin", "/dev/zero");
+    assert!(error.contains("no WebAssembly"), "{error}");
+    // It is a file with a beginning and no content.
+    let huge = folder.path().join("huge.wasm");
+    let file = File::create(&huge).expect("it is made");
+    (&file).write_all(b"\0asm").expect("it is written");
+    file.set_len(1 << 40).expect("it takes no room");
+    let error = refused(huge.to_str().expect("UTF-8"), "/dev/null");
+    assert!(error.contains("more than 512 MiB"), "{error}");
+}
+
+#[test]
+fn a_component_may_come_through_a_pipe_that_is_given() {
+    let mut command = wasmcloud();
+    let words = [
+        "-c",
+        "a=/dev/stdin",
+        "--call",
+        "a",
+        "inhost:demo/echo.ping",
+        "1",
+    ];
+    let mut sends = Command::new("cat")
+        .arg(guest("callee"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("cat runs");
+    let sent = sends.stdout.take().expect("it is piped");
+    assert_eq!(answer(command.arg("local").args(words).stdin(sent)), "2\n");
+    assert!(sends.wait().expect("it ends").success());
 }
 
 #[test]
