@@ -221,6 +221,31 @@ fn what_is_not_possible_is_refused_with_what_is() {
 }
 
 #[test]
+fn numbers_below_zero_are_arguments() {
+    let words = [
+        "--call",
+        "callee",
+        "inhost:demo/echo.echo-scalars",
+        "true",
+        "-1",
+        "1",
+        "-2",
+        "2",
+        "-3",
+        "3",
+        "-4",
+        "4",
+        "-inf",
+        "-1.5e-9",
+        "'x'",
+    ];
+    assert_eq!(
+        answer(&mut local(&["callee"], &words)),
+        "(true, -1, 1, -2, 2, -3, 3, -4, 4, -inf, -0.0000000015, 'x')\n"
+    );
+}
+
+#[test]
 fn what_does_not_end_is_no_component() {
     let folder = tempfile::tempdir().expect("a folder");
     let pipe = folder.path().join("pipe");

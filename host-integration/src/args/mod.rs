@@ -27,6 +27,7 @@ pub(crate) use services::{OciArgs, PolicyArgs};
 pub(crate) use status::StatusArgs;
 pub(crate) use telemetry::TelemetryArgs;
 
+use crate::commands::local::with_negative_numbers;
 use crate::commands::Command;
 
 /// What this host adds, at the end of its help.
@@ -110,7 +111,8 @@ impl CommandLine {
     }
 
     fn of_process(command: clap::Command) -> Self {
-        Self::read(command, std::env::args_os()).unwrap_or_else(|error| error.exit())
+        let line = with_negative_numbers(std::env::args_os());
+        Self::read(command, line).unwrap_or_else(|error| error.exit())
     }
 
     /// The words of `line`, the name of the program first, and the environment of this process, as

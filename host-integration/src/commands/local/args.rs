@@ -1,5 +1,6 @@
 //! The command line of `wasmcloud local`.
 
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -114,7 +115,7 @@ impl FromArgMatches for Local {
             Some(Call {
                 id: words.next()?.clone(),
                 function: words.next()?.clone(),
-                arguments: words.cloned().collect(),
+                arguments: words.map(|word| word.trim_start().into()).collect(),
             })
         });
         Ok(Self {
@@ -144,6 +145,32 @@ impl Args for Local {
     fn augment_args_for_update(command: Command) -> Command {
         Flags::augment_args_for_update(command)
     }
+}
+
+/// `line` with a space before each argument of a call that is a number below zero and looks like
+/// flags to clap, as `-inf` and `-1e-9` do. In the WAVE encoding the space is nothing. No flag of
+/// this command looks like a number.
+pub(crate) fn with_negative_numbers(
+    line: impl IntoIterator<Item = OsString>,
+) -> impl Iterator<Item = OsString> {
+    let mut is_local = false;
+    line.into_iter().map(move |word| {
+        is_local |= word == "local";
+        match word.to_str() {
+            Some(text) if is_local && is_negative_number(text) => format!(" {text}").into(),
+            _ => word,
+        }
+    })
+}
+
+/// Whether it is one that clap does not take for a number.
+fn is_negative_number(text: &str) -> bool {
+    let Some(number) = text.strip_prefix('-') else {
+        return false;
+    };
+    let has_signed_exponent = number.contains(['+', '-']) && number.parse::<f64>().is_ok();
+    number == "inf"
+        || (number.starts_with(|first: char| first.is_ascii_digit()) && has_signed_exponent)
 }
 
 fn component(text: &str) -> Result<(String, PathBuf), String> {
@@ -196,6 +223,7 @@ mod tests {
 
     fn parse(words: &[&str]) -> Result<Local, clap::Error> {
         let words = ["local", "-c", "a=a.wasm"].iter().chain(words);
+        let words = with_negative_numbers(words.map(OsString::from));
         Program::try_parse_from(words).map(|program| program.local)
     }
 
@@ -236,6 +264,29 @@ mod tests {
         ];
         assert_eq!(local.calls, expected);
         assert!(local.json);
+    }
+
+    #[test]
+    fn a_number_below_zero_is_an_argument_and_a_mistyped_flag_is_none() {
+        let numbers = ["-1", "-1.5", "-inf", "-2e-9", "-2.5E+9", "-2e9", "[-inf]"];
+        let words = [&["--call", "a", "f"], &numbers[..], &["--json"]].concat();
+        let local = parse(&words).expect("valid");
+        assert_eq!(local.calls[0].arguments, numbers);
+        assert!(local.json);
+        for mistyped in [
+            "-inf1",
+            "-in",
+            "-nan",
+            "-e-1",
+            "-1x",
+            "--inf",
+            "-infinity",
+            "--jso",
+        ] {
+            let error = refused(&["--call", "a", "f", mistyped]);
+            assert!(error.contains("unexpected argument"), "{mistyped}: {error}");
+        }
+        refused(&["--max-execution-time-ms", "-inf"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use inhost_lattice::{BuildError, CallError, Limits, LocalLattice, Wasm};
 use tracing_subscriber::EnvFilter;
 
-pub(crate) use args::Local;
+pub(crate) use args::{with_negative_numbers, Local};
 use report::Report;
 
 /// The call was made, and failed.
