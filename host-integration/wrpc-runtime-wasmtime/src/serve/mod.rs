@@ -1,9 +1,9 @@
 //! Exports of a component, served to peers.
 
+mod admitted;
 pub(crate) mod serving;
 
-use std::any::Any;
-use std::future::{pending, Future};
+use std::future::Future;
 use std::pin::{pin, Pin};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{anyhow, Context as _};
 use futures::{Stream, TryStreamExt as _};
 use inhost_codec::Signature;
-use inhost_dispatch::{put_back, with_serving, Caller, Drain, Route, Serving};
+use inhost_dispatch::{with_serving, Caller, Drain, Route};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tracing::{debug, instrument, Instrument as _, Span};
@@ -30,6 +30,7 @@ use crate::invocation::name::{full_name, rpc_func_name};
 use crate::invocation::peer::Peer;
 use crate::invocation::span::within;
 use crate::invocation::step::Step;
+use crate::serve::admitted::{Admitted, Turn};
 use crate::serve::serving::with_type;
 use crate::turns::Seat;
 use crate::types::{Budget, Function};
@@ -57,9 +58,10 @@ pub trait ServeExt: Serve {
     /// # Cancel safety
     ///
     /// Dropping the future of an invocation ends the guest at its next await. When it was not
-    /// polled before, the invocation of a caller on this host is put back; see [`put_back`]. It
-    /// ends by itself, with an error, when it has a caller on this host and that caller has gone;
-    /// ten seconds later if that has cut a stream of the parameters off.
+    /// polled before, the invocation of a caller on this host is put back; see
+    /// [`put_back`](inhost_dispatch::put_back). It ends by itself, with an error, when it has a
+    /// caller on this host and that caller has gone; ten seconds later if that has cut a stream of
+    /// the parameters off.
     #[instrument(level = "trace", skip(self, store, instance_pre, ty))]
     fn serve_function<T>(
         &self,
@@ -245,95 +247,6 @@ pub trait ServeExt: Serve {
 }
 
 impl<T: Serve> ServeExt for T {}
-
-/// Whose turn it is to run an invocation.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
-    /// Whoever has it. There may be nothing to run any more.
-    Ours,
-    /// Another generation of the component, if there is one.
-    Others,
-}
-
-/// An invocation that has come out of the stream of a served function, and has not begun: whatever
-/// lies below has let it in.
-///
-/// When it is dropped, because the component is scaled, updated or stopped while it waits for its
-/// turn, for an instance or in the line of its component, it goes back to where it came from. The
-/// next version of the component runs it, and where there is none, its caller learns that it did
-/// not run.
-struct Admitted<O: Any, I: Any> {
-    streams: Option<(O, I, Option<Caller>)>,
-    since: Since,
-}
-
-impl<O: Any, I: Any> Admitted<O, I> {
-    fn new(results: O, params: I) -> Self {
-        let caller = Caller::of(&results);
-        caller.iter().for_each(Caller::admitted);
-        Self {
-            streams: Some((results, params, caller)),
-            since: Since::now(),
-        }
-    }
-
-    /// From when on its time counts.
-    fn since(&self) -> Since {
-        self.since
-    }
-
-    /// Waits for `seat`, in the line of guests of its component that compute, for as long as its
-    /// caller is there, its time, `limit`, is not over and the process goes on; and while the
-    /// generation serves that has it, `serving`.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future leaves the line.
-    async fn turn(
-        &self,
-        seat: &Seat,
-        limit: Option<Duration>,
-        export: &Export,
-        serving: Option<&Serving>,
-    ) -> Turn {
-        let caller = self.streams.as_ref().and_then(|(_, _, it)| it.as_ref());
-        let gone = async {
-            match caller {
-                Some(caller) => caller.gone().await,
-                None => pending().await,
-            }
-        };
-        let ended = async {
-            match serving {
-                Some(serving) => serving.ended().await,
-                None => pending().await,
-            }
-        };
-        // What comes over the network is not counted as one that has begun.
-        let process = Drain::of_process().run(Route::Local);
-        tokio::select! {
-            biased;
-            () = ended => Turn::Others,
-            () = seat.take(export.line(), self.since.came()) => Turn::Ours,
-            () = gone => Turn::Ours,
-            () = process.over() => Turn::Ours,
-            () = self.since.until_over(limit) => Turn::Ours,
-        }
-    }
-
-    /// The streams of the results and of the parameters, and the caller if it is on this host.
-    fn begin(mut self) -> (O, I, Option<Caller>) {
-        self.streams.take().expect("it begins once")
-    }
-}
-
-impl<O: Any, I: Any> Drop for Admitted<O, I> {
-    fn drop(&mut self) {
-        if let Some((results, params, _)) = self.streams.take() {
-            put_back(results, params);
-        }
-    }
-}
 
 /// For how long a callee may go on whose stream of parameters has broken off with its caller: it
 /// learns of that by the stream, and cleans up.
