@@ -113,6 +113,17 @@ impl Serving {
         }
     }
 
+    /// Has `then` called once when the generation of the component that serves the function [is
+    /// ended](crate::Local::end_older), and the next one serves, if there is one: at once if it was
+    /// before. Whoever ends it calls that, and holds no lock. Where a generation goes without being
+    /// ended, because nobody has its streams any more, and where there are no
+    /// [generations](crate::Local::generations), `then` is dropped with it.
+    pub fn when_ended(&self, then: impl FnOnce() + Send + 'static) {
+        if let Some(generation) = &self.generation {
+            generation.when_ended(Box::new(then));
+        }
+    }
+
     /// What the functions share that are of the same generation of the component: the `S` that
     /// there is, as long as one of them has it, else what `make` makes.
     ///

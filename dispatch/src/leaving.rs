@@ -41,6 +41,8 @@ struct Streams {
     open: usize,
     /// Those that wait to be told that it is over.
     waiting: HashMap<u64, Waker>,
+    /// What is to be done then.
+    then: Vec<Box<dyn FnOnce() + Send>>,
 }
 
 impl Leaving {
@@ -49,9 +51,22 @@ impl Leaving {
         let mut streams = self.streams();
         self.over.store(true, Ordering::Release);
         let waiting = std::mem::take(&mut streams.waiting);
+        let then = std::mem::take(&mut streams.then);
         drop(streams);
+        then.into_iter().for_each(|then| then());
         waiting.into_values().for_each(Waker::wake);
         self.told.notify_waiters();
+    }
+
+    /// Has `then` called when the generation has ended, at once if it has.
+    pub(crate) fn when_ended(&self, then: Box<dyn FnOnce() + Send>) {
+        let mut streams = self.streams();
+        if self.over.load(Ordering::Acquire) {
+            drop(streams);
+            then();
+        } else {
+            streams.then.push(then);
+        }
     }
 
     /// Waits until the generation has ended, or has no stream any more. To be asked when it has had one.

@@ -15,6 +15,7 @@ use inhost_testbed::{
 };
 use nkeys::KeyPair;
 use serde_json::{json, Value};
+use tokio::task::JoinSet;
 
 use crate::support::callers::Callers;
 use crate::support::{
@@ -30,6 +31,7 @@ on_routes! { LOCAL:
     code_that_is_denied_does_not_serve_under_another_reference,
     what_the_new_version_does_not_export_is_not_served_any_more,
     what_waits_is_begun_once_through_updates_and_scales,
+    the_call_that_the_host_has_in_hand_is_begun_by_the_new_version,
     an_image_and_a_scale_that_come_together_both_take_effect,
     an_update_that_fails_holds_no_call_of_a_scale_after_it,
     updates_that_come_together_end_with_one_version,
@@ -457,6 +459,60 @@ async fn what_waits_is_begun_once_through_updates_and_scales(route: Route) -> an
     let mut arrived = tally.arrived();
     arrived.sort_unstable();
     assert_eq!(arrived, Vec::from_iter(0..CALLS));
+    Ok(())
+}
+
+/// It waits for the only instance, which the call before it has, of the old version. Whichever way it
+/// came, and with and without results.
+async fn the_call_that_the_host_has_in_hand_is_begun_by_the_new_version(
+    route: Route,
+) -> anyhow::Result<()> {
+    let deployment = route.host().start_on(&nats().await).await;
+    deployment.deploy_pair_of(1, DEFAULT_COUNT).await?;
+    let tally = held_tally(&deployment).await;
+    let (control, host) = (deployment.control(), deployment.host());
+    let driver = deployment.driver().await?;
+    let peer = deployment.peer(CALLEE).await?;
+    let prefix = format!("{}.{CALLEE}", host.lattice());
+    let in_hand = async || {
+        let status = host.status().await.expect("a listing");
+        let mut running = status["running"].as_array().expect("a list").iter();
+        running.any(|call| {
+            call["prefix"] == prefix.as_str()
+                && ["waiting", "taken"].iter().any(|it| call["state"] == *it)
+        })
+    };
+    let mut calls = JoinSet::new();
+    for (round, (local, answers)) in [(true, true), (true, false), (false, true), (false, false)]
+        .into_iter()
+        .enumerate()
+    {
+        let first = 2 * round as u64;
+        driver.call_note(first).await?;
+        tally.wait_for(2 * round + 1, PROMPTLY).await?;
+        let (driver, peer) = (driver.clone(), peer.clone());
+        calls.spawn(async move {
+            match (local, answers) {
+                (true, true) => driver.call_count(first + 1).await.map(drop),
+                (true, false) => driver.call_note(first + 1).await,
+                (false, true) => peer
+                    .call::<_, (u64,)>(ECHO, "count", (first + 1,))
+                    .await
+                    .map(drop),
+                (false, false) => peer.call::<_, ()>(ECHO, "note", (first + 1,)).await,
+            }
+        });
+        until("the host does not have it", async || in_hand().await).await;
+        let guest = [Guest::CalleeV2, Guest::Callee][round % 2];
+        update(control, host, guest).await;
+        let begun = tally.wait_for(2 * round + 2, PROMPTLY).await;
+        begun.with_context(|| format!("local: {local}, with results: {answers}"))?;
+        while tally.release().is_some() {}
+        while let Some(ended) = calls.join_next().await {
+            ended??;
+        }
+    }
+    assert_eq!(tally.arrived(), Vec::from_iter(0..8));
     Ok(())
 }
 

@@ -1,7 +1,15 @@
-//! An invocation that its host has taken and that waits to begin.
+//! Invocations that have come out of the stream of a served function and wait to begin.
+//!
+//! Whoever serves a component asks for an invocation, and then waits until an instance is free, with
+//! the future that runs the invocation in hand. (Upstream: `instantiate_component`.) No one polls
+//! that future meanwhile, nor drops it when another version serves. So the streams of an invocation
+//! are not in it, but beside it: from there they can be put back.
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::future::pending;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use inhost_dispatch::{put_back, Caller, Drain, Route, Serving};
@@ -9,6 +17,97 @@ use inhost_dispatch::{put_back, Caller, Drain, Route, Serving};
 use crate::instance::export::Export;
 use crate::instance::limit::Since;
 use crate::turns::Seat;
+
+/// For how many invocations memory is kept when none waits.
+const KEPT: usize = 64;
+
+/// Those of one function.
+pub(super) struct Admissions<O: Any, I: Any>(Mutex<State<O, I>>);
+
+struct State<O, I> {
+    /// Those that wait, in the order in which they came. Where one has begun there is none.
+    waiting: VecDeque<Option<Streams<O, I>>>,
+    /// The number of the first of them.
+    first: u64,
+    /// Whether the generation that takes them has ended.
+    over: bool,
+}
+
+/// The streams of the results and of the parameters, and the caller if it is on this host.
+type Streams<O, I> = (O, I, Option<Caller>);
+
+impl<O: Any + Send, I: Any + Send> Admissions<O, I> {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(State {
+            waiting: VecDeque::new(),
+            first: 0,
+            over: false,
+        })))
+    }
+
+    /// Has all that wait put back when the generation ends that takes them, `serving`.
+    pub(super) fn end_with(self: &Arc<Self>, serving: &Serving) {
+        let admissions = Arc::downgrade(self);
+        serving.when_ended(move || {
+            if let Some(admissions) = admissions.upgrade() {
+                admissions.end();
+            }
+        });
+    }
+
+    /// Takes an invocation that whatever lies below has let in.
+    pub(super) fn admit(self: &Arc<Self>, results: O, params: I) -> Admitted<O, I> {
+        let caller = Caller::of(&results);
+        caller.iter().for_each(Caller::admitted);
+        let mut state = self.state();
+        let number = state.first + state.waiting.len() as u64;
+        if state.over {
+            drop(state);
+            put_back(results, params);
+        } else {
+            state.waiting.push_back(Some((results, params, caller)));
+        }
+        Admitted {
+            admissions: Some(Arc::clone(self)),
+            number,
+            since: Since::now(),
+        }
+    }
+
+    fn end(&self) {
+        let waiting = {
+            let mut state = self.state();
+            state.over = true;
+            state.first += state.waiting.len() as u64;
+            mem::take(&mut state.waiting)
+        };
+        // Each comes before all others, and the first is to be the first again.
+        for (results, params, _) in waiting.into_iter().rev().flatten() {
+            put_back(results, params);
+        }
+    }
+
+    fn take(&self, number: u64) -> Option<Streams<O, I>> {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let at = usize::try_from(number.checked_sub(state.first)?).ok()?;
+        let taken = state.waiting.get_mut(at)?.take();
+        while let Some(None) = state.waiting.front() {
+            state.waiting.pop_front();
+            state.first += 1;
+        }
+        let is_spare = state.waiting.is_empty() && state.waiting.capacity() > KEPT;
+        let spare = is_spare.then(|| mem::take(&mut state.waiting));
+        drop(guard);
+        drop(spare);
+        taken
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<O, I>> {
+        // No code of others runs under the lock, so a panic cannot have left the state half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Whose turn it is to run an invocation.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -19,28 +118,20 @@ pub(super) enum Turn {
     Others,
 }
 
-/// An invocation that has come out of the stream of a served function, and has not begun: whatever
-/// lies below has let it in.
+/// One of them.
 ///
 /// When it is dropped, because the component is scaled, updated or stopped while it waits for its
-/// turn, for an instance or in the line of its component, it goes back to where it came from. The
-/// next version of the component runs it, and where there is none, its caller learns that it did
-/// not run.
-pub(super) struct Admitted<O: Any, I: Any> {
-    streams: Option<(O, I, Option<Caller>)>,
+/// turn, for an instance or in the line of its component, it goes back to where it came from, as it
+/// does when its generation ends. The next version of the component runs it, and where there is
+/// none, its caller learns that it did not run.
+pub(super) struct Admitted<O: Any + Send, I: Any + Send> {
+    /// `None` once it has begun.
+    admissions: Option<Arc<Admissions<O, I>>>,
+    number: u64,
     since: Since,
 }
 
-impl<O: Any, I: Any> Admitted<O, I> {
-    pub(super) fn new(results: O, params: I) -> Self {
-        let caller = Caller::of(&results);
-        caller.iter().for_each(Caller::admitted);
-        Self {
-            streams: Some((results, params, caller)),
-            since: Since::now(),
-        }
-    }
-
+impl<O: Any + Send, I: Any + Send> Admitted<O, I> {
     /// From when on its time counts.
     pub(super) fn since(&self) -> Since {
         self.since
@@ -60,9 +151,9 @@ impl<O: Any, I: Any> Admitted<O, I> {
         export: &Export,
         serving: Option<&Serving>,
     ) -> Turn {
-        let caller = self.streams.as_ref().and_then(|(_, _, it)| it.as_ref());
+        let caller = self.caller();
         let gone = async {
-            match caller {
+            match &caller {
                 Some(caller) => caller.gone().await,
                 None => pending().await,
             }
@@ -85,15 +176,25 @@ impl<O: Any, I: Any> Admitted<O, I> {
         }
     }
 
+    fn caller(&self) -> Option<Caller> {
+        let state = self.admissions.as_ref()?.state();
+        let at = usize::try_from(self.number.checked_sub(state.first)?).ok()?;
+        let (_, _, caller) = state.waiting.get(at)?.as_ref()?;
+        caller.clone()
+    }
+
     /// The streams of the results and of the parameters, and the caller if it is on this host.
-    pub(super) fn begin(mut self) -> (O, I, Option<Caller>) {
-        self.streams.take().expect("it begins once")
+    /// `None` when it was put back.
+    pub(super) fn begin(mut self) -> Option<Streams<O, I>> {
+        self.admissions.take()?.take(self.number)
     }
 }
 
-impl<O: Any, I: Any> Drop for Admitted<O, I> {
+impl<O: Any + Send, I: Any + Send> Drop for Admitted<O, I> {
     fn drop(&mut self) {
-        if let Some((results, params, _)) = self.streams.take() {
+        let admissions = self.admissions.take();
+        let waits = admissions.and_then(|it| it.take(self.number));
+        if let Some((results, params, _)) = waits {
             put_back(results, params);
         }
     }

@@ -30,7 +30,7 @@ use crate::invocation::name::{full_name, rpc_func_name};
 use crate::invocation::peer::Peer;
 use crate::invocation::span::within;
 use crate::invocation::step::Step;
-use crate::serve::admitted::{Admitted, Turn};
+use crate::serve::admitted::{Admissions, Turn};
 use crate::serve::serving::with_type;
 use crate::turns::Seat;
 use crate::types::{Budget, Function};
@@ -58,8 +58,8 @@ pub trait ServeExt: Serve {
     /// # Cancel safety
     ///
     /// Dropping the future of an invocation ends the guest at its next await. When it was not
-    /// polled before, the invocation of a caller on this host is put back; see
-    /// [`put_back`](inhost_dispatch::put_back). It ends by itself, with an error, when it has a
+    /// polled before, the invocation is put back, as it is when the generation of the component ends
+    /// before it is polled; see [`put_back`](inhost_dispatch::put_back). It ends by itself, with an error, when it has a
     /// caller on this host and that caller has gone; ten seconds later if that has cut a stream of
     /// the parameters off.
     #[instrument(level = "trace", skip(self, store, instance_pre, ty))]
@@ -100,10 +100,14 @@ pub trait ServeExt: Serve {
                 }
                 None => instance,
             };
+            let admissions = Admissions::new();
+            if let Some(serving) = &serving {
+                admissions.end_with(serving);
+            }
             let served = Arc::new((instance, export, serving, span));
             Ok(invocations.map_ok(move |(cx, results, params)| {
                 let served = Arc::clone(&served);
-                let admitted = Admitted::new(results, params);
+                let admitted = admissions.admit(results, params);
                 let running: Running = Box::pin(async move {
                     let (instance, export, serving, span) = &*served;
                     let (since, seat) = (admitted.since(), Seat::default());
@@ -114,11 +118,12 @@ pub trait ServeExt: Serve {
                         let limit = instance.limit();
                         let turn = admitted.turn(&seat, limit, export, serving.as_ref());
                         if Box::pin(turn).await == Turn::Others {
-                            debug!(function = &**export.name(), "left to the next generation");
-                            return Ok(());
+                            return Ok(left_to_others(export));
                         }
                     }
-                    let (mut results, mut params, caller) = admitted.begin();
+                    let Some((mut results, mut params, caller)) = admitted.begin() else {
+                        return Ok(left_to_others(export));
+                    };
                     let caller = caller.as_ref();
                     let mut peer = Peer {
                         params: &mut params,
@@ -211,14 +216,20 @@ pub trait ServeExt: Serve {
             let takes_streams = !paths.is_empty();
             let serve = self.serve(instance_name, rpc_func_name(name), paths);
             let serve = with_serving(export.answers(), with_type(ty, serve));
-            let (invocations, _) = serve.await;
+            let (invocations, serving) = serve.await;
             let invocations = invocations?;
+            let admissions = Admissions::new();
+            if let Some(serving) = &serving {
+                admissions.end_with(serving);
+            }
             Ok(invocations.map_ok(move |(cx, results, params)| {
                 let (store, export) = (Arc::clone(&store), export.clone());
-                let admitted = Admitted::new(results, params);
+                let admitted = admissions.admit(results, params);
                 let running = async move {
                     let since = admitted.since();
-                    let (mut results, mut params, caller) = admitted.begin();
+                    let Some((mut results, mut params, caller)) = admitted.begin() else {
+                        return Ok(left_to_others(&export));
+                    };
                     let caller = caller.as_ref();
                     let mut peer = Peer {
                         params: &mut params,
@@ -247,6 +258,11 @@ pub trait ServeExt: Serve {
 }
 
 impl<T: Serve> ServeExt for T {}
+
+/// The invocation was put back, so the next generation of the component runs it, if there is one.
+fn left_to_others(export: &Export) {
+    debug!(function = &**export.name(), "left to the next generation");
+}
 
 /// For how long a callee may go on whose stream of parameters has broken off with its caller: it
 /// learns of that by the stream, and cleans up.

@@ -8,8 +8,9 @@ mod room;
 use std::sync::atomic::AtomicUsize;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use inhost_codec::{Signature, Type};
-use inhost_conformance::support::Host;
+use inhost_conformance::support::{Host, PREFIX};
 use inhost_dispatch::Types;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use wasmtime::Store;
@@ -258,6 +259,49 @@ async fn what_waits_for_its_turn_when_its_component_is_scaled_is_run_by_the_next
     drop(waits);
     drop(new);
     assert_eq!(host.local.counted()[0].failures.lost, 1);
+}
+
+/// A host library that puts another version in place of one keeps what that has in hand.
+#[tokio::test]
+async fn what_waits_for_its_turn_when_its_component_is_updated_is_run_by_the_next_version() {
+    let traps = component(PING, CORE_PING, "unreachable", "");
+    let mut old = Served::new(&traps).await;
+    let host = Arc::clone(&old.host);
+    let mut answers = Vec::new();
+    let mut wait = Vec::new();
+    for n in [7, 8] {
+        let (mut outgoing, incoming) = host.invoke("", vec![n]).await.expect("invoke");
+        outgoing.shutdown().await.expect("shutdown");
+        answers.push((n, outgoing, incoming));
+        wait.push(old.next().await);
+    }
+    let text = component(PING, CORE_PING, "local.get 0", "");
+    let mut new = Served::on(Arc::clone(&host), &text).await;
+    let generations = host.local.generations();
+    let newest = *generations[0].numbers.last().expect("there are two");
+    host.local
+        .end_older(generations[0].scope, PREFIX, newest);
+    for (n, _outgoing, mut incoming) in answers {
+        let next = new.next().now_or_never().expect("it was put back");
+        next.await.expect("it runs");
+        let mut results = Vec::new();
+        incoming.read_to_end(&mut results).await.expect("results");
+        assert_eq!(results, [n], "in their order");
+    }
+    for waited in wait {
+        waited.await.expect("there is nothing to run");
+    }
+
+    // Nor is one lost that wants no results, and whose caller has left. Where no version is left, it is counted.
+    let text = component(ONE_WAY, "(param i32)", "unreachable", "");
+    let mut old = Served::new(&text).await;
+    let host = Arc::clone(&old.host);
+    call_and_leave(&host).await;
+    let waits = old.next().await;
+    let generations = host.local.generations();
+    host.local.end_older(generations[0].scope, PREFIX, u64::MAX);
+    assert_eq!(host.local.counted()[0].failures.lost, 1);
+    waits.await.expect("there is nothing to run");
 }
 
 /// The types that a caller takes the function to have.
