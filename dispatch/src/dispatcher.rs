@@ -6,21 +6,20 @@ use futures::future::BoxFuture;
 use futures::future::Either;
 use futures::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use inhost_registry::Scope;
-use tokio::time::Instant;
 use tracing::trace;
 use wrpc_transport::{Invoke, Serve};
 
 use crate::ambient::{self, Serving, Shared};
 use crate::backend::Backend;
 use crate::beside;
-use crate::call::{CallError, Callee, Incoming, LocalIncoming, LocalOutgoing, Outgoing};
+use crate::call::{CallError, Incoming, LocalIncoming, LocalOutgoing, Outgoing};
 use crate::drain::Drain;
 use crate::endpoint::{Endpoint, Reason};
 use crate::host::Local;
 use crate::observe::{Counters, Traveller};
 use crate::queue::IfFull;
 use crate::route::{Mode, Route};
-use crate::served::Invocations;
+use crate::served::{arrived, Invocations};
 
 /// A wRPC transport that carries calls in memory when the callee is on this host, and over `R` otherwise.
 ///
@@ -377,23 +376,8 @@ where
             let (limits, patience) = (self.local.limits(), self.local.patience());
             let endpoint = Arc::new(Endpoint::<C, B>::new(target, limits, patience));
             let local = Arc::clone(&self.local);
-            let calls = calls.map_ok(move |(cx, outgoing, incoming)| {
-                let target = endpoint.target();
-                let traveller = Traveller::arrives(local.observer(), &cx, target);
-                let outgoing =
-                    Outgoing::remote_results(outgoing, Arc::clone(target), traveller.clone());
-                // Each version has a subscription of its own, as on a stock host.
-                let callee = Callee {
-                    home: Arc::clone(&endpoint) as _,
-                    context: None,
-                    came: Instant::now(),
-                };
-                (
-                    cx,
-                    outgoing,
-                    Incoming::remote_params(incoming, callee, traveller),
-                )
-            });
+            // Each version has a subscription of its own, as on a stock host: a call stays with it.
+            let calls = calls.map_ok(move |call| arrived(&local, &endpoint, None, call));
             return Ok(Either::Left(calls.chain(stream::pending())));
         }
         let serve = Invocations::serve(

@@ -168,21 +168,9 @@ where
             let Poll::Ready(Some(invocation)) = polled else {
                 return Poll::Pending;
             };
-            return Poll::Ready(invocation.map(|(context, outgoing, incoming)| {
-                let callee = Callee {
-                    home: Arc::clone(self.registration.value()) as _,
-                    context: Some(Box::new(context.clone())),
-                    came: Instant::now(),
-                };
-                let (target, observer) = (callee.home.target(), self.told.0.observer());
-                let traveller = Traveller::arrives(observer, &context, target);
-                let outgoing =
-                    Outgoing::remote_results(outgoing, Arc::clone(target), traveller.clone());
-                (
-                    context,
-                    outgoing,
-                    Incoming::remote_params(incoming, callee, traveller),
-                )
+            return Poll::Ready(invocation.map(|invocation| {
+                let again = Some(Box::new(invocation.0.clone()) as _);
+                arrived(&self.told.0, self.registration.value(), again, invocation)
             }));
         }
     }
@@ -263,6 +251,30 @@ where
         let next = unconstrained(self.next()).now_or_never();
         matches!(next, Some(Some(_)))
     }
+}
+
+/// A call that came over the remote transport for the function of `endpoint`. `again` is what comes
+/// with it for whoever takes it after it was put back, `None` if it cannot be.
+pub(crate) fn arrived<C, B, O, I>(
+    local: &Local<C, B>,
+    endpoint: &Arc<Endpoint<C, B>>,
+    again: Option<Box<dyn Any + Send + Sync>>,
+    (context, outgoing, incoming): (C, O, I),
+) -> (C, Outgoing<B, O>, Incoming<B, I>)
+where
+    C: Default + Send + Sync + 'static,
+    B: Backend,
+{
+    let callee = Callee {
+        home: Arc::clone(endpoint) as _,
+        context: again,
+        came: Instant::now(),
+    };
+    let target = endpoint.target();
+    let traveller = Traveller::arrives(local.observer(), &context, target);
+    let outgoing = Outgoing::remote_results(outgoing, Arc::clone(target), traveller.clone());
+    let incoming = Incoming::remote_params(incoming, callee, traveller);
+    (context, outgoing, incoming)
 }
 
 /// Has those told that look at generations when this is dropped.

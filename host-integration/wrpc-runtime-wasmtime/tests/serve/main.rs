@@ -279,8 +279,7 @@ async fn what_waits_for_its_turn_when_its_component_is_updated_is_run_by_the_nex
     let mut new = Served::on(Arc::clone(&host), &text).await;
     let generations = host.local.generations();
     let newest = *generations[0].numbers.last().expect("there are two");
-    host.local
-        .end_older(generations[0].scope, PREFIX, newest);
+    host.local.end_older(generations[0].scope, PREFIX, newest);
     for (n, _outgoing, mut incoming) in answers {
         let next = new.next().now_or_never().expect("it was put back");
         next.await.expect("it runs");
