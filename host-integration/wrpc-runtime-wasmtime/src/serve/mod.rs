@@ -59,9 +59,9 @@ pub trait ServeExt: Serve {
     ///
     /// Dropping the future of an invocation ends the guest at its next await. When it was not
     /// polled before, the invocation is put back, as it is when the generation of the component ends
-    /// before it is polled; see [`put_back`](inhost_dispatch::put_back). It ends by itself, with an error, when it has a
-    /// caller on this host and that caller has gone; ten seconds later if that has cut a stream of
-    /// the parameters off.
+    /// before it is polled; see [`put_back`](inhost_dispatch::put_back). It ends by itself, with an
+    /// error, when it has a caller on this host and that caller has gone; ten seconds later if that
+    /// has cut a stream of the parameters off.
     #[instrument(level = "trace", skip(self, store, instance_pre, ty))]
     fn serve_function<T>(
         &self,
@@ -118,11 +118,13 @@ pub trait ServeExt: Serve {
                         let limit = instance.limit();
                         let turn = admitted.turn(&seat, limit, export, serving.as_ref());
                         if Box::pin(turn).await == Turn::Others {
-                            return Ok(left_to_others(export));
+                            left_to_others(export);
+                            return Ok(());
                         }
                     }
                     let Some((mut results, mut params, caller)) = admitted.begin() else {
-                        return Ok(left_to_others(export));
+                        left_to_others(export);
+                        return Ok(());
                     };
                     let caller = caller.as_ref();
                     let mut peer = Peer {
@@ -228,7 +230,8 @@ pub trait ServeExt: Serve {
                 let running = async move {
                     let since = admitted.since();
                     let Some((mut results, mut params, caller)) = admitted.begin() else {
-                        return Ok(left_to_others(&export));
+                        left_to_others(&export);
+                        return Ok(());
                     };
                     let caller = caller.as_ref();
                     let mut peer = Peer {
