@@ -29,12 +29,11 @@ use std::process::Command;
 use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
 use clap::Args;
-use inhost_testbed::{target_dir, Binaries, Route};
+use inhost_testbed::{block_on, target_dir, until_asked_to_end, Binaries, Interrupted, Route};
 
 use crate::host::HostArguments;
 use crate::progress;
 use crate::report;
-use crate::stage::{block_on, until_asked_to_end, Interrupted};
 use xtask::command::cargo;
 use xtask::host::{build, Profile};
 use xtask::stock;

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use inhost_testbed::{Binaries, Route};
+use inhost_testbed::{block_on, until_asked_to_end, Binaries, Interrupted, Route};
 
 use crate::bench::samples::{check_routes, Row};
 use crate::host::HostArguments;
 use crate::measure::{cases, measure, Case, DEFAULT_CALLS};
 use crate::progress::Progress;
 use crate::report;
-use crate::stage::{block_on, until_asked_to_end, Interrupted, Stage};
+use crate::stage::Stage;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {

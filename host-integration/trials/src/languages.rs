@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use anyhow::{bail, Context as _};
 use clap::Args;
 use inhost_testbed::{
-    reference, Deployment, Guest, Host, HostBuilder, Link, Workload, CALLEE, CALLER,
+    block_on, reference, start_nats, until_asked_to_end, Deployment, Guest, Host, HostBuilder,
+    Interrupted, Link, Workload, CALLEE, CALLER,
 };
 use xtask::languages::{Built, Language};
 
 use crate::host::HostArguments;
 use crate::report::layout::{self, Header};
 use crate::report::units::duration;
-use crate::stage::{block_on, start_nats, until_asked_to_end, Interrupted};
 
 /// The interface of the examples by which they make calls.
 const TOUR: &str = "inhost:languages/tour@0.1.0";

@@ -27,9 +27,7 @@ mod wash;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use inhost_testbed::Search;
-
-use stage::Interrupted;
+use inhost_testbed::{Interrupted, Search};
 
 /// The exit code of a command that was interrupted, as a shell has it for one that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;

@@ -27,7 +27,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{bail, Context as _};
 use clap::Args;
-use inhost_testbed::{target_dir, Backend, Counts, Deployment, Host, LocalDispatch};
+use inhost_testbed::{
+    block_on, start_nats, target_dir, until_asked_to_end, Backend, Counts, Deployment, Host,
+    Interrupted, LocalDispatch,
+};
 use tempfile::TempDir;
 
 use self::cast::{Cast, CALLED_OFTEN, COMPONENTS};
@@ -42,7 +45,6 @@ use self::summary::Summary;
 use self::tight::Scarce;
 use crate::host::HostArguments;
 use crate::report;
-use crate::stage::{block_on, start_nats, until_asked_to_end, Interrupted};
 
 /// How many more instances of the callee there may be than there are callers: those whose answer no one waits for.
 const SPARE_INSTANCES: u32 = 16;

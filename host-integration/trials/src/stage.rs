@@ -1,11 +1,10 @@
 //! The hosts that are measured: one for each route, on one nats-server.
 
-use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
 use anyhow::{bail, Context as _};
-use inhost_testbed::{Binaries, Counts, Deployment, NatsServer, Route, Search};
+use inhost_testbed::{start_nats, Binaries, Counts, Deployment, Route};
 
 /// A host with caller and callee on it, whose calls go one way.
 #[derive(Debug)]
@@ -61,51 +60,5 @@ impl Stage {
             stage.deployment.stop().await?;
         }
         Ok(())
-    }
-}
-
-/// Finds or fetches a nats-server, says where it came from, and starts it.
-pub(crate) async fn start_nats() -> anyhow::Result<NatsServer> {
-    let found = tokio::task::spawn_blocking(|| Search::from_env().find()).await??;
-    let binary = found.binary.display();
-    eprintln!("Starting a nats-server ({binary}, {})", found.origin);
-    NatsServer::start_binary(&found.binary).await
-}
-
-/// Runs `work` on a new tokio runtime.
-pub(crate) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the tokio runtime")?
-        .block_on(work)
-}
-
-/// Someone asked for the end before the work was done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Interrupted;
-
-impl fmt::Display for Interrupted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("interrupted: what was started has been stopped")
-    }
-}
-
-impl std::error::Error for Interrupted {}
-
-/// Waits for `work`, or until someone asks for the end: with Ctrl-C or `SIGTERM`.
-///
-/// Returns `None` in the second case. What `work` has started and not given away is killed by then.
-pub(crate) async fn until_asked_to_end<T>(
-    work: impl Future<Output = anyhow::Result<T>>,
-) -> anyhow::Result<Option<T>> {
-    use tokio::signal::unix::{signal, SignalKind};
-
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        result = work => result.map(Some),
-        _ = terminate.recv() => Ok(None),
-        _ = interrupt.recv() => Ok(None),
     }
 }

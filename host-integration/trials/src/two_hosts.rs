@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 use anyhow::{bail, ensure};
 use clap::Args;
 use futures::future::try_join_all;
-use inhost_testbed::{until, Deployment, Driver, Guest, Host, CALLEE};
+use inhost_testbed::{
+    block_on, start_nats, until, until_asked_to_end, Deployment, Driver, Guest, Host, Interrupted,
+    CALLEE,
+};
 
 use crate::host::HostArguments;
 use crate::report::layout::{self, Header};
 use crate::report::units::duration;
-use crate::stage::{block_on, start_nats, until_asked_to_end, Interrupted};
 
 /// How long the callee takes for a call. It has one instance on each host.
 const EACH: Duration = Duration::from_millis(20);

@@ -4,10 +4,12 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use clap::Args;
-use inhost_testbed::{target_dir, Backend, Deployment, Host, LocalDispatch, CALLEE, CALLER};
+use inhost_testbed::{
+    block_on, start_nats, target_dir, until_asked_to_end, Backend, Deployment, Host, LocalDispatch,
+    CALLEE, CALLER,
+};
 
 use crate::host::HostArguments;
-use crate::stage::{block_on, start_nats, until_asked_to_end};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use inhost_testbed::{Binaries, Route, Search, Usage};
+use inhost_testbed::{start_nats, Binaries, Route, Search, Usage};
 
 use super::case::{cases, Case, Load};
 use super::composed::Composed;
@@ -18,7 +18,6 @@ use super::progress::Progress;
 use super::results::{Rest, Results};
 use super::scale::{components, lookups};
 use super::worker::Worker;
-use crate::stage::start_nats;
 use xtask::host::Profile;
 
 /// What is run.
