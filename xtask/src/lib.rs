@@ -1,5 +1,5 @@
-//! How this workspace builds its programs, and starts them: what `cargo xtask` and the programs in
-//! `host-integration/trials` share.
+//! How this workspace builds its programs, and starts them: what `cargo xtask` shares with the programs in
+//! `host-integration/trials` and `benches/measure`.
 
 #![allow(
     clippy::print_stdout,

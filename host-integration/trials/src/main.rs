@@ -1,8 +1,8 @@
 //! `cargo xtask demo`, `up`, `bench`, `languages`, `two-hosts`, `soak` and `wash`: programs that
 //! start this host and use it.
 //!
-//! Each is a module. [`stage`] starts hosts, [`measure`] measures them, [`report`] shows the
-//! figures. What is started is built first, by `xtask`, which also starts this program.
+//! Those that measure are modules of `inhost_measure`, the others are here. What is started is
+//! built first, by `xtask`, which also starts this program.
 
 #![allow(
     clippy::print_stdout,
@@ -10,23 +10,15 @@
     reason = "a command-line program speaks to its user"
 )]
 
-mod bench;
-mod demo;
 mod help;
-mod host;
-mod languages;
-mod measure;
-mod progress;
-mod report;
 mod soak;
-mod stage;
-mod two_hosts;
 mod up;
 mod wash;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use inhost_measure::{bench, demo, languages, two_hosts};
 use inhost_testbed::{Interrupted, Search};
 
 /// The exit code of a command that was interrupted, as a shell has it for one that Ctrl-C ended.

@@ -27,6 +27,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{bail, Context as _};
 use clap::Args;
+use inhost_measure::host::HostArguments;
+use inhost_measure::report;
 use inhost_testbed::{
     block_on, start_nats, target_dir, until_asked_to_end, Backend, Counts, Deployment, Host,
     Interrupted, LocalDispatch,
@@ -43,8 +45,6 @@ use self::load::{load, Run, EXECUTION};
 use self::slow::Slow;
 use self::summary::Summary;
 use self::tight::Scarce;
-use crate::host::HostArguments;
-use crate::report;
 
 /// How many more instances of the callee there may be than there are callers: those whose answer no one waits for.
 const SPARE_INSTANCES: u32 = 16;

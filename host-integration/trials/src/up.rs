@@ -4,12 +4,11 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use clap::Args;
+use inhost_measure::host::HostArguments;
 use inhost_testbed::{
     block_on, start_nats, target_dir, until_asked_to_end, Backend, Deployment, Host, LocalDispatch,
     CALLEE, CALLER,
 };
-
-use crate::host::HostArguments;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {

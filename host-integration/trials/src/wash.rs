@@ -13,11 +13,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use inhost_measure::host::{given, HostArguments};
 use inhost_testbed::{block_on, start_nats, until_asked_to_end, Interrupted};
 
 use self::checks::Checks;
 use self::scenes::Stage;
-use crate::host::{given, HostArguments};
 
 /// How long a scene takes on a small machine.
 const IN_MEMORY: Duration = Duration::from_secs(40);

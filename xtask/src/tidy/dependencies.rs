@@ -15,6 +15,10 @@ use Rule::{Not, Only};
 
 const BACKEND: Rule = Only("bytes inhost-dispatch tokio tokio-util");
 
+/// Programs that start hosts, and know no more of them than a user does.
+const OUTSIDE: Rule =
+    Not("inhost-backend inhost-dispatch inhost-lattice inhost-registry wasmcloud wasmtime wrpc");
+
 const RULES: &[(&str, Rule)] = &[
     (
         "inhost-registry",
@@ -42,12 +46,8 @@ const RULES: &[(&str, Rule)] = &[
     ),
     // It stands outside of the host: what it starts is the real thing.
     ("inhost-testbed", Not("inhost wasmcloud wasmtime")),
-    (
-        "inhost-trials",
-        Not(
-            "inhost-backend inhost-dispatch inhost-lattice inhost-registry wasmcloud wasmtime wrpc",
-        ),
-    ),
+    ("inhost-measure", OUTSIDE),
+    ("inhost-trials", OUTSIDE),
     // It is built before anything else can be.
     ("xtask", Not("inhost tokio wasmcloud wasmtime wrpc")),
 ];

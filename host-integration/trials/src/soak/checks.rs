@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
+use inhost_measure::report::units::{mebibytes, thousands};
 use inhost_testbed::Counts;
 
 use super::ledger::{Invocations, Ledger};
 use super::leftovers::Footprint;
-use crate::report::units::{mebibytes, thousands};
 
 /// Something that has to hold, and whether it does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use inhost_measure::report::units::thousands;
 use inhost_testbed::{last_seen, Tally, Upload};
 
 use super::checks::Check;
@@ -9,7 +10,6 @@ use super::disturb::Times;
 use super::ledger::Outcome;
 use super::load::EXECUTION;
 use super::plan::{Kind, Work};
-use crate::report::units::thousands;
 
 /// How long after a call was taken a restart may still be what has kept it from being carried out.
 const RESTARTED_WITHIN: Duration = Duration::from_secs(2);

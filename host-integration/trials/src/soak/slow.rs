@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use inhost_measure::report::units::thousands;
 use inhost_testbed::{SlowCall, CALLEE, ECHO};
 use tokio::task::JoinSet;
 
 use super::checks::Check;
 use super::disturb::Times;
 use super::load::{Run, EXECUTION};
-use crate::report::units::thousands;
 
 /// How many there are at once. Each may take an instance of the callee for as long as an invocation may last.
 pub(super) const AT_ONCE: u32 = 4;

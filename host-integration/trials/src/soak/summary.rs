@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use inhost_measure::report;
+use inhost_measure::report::units::{duration, mebibytes, rate, thousands};
 use inhost_testbed::{Backend, Counts};
 use serde_json::{json, Value};
 
@@ -10,8 +12,6 @@ use super::checks::Check;
 use super::ledger::Ledger;
 use super::leftovers::Footprint;
 use super::tight::Scarce;
-use crate::report;
-use crate::report::units::{duration, mebibytes, rate, thousands};
 
 /// All that is known about a run.
 #[derive(Debug)]

@@ -9,13 +9,13 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
 use anyhow::Context as _;
+use inhost_measure::report::units::thousands;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::checks::Check;
 use super::ledger::Ledger;
 use super::leftovers;
-use crate::report::units::thousands;
 
 /// How many instances there may be of each component that is called.
 pub(super) const CALLED: u32 = 16;

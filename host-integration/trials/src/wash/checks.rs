@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::progress::Progress;
+use inhost_measure::progress::Progress;
 
 /// Checks, one after the other. Each is said when the next one begins.
 #[derive(Debug)]

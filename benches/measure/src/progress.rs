@@ -10,7 +10,7 @@ const BAR: &str = "{bar:30} {percent:>3} %, {elapsed}, {prefix} {wide_msg}";
 
 /// Steps with the time that each is expected to take.
 #[derive(Debug)]
-pub(crate) struct Progress {
+pub struct Progress {
     planned: Duration,
     done: Duration,
     current: Duration,
@@ -20,7 +20,7 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Begins, on standard error, with steps that take as long as `planned` in all.
-    pub(crate) fn start(planned: Duration) -> Self {
+    pub fn start(planned: Duration) -> Self {
         let bar = bar(millis(planned), BAR);
         Self {
             planned,
@@ -32,7 +32,7 @@ impl Progress {
     }
 
     /// The step before is done, and `what` begins, which is expected to take as long as `planned`.
-    pub(crate) fn step(&mut self, what: &str, planned: Duration) {
+    pub fn step(&mut self, what: &str, planned: Duration) {
         self.done += self.current;
         self.current = planned;
         let elapsed = self.start.elapsed();
@@ -48,7 +48,7 @@ impl Progress {
     }
 
     /// Writes a line to standard error, above the bar.
-    pub(crate) fn say(&self, line: &str) {
+    pub fn say(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| eprintln!("{line}")),
             None => eprintln!("{line}"),
@@ -56,7 +56,7 @@ impl Progress {
     }
 
     /// Writes a line to standard output, above the bar.
-    pub(crate) fn print(&self, line: &str) {
+    pub fn print(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| println!("{line}")),
             None => println!("{line}"),
@@ -64,7 +64,7 @@ impl Progress {
     }
 
     /// Ends it: all is done.
-    pub(crate) fn finish(&self) {
+    pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }

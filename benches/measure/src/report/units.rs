@@ -1,7 +1,7 @@
 //! Figures as people read them.
 
 /// A duration.
-pub(crate) fn duration(microseconds: f64) -> String {
+pub fn duration(microseconds: f64) -> String {
     match microseconds {
         us if us > 0.0 && us < 0.0995 => format!("{:.0} ns", us * 1e3),
         us if us < 99.95 => format!("{us:.1} µs"),
@@ -12,7 +12,7 @@ pub(crate) fn duration(microseconds: f64) -> String {
 }
 
 /// Calls a second.
-pub(crate) fn rate(calls_per_s: f64) -> String {
+pub fn rate(calls_per_s: f64) -> String {
     match calls_per_s {
         few if few < 99.95 => format!("{few:.1}"),
         many => thousands(many.round() as u64),
@@ -44,12 +44,12 @@ pub(crate) fn size(bytes: u32) -> String {
 }
 
 /// A size that was measured.
-pub(crate) fn mebibytes(bytes: u64) -> String {
+pub fn mebibytes(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
 /// A number with a comma before each group of three digits.
-pub(crate) fn thousands(number: u64) -> String {
+pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
     for (position, digit) in digits.chars().enumerate() {

@@ -9,7 +9,7 @@ use xtask::host::{build, Profile};
 
 /// Which host to start.
 #[derive(Debug, Args)]
-pub(crate) struct HostArguments {
+pub struct HostArguments {
     /// Start this host, which has to have both backends, instead of building one
     #[arg(long = "host", value_name = "FILE")]
     binary: Option<PathBuf>,
@@ -22,7 +22,11 @@ impl HostArguments {
     }
 
     /// Where the host is. Builds it unless one is given.
-    pub(crate) fn binary(&self) -> anyhow::Result<PathBuf> {
+    ///
+    /// # Errors
+    ///
+    /// When it does not build.
+    pub fn binary(&self) -> anyhow::Result<PathBuf> {
         self.binary_of(Profile::Release)
     }
 
@@ -33,7 +37,11 @@ impl HostArguments {
 }
 
 /// The program at `path`, or the one that `build` builds when none is given.
-pub(crate) fn given(
+///
+/// # Errors
+///
+/// Those of `build`, and that `path` is empty.
+pub fn given(
     path: Option<&Path>,
     build: impl FnOnce() -> anyhow::Result<PathBuf>,
 ) -> anyhow::Result<PathBuf> {

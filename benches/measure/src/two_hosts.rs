@@ -34,8 +34,9 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// A mode of calls, and what it is called.
 const MODES: [(&str, &str); 2] = [("off", "over NATS"), ("prefer", "in memory")];
 
+/// The arguments of `cargo xtask two-hosts`.
 #[derive(Debug, Args)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     #[command(flatten)]
     host: HostArguments,
 
@@ -51,8 +52,10 @@ pub(crate) struct Arguments {
 
 /// Builds the host, measures, and prints a table.
 ///
-/// An error when it takes longer in memory than over NATS, by more than a tenth.
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+/// # Errors
+///
+/// When it takes longer in memory than over NATS, by more than a tenth.
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let host = arguments.host.binary()?;
     let times = block_on(until_asked_to_end(async {
         let mut times = Vec::new();

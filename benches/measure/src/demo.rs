@@ -13,8 +13,9 @@ use crate::progress::Progress;
 use crate::report;
 use crate::stage::Stage;
 
+/// The arguments of `cargo xtask demo`.
 #[derive(Debug, Args)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     #[command(flatten)]
     host: HostArguments,
 
@@ -34,8 +35,10 @@ pub(crate) struct Arguments {
 
 /// Starts the hosts, measures on each route, and shows the figures.
 ///
-/// An error when a call failed or went another way than it should.
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+/// # Errors
+///
+/// When a call failed or went another way than it should.
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let json = arguments.json.as_deref();
     if let Some(path) = json {
         report::check_writable(path)?;

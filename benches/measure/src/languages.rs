@@ -46,8 +46,9 @@ const RUNS: usize = 3;
 /// How long a host may take to compile a component, and a chain to make its calls.
 const DEADLINE: Duration = Duration::from_secs(300);
 
+/// The arguments of `cargo xtask languages`.
 #[derive(Debug, Args)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     #[command(flatten)]
     host: HostArguments,
 
@@ -63,8 +64,10 @@ pub(crate) struct Arguments {
 
 /// Builds the components and the host, measures, and prints a table.
 ///
-/// An error when this machine lacks what it takes to build the components, and when a call fails.
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+/// # Errors
+///
+/// When this machine lacks what it takes to build the components, and when a call fails.
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let [javascript, python] = [Language::JavaScript, Language::Python].map(built);
     let components = [
         (CALLER, Guest::Caller.path()),

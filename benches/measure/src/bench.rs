@@ -1,9 +1,9 @@
 //! `cargo xtask bench`: calls between components, on every route that a user could take instead, in one run.
 //!
-//! [`case`] says what is measured, [`participant`] starts what takes part, [`composed`] what is
-//! composed of it, [`measure`] takes turns, and [`samples`] makes rows of it. [`parked`] and
-//! [`scale`] look at memory and at large numbers. [`results`] holds it all; [`targets`], [`growth`]
-//! and [`shares`] say what follows, [`tables`], [`charts`] and [`output`] show it.
+//! `case` says what is measured, `participant` starts what takes part, `composed` what is
+//! composed of it, `measure` takes turns, and `samples` makes rows of it. `parked` and
+//! `scale` look at memory and at large numbers. `results` holds it all; `targets`, `growth`
+//! and `shares` say what follows, `tables`, `charts` and `output` show it.
 
 pub(crate) mod case;
 mod charts;
@@ -38,8 +38,9 @@ use xtask::command::cargo;
 use xtask::host::{build, Profile};
 use xtask::stock;
 
+/// The arguments of `cargo xtask bench`.
 #[derive(Debug, Args)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     #[command(flatten)]
     host: HostArguments,
 
@@ -83,8 +84,10 @@ pub(crate) struct Arguments {
 
 /// Builds what is needed, measures, and shows the figures.
 ///
-/// An error when a call failed or went another way than it should. That something does not hold is none.
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+/// # Errors
+///
+/// When a call failed or went another way than it should. That something does not hold is none.
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(path) = &arguments.json {
         report::check_writable(path)?;
     }

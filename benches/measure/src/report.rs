@@ -1,7 +1,7 @@
 //! Showing what was measured: tables for people, JSON for programs.
 
 pub(crate) mod layout;
-pub(crate) mod units;
+pub mod units;
 
 use std::path::Path;
 
@@ -106,7 +106,11 @@ pub(crate) fn write_json_value(path: &Path, value: &Value) -> anyhow::Result<()>
 }
 
 /// Gives `value` as JSON to whoever asked for it at `path`: in a file, or on standard output when it is `-`.
-pub(crate) fn give_json(path: &Path, value: &Value) -> anyhow::Result<()> {
+///
+/// # Errors
+///
+/// When the file cannot be written.
+pub fn give_json(path: &Path, value: &Value) -> anyhow::Result<()> {
     if is_stdout(path) {
         println!("{value:#}");
         return Ok(());
@@ -117,7 +121,7 @@ pub(crate) fn give_json(path: &Path, value: &Value) -> anyhow::Result<()> {
 }
 
 /// Shows `text` to people: on standard output, or on standard error when the JSON goes to standard output.
-pub(crate) fn show(text: &str, json: Option<&Path>) {
+pub fn show(text: &str, json: Option<&Path>) {
     match json {
         Some(path) if is_stdout(path) => eprintln!("{text}"),
         _ => println!("{text}"),
@@ -130,7 +134,11 @@ fn is_stdout(path: &Path) -> bool {
 }
 
 /// Fails now rather than after the measurement when `path` cannot be written.
-pub(crate) fn check_writable(path: &Path) -> anyhow::Result<()> {
+///
+/// # Errors
+///
+/// When the file cannot be opened for that.
+pub fn check_writable(path: &Path) -> anyhow::Result<()> {
     if is_stdout(path) {
         return Ok(());
     }
