@@ -1,10 +1,11 @@
 //! `cargo xtask bench`: calls between components, on every route that a user could take instead, in one run.
 //!
 //! `case` says what is measured, `participant` starts what takes part, `composed` what is
-//! composed of it, `measure` takes turns, and `samples` makes rows of it. `parked` and
-//! `scale` look at memory and at large numbers. `results` holds it all; `targets`, `growth`
+//! composed of it, `callers` make calls, `measure` takes turns, and `samples` makes rows of it.
+//! `parked` and `scale` look at memory and at large numbers. `results` holds it all; `targets`, `growth`
 //! and `shares` say what follows, `tables`, `charts` and `output` show it.
 
+pub(crate) mod callers;
 pub(crate) mod case;
 mod charts;
 mod composed;

@@ -1,14 +1,19 @@
 //! `cargo xtask demo`: what in-host invocation changes, as a table.
 
+mod case;
+mod measure;
+
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use inhost_testbed::{block_on, until_asked_to_end, Binaries, Interrupted, Route};
 
+use case::{cases, Case, DEFAULT_CALLS};
+use measure::measure;
+
 use crate::bench::samples::{check_routes, Row};
 use crate::host::HostArguments;
-use crate::measure::{cases, measure, Case, DEFAULT_CALLS};
 use crate::progress::Progress;
 use crate::report;
 use crate::stage::Stage;

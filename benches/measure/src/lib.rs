@@ -15,7 +15,6 @@ pub mod bench;
 pub mod demo;
 pub mod host;
 pub mod languages;
-mod measure;
 pub mod progress;
 pub mod report;
 mod stage;

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use inhost_testbed::{NatsServer, Route, Usage};
 
+use super::callers::settle;
 use super::case::Case;
 use super::participant::Participant;
 use super::samples::{Batch, Cost, Row, Samples};
 use super::worker::Worker;
-use crate::measure::settle;
 
 /// How long a case may take on each route.
 #[derive(Clone, Copy, Debug)]

@@ -12,11 +12,11 @@ use inhost_testbed::{
 };
 use serde_json::json;
 
+use super::callers::run_callers;
 use super::case::{Case, Load};
 use super::composed::Composed;
 use super::samples::{Batch, Cost};
 use super::worker::Worker;
-use crate::measure::run_callers;
 use crate::stage::Stage;
 
 /// How many instances of a component may run at once: more than there are callers.

@@ -7,10 +7,10 @@ use inhost_testbed::{Binaries, Deployment, Guest, NatsServer, Route, CALLER};
 use serde::Serialize;
 use serde_json::json;
 
+use super::callers::run_callers;
 use super::participant::settled;
 use super::samples::percentile;
 use super::worker::Worker;
-use crate::measure::run_callers;
 
 /// How many components are started at the same time.
 const AT_ONCE: usize = 4;

@@ -14,7 +14,7 @@ pub(crate) const DEFAULT_CALLS: u32 = 5_000;
 const LOCAL_RUN: Duration = Duration::from_secs(120);
 
 /// How long one run of a caller over NATS may take, beyond [`NATS_CALL`] and [`BYTE`] for all calls of all callers. A
-/// call is given up as lost after that; see [`super::round`].
+/// call is given up as lost after that; see [`super::measure::round`].
 const NATS_RUN: Duration = Duration::from_secs(15);
 
 /// See [`NATS_RUN`].

@@ -4,19 +4,16 @@
 //! in several rounds, and in each round every route has its turn: whatever else the machine does at the time
 //! hits all routes alike.
 
-mod case;
+use std::time::Duration;
 
-use std::time::{Duration, Instant};
+use anyhow::Context as _;
+use inhost_testbed::Counts;
 
-use anyhow::{bail, Context as _};
-use inhost_testbed::{Counts, Driver, NatsServer, Workload};
-use tokio::task::JoinSet;
-
+use super::case::Case;
+use crate::bench::callers::{run_callers, settle};
 use crate::bench::samples::{Batch, Cost, Row, Samples};
 use crate::progress::Progress;
 use crate::stage::Stage;
-
-pub(crate) use case::{cases, Case, DEFAULT_CALLS};
 
 /// How often a round over NATS is tried; see [`round`].
 const NATS_ATTEMPTS: u32 = 20;
@@ -94,20 +91,6 @@ async fn batch_without_loss(
     }
 }
 
-/// Waits until the callers of a batch over NATS that failed have made their last calls.
-pub(crate) async fn settle(nats: &NatsServer) -> anyhow::Result<()> {
-    // Not by what the host counts, as a stock host does not count. All else on this server is quiet meanwhile.
-    let mut messages = nats.messages().await?;
-    loop {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        let now = nats.messages().await?;
-        if now == messages {
-            return Ok(());
-        }
-        messages = now;
-    }
-}
-
 /// Lets all callers of `case` make `calls` calls each. Returns the duration of each call, and that of it all.
 async fn batch(stage: &mut Stage, case: &Case, calls: u32) -> anyhow::Result<(Vec<u64>, Duration)> {
     let driver = stage.deployment.driver().await?;
@@ -126,30 +109,4 @@ async fn batch(stage: &mut Stage, case: &Case, calls: u32) -> anyhow::Result<(Ve
             stage.deployment.host().log().tail(5)
         )
     })
-}
-
-/// Makes the caller component do `calls` calls for each of `callers` at once. Returns the duration of each call in
-/// nanoseconds, and that of it all.
-pub(crate) async fn run_callers(
-    driver: Driver,
-    workload: Workload,
-    size: u32,
-    callers: u32,
-    calls: u32,
-) -> anyhow::Result<(Vec<u64>, Duration)> {
-    let start = Instant::now();
-    let mut running = JoinSet::new();
-    for _ in 0..callers {
-        let driver = driver.clone();
-        running.spawn(async move { driver.run(workload, size, calls).await });
-    }
-    let mut durations = Vec::new();
-    while let Some(caller) = running.join_next().await {
-        durations.extend(caller??);
-    }
-    let wall = start.elapsed();
-    if durations.len() as u64 != u64::from(calls) * u64::from(callers) {
-        bail!("the callers made {} calls", durations.len());
-    }
-    Ok((durations, wall))
 }
