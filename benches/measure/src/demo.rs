@@ -2,6 +2,7 @@
 
 mod case;
 mod measure;
+mod table;
 
 use std::path::{Path, PathBuf};
 
@@ -79,9 +80,9 @@ async fn measure_all(stages: &mut [Stage], cases: &[Case]) -> anyhow::Result<Vec
 }
 
 fn show(rows: &[Row], json: Option<&Path>) -> anyhow::Result<()> {
-    report::show(&format!("\n{}", report::text(rows)), json);
+    report::show(&format!("\n{}", table::text(rows)), json);
     if let Some(path) = json {
-        report::give_rows(path, rows)?;
+        table::give_rows(path, rows)?;
     }
     Ok(())
 }
