@@ -33,7 +33,6 @@ use clap::Args;
 use inhost_testbed::{block_on, target_dir, until_asked_to_end, Binaries, Interrupted, Route};
 
 use crate::host::HostArguments;
-use crate::progress;
 use crate::report;
 use xtask::command::cargo;
 use xtask::host::{build, Profile};

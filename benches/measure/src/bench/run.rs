@@ -14,10 +14,10 @@ use super::machine::Machine;
 use super::measure::{measure, Budget};
 use super::parked::{instances, parked};
 use super::participant::{Participant, REST};
-use super::progress::Progress;
 use super::results::{Rest, Results};
 use super::scale::{components, lookups};
 use super::worker::Worker;
+use crate::progress::Progress;
 use xtask::host::Profile;
 
 /// What is run.
