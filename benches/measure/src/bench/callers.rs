@@ -6,15 +6,16 @@ use anyhow::bail;
 use inhost_testbed::{Driver, NatsServer, Workload};
 use tokio::task::JoinSet;
 
-/// Makes the caller component do `calls` calls for each of `callers` at once. Returns the duration of each call in
-/// nanoseconds, and that of it all.
+use super::samples::Batch;
+
+/// Makes the caller component do `calls` calls for each of `callers` at once.
 pub(crate) async fn run_callers(
     driver: Driver,
     workload: Workload,
     size: u32,
     callers: u32,
     calls: u32,
-) -> anyhow::Result<(Vec<u64>, Duration)> {
+) -> anyhow::Result<Batch> {
     let start = Instant::now();
     let mut running = JoinSet::new();
     for _ in 0..callers {
@@ -29,7 +30,7 @@ pub(crate) async fn run_callers(
     if durations.len() as u64 != u64::from(calls) * u64::from(callers) {
         bail!("the callers made {} calls", durations.len());
     }
-    Ok((durations, wall))
+    Ok(Batch { durations, wall })
 }
 
 /// Waits until the callers of a batch over NATS that failed have made their last calls.

@@ -160,8 +160,7 @@ impl Participant {
         };
         let driver = driver.clone().with_deadline(deadline);
         let calls = run_callers(driver, workload, size, callers, calls);
-        let (durations, wall) = hosted.stage.while_running(calls).await?;
-        Ok(Batch { durations, wall })
+        hosted.stage.while_running(calls).await
     }
 
     async fn spent(&self) -> anyhow::Result<Cost> {

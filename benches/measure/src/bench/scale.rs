@@ -103,13 +103,13 @@ pub(crate) async fn components(
         let (workload, size) = (inhost_testbed::Workload::Ping, 0);
         let warm_up = run_callers(driver.clone(), workload, size, 1, CALLS / 10);
         warm_up.await?;
-        let (mut durations, _) = run_callers(driver.clone(), workload, size, 1, CALLS).await?;
-        durations.sort_unstable();
+        let mut batch = run_callers(driver.clone(), workload, size, 1, CALLS).await?;
+        batch.durations.sort_unstable();
         let status = host.status().await?;
         measured.push(Components {
             components: started,
             functions: status["endpoints"].as_array().map_or(0, Vec::len),
-            p50_us: percentile(&durations, 500) as f64 / 1e3,
+            p50_us: percentile(&batch.durations, 500) as f64 / 1e3,
             resident_bytes: settled(host.usage()).await,
         });
         if started >= most {

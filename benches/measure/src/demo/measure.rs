@@ -4,8 +4,6 @@
 //! in several rounds, and in each round every route has its turn: whatever else the machine does at the time
 //! hits all routes alike.
 
-use std::time::Duration;
-
 use anyhow::Context as _;
 use inhost_testbed::Counts;
 
@@ -53,14 +51,14 @@ async fn round(
     progress: &Progress,
 ) -> anyhow::Result<()> {
     let calls = case.calls_per_run(stage.route);
-    let (before, (durations, wall)) = batch_without_loss(stage, case, calls, progress).await?;
+    let (before, batch) = batch_without_loss(stage, case, calls, progress).await?;
     let after = stage.counts().await?;
     let counts = after.zip(before).map(|(after, before)| after.since(before));
     let cost = Cost {
         counts,
         ..Cost::default()
     };
-    samples.add(Batch { durations, wall }, cost);
+    samples.add(batch, cost);
     Ok(())
 }
 
@@ -70,7 +68,7 @@ async fn batch_without_loss(
     case: &Case,
     calls: u32,
     progress: &Progress,
-) -> anyhow::Result<(Option<Counts>, (Vec<u64>, Duration))> {
+) -> anyhow::Result<(Option<Counts>, Batch)> {
     let mut attempts = if stage.route.is_local() {
         1
     } else {
@@ -91,8 +89,8 @@ async fn batch_without_loss(
     }
 }
 
-/// Lets all callers of `case` make `calls` calls each. Returns the duration of each call, and that of it all.
-async fn batch(stage: &mut Stage, case: &Case, calls: u32) -> anyhow::Result<(Vec<u64>, Duration)> {
+/// Lets all callers of `case` make `calls` calls each.
+async fn batch(stage: &mut Stage, case: &Case, calls: u32) -> anyhow::Result<Batch> {
     let driver = stage.deployment.driver().await?;
     let driver = driver.with_deadline(case.deadline(stage.route, calls));
     let (workload, size) = case
