@@ -90,6 +90,25 @@ impl Between {
         get_text(self.front, &format!("/fetch?{query}")).await
     }
 
+    async fn until_in_flight(&self, count: u64) {
+        until("they are under way", async || {
+            let status = self.deployment.host().status().await.expect("the listing");
+            status["in_flight"] == count
+        })
+        .await;
+    }
+
+    /// Has three requests made that take a while, scales while they are under way, and says what came back.
+    async fn three_while_scaled_to(&self, instances: u32) -> [String; 3] {
+        let fetch = || self.fetch("to=orders.local&path=/wait?ms=1500");
+        let scaled = async {
+            self.until_in_flight(3).await;
+            self.scale(instances).await;
+        };
+        let (one, two, three, ()) = tokio::join!(fetch(), fetch(), fetch(), scaled);
+        [one, two, three].map(|it| it.expect("an answer"))
+    }
+
     /// Has a request made that goes to the HTTP client.
     async fn goes_to_client(&mut self, query: &str) {
         let path = format!("/fetch?{query}");
@@ -345,21 +364,7 @@ async fn what_waits_when_the_component_is_scaled_is_answered_and_what_waits_when
     for route in Route::LOCAL {
         let it = Between::start(&nats, route.host().arg(FLAG), NAME, 1).await;
         it.until_answered(NAME, true).await;
-        let waits = async |count: u64| {
-            until("they are under way", async || {
-                let status = it.deployment.host().status().await.expect("the listing");
-                status["in_flight"] == count
-            })
-            .await;
-        };
-        let slow = "to=orders.local&path=/wait?ms=1500";
-        let scaled = async {
-            waits(3).await;
-            it.scale(2).await;
-        };
-        let (one, two, three, ()) =
-            tokio::join!(it.fetch(slow), it.fetch(slow), it.fetch(slow), scaled);
-        let answers = [one, two, three].map(|it| it.expect("an answer"));
+        let answers = it.three_while_scaled_to(2).await;
         let waited = |it: &&String| it.ends_with("waited\n");
         // The host library has taken one, which waits for an instance: that one ends with the version.
         assert!(
@@ -371,15 +376,9 @@ async fn what_waits_when_the_component_is_scaled_is_answered_and_what_waits_when
             taken.is_none_or(|it| it.contains("ErrorCode::HttpProtocolError")),
             "{answers:?}"
         );
-        waits(0).await;
+        it.until_in_flight(0).await;
         it.scale(1).await;
-        let stopped = async {
-            waits(3).await;
-            it.scale(0).await;
-        };
-        let (one, two, three, ()) =
-            tokio::join!(it.fetch(slow), it.fetch(slow), it.fetch(slow), stopped);
-        let answers = [one, two, three].map(|it| it.expect("an answer"));
+        let answers = it.three_while_scaled_to(0).await;
         let mut refused = answers
             .iter()
             .map(|it| it.contains("ErrorCode::ConnectionRefused"));
