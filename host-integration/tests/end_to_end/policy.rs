@@ -81,6 +81,14 @@ fn about(request: &Value, function: &str) -> bool {
     call["target"]["componentId"] == CALLEE && call["function"] == function
 }
 
+/// What decides so about calls of the callee's `count`, and permits the others.
+fn on_count(decision: Decision) -> impl FnMut(&Value) -> Decision + Send {
+    move |request| match about(request, "count") {
+        true => decision,
+        false => Decision::Permit,
+    }
+}
+
 /// Awaits a call that must fail, and soon.
 async fn refused<T: std::fmt::Debug>(
     route: Route,
@@ -95,16 +103,12 @@ async fn a_denied_call_fails_for_its_caller_and_the_callee_does_not_run() -> any
     let nats = nats().await;
     let mut errors = Vec::new();
     for route in Route::OURS {
-        let guarded = start(&nats, route, |request| match about(request, "count") {
-            true => Decision::Deny,
-            false => Decision::Permit,
-        });
         let Guarded {
             deployment,
             driver,
             service,
             tally,
-        } = guarded.await;
+        } = start(&nats, route, on_count(Decision::Deny)).await;
         for _ in 0..3 {
             errors.push(refused(route, driver.call_count(7)).await);
         }
@@ -135,11 +139,7 @@ fn without_lattice(error: &str) -> String {
 }
 
 async fn the_caller_s_error_names_the_function_that_was_denied(route: Route) -> anyhow::Result<()> {
-    let decide = |request: &Value| match about(request, "count") {
-        true => Decision::Deny,
-        false => Decision::Permit,
-    };
-    let guarded = start(&nats().await, route, decide).await;
+    let guarded = start(&nats().await, route, on_count(Decision::Deny)).await;
     refused(route, guarded.driver.call_count(7)).await;
     let log = guarded.deployment.host().log();
     let error = log.wait_for("ended without finishing its results", PROMPTLY);
@@ -240,17 +240,13 @@ async fn a_service_that_does_not_answer_denies_and_is_asked_again(
 
 async fn without_a_service_a_call_is_denied_at_once(route: Route) -> anyhow::Result<()> {
     // So that the host knows that the caller may be called, and does not know it of the callee.
-    let decide = |request: &Value| match about(request, "count") {
-        true => Decision::Silence,
-        false => Decision::Permit,
-    };
-    let guarded = start(&nats().await, route, decide).await;
+    let decide = on_count(Decision::Silence);
     let Guarded {
         deployment,
         driver,
         service,
         tally,
-    } = guarded;
+    } = start(&nats().await, route, decide).await;
     assert_eq!(driver.ping(1).await?, 2);
     refused(route, driver.call_count(7)).await;
     drop(service);
@@ -263,13 +259,12 @@ async fn without_a_service_a_call_is_denied_at_once(route: Route) -> anyhow::Res
 }
 
 async fn a_changed_decision_holds_for_the_calls_that_follow(route: Route) -> anyhow::Result<()> {
-    let guarded = start(&nats().await, route, |_| Decision::Permit).await;
     let Guarded {
         deployment,
         driver,
         service,
         tally,
-    } = guarded;
+    } = start(&nats().await, route, |_| Decision::Permit).await;
     assert_eq!(driver.call_count(1).await?, 1);
     let requests = service.requests_of(CALL);
     let request = requests.iter().find(|request| about(request, "count"));
