@@ -163,20 +163,10 @@ pub(super) fn of_process(before: Option<Footprint>, after: Option<Footprint>) ->
 
 #[cfg(test)]
 mod tests {
-    use super::super::ledger::tests::{report, work};
-    use super::super::ledger::{Disturbance, Failure, Outcome};
+    use super::super::ledger::tests::{ledger, work};
+    use super::super::ledger::Outcome;
     use super::super::plan::Kind;
     use super::*;
-
-    /// 20 calls that were answered, and the 15 of a batch that a restart ended.
-    fn ledger() -> Ledger {
-        let mut ledger = Ledger::default();
-        let batch = work(Kind::Direct, 20);
-        ledger.note(&batch, Outcome::Answered(report(&batch)), false);
-        let failure = Failure::Disturbed(Disturbance::Restart);
-        ledger.note(&work(Kind::Direct, 15), Outcome::Failed(failure), true);
-        ledger
-    }
 
     fn counts(local: u64, remote: u64) -> Counts {
         Counts { local, remote }
@@ -190,21 +180,21 @@ mod tests {
     #[test]
     fn a_run_in_which_all_is_known_passes() {
         for counted in [counts(20, 0), counts(35, 0), counts(22, 3)] {
-            let checks = of_calls(&ledger(), 35, counted, None);
+            let checks = of_calls(&ledger(20, 15), 35, counted, None);
             assert!(failed(&checks).is_empty(), "{checks:#?}");
         }
     }
 
     #[test]
     fn a_call_that_no_one_knows_of_is_missed() {
-        let checks = of_calls(&ledger(), 36, counts(30, 0), None);
+        let checks = of_calls(&ledger(20, 15), 36, counts(30, 0), None);
         assert_eq!(failed(&checks), ["every call is accounted for"]);
     }
 
     #[test]
     fn a_host_that_loses_the_count_is_noticed() {
         for counted in [counts(19, 0), counts(36, 0)] {
-            let checks = of_calls(&ledger(), 35, counted, None);
+            let checks = of_calls(&ledger(20, 15), 35, counted, None);
             let expected = ["the host has counted the calls that were made"];
             assert_eq!(failed(&checks), expected);
         }
@@ -212,23 +202,23 @@ mod tests {
 
     #[test]
     fn calls_over_nats_without_need_are_noticed() {
-        let checks = of_calls(&ledger(), 35, counts(10, 16), None);
+        let checks = of_calls(&ledger(20, 15), 35, counts(10, 16), None);
         let expected = ["calls went over NATS only while the callee was disturbed"];
         assert_eq!(failed(&checks), expected);
         // Queues that are full are a reason.
-        let checks = of_calls(&ledger(), 35, counts(10, 16), Some(1));
+        let checks = of_calls(&ledger(20, 15), 35, counts(10, 16), Some(1));
         assert!(failed(&checks).is_empty(), "{checks:#?}");
     }
 
     #[test]
     fn wrong_answers_and_defects_fail() {
-        let mut wrong = ledger();
+        let mut wrong = ledger(20, 15);
         wrong.wrong = 1;
         wrong.succeeded -= 1;
         let checks = of_calls(&wrong, 35, counts(30, 0), None);
         assert_eq!(failed(&checks), ["every answer is right"]);
 
-        let mut defect = ledger();
+        let mut defect = ledger(20, 15);
         let outcome = Outcome::Unexpected("lost".to_owned());
         defect.note(&work(Kind::Direct, 1), outcome, false);
         let checks = of_calls(&defect, 36, counts(30, 0), None);
@@ -237,10 +227,7 @@ mod tests {
 
     #[test]
     fn a_run_in_which_nearly_all_fails_is_no_success() {
-        let mut ledger = Ledger::default();
-        let failure = Failure::Disturbed(Disturbance::Restart);
-        ledger.note(&work(Kind::Direct, 10), Outcome::Failed(failure), true);
-        let checks = of_calls(&ledger, 10, counts(0, 0), None);
+        let checks = of_calls(&ledger(0, 10), 10, counts(0, 0), None);
         assert_eq!(failed(&checks), ["some calls succeeded"]);
     }
 

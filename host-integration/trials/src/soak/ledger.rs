@@ -306,6 +306,16 @@ pub(super) mod tests {
         }
     }
 
+    /// That many calls that were answered, and those of a batch that a restart ended.
+    pub(in super::super) fn ledger(answered: u32, ended: u32) -> Ledger {
+        let mut ledger = Ledger::default();
+        let batch = work(Kind::Direct, answered);
+        ledger.note(&batch, Outcome::Answered(report(&batch)), false);
+        let failure = Failure::Disturbed(Disturbance::Restart);
+        ledger.note(&work(Kind::Direct, ended), Outcome::Failed(failure), true);
+        ledger
+    }
+
     #[test]
     fn an_answered_batch_has_succeeded() {
         let mut ledger = Ledger::default();

@@ -164,17 +164,13 @@ fn time(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ledger::tests::{report, work};
-    use super::super::ledger::{Cancellation, Disturbance, Failure, Outcome};
+    use super::super::ledger::tests::{ledger, work};
+    use super::super::ledger::{Cancellation, Outcome};
     use super::super::plan::Kind;
     use super::*;
 
     fn summary() -> Summary {
-        let mut ledger = Ledger::default();
-        let batch = work(Kind::Direct, 1_000);
-        ledger.note(&batch, Outcome::Answered(report(&batch)), false);
-        let failure = Failure::Disturbed(Disturbance::Restart);
-        ledger.note(&work(Kind::Direct, 10), Outcome::Failed(failure), true);
+        let mut ledger = ledger(1_000, 10);
         let cancellation = Outcome::Cancelled(Cancellation::TimeOut);
         ledger.note(&work(Kind::TimeOut, 1), cancellation, false);
         Summary {
