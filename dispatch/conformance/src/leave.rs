@@ -3,7 +3,6 @@
 //! They run outside of a task and poll only who was woken. So the other side does not hang, but is found out.
 
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::task::Poll;
 
@@ -52,11 +51,8 @@ async fn caller<B: Backend>(host: &Host<B>) -> Ended {
         Ok(())
     };
     // All of them to their end, whatever becomes of the others.
-    let ended = tokio::join!(write, write_nested, read, read_nested);
-    [ended.0, ended.1, ended.2, ended.3]
-        .into_iter()
-        .collect::<io::Result<()>>()?;
-    Ok(())
+    let (one, two, three, four) = tokio::join!(write, write_nested, read, read_nested);
+    Ok(one.and(two).and(three).and(four)?)
 }
 
 /// A callee that does the same.
@@ -86,11 +82,8 @@ async fn callee<B: Backend>(host: &Host<B>) -> Ended {
         nested_results.write_all(&pattern(NESTED)).await?;
         nested_results.shutdown().await
     };
-    let ended = tokio::join!(read, read_nested, write, write_nested);
-    [ended.0, ended.1, ended.2, ended.3]
-        .into_iter()
-        .collect::<io::Result<()>>()?;
-    Ok(())
+    let (one, two, three, four) = tokio::join!(read, read_nested, write, write_nested);
+    Ok(one.and(two).and(three).and(four)?)
 }
 
 /// A side of a call, polled when it was woken.
