@@ -1,9 +1,8 @@
 //! The hosts that are measured: one for each route, on one nats-server.
 
-use std::future::Future;
 use std::sync::Arc;
 
-use anyhow::{bail, Context as _};
+use anyhow::Context as _;
 use inhost_testbed::{start_nats, Binaries, Counts, Deployment, Route};
 
 /// A host with caller and callee on it, whose calls go one way.
@@ -38,20 +37,6 @@ impl Stage {
             return Ok(None);
         }
         self.deployment.host().counts().await.map(Some)
-    }
-
-    /// Waits for `work`, or until the host ends, which is an error.
-    pub(crate) async fn while_running<T>(
-        &mut self,
-        work: impl Future<Output = anyhow::Result<T>>,
-    ) -> anyhow::Result<T> {
-        let Some(host) = self.deployment.hosts_mut().first_mut() else {
-            bail!("there is no host");
-        };
-        tokio::select! {
-            result = work => result,
-            ended = host.ended() => Err(ended),
-        }
     }
 
     /// Stops all hosts and the nats-server.

@@ -1,5 +1,6 @@
 //! A nats-server, hosts on it, and components on them.
 
+use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,9 +107,28 @@ impl Deployment {
         &self.hosts
     }
 
-    /// All hosts, to wait for one to end.
-    pub fn hosts_mut(&mut self) -> &mut [Host] {
-        &mut self.hosts
+    /// Waits for `work`, or until the host ends, which is an error.
+    ///
+    /// # Errors
+    ///
+    /// Those of `work`, and how the host has ended.
+    ///
+    /// # Panics
+    ///
+    /// When all hosts have been taken out of the deployment.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops `work`.
+    pub async fn while_running<T>(
+        &mut self,
+        work: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        let host = self.hosts.first_mut().expect("the deployment has a host");
+        tokio::select! {
+            result = work => result,
+            ended = host.ended() => Err(ended),
+        }
     }
 
     /// The nats-server.

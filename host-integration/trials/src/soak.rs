@@ -20,7 +20,6 @@ mod slow;
 mod summary;
 mod tight;
 
-use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -264,7 +263,7 @@ impl Scene<'_> {
         let (first, rest) = plan::split(works, warm_up_calls(calls));
 
         self.run.say("warming up");
-        self.while_running(deployment, self.load(first)).await?;
+        deployment.while_running(self.load(first)).await?;
         let pause = Instant::now();
         let footprint = at_rest(deployment, None).await?;
         let count = checks::of_count(
@@ -295,7 +294,7 @@ impl Scene<'_> {
                 slow::send(place, self.run, self.times, calls * 2 / 5),
             )
         };
-        let ((), (), slow) = self.while_running(deployment, load).await?;
+        let ((), (), slow) = deployment.while_running(load).await?;
         Ok(Warm {
             count,
             footprint,
@@ -314,19 +313,5 @@ impl Scene<'_> {
         let mut counts = Counts::read(&deployment.host().status().await?)?;
         counts.remote = counts.remote.saturating_sub(self.cast.tally.total());
         Ok(counts)
-    }
-
-    async fn while_running<T>(
-        &self,
-        deployment: &mut Deployment,
-        work: impl Future<Output = anyhow::Result<T>>,
-    ) -> anyhow::Result<T> {
-        let Some(host) = deployment.hosts_mut().first_mut() else {
-            bail!("there is no host");
-        };
-        tokio::select! {
-            result = work => result,
-            ended = host.ended() => Err(ended),
-        }
     }
 }

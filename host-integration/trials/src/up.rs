@@ -1,5 +1,6 @@
 //! `cargo xtask up`: a host with the demo components, left running.
 
+use std::future::pending;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -48,9 +49,7 @@ async fn serve(arguments: &Arguments, binary: &Path, log: &Path) -> anyhow::Resu
         return Ok(());
     };
     println!("{}", how_to_reach(&deployment, arguments, log));
-    if let Some(host) = deployment.hosts_mut().first_mut() {
-        until_asked_to_end::<()>(async { Err(host.ended().await) }).await?;
-    }
+    until_asked_to_end::<()>(deployment.while_running(pending())).await?;
     // Who asks once more does not want to wait.
     until_asked_to_end(deployment.stop()).await.map(drop)
 }

@@ -152,7 +152,8 @@ impl Participant {
                 "do": "http", "address": hosted.http, "callers": callers, "calls": calls,
                 "deadline_ms": deadline.as_millis() as u64,
             });
-            return hosted.stage.while_running(load.calls(&request)).await;
+            let requests = load.calls(&request);
+            return hosted.stage.deployment.while_running(requests).await;
         };
         let driver = match case.load {
             Load::Chain => &hosted.chain,
@@ -160,7 +161,7 @@ impl Participant {
         };
         let driver = driver.clone().with_deadline(deadline);
         let calls = run_callers(driver, workload, size, callers, calls);
-        hosted.stage.while_running(calls).await
+        hosted.stage.deployment.while_running(calls).await
     }
 
     async fn spent(&self) -> anyhow::Result<Cost> {

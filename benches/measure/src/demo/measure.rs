@@ -99,7 +99,7 @@ async fn batch(stage: &mut Stage, case: &Case, calls: u32) -> anyhow::Result<Bat
         .workload()
         .context("the demo asks the caller")?;
     let calls = run_callers(driver, workload, size, case.case.callers, calls);
-    let result = stage.while_running(calls).await;
+    let result = stage.deployment.while_running(calls).await;
     result.with_context(|| {
         format!(
             "measuring {} failed. The host's last lines:\n{}\nThe reason",
