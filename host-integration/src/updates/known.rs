@@ -37,6 +37,11 @@ const LONGEST_REFERENCE: usize = 1024;
 /// have all that is asked of the host wait for the image.
 pub(super) const LOADING: Duration = Duration::from_secs(20);
 
+/// As [`LOADING`], of an update that is a part of a scale which has put the reference on record by
+/// itself: the host has nothing to do, and does not say so, unless another command has changed that
+/// in between.
+const FOLLOWING: Duration = Duration::from_secs(1);
+
 /// After how long someone may want to know that an image is waited for.
 const LOADS_LONG: Duration = Duration::from_secs(3);
 
@@ -121,6 +126,8 @@ struct Update {
     /// How many generations there were before it.
     made: u64,
     at: Instant,
+    /// How long the host may take.
+    within: Duration,
 }
 
 /// How long the watch of one component has held back because the host may be loading images.
@@ -195,7 +202,7 @@ impl Known {
         if !self.runs() && !starts() {
             // It cannot be updated.
         } else if self.record.reference.as_ref() != Some(&reference) {
-            self.loading(reference, anew);
+            self.loading(reference, anew, LOADING);
         } else if !anew {
             // To the host there is nothing to do. That may be on record only for the time being, or
             // with other code.
@@ -204,7 +211,7 @@ impl Known {
         }
     }
 
-    fn loading(&mut self, reference: String, anew: bool) {
+    fn loading(&mut self, reference: String, anew: bool, within: Duration) {
         if self.updates.len() == MAX_ASKED {
             self.updates.pop_front();
         }
@@ -213,13 +220,14 @@ impl Known {
             anew,
             made: self.made,
             at: Instant::now(),
+            within,
         });
     }
 
     /// Whether the host may be loading the image of an update that others asked for.
     pub(super) fn is_updating(&self) -> bool {
         let mut others = self.updates.iter().filter(|it| !it.anew);
-        others.any(|it| it.at.elapsed() < LOADING)
+        others.any(|it| it.at.elapsed() < it.within)
     }
 
     /// The host says that it has scaled the component to `count` instances.
@@ -297,7 +305,8 @@ impl Known {
                     self.news = true;
                     // One that was to start it is followed by no update.
                     if taken.allow_update {
-                        self.loading(taken.reference, false);
+                        let within = if is_same { LOADING } else { FOLLOWING };
+                        self.loading(taken.reference, false, within);
                     }
                 }
             } else if ![&record.code, &record.wish].contains(&&Some(taken.reference)) {

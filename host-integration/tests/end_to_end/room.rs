@@ -167,3 +167,35 @@ async fn a_callee_whose_callers_hold_all_the_room_does_not_run_and_that_is_said_
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_call_that_there_is_no_room_for_here_is_answered_by_the_other_host() -> anyhow::Result<()>
+{
+    /// NATS gives about half of them to this host, where they fail.
+    const CALLS: u32 = 40;
+    let nats = nats().await;
+    for route in Route::LOCAL {
+        let (mut deployment, relay) = deploy_relay(&nats, route, "prefer", 1).await;
+        let number = deployment.add_host(route.host()).await?;
+        let folder = tempfile::tempdir()?;
+        let other = &deployment.hosts()[number];
+        let callee = callee(folder.path());
+        let deployed = deployment.deploy_on(other, &callee, CALLEE, DEFAULT_COUNT);
+        deployed.await?;
+        let mut failed = Vec::new();
+        for n in 0..CALLS {
+            match relay.call::<_, (u32,)>(ECHO, "ping", (n,)).await {
+                Ok((answer,)) => {
+                    assert_eq!(answer, n + 1, "over {route:?}");
+                    break;
+                }
+                Err(error) => failed.push(format!("{error:#}")),
+            }
+        }
+        assert!(failed.len() < CALLS as usize, "over {route:?}: {failed:#?}");
+        let status = deployment.host().status().await?;
+        let spilled = status["calls"]["spilled"].as_u64().expect("a number");
+        assert!(spilled > 0, "over {route:?}: {status}");
+    }
+    Ok(())
+}

@@ -390,6 +390,26 @@ fn an_update_that_the_host_has_nothing_to_do_for_is_not_waited_for() {
     assert_eq!(it.step(), Step::Remake(scaling(2, &["a"])));
 }
 
+/// The update that is a part of a scale finds its reference on record, if the scale has put it there
+/// and nothing else came in between. The host says nothing of it then.
+#[tokio::test(start_paused = true)]
+async fn an_update_that_most_likely_has_nothing_to_do_is_not_waited_for_long() {
+    let mut it = Component::new();
+    it.ask(2, &["a"], "v2");
+    it.ask(2, &[], "v3");
+    it.take(2, "v2");
+    it.take(2, "v3");
+    assert!(it.known.is_updating(), "another command came in between");
+    it.step();
+    tokio::time::advance(FOLLOWING).await;
+    assert!(!it.known.is_updating());
+
+    // To this one the host may have something to do: nothing else differs.
+    it.scale(2, &[], "v4");
+    tokio::time::advance(FOLLOWING).await;
+    assert!(it.known.is_updating());
+}
+
 #[test]
 fn what_is_said_of_two_commands_in_another_order_is_put_right() {
     let mut it = Component::new();

@@ -199,3 +199,86 @@ impl<O: Any + Send, I: Any + Send> Drop for Admitted<O, I> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
+    use super::*;
+
+    /// Those that have gone, in their order.
+    type Gone = Arc<Mutex<Vec<usize>>>;
+
+    /// A stream of an invocation.
+    struct Stream(usize, Gone);
+
+    impl Drop for Stream {
+        fn drop(&mut self) {
+            self.1.lock().unwrap().push(self.0);
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Admit,
+        Begin(Index),
+        Drop(Index),
+        End,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            6 => Just(Step::Admit),
+            3 => any::<Index>().prop_map(Step::Begin),
+            2 => any::<Index>().prop_map(Step::Drop),
+            1 => Just(Step::End),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn each_begins_or_is_let_go_of_once(steps in vec(step(), 0..80)) {
+            let gone = Gone::default();
+            let admissions = Admissions::new();
+            let mut waiting = Vec::new();
+            let (mut count, mut over) = (0, false);
+            for step in steps {
+                let before = gone.lock().unwrap().len();
+                let mut expected = Vec::new();
+                match step {
+                    Step::Admit => {
+                        let stream = Stream(count, Arc::clone(&gone));
+                        waiting.push((count, admissions.admit(stream, ())));
+                        expected.extend(over.then_some(count));
+                        count += 1;
+                    }
+                    Step::Begin(at) if !waiting.is_empty() => {
+                        let (number, admitted) = waiting.remove(at.index(waiting.len()));
+                        let begun = admitted.begin().map(|(stream, ..)| stream.0);
+                        expected.extend((!over).then_some(number));
+                        prop_assert_eq!(begun, expected.first().copied());
+                    }
+                    Step::Drop(at) if !waiting.is_empty() => {
+                        let (number, admitted) = waiting.remove(at.index(waiting.len()));
+                        drop(admitted);
+                        expected.extend((!over).then_some(number));
+                    }
+                    Step::Begin(_) | Step::Drop(_) => {}
+                    Step::End => {
+                        admissions.end();
+                        let waits = waiting.iter().rev().map(|(number, _)| *number);
+                        expected.extend(waits.filter(|_| !over));
+                        over = true;
+                    }
+                }
+                prop_assert_eq!(&gone.lock().unwrap()[before..], &expected);
+            }
+            drop(waiting);
+            let mut gone = gone.lock().unwrap().clone();
+            gone.sort_unstable();
+            prop_assert_eq!(gone, Vec::from_iter(0..count));
+        }
+    }
+}
