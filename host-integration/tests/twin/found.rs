@@ -4,7 +4,12 @@ use crate::program::Program;
 use crate::twins::Mode;
 
 /// What was found, and the mode in which it was.
-pub(crate) const FOUND: [(Mode, &str); 17] = [
+pub(crate) const FOUND: [(Mode, &str); 18] = [
+    // The host has nothing to do for the update of the first scale, and does not say so.
+    (
+        Mode::Prefer,
+        "scale v1 1; scale+update less 2 b +2; scale+update v2 2",
+    ),
     // The update that fails keeps the image of the scale from taking effect.
     (
         Mode::Prefer,
