@@ -197,19 +197,24 @@ impl Line {
         if !self.is_full() {
             return None;
         }
-        let place = self.place(key(came), |level, key| {
+        let place = self.place(0, key(came), |level, key| {
             level.waiting.insert(key, Waker::noop().clone());
         });
         poll_fn(|cx| place.poll(cx)).await;
         Some(place)
     }
 
-    fn place(self: &Arc<Self>, key: Key, begin: impl FnOnce(&mut Level, Key)) -> Place {
-        self.change(|state| begin(&mut state.levels[0], key));
+    fn place(
+        self: &Arc<Self>,
+        level: usize,
+        key: Key,
+        begin: impl FnOnce(&mut Level, Key),
+    ) -> Place {
+        self.change(|state| begin(&mut state.levels[level], key));
         Place {
             line: Arc::clone(self),
             key,
-            level: 0,
+            level,
         }
     }
 }
@@ -261,7 +266,8 @@ impl Place {
             level.waiting.insert(key, Waker::noop().clone());
         };
         match place {
-            None => *place = Some(LONG.place(seat, wait)),
+            // It has waited for something else since. What it has computed before counts all the same.
+            None => *place = Some(LONG.place(level, seat, wait)),
             Some(place) => place.line.change(|state| {
                 state.leave(place.level, place.key);
                 place.level = level;
@@ -276,7 +282,7 @@ impl Place {
             level.computing.insert(key, Instant::now());
         };
         match place {
-            None => place.insert(line.place(key(came), sit)).key,
+            None => place.insert(line.place(0, key(came), sit)).key,
             Some(place) => {
                 line.change(|state| sit(&mut state.levels[place.level], place.key));
                 place.key
@@ -357,6 +363,16 @@ mod tests {
         let mut one = line(4, &[], &[5, 6, 7, 8, 9]);
         one.let_in(now);
         assert_eq!(computing(&one), [vec![], vec![5, 6, 7, 8]]);
+    }
+
+    #[test]
+    fn one_that_computes_for_very_long_in_parts_is_among_those_that_take_very_long() {
+        let turns = |computed: Duration| computed.div_duration_f32(TURN) as u32;
+        for (computed, level) in [(FREE, 0), (SHORT, 1)] {
+            let mut place = None;
+            Place::stand(&mut place, key(Instant::now()), turns(computed));
+            assert_eq!(place.expect("it stands in line").level, level);
+        }
     }
 
     #[test]
