@@ -71,6 +71,9 @@ pub(super) struct Known {
     pub(super) exchanging: bool,
     /// The number of the last generation that was made of what is on record.
     settled: u64,
+    /// The number of the newest generation before others had the component scaled to another number of
+    /// instances, if that was the last thing that the host has done: it has made it anew.
+    scaled: Option<u64>,
     /// Those generations have ended with a stop whose number is lower.
     stopped: Option<u64>,
     /// Whether there is something to look at.
@@ -252,6 +255,7 @@ impl Known {
 
     /// The host has carried out an update.
     fn updated(&mut self, update: Update) {
+        self.scaled = None;
         self.ending = Some(update.reference.clone());
         // What exports nothing is no generation. There is nothing to gain in making that anew, and
         // the host library spends a thread on each that it makes.
@@ -269,6 +273,10 @@ impl Known {
     /// The host has taken a command of others.
     fn put(&mut self, taken: Asked, reference: &str, lapsed: u64) {
         self.missed = false;
+        let before = self.record.taken.as_ref();
+        let is_other =
+            before.is_some_and(|before| ![0, taken.scaling.count].contains(&before.count));
+        self.scaled = (is_other && taken.scaling.count > 0).then_some(taken.newest);
         self.last = Some((taken.clone(), self.record.clone()));
         let starts = self.record.code.is_none();
         // Of what runs, it may be something else that the host has carried out. And what it starts
@@ -325,6 +333,7 @@ impl Known {
         } else if let Some((_, before)) = self.last.take_if(|(last, _)| is(last)) {
             // What was believed to be the answer was said of an update, or of another command.
             self.record = before;
+            self.scaled = None;
             if let Some(taken) = self.answer(count).filter(|it| !it.anew) {
                 let reference = self.record.reference.clone().unwrap_or_default();
                 self.put(taken, &reference, lapsed);
@@ -453,6 +462,13 @@ impl Known {
     /// carried out: they have ended, also those of which it has no handle. Says so once.
     pub(super) fn stopped_below(&mut self) -> Option<u64> {
         self.stopped.take()
+    }
+
+    /// The number of the newest generation before the host has made what is on record anew, if others
+    /// have had it do so, by scaling it to `count` instances.
+    pub(super) fn scaled(&self, count: u32) -> Option<u64> {
+        let taken = self.record.taken.as_ref()?;
+        self.scaled.filter(|_| taken.count == count)
     }
 
     /// The generation `number` was made of what is on record. One that is older and lapses says nothing any more.

@@ -238,9 +238,33 @@ async fn attempt(host: &Host, id: &str, held: &mut HeldBack) -> Result<Option<St
             exchange(host, id, &component, &through, &to).await?;
             Err(Stuck::Again)
         }
-        Step::Remake(scaling) => remake(host, id, component, scaling).await.map(Some),
+        Step::Remake(scaling) => match made_by_others(host, id, &component, lapsed) {
+            Some(made) => {
+                serves(host, id, made);
+                Ok(Some(component.image_ref))
+            }
+            None => remake(host, id, component, scaling).await.map(Some),
+        },
         Step::Unknown => Err(Stuck::Unknown),
     }
+}
+
+/// The generation that is on record, if a scale of others has made it after all that an update has
+/// made: then there is nothing left to do but to let it serve. It needs no permission to send commands.
+fn made_by_others(host: &Host, id: &str, component: &Component, lapsed: u64) -> Option<u64> {
+    let before = host.with(id, |known| known.scaled(component.max_instances))?;
+    let made = first_after(host, id, before)?;
+    // An update that is under way has made a newer one.
+    (lapsed < made && host.newest(id) == made).then_some(made)
+}
+
+/// The generation `made` is of what is on record.
+fn serves(host: &Host, id: &str, made: u64) {
+    end_older(host, id, made);
+    host.with(id, |known| {
+        known.varied = false;
+        known.settle(made);
+    });
 }
 
 /// Has the host make a component anew as `scaling` says, and what it has made serve. Returns its reference.
@@ -289,8 +313,7 @@ async fn remake(
         return Err(Stuck::Again);
     }
     let made = first_after(host, id, middle).ok_or(Stuck::Again)?;
-    end_older(host, id, made);
-    host.with(id, |known| known.settle(made));
+    serves(host, id, made);
     Ok(component.image_ref)
 }
 

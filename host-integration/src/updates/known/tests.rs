@@ -390,6 +390,25 @@ fn an_update_that_the_host_has_nothing_to_do_for_is_not_waited_for() {
     assert_eq!(it.step(), Step::Remake(scaling(2, &["a"])));
 }
 
+#[test]
+fn a_scale_of_others_after_an_update_has_made_it_anew() {
+    let mut it = Component::new();
+    assert_eq!(it.known.scaled(3), None, "it was started");
+    it.updated("v2");
+    it.scale(5, &["a"], "v2");
+    assert_eq!(it.known.scaled(5), Some(0));
+    assert_eq!(it.known.scaled(4), None, "another number is on record");
+    // With the same number, it may have had nothing to do.
+    it.scale(5, &["b"], "v2");
+    assert_eq!(it.known.scaled(5), None);
+    it.scale(6, &["b"], "v2");
+    it.ask_update("v3");
+    it.updated("v3");
+    assert_eq!(it.known.scaled(6), None);
+    it.scale(0, &["b"], "v3");
+    assert_eq!(it.known.scaled(0), None);
+}
+
 /// The update that is a part of a scale finds its reference on record, if the scale has put it there
 /// and nothing else came in between. The host says nothing of it then.
 #[tokio::test(start_paused = true)]
