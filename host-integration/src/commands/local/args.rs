@@ -26,7 +26,7 @@ Examples:
 Arguments and results are in the WAVE encoding, one word for each: 42, true, '\"text\"', '[1, 2]', '{id: 1, note: \"x\"}',
 'some(1)', 'err(\"no\")'.
 
-Exit codes: 0 when all calls were answered, 1 when one failed, 2 when what was asked for is not possible.
+Exit codes: 0 when all calls were answered, 1 when one failed or its answer cannot be written, 2 when what was asked for is not possible.
 
 What components log with wasi:logging is on standard error; RUST_LOG=inhost_lattice::guest=debug shows more of it.";
 

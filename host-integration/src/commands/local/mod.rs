@@ -34,7 +34,10 @@ pub(crate) async fn run(local: Local) -> ExitCode {
         true => list(&lattice, &mut report),
         false => call(&lattice, &local, &mut report).await,
     };
-    ExitCode::from(code)
+    match report.unwritten() {
+        true => ExitCode::from(code.max(FAILED)),
+        false => ExitCode::from(code),
+    }
 }
 
 async fn build(local: &Local) -> Result<LocalLattice, BuildError> {

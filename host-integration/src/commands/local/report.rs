@@ -1,6 +1,7 @@
 //! What `wasmcloud local` prints.
 
 use std::error::Error;
+use std::fmt;
 use std::io::{self, Write};
 
 use serde_json::{json, Value};
@@ -9,18 +10,25 @@ use super::args::Call;
 
 /// Prints results to one place and, in the form for people, errors to another.
 ///
-/// When the reader of standard output goes away, the rest is not printed; the calls are made all the same.
+/// When the reader of standard output goes away, the rest is not printed; the calls are made all the
+/// same. Anything else that keeps it from being printed is kept: see [`Report::unwritten`].
 pub(super) struct Report<O, E> {
     out: O,
     err: E,
     json: bool,
+    unwritten: Option<io::Error>,
 }
 
 impl<O: Write, E: Write> Report<O, E> {
     /// Without `json`, results are printed in WAVE, one a line. With it, there is a JSON object a
     /// line, also for an error; results are texts in WAVE in it.
     pub(super) fn new(out: O, err: E, json: bool) -> Self {
-        Self { out, err, json }
+        Self {
+            out,
+            err,
+            json,
+            unwritten: None,
+        }
     }
 
     pub(super) fn answered(&mut self, call: &Call, results: &[String]) {
@@ -30,7 +38,7 @@ impl<O: Write, E: Write> Report<O, E> {
             self.object(&object);
         } else {
             for result in results {
-                let _ = writeln!(self.out, "{result}");
+                self.line(result);
             }
         }
     }
@@ -63,18 +71,36 @@ impl<O: Write, E: Write> Report<O, E> {
                 self.object(&json!({"component": id, "functions": functions}));
                 continue;
             }
-            let _ = writeln!(self.out, "{id}");
+            self.line(id);
             for function in functions {
-                let _ = writeln!(self.out, "  {function}");
+                self.line(&format_args!("  {function}"));
             }
             if functions.is_empty() {
-                let _ = writeln!(self.out, "  (nothing that can be called from here)");
+                self.line(&"  (nothing that can be called from here)");
             }
         }
     }
 
     fn object(&mut self, object: &Value) {
-        let _ = writeln!(self.out, "{object}");
+        self.line(object);
+    }
+
+    fn line(&mut self, line: &dyn fmt::Display) {
+        if let Err(error) = writeln!(self.out, "{line}") {
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                self.unwritten.get_or_insert(error);
+            }
+        }
+    }
+
+    /// Says so if something could not be printed for which there is a reader. Returns whether that was so.
+    pub(super) fn unwritten(&mut self) -> bool {
+        let unwritten = self.unwritten.take();
+        if let Some(error) = &unwritten {
+            let error = format!("the results could not be written to standard output: {error}");
+            self.error(&error, &[]);
+        }
+        unwritten.is_some()
     }
 
     fn error(&mut self, error: &str, causes: &[String]) {
@@ -132,6 +158,36 @@ mod tests {
         [out, err].map(|bytes| String::from_utf8(bytes).expect("text"))
     }
 
+    /// A disk that is full, or a reader that has gone.
+    struct Refuses(io::ErrorKind);
+
+    impl Write for Refuses {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn results_that_cannot_be_written_are_an_error_unless_their_reader_has_gone() {
+        for (kind, is_error) in [
+            (io::ErrorKind::StorageFull, true),
+            (io::ErrorKind::BrokenPipe, false),
+        ] {
+            for json in [false, true] {
+                let mut err = Vec::new();
+                let mut report = Report::new(Refuses(kind), &mut err, json);
+                report.answered(&call(), &["1".to_owned()]);
+                assert_eq!(report.unwritten(), is_error);
+                let said = String::from_utf8(err).expect("text");
+                assert_eq!(said.contains("standard output"), is_error, "{said}");
+            }
+        }
+    }
+
     #[test]
     fn results_are_lines_for_people_and_objects_for_programs() {
         let results = ["1".to_owned(), "\"x\"".to_owned()];
@@ -158,8 +214,8 @@ mod tests {
     #[derive(Debug)]
     struct Outer(io::Error);
 
-    impl std::fmt::Display for Outer {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    impl fmt::Display for Outer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("outer")
         }
     }
