@@ -238,24 +238,28 @@ async fn attempt(host: &Host, id: &str, held: &mut HeldBack) -> Result<Option<St
             exchange(host, id, &component, &through, &to).await?;
             Err(Stuck::Again)
         }
-        Step::Remake(scaling) => match made_by_others(host, id, &component, lapsed) {
-            Some(made) => {
-                serves(host, id, made);
-                Ok(Some(component.image_ref))
+        Step::Remake(scaling) => {
+            if made_by_others(host, id, &component).is_some() {
+                permitted(host, id, &component, &scaling).await?;
+                if let Some(made) = made_by_others(host, id, &component) {
+                    serves(host, id, made);
+                    return Ok(Some(component.image_ref));
+                }
             }
-            None => remake(host, id, component, scaling).await.map(Some),
-        },
+            remake(host, id, component, scaling).await.map(Some)
+        }
         Step::Unknown => Err(Stuck::Unknown),
     }
 }
 
 /// The generation that is on record, if a scale of others has made it after all that an update has
-/// made: then there is nothing left to do but to let it serve. It needs no permission to send commands.
-fn made_by_others(host: &Host, id: &str, component: &Component, lapsed: u64) -> Option<u64> {
+/// made: then there is nothing left to do but to let it serve, if policy permits its code. No command
+/// need be sent for that.
+fn made_by_others(host: &Host, id: &str, component: &Component) -> Option<u64> {
     let before = host.with(id, |known| known.scaled(component.max_instances))?;
     let made = first_after(host, id, before)?;
     // An update that is under way has made a newer one.
-    (lapsed < made && host.newest(id) == made).then_some(made)
+    (host.lapsed(id) < made && host.newest(id) == made).then_some(made)
 }
 
 /// The generation `made` is of what is on record.
