@@ -63,6 +63,12 @@ struct Record {
 impl Simulated {
     /// A host with a connection of its own, and a lattice for itself on a server.
     pub(crate) async fn start(nats: &NatsServer, config: Config) -> Self {
+        let watched = nats.client().await.expect("a connection");
+        Self::start_with(nats, config, watched).await
+    }
+
+    /// As [`Self::start`], with the connection of the watch.
+    pub(crate) async fn start_with(nats: &NatsServer, config: Config, watched: Client) -> Self {
         static HOSTS: AtomicU64 = AtomicU64::new(0);
         let number = HOSTS.fetch_add(1, Ordering::Relaxed);
         let lattice: Arc<str> = format!("lattice-{number}").into();
@@ -85,7 +91,6 @@ impl Simulated {
             topic: format!("wasmbus.ctl.v1.{lattice}"),
             lattice: Arc::clone(&lattice),
         };
-        let watched = nats.client().await.expect("a connection");
         let trouble = Trouble::default();
         let watched = Host::new(watched, place, local.clone(), trouble.clone());
         let watched = Arc::new(watched);

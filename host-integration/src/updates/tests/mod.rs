@@ -135,6 +135,33 @@ async fn an_update_that_is_refused_leaves_the_old_version_until_it_is_permitted(
 }
 
 #[tokio::test]
+async fn a_scale_of_others_makes_the_new_version_serve_where_the_watch_may_send_none() {
+    let users = r#"authorization { users: [
+        { user: all, password: all },
+        { user: watch, password: watch, permissions: { publish: { deny: ["wasmbus.ctl.v1.*.component.>"] } } },
+    ] }
+    no_auth_user: all
+    "#;
+    let nats = NatsServer::start_with(users).await.expect("a NATS server");
+    let watch = nats
+        .client_as("watch", "watch")
+        .await
+        .expect("a connection");
+    let host = Simulated::start_with(&nats, Config::default(), watch).await;
+    host.scale("v1", 1, &[]).await;
+    host.until_serves("v1").await;
+    host.update("v2").await;
+    until("the host has it on record", || async {
+        host.reference().await.as_deref() == Some("v2")
+    })
+    .await;
+    assert_eq!(host.call("version").await.as_deref(), Ok("v1"));
+    host.scale("v2", 3, &[]).await;
+    host.until_serves("v2").await;
+    settled(&host, 3, &[]).await;
+}
+
+#[tokio::test]
 async fn after_a_stop_an_old_version_that_has_no_handle_does_not_serve() {
     let nats = nats().await;
     let host = running(&nats).await;
