@@ -11,7 +11,8 @@
 //!
 //! 1. looks whether the host still runs the component. If not, all its generations are ended.
 //! 2. has the host make it anew, twice: with a name of its configuration repeated, or, when it has
-//!    no configuration, with another number of instances; then as it was. (`settle`)
+//!    no configuration, with another number of instances; then as it was. (`settle`) Where a scale of
+//!    others has made it anew since, that is left out.
 //! 3. ends the generations that are older than the one that the host has on record now.
 //!
 //! Where a policy service decides, it is asked first. (`policy`) Nothing changes for callers before

@@ -37,22 +37,22 @@ struct State<O, I> {
 type Streams<O, I> = (O, I, Option<Caller>);
 
 impl<O: Any + Send, I: Any + Send> Admissions<O, I> {
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State {
+    /// All that wait are put back when the generation ends that takes them, `serving`.
+    pub(super) fn of(serving: Option<&Serving>) -> Arc<Self> {
+        let admissions = Arc::new(Self(Mutex::new(State {
             waiting: VecDeque::new(),
             first: 0,
             over: false,
-        })))
-    }
-
-    /// Has all that wait put back when the generation ends that takes them, `serving`.
-    pub(super) fn end_with(self: &Arc<Self>, serving: &Serving) {
-        let admissions = Arc::downgrade(self);
-        serving.when_ended(move || {
-            if let Some(admissions) = admissions.upgrade() {
-                admissions.end();
-            }
-        });
+        })));
+        if let Some(serving) = serving {
+            let ended = Arc::downgrade(&admissions);
+            serving.when_ended(move || {
+                if let Some(admissions) = ended.upgrade() {
+                    admissions.end();
+                }
+            });
+        }
+        admissions
     }
 
     /// Takes an invocation that whatever lies below has let in.
@@ -241,7 +241,7 @@ mod tests {
         #[test]
         fn each_begins_or_is_let_go_of_once(steps in vec(step(), 0..80)) {
             let gone = Gone::default();
-            let admissions = Admissions::new();
+            let admissions = Admissions::of(None);
             let mut waiting = Vec::new();
             let (mut count, mut over) = (0, false);
             for step in steps {

@@ -100,10 +100,7 @@ pub trait ServeExt: Serve {
                 }
                 None => instance,
             };
-            let admissions = Admissions::new();
-            if let Some(serving) = &serving {
-                admissions.end_with(serving);
-            }
+            let admissions = Admissions::of(serving.as_ref());
             let served = Arc::new((instance, export, serving, span));
             Ok(invocations.map_ok(move |(cx, results, params)| {
                 let served = Arc::clone(&served);
@@ -220,10 +217,7 @@ pub trait ServeExt: Serve {
             let serve = with_serving(export.answers(), with_type(ty, serve));
             let (invocations, serving) = serve.await;
             let invocations = invocations?;
-            let admissions = Admissions::new();
-            if let Some(serving) = &serving {
-                admissions.end_with(serving);
-            }
+            let admissions = Admissions::of(serving.as_ref());
             Ok(invocations.map_ok(move |(cx, results, params)| {
                 let (store, export) = (Arc::clone(&store), export.clone());
                 let admitted = admissions.admit(results, params);
